@@ -1,0 +1,10 @@
+# Warnings for our own code; generated and third-party code is SYSTEM.
+add_library(stepcast_warnings INTERFACE)
+target_compile_options(stepcast_warnings INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror=return-type)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(stepcast_warnings INTERFACE -Wthread-safety -Werror=thread-safety)
+endif()
+option(STEPCAST_WERROR "Treat warnings as errors" ON)
+if(STEPCAST_WERROR)
+  target_compile_options(stepcast_warnings INTERFACE -Werror)
+endif()

@@ -1,0 +1,41 @@
+#pragma once
+// Pictures to files in memory and back.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "core/generation_request.h"
+#include "core/image.h"
+
+namespace stepcast {
+
+struct EncodeOptions {
+  ImageFormat format = ImageFormat::kPng;
+  int quality = 90;        // 1..100; JPEG and WebP
+  std::string parameters;  // PNG only: becomes a tEXt chunk "parameters"; "" for none
+};
+
+// Returns the bytes of a PNG, baseline JPEG or lossy WebP file.
+// Errors: INVALID_ARGUMENT for an empty picture or one whose byte count does not fit its size; INTERNAL.
+absl::StatusOr<std::string> EncodeImage(const Image& image, const EncodeOptions& options);
+
+struct DecodeLimits {
+  size_t max_bytes = 10u << 20;
+  int64_t max_pixels = 16'000'000;
+  int max_side = 4096;
+};
+
+// Reads a single-frame PNG, JPEG or WebP, recognised by its magic bytes, into 8-bit RGB (alpha is composed
+// over white). Sizes are checked before any pixel is allocated.
+// Errors: INVALID_ARGUMENT saying what came and what is allowed; never library text.
+absl::StatusOr<Image> DecodeImage(std::string_view bytes, const DecodeLimits& limits);
+
+// "image/png", "image/jpeg", "image/webp".
+std::string_view MimeType(ImageFormat format);
+
+// Resizes by area averaging (down) or nearest neighbour (up) so that the longer side is `max_side`.
+Image FitWithin(const Image& image, int max_side);
+
+}  // namespace stepcast

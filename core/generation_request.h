@@ -1,0 +1,75 @@
+#pragma once
+// A validated request. Every "auto" has been resolved, every range checked; nothing downstream validates again.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/model_info.h"
+#include "core/sampling_types.h"
+
+namespace stepcast {
+
+enum class Priority { kInteractive, kStandard, kBatch };
+enum class ImageFormat { kPng, kJpeg, kWebp };
+
+// When and how unfinished pictures are shown.
+struct PreviewOptions {
+  int every_n_steps = 0;  // 0: no previews
+  int max_side = 0;       // pixels, 1..512; 0: the picture's own latent size
+  ImageFormat format = ImageFormat::kJpeg;
+};
+
+// How finished pictures are written.
+struct OutputOptions {
+  ImageFormat format = ImageFormat::kPng;
+  int quality = 90;  // 1..100, JPEG and WebP
+  bool embed_parameters = false;
+};
+
+// Immutable once built; server/request_validator is the only production code that builds one.
+struct GenerationRequest {
+  SharedModelInfo model;
+
+  // Text conditioning: for each text encoder, token ids with start, end and padding (length: the
+  // tokenizer's model_max_length). Empty for other models.
+  std::vector<std::vector<int32_t>> prompt_ids;
+  std::vector<std::vector<int32_t>> negative_prompt_ids;
+  bool negative_prompt_given = false;  // unset and "" differ for SDXL
+  int clip_skip = 0;
+
+  std::optional<int> class_index;  // class-conditional models; nullopt: unconditional
+
+  std::string prompt;           // as sent; embedded in the picture on request, never logged
+  std::string negative_prompt;  // as sent
+
+  int width = 0;   // pixels
+  int height = 0;  // pixels
+  int steps = 0;
+  Sampler sampler = Sampler::kDdim;
+  SigmaSchedule sigma_schedule = SigmaSchedule::kDefault;
+  std::optional<TimestepSpacing> timestep_spacing;  // nullopt: the model's
+  double guidance_scale = 1.0;                      // <= 1: one row per evaluation
+  double guidance_rescale = 0.0;
+  double guidance_start = 0.0;
+  double guidance_end = 1.0;
+  double eta = 0.0;
+
+  int64_t seed = 0;  // of image 0; image i uses seed + i
+  int image_count = 1;
+
+  Priority priority = Priority::kStandard;
+  std::string tenant;  // "" for anonymous
+  OutputOptions output;
+  PreviewOptions preview;
+  std::vector<std::string> warnings;  // told to the client in Accepted
+
+  int latent_width() const { return width / model->vae_scale_factor; }
+  int latent_height() const { return height / model->vae_scale_factor; }
+};
+
+using SharedRequest = std::shared_ptr<const GenerationRequest>;
+
+}  // namespace stepcast

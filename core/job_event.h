@@ -1,0 +1,58 @@
+#pragma once
+// What happens to a job, as told to whoever asked for it.
+
+#include <cstdint>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "core/image.h"
+#include "core/job_id.h"
+
+namespace stepcast {
+
+// An evaluation finished, or the job still waits (evaluations_done == 0).
+struct JobProgress {
+  int step = 0;              // finished steps
+  int steps = 0;             // of the whole image
+  int evaluations_done = 0;  // finished denoiser evaluations
+  int evaluations_total = 0;
+  int queue_position = 0;    // jobs ahead that have not started; 0 once running
+};
+
+// The current estimate of the finished picture.
+struct JobPreview {
+  int step = 0;  // finished steps
+  SharedImage image;
+};
+
+// The finished picture. Followed by JobFinished.
+struct JobImage {
+  SharedImage image;
+};
+
+// Where a job's time went and in what company.
+struct JobStatistics {
+  absl::Duration queued;   // from arrival to the first tick that worked on it
+  absl::Duration encode;   // ticks spent on the text encoder with this job in them
+  absl::Duration denoise;  // ticks spent in the denoiser with this job in them
+  absl::Duration decode;   // ticks spent in the latent codec with this job in them
+  int evaluations = 0;
+  int64_t rows_in_company = 0;  // sum over its denoise ticks of all rows in the tick
+  int denoise_ticks = 0;
+};
+
+// The one terminal event. OK: JobImage came before it. CANCELLED, DEADLINE_EXCEEDED, or what went wrong.
+struct JobFinished {
+  absl::Status status;
+  JobStatistics statistics;
+};
+
+// One event of one job.
+struct JobEvent {
+  JobId job;
+  int image_index = 0;  // 0 .. image_count - 1 within the request
+  std::variant<JobProgress, JobPreview, JobImage, JobFinished> what;
+};
+
+}  // namespace stepcast

@@ -1,0 +1,41 @@
+#pragma once
+// What the engine reports while it runs. server/metrics_exporter turns it into Prometheus series.
+
+#include <string_view>
+
+#include "absl/time/time.h"
+
+namespace stepcast {
+
+// Receives counts from the engine thread.
+//
+// Thread-safety: implementations are called from one engine thread per device and must not block.
+class EngineMetrics {
+ public:
+  virtual ~EngineMetrics() = default;
+
+  // One executed plan. `phase` is "encode", "denoise", "preview" or "decode"; `rows` are forward rows
+  // (a guided evaluation is two).
+  virtual void ObserveTick(std::string_view phase, std::string_view model, int jobs, int rows,
+                           absl::Duration duration) = 0;
+
+  // Jobs admitted but not started, and jobs in flight.
+  virtual void SetQueue(int waiting, int running) = 0;
+
+  // A job ended: "succeeded", "failed", "cancelled" or "expired".
+  virtual void CountJob(std::string_view model, std::string_view outcome, absl::Duration since_arrival) = 0;
+
+  // Prompt-embedding cache look-ups.
+  virtual void CountEmbeddingLookup(bool hit) = 0;
+};
+
+// Ignores everything; for tests and tools.
+class NullEngineMetrics final : public EngineMetrics {
+ public:
+  void ObserveTick(std::string_view, std::string_view, int, int, absl::Duration) override {}
+  void SetQueue(int, int) override {}
+  void CountJob(std::string_view, std::string_view, absl::Duration) override {}
+  void CountEmbeddingLookup(bool) override {}
+};
+
+}  // namespace stepcast

@@ -1,0 +1,62 @@
+#pragma once
+// What the torch-free rooms may know of a loaded model: enough to validate a request and to describe the
+// model to a client.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/sampling_types.h"
+
+namespace stepcast {
+
+// What tells the denoiser which picture to paint.
+enum class ConditioningKind { kText, kClassLabel, kNone };
+
+// What a request gets for each field it leaves unset.
+struct ModelDefaults {
+  Sampler sampler = Sampler::kDdim;
+  SigmaSchedule sigma_schedule = SigmaSchedule::kDefault;
+  int steps = 20;
+  double guidance_scale = 7.5;
+  int width = 512;   // pixels
+  int height = 512;  // pixels
+};
+
+// Sizes and counts a request may ask for.
+struct ModelLimits {
+  int size_multiple = 8;           // width and height must be multiples of it, pixels
+  int min_side = 64;               // pixels
+  int max_side = 2048;             // pixels
+  int64_t max_area = 4'194'304;    // pixels
+  int max_steps = 150;             // never above the training timesteps
+};
+
+// Immutable description of one loaded model.
+struct ModelInfo {
+  std::string id;  // [a-z0-9][a-z0-9._-]{0,62}
+  std::string display_name;
+  std::string description;
+  std::string license;
+  std::string attribution;
+  std::string sha256;  // 64 hex digits over all weight and config files
+  ConditioningKind conditioning = ConditioningKind::kText;
+  std::vector<std::string> tokenizer_dirs;  // one per text encoder; the server loads them, never shows them
+  int text_layers = 0;                      // layers of the (first) text encoder; bounds clip_skip
+  std::map<int, std::string> class_labels;  // class index -> label
+  NoiseScheduleConfig noise_schedule;
+  std::vector<Sampler> samplers;  // that this model accepts
+  ModelDefaults defaults;
+  ModelLimits limits;
+  int latent_channels = 4;
+  int vae_scale_factor = 8;  // pixels per latent cell
+  int64_t parameter_count = 0;
+  std::string dtype;   // compute dtype: "fp32", "bf16", "fp16"
+  std::string device;  // "cpu", "cuda:0"
+};
+
+using SharedModelInfo = std::shared_ptr<const ModelInfo>;
+
+}  // namespace stepcast

@@ -1,0 +1,96 @@
+#pragma once
+// The vocabulary of sampling that requests, models and compilers share. Names follow diffusers.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace stepcast {
+
+// Numerical methods that turn noise into an image. The order equals stepcast.v1.Sampler in the proto.
+enum class Sampler {
+  kDdpm,
+  kDdim,
+  kPndm,
+  kEuler,
+  kEulerAncestral,
+  kHeun,
+  kLms,
+  kDpm2,
+  kDpm2Ancestral,
+  kDpmpp2m,
+  kDpmpp2mSde,
+  kDpmpp3m,
+  kDpmppSinglestep,
+  kUnipc,
+  kDeis,
+  kLcm,
+  kTcd,
+  kEdmEuler,
+  kEdmDpmpp,
+  kSdeVe,
+  kAnnealedLangevin,
+};
+
+// How noise levels are spread over the steps. kDefault: as the timestep spacing gives them.
+enum class SigmaSchedule { kDefault, kKarras, kExponential, kBeta, kLu };
+
+// How `steps` timesteps are picked from the training timesteps.
+enum class TimestepSpacing { kLinspace, kLeading, kTrailing };
+
+// What the denoiser predicts.
+enum class PredictionType { kEpsilon, kVPrediction, kSample };
+
+// The shape of the training betas.
+enum class BetaSchedule { kLinear, kScaledLinear, kSquaredCosCapV2, kSigmoid };
+
+// Variance added by DDPM.
+enum class VarianceType { kFixedSmall, kFixedSmallLog, kFixedLarge, kLearned, kLearnedRange };
+
+// The last noise level of a sigma-space sampler: 0, or the smallest of the training table.
+enum class FinalSigmas { kZero, kSigmaMin };
+
+// A model's scheduler_config.json, key by key. An empty optional means "not in the file": the sampling
+// library then takes the default of the sampler's own diffusers class, which differs between classes.
+struct NoiseScheduleConfig {
+  std::string scheduler_class;  // "DDIMScheduler"; from model_index.json
+  std::optional<int> num_train_timesteps;
+  std::optional<double> beta_start;
+  std::optional<double> beta_end;
+  std::optional<BetaSchedule> beta_schedule;
+  std::vector<double> trained_betas;  // empty: none
+  std::optional<PredictionType> prediction_type;
+  std::optional<TimestepSpacing> timestep_spacing;
+  std::optional<int> steps_offset;
+  std::optional<bool> clip_sample;
+  std::optional<double> clip_sample_range;
+  std::optional<bool> thresholding;
+  std::optional<double> dynamic_thresholding_ratio;
+  std::optional<double> sample_max_value;
+  std::optional<bool> set_alpha_to_one;
+  std::optional<bool> rescale_betas_zero_snr;
+  std::optional<VarianceType> variance_type;
+  std::optional<bool> use_karras_sigmas;
+  std::optional<bool> use_exponential_sigmas;
+  std::optional<bool> use_beta_sigmas;
+  std::optional<bool> use_lu_lambdas;
+  std::optional<FinalSigmas> final_sigmas_type;
+  std::optional<int> solver_order;
+  std::optional<bool> lower_order_final;
+  std::optional<bool> euler_at_final;
+  std::optional<bool> skip_prk_steps;
+  std::optional<int> original_inference_steps;
+  std::optional<double> timestep_scaling;
+  std::optional<double> sigma_min;
+  std::optional<double> sigma_max;
+  std::optional<double> sigma_data;
+};
+
+// "DPMPP_2M" for Sampler::kDpmpp2m: the name of the proto enum value without its prefix.
+std::string_view SamplerName(Sampler sampler);
+
+// Inverse of SamplerName, upper case only; nullopt for unknown names.
+std::optional<Sampler> SamplerFromName(std::string_view name);
+
+}  // namespace stepcast

@@ -1,0 +1,38 @@
+#pragma once
+// What tells the denoiser which picture to paint: text encoders, class tables, nothing.
+
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace stepcast::model {
+
+// Conditioning of some rows. Undefined tensors: the model has no such input.
+struct Conditioning {
+  at::Tensor prompt_embeds;  // [R, L, D] in the compute dtype
+  at::Tensor text_embeds;    // [R, P] pooled (SDXL)
+  at::Tensor time_ids;       // [R, K] (SDXL)
+  at::Tensor class_labels;   // [R] int64
+};
+
+// One prompt, ready for the text encoders.
+struct ConditioningInput {
+  std::vector<std::vector<int32_t>> token_ids;  // one list per text encoder, each of its max length
+  int clip_skip = 0;                            // 0 .. layers - 1
+};
+
+// Immutable; const methods only, no threads.
+class Conditioner {
+ public:
+  virtual ~Conditioner() = default;
+
+  // Encodes prompts in one forward. REQUIRES: not empty, ids within the vocabulary, equal clip_skip.
+  // Throws c10::Error; engine/torch_guard.h turns it into a Status.
+  virtual Conditioning Encode(const std::vector<ConditioningInput>& inputs) const = 0;
+
+  // Ids the encoder accepts: 0 .. vocab_size - 1.
+  virtual int64_t vocab_size() const = 0;
+};
+
+}  // namespace stepcast::model

@@ -1,0 +1,46 @@
+#pragma once
+// A loaded model, whole or not at all.
+
+#include <memory>
+#include <string>
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include "absl/status/statusor.h"
+#include "core/model_info.h"
+#include "model/conditioner.h"
+#include "model/denoiser.h"
+#include "model/latent_codec.h"
+#include "model/preview_decoder.h"
+
+namespace stepcast::model {
+
+struct LoadOptions {
+  std::string id;    // becomes ModelInfo::id
+  std::string path;  // a folder in diffusers layout
+  c10::Device device = c10::Device(c10::DeviceType::CPU);
+  c10::ScalarType dtype = c10::ScalarType::Float;  // compute dtype; weights are converted on load
+};
+
+// Shared by every job that uses it; immutable.
+class ModelBundle {
+ public:
+  // Reads model_index.json, the component configs and the weights.
+  // Errors: NOT_FOUND or INVALID_ARGUMENT, naming the component, the file and what is wrong; all missing,
+  // mis-shaped and unused weights are listed at once.
+  static absl::StatusOr<std::shared_ptr<const ModelBundle>> Load(const LoadOptions& options);
+
+  virtual ~ModelBundle() = default;
+
+  virtual const SharedModelInfo& info() const = 0;
+  virtual const Conditioner& conditioner() const = 0;
+  virtual const Denoiser& denoiser() const = 0;
+  virtual const LatentCodec& codec() const = 0;
+  virtual const PreviewDecoder& preview() const = 0;
+  virtual c10::Device device() const = 0;
+  virtual c10::ScalarType dtype() const = 0;
+};
+
+}  // namespace stepcast::model

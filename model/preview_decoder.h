@@ -1,0 +1,17 @@
+#pragma once
+// Cheap pictures of unfinished latents.
+
+#include <ATen/core/Tensor.h>
+
+namespace stepcast::model {
+
+// Immutable; const methods only, no threads.
+class PreviewDecoder {
+ public:
+  virtual ~PreviewDecoder() = default;
+
+  // x0 [B, C, h, w] float32. Returns RGB [B, 3, h, w] float32, nominally in [-1, 1].
+  virtual at::Tensor Decode(const at::Tensor& x0) const = 0;
+};
+
+}  // namespace stepcast::model

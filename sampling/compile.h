@@ -1,0 +1,39 @@
+#pragma once
+// From a model's noise schedule and a request's wishes to a SamplingProgram.
+
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/sampling_types.h"
+#include "sampling/sampling_program.h"
+
+namespace stepcast::sampling {
+
+// What a request asks of the sampler. Ranges are those of the API; Compile checks what only it can know.
+struct SamplerSpec {
+  Sampler sampler = Sampler::kDdim;
+  int steps = 20;  // 1 .. training timesteps
+  SigmaSchedule sigma_schedule = SigmaSchedule::kDefault;
+  std::optional<TimestepSpacing> timestep_spacing;  // nullopt: the model's, else the sampler class's default
+  double eta = 0.0;                                 // DDIM
+  double guidance_scale = 1.0;                      // <= 1: no classifier-free guidance
+  double guidance_rescale = 0.0;
+  double guidance_start = 0.0;  // guided iff int(start * n) <= step < int(end * n), n = executed steps
+  double guidance_end = 1.0;
+
+  friend bool operator==(const SamplerSpec&, const SamplerSpec&) = default;
+};
+
+// Compiles `spec` for a model trained with `schedule`.
+//
+// Pure function; a million calls with equal arguments return equal programs.
+// Errors: INVALID_ARGUMENT, naming the field of the request at fault (a sampler that is not built yet, more
+// steps than training timesteps, a schedule that makes no sense with the sampler, coefficients that are not
+// finite).
+absl::StatusOr<SharedProgram> Compile(const NoiseScheduleConfig& schedule, const SamplerSpec& spec);
+
+// Samplers that Compile knows, in the order of the enum.
+const std::vector<Sampler>& SupportedSamplers();
+
+}  // namespace stepcast::sampling

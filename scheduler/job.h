@@ -1,0 +1,104 @@
+#pragma once
+// One image in the making. scheduler/README.md tells the life of a job.
+
+#include <memory>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "core/generation_request.h"
+#include "core/job_event.h"
+#include "core/job_id.h"
+#include "sampling/sampling_program.h"
+#include "scheduler/batch_key.h"
+#include "scheduler/event_sink.h"
+
+namespace stepcast {
+
+enum class JobStatus { kWaiting, kEncoding, kRunning, kParked, kDecoding, kSucceeded, kFailed, kCancelled, kExpired };
+
+// "waiting", "encoding", ...
+std::string_view JobStatusName(JobStatus status);
+
+// The one transition table. Terminal states lead nowhere.
+bool CanMove(JobStatus from, JobStatus to);
+bool IsTerminal(JobStatus status);
+
+// What an executor keeps for a job: slots, noise generator, pinned embeddings. Opaque to the scheduler;
+// destroying it frees its tensors. Destroyed on the engine thread.
+class JobState {
+ public:
+  virtual ~JobState() = default;
+};
+
+// Everything about a job that is fixed when it is admitted.
+struct JobSpec {
+  SharedRequest request;
+  int image_index = 0;  // 0 .. request->image_count - 1
+  sampling::SharedProgram program;
+  absl::Time arrival = absl::InfinitePast();
+  absl::Time deadline = absl::InfiniteFuture();
+  std::shared_ptr<EventSink> sink;
+};
+
+// A job. Owned by its StepScheduler from Submit to its terminal event.
+//
+// Thread-safety: none; the engine thread is the only user after Submit.
+class Job {
+ public:
+  // REQUIRES: spec.request, spec.program and spec.sink are set.
+  Job(JobId id, JobSpec spec);
+
+  JobId id() const { return id_; }
+  const JobSpec& spec() const { return spec_; }
+  const GenerationRequest& request() const { return *spec_.request; }
+  const sampling::SamplingProgram& program() const { return *spec_.program; }
+
+  // Seed of this image: the request's seed + image index.
+  int64_t seed() const { return spec_.request->seed + spec_.image_index; }
+
+  JobStatus status() const { return status_; }
+
+  // Moves to `next`; returns FAILED_PRECONDITION and changes nothing when the table forbids it.
+  absl::Status MoveTo(JobStatus next);
+
+  // Index of the next evaluation; program().evaluations.size() when all are done.
+  int position() const { return position_; }
+  bool denoised() const { return position_ == static_cast<int>(program().evaluations.size()); }
+  void Advance() { ++position_; }
+
+  // True until the job's conditioning is ready.
+  bool needs_encode() const { return needs_encode_; }
+  void set_needs_encode(bool value) { needs_encode_ = value; }
+
+  // The phase the job waits for, and its key there. REQUIRES: not terminal.
+  Phase phase() const;
+  BatchKey key() const;
+
+  // Forward rows of the next tick: rows of the next evaluation while denoising, 1 otherwise.
+  int rows() const;
+
+  // Whether the evaluation at position() ends a step for which the request wants a preview. The last step
+  // never does: the picture itself follows. REQUIRES: phase() == kDenoise.
+  bool preview_due() const;
+
+  // The executor's state; null until the executor made it.
+  JobState* state() const { return state_.get(); }
+  void set_state(std::unique_ptr<JobState> state) { state_ = std::move(state); }
+
+  JobStatistics& statistics() { return statistics_; }
+  absl::Time started() const { return started_; }
+  void set_started(absl::Time at) { started_ = at; }
+
+ private:
+  const JobId id_;
+  const JobSpec spec_;
+  JobStatus status_ = JobStatus::kWaiting;
+  int position_ = 0;
+  bool needs_encode_ = true;
+  absl::Time started_ = absl::InfiniteFuture();
+  JobStatistics statistics_;
+  std::unique_ptr<JobState> state_;
+};
+
+}  // namespace stepcast

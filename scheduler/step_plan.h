@@ -1,0 +1,30 @@
+#pragma once
+// What the engine does next, as plain data.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "core/job_id.h"
+#include "scheduler/batch_key.h"
+
+namespace stepcast {
+
+// One tick. Jobs are in row order; a guided job is two adjacent rows (uncond, cond) and is never split.
+struct StepPlan {
+  int64_t id = 0;
+  BatchKey key;               // its phase is the plan's phase
+  std::vector<JobId> jobs;    // empty: nothing to do
+  int rows = 0;               // forward rows of all jobs
+  std::optional<absl::Time> wake_at;  // of an empty plan: look again then, even if nothing arrives
+
+  bool empty() const { return jobs.empty(); }
+  Phase phase() const { return key.phase; }
+
+  // "#17 denoise:emoji:16x16 rows=5 jobs=3,4,9"; stable, so that a run is a text log.
+  std::string ToString() const;
+};
+
+}  // namespace stepcast
