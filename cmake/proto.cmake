@@ -5,13 +5,18 @@ file(MAKE_DIRECTORY "${_out}")
 set(_generated)
 foreach(_proto IN LISTS _protos)
   string(REGEX REPLACE "\\.proto$" "" _stem "${_proto}")
-  set(_files "${_out}/${_stem}.pb.cc" "${_out}/${_stem}.pb.h" "${_out}/${_stem}.grpc.pb.cc" "${_out}/${_stem}.grpc.pb.h")
+  set(_files "${_out}/${_stem}.pb.cc" "${_out}/${_stem}.pb.h")
+  set(_grpc)
+  file(STRINGS "${CMAKE_SOURCE_DIR}/proto/${_proto}" _services REGEX "^service ")
+  if(_services)
+    list(APPEND _files "${_out}/${_stem}.grpc.pb.cc" "${_out}/${_stem}.grpc.pb.h")
+    set(_grpc --grpc_out "${_out}" "--plugin=protoc-gen-grpc=${STEPCAST_GRPC_PLUGIN}")
+  endif()
   add_custom_command(
     OUTPUT ${_files}
-    COMMAND protobuf::protoc -I "${CMAKE_SOURCE_DIR}/proto" --cpp_out "${_out}" --grpc_out "${_out}"
-            "--plugin=protoc-gen-grpc=${STEPCAST_GRPC_PLUGIN}" "${CMAKE_SOURCE_DIR}/proto/${_proto}"
+    COMMAND protobuf::protoc -I "${CMAKE_SOURCE_DIR}/proto" --cpp_out "${_out}" ${_grpc} "${CMAKE_SOURCE_DIR}/proto/${_proto}"
     DEPENDS "${CMAKE_SOURCE_DIR}/proto/${_proto}" VERBATIM)
-  list(APPEND _generated "${_out}/${_stem}.pb.cc" "${_out}/${_stem}.grpc.pb.cc")
+  list(APPEND _generated ${_files})
 endforeach()
 add_library(stepcast_proto STATIC ${_generated})
 add_library(stepcast::proto ALIAS stepcast_proto)

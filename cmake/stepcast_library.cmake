@@ -55,6 +55,7 @@ function(stepcast_client name folder)
   endif()
   add_executable(${name} ${sources})
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}")
+  target_compile_definitions(${name} PRIVATE STEPCAST_VERSION="${PROJECT_VERSION}")
   target_link_libraries(${name} PRIVATE stepcast::proto ${ARG_LINK} stepcast_warnings)
 endfunction()
 

@@ -6,11 +6,37 @@
 namespace stepcast {
 namespace {
 
-constexpr std::array<std::string_view, 21> kSamplerNames = {
-    "DDPM",      "DDIM",        "PNDM",     "EULER",    "EULER_ANCESTRAL",   "HEUN",   "LMS",
-    "DPM2",      "DPM2_ANCESTRAL", "DPMPP_2M", "DPMPP_2M_SDE", "DPMPP_3M",   "DPMPP_SINGLESTEP", "UNIPC",
-    "DEIS",      "LCM",         "TCD",      "EDM_EULER", "EDM_DPMPP",        "SDE_VE", "ANNEALED_LANGEVIN"};
+constexpr std::array<std::string_view, 21> kSamplerNames = {"DDPM",
+                                                            "DDIM",
+                                                            "PNDM",
+                                                            "EULER",
+                                                            "EULER_ANCESTRAL",
+                                                            "HEUN",
+                                                            "LMS",
+                                                            "DPM2",
+                                                            "DPM2_ANCESTRAL",
+                                                            "DPMPP_2M",
+                                                            "DPMPP_2M_SDE",
+                                                            "DPMPP_3M",
+                                                            "DPMPP_SINGLESTEP",
+                                                            "UNIPC",
+                                                            "DEIS",
+                                                            "LCM",
+                                                            "TCD",
+                                                            "EDM_EULER",
+                                                            "EDM_DPMPP",
+                                                            "SDE_VE",
+                                                            "ANNEALED_LANGEVIN"};
 static_assert(kSamplerNames.size() == static_cast<size_t>(Sampler::kAnnealedLangevin) + 1);
+
+constexpr std::array<std::string_view, 5> kSigmaScheduleNames = {"DEFAULT", "KARRAS", "EXPONENTIAL", "BETA", "LU"};
+static_assert(kSigmaScheduleNames.size() == static_cast<size_t>(SigmaSchedule::kLu) + 1);
+
+constexpr std::array<std::string_view, 3> kTimestepSpacingNames = {"LINSPACE", "LEADING", "TRAILING"};
+static_assert(kTimestepSpacingNames.size() == static_cast<size_t>(TimestepSpacing::kTrailing) + 1);
+
+constexpr std::array<std::string_view, 3> kPredictionTypeNames = {"epsilon", "v_prediction", "sample"};
+static_assert(kPredictionTypeNames.size() == static_cast<size_t>(PredictionType::kSample) + 1);
 
 }  // namespace
 
@@ -21,6 +47,18 @@ std::optional<Sampler> SamplerFromName(std::string_view name) {
     if (kSamplerNames[i] == name) return static_cast<Sampler>(i);
   }
   return std::nullopt;
+}
+
+std::string_view SigmaScheduleName(SigmaSchedule schedule) {
+  return kSigmaScheduleNames[static_cast<size_t>(schedule)];
+}
+
+std::string_view TimestepSpacingName(TimestepSpacing spacing) {
+  return kTimestepSpacingNames[static_cast<size_t>(spacing)];
+}
+
+std::string_view PredictionTypeName(PredictionType prediction) {
+  return kPredictionTypeNames[static_cast<size_t>(prediction)];
 }
 
 }  // namespace stepcast

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace stepcast {
@@ -33,7 +34,8 @@ enum class Sampler {
   kAnnealedLangevin,
 };
 
-// How noise levels are spread over the steps. kDefault: as the timestep spacing gives them.
+// How noise levels are spread over the steps. kDefault: as the model's own scheduler_config.json says for the
+// chosen sampler (use_karras_sigmas and its kin), else as the timestep spacing gives them.
 enum class SigmaSchedule { kDefault, kKarras, kExponential, kBeta, kLu };
 
 // How `steps` timesteps are picked from the training timesteps.
@@ -46,7 +48,7 @@ enum class PredictionType { kEpsilon, kVPrediction, kSample };
 enum class BetaSchedule { kLinear, kScaledLinear, kSquaredCosCapV2, kSigmoid };
 
 // Variance added by DDPM.
-enum class VarianceType { kFixedSmall, kFixedSmallLog, kFixedLarge, kLearned, kLearnedRange };
+enum class VarianceType { kFixedSmall, kFixedSmallLog, kFixedLarge, kFixedLargeLog, kLearned, kLearnedRange };
 
 // The last noise level of a sigma-space sampler: 0, or the smallest of the training table.
 enum class FinalSigmas { kZero, kSigmaMin };
@@ -85,6 +87,21 @@ struct NoiseScheduleConfig {
   std::optional<double> sigma_min;
   std::optional<double> sigma_max;
   std::optional<double> sigma_data;
+
+  friend bool operator==(const NoiseScheduleConfig&, const NoiseScheduleConfig&) = default;
+
+  // Every field of operator== takes part.
+  template <typename H>
+  friend H AbslHashValue(H h, const NoiseScheduleConfig& c) {
+    h = H::combine(std::move(h), c.scheduler_class, c.num_train_timesteps, c.beta_start, c.beta_end, c.beta_schedule,
+                   c.trained_betas, c.prediction_type, c.timestep_spacing, c.steps_offset, c.clip_sample,
+                   c.clip_sample_range, c.thresholding, c.dynamic_thresholding_ratio, c.sample_max_value);
+    h = H::combine(std::move(h), c.set_alpha_to_one, c.rescale_betas_zero_snr, c.variance_type, c.use_karras_sigmas,
+                   c.use_exponential_sigmas, c.use_beta_sigmas, c.use_lu_lambdas, c.final_sigmas_type, c.solver_order,
+                   c.lower_order_final, c.euler_at_final);
+    return H::combine(std::move(h), c.skip_prk_steps, c.original_inference_steps, c.timestep_scaling, c.sigma_min,
+                      c.sigma_max, c.sigma_data);
+  }
 };
 
 // "DPMPP_2M" for Sampler::kDpmpp2m: the name of the proto enum value without its prefix.
@@ -92,5 +109,12 @@ std::string_view SamplerName(Sampler sampler);
 
 // Inverse of SamplerName, upper case only; nullopt for unknown names.
 std::optional<Sampler> SamplerFromName(std::string_view name);
+
+// "KARRAS", "TRAILING", ...: the names of the proto enum values without their prefix.
+std::string_view SigmaScheduleName(SigmaSchedule schedule);
+std::string_view TimestepSpacingName(TimestepSpacing spacing);
+
+// "epsilon", "v_prediction", "sample": as scheduler_config.json spells it.
+std::string_view PredictionTypeName(PredictionType prediction);
 
 }  // namespace stepcast

@@ -2,6 +2,7 @@
 // From a model's noise schedule and a request's wishes to a SamplingProgram.
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -13,16 +14,26 @@ namespace stepcast::sampling {
 // What a request asks of the sampler. Ranges are those of the API; Compile checks what only it can know.
 struct SamplerSpec {
   Sampler sampler = Sampler::kDdim;
-  int steps = 20;  // 1 .. training timesteps
-  SigmaSchedule sigma_schedule = SigmaSchedule::kDefault;
-  std::optional<TimestepSpacing> timestep_spacing;  // nullopt: the model's, else the sampler class's default
-  double eta = 0.0;                                 // DDIM
-  double guidance_scale = 1.0;                      // <= 1: no classifier-free guidance
-  double guidance_rescale = 0.0;
-  double guidance_start = 0.0;  // guided iff int(start * n) <= step < int(end * n), n = executed steps
+  int steps = 20;                                          // 1 .. training timesteps
+  SigmaSchedule sigma_schedule = SigmaSchedule::kDefault;  // kDefault: the model's for this sampler, else none
+  std::optional<TimestepSpacing> timestep_spacing =
+      std::nullopt;               // nullopt: the model's, else the sampler class's default
+  double eta = 0.0;               // 0 .. 1; DDIM
+  double guidance_scale = 1.0;    // <= 1: no classifier-free guidance
+  double guidance_rescale = 0.0;  // 0 .. 1
+  double guidance_start = 0.0;    // guided iff int(start * n) <= step < int(end * n), n = executed steps
   double guidance_end = 1.0;
+  // Image-to-image: floor(steps * strength) steps run, from the encoded image with the noise of the first of them.
+  // In (0, 1]. nullopt: text-to-image, all steps from pure noise.
+  std::optional<double> strength = std::nullopt;
 
   friend bool operator==(const SamplerSpec&, const SamplerSpec&) = default;
+
+  template <typename H>
+  friend H AbslHashValue(H h, const SamplerSpec& s) {
+    return H::combine(std::move(h), s.sampler, s.steps, s.sigma_schedule, s.timestep_spacing, s.eta, s.guidance_scale,
+                      s.guidance_rescale, s.guidance_start, s.guidance_end, s.strength);
+  }
 };
 
 // Compiles `spec` for a model trained with `schedule`.

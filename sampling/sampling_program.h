@@ -57,19 +57,24 @@ struct Guidance {
   GuidanceKind kind = GuidanceKind::kNone;
   float scale = 1.0f;
   float rescale = 0.0f;  // 0..1, guidance_rescale of diffusers; 0: off
+
+  friend bool operator==(const Guidance&, const Guidance&) = default;
 };
 
 // What happens to x0 before anything reads it.
 enum class PostKind : uint8_t {
   kNone,
   kClip,       // clamp to [-limit, limit]
-  kThreshold,  // dynamic thresholding: s = clamp(quantile(|x0|, ratio), 1, limit); x0 := clamp(x0, -s, s) / s
+  kThreshold,  // dynamic thresholding: s = min(max(quantile(|x0|, ratio), 1), limit), per image, with linear
+               // interpolation between order statistics; x0 := clamp(x0, -s, s) / s
 };
 
 struct Post {
   PostKind kind = PostKind::kNone;
   float limit = 1.0f;
   float ratio = 0.995f;
+
+  friend bool operator==(const Post&, const Post&) = default;
 };
 
 // Updates that are not linear in the slots with constants known beforehand.
@@ -87,30 +92,37 @@ struct Evaluation {
   float x0_from_output = 0.0f;
   Post post;
   Special special = Special::kNone;
-  std::vector<Term> transition;
+  std::vector<Term> transition;  // reads kX0 only where post is not kNone: otherwise x0 serves previews and Finish
 
   // Rows this evaluation occupies in a denoiser forward.
   int rows() const { return guidance.kind == GuidanceKind::kClassifierFree ? 2 : 1; }
+
+  friend bool operator==(const Evaluation&, const Evaluation&) = default;
 };
 
 struct Start {
   float image_coef = 0.0f;  // text-to-image: 0
   float noise_coef = 1.0f;  // text-to-image: init_noise_sigma
+
+  friend bool operator==(const Start&, const Start&) = default;
 };
 
 struct Finish {
   float latents_coef = 1.0f;
   float x0_coef = 0.0f;
+
+  friend bool operator==(const Finish&, const Finish&) = default;
 };
 
-// Immutable; shared by all images with the same settings. Never empty: at least one evaluation.
+// Immutable; shared by all images with the same settings. Never empty: at least one evaluation. Every number in it
+// is finite.
 struct SamplingProgram {
   Sampler sampler = Sampler::kDdim;
   Start start;
   std::vector<Evaluation> evaluations;
   Finish finish;
-  int steps = 0;             // distinct steps, as progress counts them
-  uint32_t slots_used = 0;   // bit i: Slot(i) is read or written by some evaluation
+  int steps = 0;            // distinct steps, as progress counts them
+  uint32_t slots_used = 0;  // bit i: Slot(i) is read or written by some evaluation
 
   // Forward rows from evaluation `position` to the end.
   int64_t RowsFrom(int position) const {
@@ -118,6 +130,8 @@ struct SamplingProgram {
     for (size_t i = static_cast<size_t>(position); i < evaluations.size(); ++i) rows += evaluations[i].rows();
     return rows;
   }
+
+  friend bool operator==(const SamplingProgram&, const SamplingProgram&) = default;
 };
 
 using SharedProgram = std::shared_ptr<const SamplingProgram>;

@@ -1,0 +1,41 @@
+#include "clients/cli/connection.h"
+
+#include <cstdint>
+
+#include <grpc/support/time.h>
+
+namespace stepcast::cli {
+namespace {
+
+// A refusal reaches the client before any message, so these calls can be repeated safely; a server that
+// knows better sends a pushback, which gRPC obeys.
+constexpr char kServiceConfig[] = R"({
+  "methodConfig": [{
+    "name": [{"service": "stepcast.v1.ImageGenerationService"}],
+    "retryPolicy": {"maxAttempts": 3, "initialBackoff": "0.5s", "maxBackoff": "5s", "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"]}
+  }]
+})";
+
+constexpr int kMaxAnswerBytes = 64 << 20;
+constexpr int kKeepaliveMs = 30'000;
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> Connect(const ConnectionOptions& options) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
+  arguments.SetServiceConfigJSON(kServiceConfig);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetUserAgentPrefix("stepcast-cli");
+  return grpc::CreateCustomChannel(options.host, grpc::InsecureChannelCredentials(), arguments);
+}
+
+void Prepare(const ConnectionOptions& options, grpc::ClientContext& context) {
+  if (options.timeout_s > 0) {
+    const auto milliseconds = static_cast<int64_t>(options.timeout_s * 1000);
+    context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(milliseconds, GPR_TIMESPAN)));
+  }
+}
+
+}  // namespace stepcast::cli

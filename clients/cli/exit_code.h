@@ -1,0 +1,29 @@
+#pragma once
+// What the program returns to the shell, and how it tells what went wrong.
+
+#include <string>
+
+#include <grpcpp/grpcpp.h>
+
+namespace stepcast::cli {
+
+// Stable; scripts rely on them. 2 is left to CLI11's usage errors.
+enum ExitCode : int {
+  kOk = 0,
+  kFailed = 1,          // the server failed, or a file could not be written
+  kUsage = 2,           // unknown option, missing argument
+  kInvalidRequest = 3,  // the server refused a value: fix the request
+  kUnavailable = 4,     // no server, draining, still loading: try again later or elsewhere
+  kOverloaded = 5,      // queue full: back off
+  kDeadline = 6,        // --timeout passed
+  kInterrupted = 130,   // Ctrl-C
+};
+
+// The exit code that belongs to `status`.
+ExitCode ExitCodeOf(const grpc::Status& status);
+
+// A readable account of `status`: the message, and one line per violated field with what came and what is
+// allowed, read from google.rpc details.
+std::string Describe(const grpc::Status& status);
+
+}  // namespace stepcast::cli

@@ -1,0 +1,95 @@
+#include "sampling/class_defaults.h"
+
+#include <cmath>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_format.h"
+#include "core/status_macros.h"
+
+namespace stepcast::sampling {
+namespace {
+
+constexpr int kMaxTrainTimesteps = 100'000;
+
+absl::Status CheckInside(std::string_view key, double value, double low, double high) {
+  if (value > low && value < high) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("scheduler_config.json: %s is %g; it must be above %g and below %g", key, value, low, high));
+}
+
+absl::Status CheckBetas(const ScheduleSettings& settings) {
+  if (!settings.trained_betas.empty()) {
+    if (settings.trained_betas.size() != static_cast<size_t>(settings.num_train_timesteps)) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("scheduler_config.json: trained_betas has %d entries; num_train_timesteps is %d",
+                          settings.trained_betas.size(), settings.num_train_timesteps));
+    }
+    for (const double beta : settings.trained_betas) {
+      STEPCAST_RETURN_IF_ERROR(CheckInside("an entry of trained_betas", beta, 0.0, 1.0));
+    }
+  }
+  STEPCAST_RETURN_IF_ERROR(CheckInside("beta_start", settings.beta_start, 0.0, 1.0));
+  return CheckInside("beta_end", settings.beta_end, 0.0, 1.0);
+}
+
+absl::Status CheckSettings(const ScheduleSettings& settings) {
+  if (settings.num_train_timesteps < 2 || settings.num_train_timesteps > kMaxTrainTimesteps) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("scheduler_config.json: num_train_timesteps is %d; it must be 2 to %d",
+                        settings.num_train_timesteps, kMaxTrainTimesteps));
+  }
+  if (settings.steps_offset < 0 || settings.steps_offset >= settings.num_train_timesteps) {
+    return absl::InvalidArgumentError(absl::StrFormat("scheduler_config.json: steps_offset is %d; it must be 0 to %d",
+                                                      settings.steps_offset, settings.num_train_timesteps - 1));
+  }
+  STEPCAST_RETURN_IF_ERROR(CheckBetas(settings));
+  STEPCAST_RETURN_IF_ERROR(CheckInside("clip_sample_range", settings.clip_sample_range, 0.0, HUGE_VAL));
+  STEPCAST_RETURN_IF_ERROR(CheckInside("sample_max_value", settings.sample_max_value, 0.0, HUGE_VAL));
+  STEPCAST_RETURN_IF_ERROR(
+      CheckInside("dynamic_thresholding_ratio", settings.dynamic_thresholding_ratio, 0.0, std::nextafter(1.0, 2.0)));
+  if (settings.sigma_min) STEPCAST_RETURN_IF_ERROR(CheckInside("sigma_min", *settings.sigma_min, 0.0, HUGE_VAL));
+  if (settings.sigma_max) STEPCAST_RETURN_IF_ERROR(CheckInside("sigma_max", *settings.sigma_max, 0.0, HUGE_VAL));
+  return absl::OkStatus();
+}
+
+// The order of precedence is diffusers'.
+SigmaSchedule ConfiguredSigmaSchedule(const NoiseScheduleConfig& config) {
+  if (config.use_karras_sigmas.value_or(false)) return SigmaSchedule::kKarras;
+  if (config.use_lu_lambdas.value_or(false)) return SigmaSchedule::kLu;
+  if (config.use_exponential_sigmas.value_or(false)) return SigmaSchedule::kExponential;
+  if (config.use_beta_sigmas.value_or(false)) return SigmaSchedule::kBeta;
+  return SigmaSchedule::kDefault;
+}
+
+}  // namespace
+
+absl::StatusOr<ScheduleSettings> ResolveSettings(const NoiseScheduleConfig& config, const ClassDefaults& defaults) {
+  ScheduleSettings settings;
+  settings.num_train_timesteps = config.num_train_timesteps.value_or(1000);
+  settings.beta_start = config.beta_start.value_or(defaults.beta_start);
+  settings.beta_end = config.beta_end.value_or(defaults.beta_end);
+  settings.beta_schedule = config.beta_schedule.value_or(defaults.beta_schedule);
+  settings.trained_betas = config.trained_betas;
+  settings.prediction_type = config.prediction_type.value_or(PredictionType::kEpsilon);
+  settings.timestep_spacing = config.timestep_spacing.value_or(defaults.timestep_spacing);
+  settings.steps_offset = config.steps_offset.value_or(0);
+  settings.clip_sample = config.clip_sample.value_or(defaults.clip_sample);
+  settings.clip_sample_range = config.clip_sample_range.value_or(1.0);
+  settings.thresholding = config.thresholding.value_or(false);
+  settings.dynamic_thresholding_ratio = config.dynamic_thresholding_ratio.value_or(0.995);
+  settings.sample_max_value = config.sample_max_value.value_or(1.0);
+  settings.set_alpha_to_one = config.set_alpha_to_one.value_or(defaults.set_alpha_to_one);
+  settings.zero_snr = config.rescale_betas_zero_snr.value_or(false) ? defaults.zero_snr : ZeroSnr::kUnknown;
+  settings.variance_type = config.variance_type.value_or(VarianceType::kFixedSmall);
+  settings.sigma_schedule = ConfiguredSigmaSchedule(config);
+  settings.final_sigmas_type = config.final_sigmas_type.value_or(FinalSigmas::kZero);
+  settings.lower_order_final = config.lower_order_final.value_or(defaults.lower_order_final);
+  settings.euler_at_final = config.euler_at_final.value_or(false);
+  settings.sigma_min = config.sigma_min;
+  settings.sigma_max = config.sigma_max;
+  STEPCAST_RETURN_IF_ERROR(CheckSettings(settings));
+  return settings;
+}
+
+}  // namespace stepcast::sampling

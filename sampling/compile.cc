@@ -1,0 +1,125 @@
+#include "sampling/compile.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "core/status_macros.h"
+#include "sampling/class_defaults.h"
+#include "sampling/noise_schedule.h"
+#include "sampling/program_builder.h"
+#include "sampling/samplers/registry.h"
+
+namespace stepcast::sampling {
+namespace {
+
+absl::Status CheckRange(std::string_view field, double value, double low, double high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat("%s: got %g; allowed are %g to %g", field, value, low, high));
+}
+
+absl::StatusOr<const SamplerDefinition*> Find(Sampler sampler) {
+  if (const SamplerDefinition* definition = FindSampler(sampler)) return definition;
+  const std::string names =
+      absl::StrJoin(SupportedSamplers(), ", ", [](std::string* out, Sampler s) { out->append(SamplerName(s)); });
+  return absl::InvalidArgumentError(
+      absl::StrFormat("sampler: %s is not supported; supported are %s", SamplerName(sampler), names));
+}
+
+absl::Status CheckSpec(const SamplerSpec& spec, const SamplerDefinition& definition) {
+  if (!std::isfinite(spec.guidance_scale)) {
+    return absl::InvalidArgumentError("guidance_scale: must be a finite number");
+  }
+  STEPCAST_RETURN_IF_ERROR(CheckRange("guidance_rescale", spec.guidance_rescale, 0.0, 1.0));
+  STEPCAST_RETURN_IF_ERROR(CheckRange("guidance_start", spec.guidance_start, 0.0, 1.0));
+  STEPCAST_RETURN_IF_ERROR(CheckRange("guidance_end", spec.guidance_end, spec.guidance_start, 1.0));
+  STEPCAST_RETURN_IF_ERROR(CheckRange("eta", spec.eta, 0.0, 1.0));
+  if (spec.eta != 0.0 && !definition.accepts_eta) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("eta: got %g, but %s has no eta; leave it unset", spec.eta, SamplerName(spec.sampler)));
+  }
+  const auto& schedules = definition.sigma_schedules;
+  if (std::find(schedules.begin(), schedules.end(), spec.sigma_schedule) == schedules.end()) {
+    const std::string names =
+        absl::StrJoin(schedules, ", ", [](std::string* out, SigmaSchedule s) { out->append(SigmaScheduleName(s)); });
+    return absl::InvalidArgumentError(absl::StrFormat("sigma_schedule: %s does not go with %s; allowed are %s",
+                                                      SigmaScheduleName(spec.sigma_schedule), SamplerName(spec.sampler),
+                                                      names));
+  }
+  return absl::OkStatus();
+}
+
+// The model's settings with the wishes of the request on top.
+absl::StatusOr<ScheduleSettings> Settings(const NoiseScheduleConfig& config, const SamplerSpec& spec,
+                                          const SamplerDefinition& definition) {
+  STEPCAST_ASSIGN_OR_RETURN(ScheduleSettings settings, ResolveSettings(config, definition.defaults));
+  if (spec.timestep_spacing) settings.timestep_spacing = *spec.timestep_spacing;
+  const auto& known = definition.sigma_schedules;
+  const bool configured =
+      definition.configures_sigmas && std::find(known.begin(), known.end(), settings.sigma_schedule) != known.end();
+  if (spec.sigma_schedule != SigmaSchedule::kDefault) {
+    settings.sigma_schedule = spec.sigma_schedule;
+  } else if (!configured) {
+    settings.sigma_schedule = SigmaSchedule::kDefault;
+  }
+  if (spec.steps < 1 || spec.steps > settings.num_train_timesteps) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "steps: got %d; this model allows 1 to %d (its training timesteps)", spec.steps, settings.num_train_timesteps));
+  }
+  return settings;
+}
+
+// Index of the first step that runs.
+absl::StatusOr<int> FirstStep(const SamplerSpec& spec) {
+  if (!spec.strength) return 0;
+  STEPCAST_RETURN_IF_ERROR(CheckRange("strength", *spec.strength, 0.0, 1.0));
+  const int executed = static_cast<int>(spec.steps * *spec.strength);  // cut off, in double, as diffusers does
+  if (executed < 1) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "strength: %g of %d steps leaves no step to run; raise strength or steps", *spec.strength, spec.steps));
+  }
+  return spec.steps - executed;
+}
+
+void SetGuidance(const SamplerSpec& spec, SamplingProgram& program) {
+  if (spec.guidance_scale <= 1.0) return;
+  const int first = static_cast<int>(spec.guidance_start * program.steps);
+  const int last = static_cast<int>(spec.guidance_end * program.steps);
+  for (Evaluation& evaluation : program.evaluations) {
+    if (evaluation.step < first || evaluation.step >= last) continue;
+    evaluation.guidance = {GuidanceKind::kClassifierFree, static_cast<float>(spec.guidance_scale),
+                           static_cast<float>(spec.guidance_rescale)};
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<SharedProgram> Compile(const NoiseScheduleConfig& schedule, const SamplerSpec& spec) {
+  STEPCAST_ASSIGN_OR_RETURN(const SamplerDefinition* definition, Find(spec.sampler));
+  STEPCAST_RETURN_IF_ERROR(CheckSpec(spec, *definition));
+  STEPCAST_ASSIGN_OR_RETURN(const ScheduleSettings settings, Settings(schedule, spec, *definition));
+  STEPCAST_ASSIGN_OR_RETURN(const int first_step, FirstStep(spec));
+  STEPCAST_ASSIGN_OR_RETURN(const NoiseSchedule noise_schedule, NoiseSchedule::Create(settings));
+
+  ProgramBuilder builder(spec.sampler, definition->history);
+  const SamplerInput input{spec, settings, noise_schedule, first_step};
+  STEPCAST_RETURN_IF_ERROR(definition->build(input, builder));
+  STEPCAST_ASSIGN_OR_RETURN(SamplingProgram program, std::move(builder).Build());
+  SetGuidance(spec, program);
+  return std::make_shared<const SamplingProgram>(std::move(program));
+}
+
+const std::vector<Sampler>& SupportedSamplers() {
+  static const auto& samplers = *[] {
+    auto* list = new std::vector<Sampler>;
+    for (const SamplerDefinition* definition : AllSamplers()) list->push_back(definition->sampler);
+    return list;
+  }();
+  return samplers;
+}
+
+}  // namespace stepcast::sampling

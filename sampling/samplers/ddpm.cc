@@ -1,0 +1,87 @@
+// DDPM, ancestral sampling: Ho et al. 2020, "Denoising diffusion probabilistic models", equations 6 and 7.
+// diffusers: DDPMScheduler.
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_format.h"
+#include "core/status_macros.h"
+#include "sampling/samplers/registry.h"
+
+namespace stepcast::sampling {
+namespace {
+
+// Scalars of one step. The reference computes them in float32 in this order, and near timestep 0 the difference to
+// double shows: 1 - a/p cancels almost all of its digits.
+struct StepScalars {
+  float a;  // cumulative alpha here
+  float p;  // and at the next timestep of the list; 1 after the last
+  float one_minus_a;
+  float one_minus_p;
+  float alpha;  // of the step: a / p
+  float beta;
+
+  StepScalars(float here, float next)
+      : a(here), p(next), one_minus_a(1.0f - a), one_minus_p(1.0f - p), alpha(a / p), beta(1.0f - alpha) {}
+
+  float mean_from_x0() const { return std::sqrt(p) * beta / one_minus_a; }
+  float mean_from_latents() const { return std::sqrt(alpha) * one_minus_p / one_minus_a; }
+
+  float StandardDeviation(VarianceType type) const {
+    if (type == VarianceType::kFixedLarge) return std::sqrt(beta);
+    const float variance = std::max(one_minus_p / one_minus_a * beta, 1e-20f);
+    return type == VarianceType::kFixedSmallLog ? std::exp(0.5f * std::log(variance)) : std::sqrt(variance);
+  }
+};
+
+absl::Status CheckVariance(VarianceType type) {
+  switch (type) {
+    case VarianceType::kFixedSmall:
+    case VarianceType::kFixedSmallLog:
+    case VarianceType::kFixedLarge:
+      return absl::OkStatus();
+    case VarianceType::kFixedLargeLog:
+      return absl::InvalidArgumentError(
+          "sampler: DDPM with the model's variance_type fixed_large_log has no finite noise (the root of a negative "
+          "logarithm); choose another sampler");
+    case VarianceType::kLearned:
+    case VarianceType::kLearnedRange:
+      break;
+  }
+  return absl::InvalidArgumentError(
+      "sampler: DDPM does not support models that learned their variance; choose another sampler");
+}
+
+absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
+  STEPCAST_RETURN_IF_ERROR(CheckVariance(input.settings.variance_type));
+  STEPCAST_ASSIGN_OR_RETURN(const std::vector<int> timesteps, TableTimesteps(input));
+  const absl::Span<const float> alphas = input.schedule.alphas_cumprod();
+  const PredictionType prediction = input.settings.prediction_type;
+
+  builder.set_start(VariancePreservingStart(input, alphas[timesteps[input.first_step]]));
+  for (int i = input.first_step; i < input.steps(); ++i) {
+    const int t = timesteps[i];
+    const StepScalars scalars(alphas[t], i + 1 < input.steps() ? alphas[timesteps[i + 1]] : 1.0f);
+    builder.Evaluate(i - input.first_step, t);
+    const LinearForm x0 = builder.PredictX0(PredictX0(prediction, std::sqrt(scalars.a), std::sqrt(scalars.one_minus_a)),
+                                            PostOf(input.settings));
+    LinearForm next = scalars.mean_from_x0() * x0 + scalars.mean_from_latents() * builder.latents();
+    // Drawn at the end of a list that stops above 0 as well, where its share is 1e-10: the stream of normals counts.
+    if (t > 0) next += scalars.StandardDeviation(input.settings.variance_type) * builder.DrawNoise();
+    builder.Assign(Slot::kLatents, next);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+const SamplerDefinition& DdpmSampler() {
+  static const SamplerDefinition definition = {
+      .sampler = Sampler::kDdpm,
+      .defaults = {.timestep_spacing = TimestepSpacing::kLeading, .clip_sample = true, .zero_snr = ZeroSnr::kExact},
+      .build = Build,
+  };
+  return definition;
+}
+
+}  // namespace stepcast::sampling

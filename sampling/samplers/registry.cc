@@ -1,0 +1,25 @@
+#include "sampling/samplers/registry.h"
+
+#include <vector>
+
+namespace stepcast::sampling {
+
+absl::Span<const SamplerDefinition* const> AllSamplers() {
+  static const auto& samplers = *new std::vector<const SamplerDefinition*>{
+      &DdpmSampler(),            //
+      &DdimSampler(),            //
+      &EulerSampler(),           //
+      &EulerAncestralSampler(),  //
+      &Dpmpp2mSampler(),         //
+  };
+  return samplers;
+}
+
+const SamplerDefinition* FindSampler(Sampler sampler) {
+  for (const SamplerDefinition* definition : AllSamplers()) {
+    if (definition->sampler == sampler) return definition;
+  }
+  return nullptr;
+}
+
+}  // namespace stepcast::sampling

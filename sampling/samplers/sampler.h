@@ -1,0 +1,56 @@
+#pragma once
+// What a file of this folder defines: one sampler.
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/sampling_types.h"
+#include "sampling/class_defaults.h"
+#include "sampling/compile.h"
+#include "sampling/noise_schedule.h"
+#include "sampling/program_builder.h"
+#include "sampling/sampling_program.h"
+
+namespace stepcast::sampling {
+
+// Everything a sampler may know. Lives only while it builds.
+struct SamplerInput {
+  const SamplerSpec& spec;
+  const ScheduleSettings& settings;  // spacing and sigma schedule of the request already applied
+  const NoiseSchedule& schedule;
+  int first_step = 0;  // steps before it are skipped (image-to-image)
+
+  int steps() const { return spec.steps; }
+  bool from_image() const { return spec.strength.has_value(); }
+};
+
+// One sampler: which diffusers class it stands for, what a request may ask of it, and how it is compiled.
+//
+// `build` opens one evaluation per denoiser call, for the steps first_step .. steps - 1 of the full list, numbered
+// from 0, and sets the start. It leaves guidance to Compile.
+struct SamplerDefinition {
+  Sampler sampler;
+  ClassDefaults defaults;
+  std::vector<SigmaSchedule> sigma_schedules = {SigmaSchedule::kDefault};  // that a request may name
+  bool configures_sigmas = false;  // the class reads use_karras_sigmas and its kin from the model's config
+  bool accepts_eta = false;
+  int history = 0;  // values of earlier evaluations it reads, see ProgramBuilder
+  absl::Status (*build)(const SamplerInput& input, ProgramBuilder& builder);
+};
+
+// The post of classes that know clip_sample and thresholding; the latter wins.
+Post PostOf(const ScheduleSettings& settings);
+
+// Only thresholding (DPM-Solver).
+Post ThresholdingOf(const ScheduleSettings& settings);
+
+// The start of classes that paint in the model's own variance-preserving space: pure noise, or the image with the
+// noise of cumulative alpha `alpha_cumprod`.
+Start VariancePreservingStart(const SamplerInput& input, double alpha_cumprod);
+
+// Whole timesteps of a class that indexes the table of cumulative alphas with them (DDPM, DDIM).
+// Errors: INVALID_ARGUMENT naming `steps` when one lies outside the training timesteps.
+absl::StatusOr<std::vector<int>> TableTimesteps(const SamplerInput& input);
+
+}  // namespace stepcast::sampling

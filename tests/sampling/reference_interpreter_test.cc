@@ -1,0 +1,111 @@
+#include "sampling/reference_interpreter.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace stepcast::sampling {
+namespace {
+
+using testing::ElementsAre;
+using testing::FloatNear;
+
+SamplingProgram OneEvaluation(Evaluation evaluation) {
+  SamplingProgram program;
+  program.evaluations.push_back(std::move(evaluation));
+  program.steps = 1;
+  return program;
+}
+
+TEST(ReferenceInterpreterTest, ReadsAllRightHandSidesBeforeAnyWrite) {
+  Evaluation e;
+  e.transition = {{Slot::kLatents, Slot::kModelOutput, 1.0f}, {Slot::kSaved, Slot::kLatents, 1.0f}};
+  const SamplingProgram program = OneEvaluation(e);
+  ReferenceInterpreter image(program, {1.0f, 2.0f});
+  image.Step(std::vector<float>{30.0f, 40.0f});
+  EXPECT_THAT(image.slot(Slot::kLatents), ElementsAre(30.0f, 40.0f));
+  EXPECT_THAT(image.slot(Slot::kSaved), ElementsAre(1.0f, 2.0f));
+  EXPECT_TRUE(image.done());
+}
+
+TEST(ReferenceInterpreterTest, InputScaleIsForTheDenoiserOnly) {
+  Evaluation e;
+  e.input_scale = 0.5f;
+  e.x0_from_latents = 1.0f;
+  const SamplingProgram program = OneEvaluation(e);
+  ReferenceInterpreter image(program, {4.0f});
+  EXPECT_THAT(image.DenoiserInput(), ElementsAre(2.0f));
+  image.Step(std::vector<float>{0.0f});
+  EXPECT_THAT(image.slot(Slot::kX0), ElementsAre(4.0f));
+  EXPECT_THAT(image.Result(), ElementsAre(4.0f));  // no term writes the latents: they stay
+}
+
+TEST(ReferenceInterpreterTest, FinishMixesLatentsAndX0) {
+  Evaluation e;
+  e.x0_from_output = 1.0f;
+  SamplingProgram program = OneEvaluation(e);
+  program.finish = {0.25f, 10.0f};
+  ReferenceInterpreter image(program, {4.0f});
+  image.Step(std::vector<float>{3.0f});
+  EXPECT_THAT(image.Result(), ElementsAre(31.0f));
+}
+
+TEST(ReferenceInterpreterTest, StartMixesImageAndNoise) {
+  const std::vector<float> image = {1.0f, 2.0f};
+  const std::vector<float> noise = {10.0f, 20.0f};
+  EXPECT_THAT(StartLatents({0.5f, 0.1f}, image, noise), ElementsAre(FloatNear(1.5f, 1e-6f), FloatNear(3.0f, 1e-6f)));
+  EXPECT_THAT(StartLatents({0.5f, 0.1f}, {}, noise), ElementsAre(1.0f, 2.0f));
+}
+
+TEST(ApplyPostTest, Clip) {
+  std::vector<float> x0 = {-3.0f, 0.5f, 3.0f};
+  ApplyPost({PostKind::kClip, 2.0f, 0.0f}, absl::MakeSpan(x0));
+  EXPECT_THAT(x0, ElementsAre(-2.0f, 0.5f, 2.0f));
+}
+
+TEST(ApplyPostTest, Threshold) {
+  struct Row {
+    const char* what;
+    float limit;
+    float ratio;
+    std::vector<float> expected;
+  };
+  // |x0| sorted: 0, 1, 2, 4. Quantile 0.5: rank 1.5, value 1.5.
+  const Row rows[] = {
+      {"interpolated quantile", 10.0f, 0.5f, {0.0f, -1.0f / 1.5f, 1.0f, -1.0f}},
+      {"never below 1", 10.0f, 0.0f, {0.0f, -1.0f, 1.0f, -1.0f}},
+      {"never above the limit", 2.0f, 1.0f, {0.0f, -0.5f, 1.0f, -1.0f}},
+      {"a limit below 1 wins", 0.5f, 1.0f, {0.0f, -1.0f, 1.0f, -1.0f}},
+      {"the largest value", 10.0f, 1.0f, {0.0f, -0.25f, 0.5f, -1.0f}},
+  };
+  for (const Row& row : rows) {
+    std::vector<float> x0 = {0.0f, -1.0f, 2.0f, -4.0f};
+    ApplyPost({PostKind::kThreshold, row.limit, row.ratio}, absl::MakeSpan(x0));
+    EXPECT_THAT(x0, testing::Pointwise(testing::FloatEq(), row.expected)) << row.what;
+  }
+}
+
+TEST(RunProgramTest, DrawsExactlyWhenTheProgramSaysSo) {
+  SamplingProgram program;
+  for (const bool draws : {true, false, true}) {
+    Evaluation e;
+    e.draws_noise = draws;
+    if (draws) e.transition = {{Slot::kLatents, Slot::kLatents, 1.0f}, {Slot::kLatents, Slot::kNoise, 1.0f}};
+    program.evaluations.push_back(e);
+  }
+  const Denoiser nothing = [](absl::Span<const float> input, const Evaluation&) {
+    return std::vector<float>(input.size(), 0.0f);
+  };
+  NoiseGenerator used(9);
+  const std::vector<float> got = RunProgram(program, std::vector<float>(20, 0.0f), nothing, used);
+
+  NoiseGenerator expected(9);
+  std::vector<float> first(20);
+  std::vector<float> second(20);
+  expected.Fill(absl::MakeSpan(first));
+  expected.Fill(absl::MakeSpan(second));
+  for (size_t i = 0; i < 20; ++i) EXPECT_EQ(got[i], first[i] + second[i]);
+  EXPECT_EQ(used.state(), expected.state());
+}
+
+}  // namespace
+}  // namespace stepcast::sampling

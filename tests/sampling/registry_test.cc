@@ -1,0 +1,29 @@
+#include "sampling/samplers/registry.h"
+
+#include <gtest/gtest.h>
+
+#include "sampling/compile.h"
+
+namespace stepcast::sampling {
+namespace {
+
+TEST(RegistryTest, DefinitionsAreCompleteAndInTheOrderOfTheEnum) {
+  int previous = -1;
+  for (const SamplerDefinition* definition : AllSamplers()) {
+    EXPECT_GT(static_cast<int>(definition->sampler), previous);
+    previous = static_cast<int>(definition->sampler);
+    EXPECT_NE(definition->build, nullptr);
+    ASSERT_FALSE(definition->sigma_schedules.empty());
+    EXPECT_EQ(definition->sigma_schedules.front(), SigmaSchedule::kDefault);
+    EXPECT_EQ(FindSampler(definition->sampler), definition);
+  }
+}
+
+TEST(RegistryTest, WhatIsNotBuiltIsNotFound) {
+  EXPECT_EQ(FindSampler(Sampler::kAnnealedLangevin), nullptr);
+  EXPECT_EQ(SupportedSamplers(), (std::vector<Sampler>{Sampler::kDdpm, Sampler::kDdim, Sampler::kEuler,
+                                                       Sampler::kEulerAncestral, Sampler::kDpmpp2m}));
+}
+
+}  // namespace
+}  // namespace stepcast::sampling

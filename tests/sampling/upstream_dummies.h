@@ -1,0 +1,56 @@
+#pragma once
+// The made-up picture, noise and denoiser of the diffusers test-suite, whose full loops have published sums.
+
+#include <utility>
+#include <vector>
+
+#include "core/sampling_types.h"
+#include "sampling/compile.h"
+#include "sampling/reference_interpreter.h"
+#include "sampling/sampling_program.h"
+
+namespace stepcast::sampling {
+
+// Shape [4, 3, 8, 8] in memory order; values k / 768, sample index fastest.
+std::vector<float> DummySample();
+
+// (767 - k) / 768 in the same order.
+std::vector<float> DummyNoise();
+
+// x * t / (t + 1).
+Denoiser DummyModel();
+
+// Sum and mean of absolute values.
+struct Magnitude {
+  double sum = 0.0;
+  double mean = 0.0;
+};
+Magnitude MagnitudeOf(absl::Span<const float> values);
+
+// Upstream's loops for the Euler samplers overwrite the sample with the scaled one before the step. This program
+// does so to everyone: latents enter each transition multiplied by input_scale.
+SamplingProgram ScaledInputEntersStep(SamplingProgram program);
+
+// A published full loop: noise levels with scale `init` times the dummy sample, or, with spec.strength, the scaled
+// sample with the dummy noise of the first level. Step noise from seed 0.
+struct UpstreamLoop {
+  NoiseScheduleConfig config;
+  SamplerSpec spec;
+  bool scaled_input_enters_step = false;
+  int samples_at_once = 4;  // 1: each of the four samples on its own (thresholding works per sample)
+};
+
+// The final sample [4, 3, 8, 8]. Aborts when the loop does not compile.
+std::vector<float> RunLoop(const UpstreamLoop& loop);
+
+// Table-driven checks.
+struct UpstreamCase {
+  const char* name;
+  UpstreamLoop loop;
+  double sum;  // < 0: not published
+  double mean;
+  double mean_tolerance = 6e-5;  // four decimals
+};
+void ExpectPublished(const UpstreamCase& test);
+
+}  // namespace stepcast::sampling
