@@ -45,5 +45,6 @@ target_link_libraries(stepcast_grpc INTERFACE PkgConfig::grpcpp protobuf::libpro
 add_library(stepcast_grpc_reflection INTERFACE)
 add_library(stepcast::grpc_reflection ALIAS stepcast_grpc_reflection)
 # Reflection registers itself from a static object that nothing refers to.
+# One flag, because CMake sorts and merges separate ones.
 target_link_libraries(stepcast_grpc_reflection INTERFACE
-                      -Wl,--push-state,--no-as-needed grpc++_reflection -Wl,--pop-state stepcast::grpc)
+                      "-Wl,--push-state,--no-as-needed,-lgrpc++_reflection,--pop-state" stepcast::grpc)

@@ -35,15 +35,17 @@ function(stepcast_library room)
   add_library(stepcast::${room} ALIAS stepcast_${room})
 endfunction()
 
-# stepcast_binary(<name> <main source> USES <room>... [LINK <target>...])
+# stepcast_binary(<name> <main source> USES <room>... [BEHIND <room>...] [LINK <target>...])
+# BEHIND: rooms that are linked, but whose third-party headers the source must not see. LibTorch's wheel carries old
+# protobuf headers, so nothing may be compiled with both on its path.
 function(stepcast_binary name source)
-  cmake_parse_arguments(ARG "" "" "USES;LINK" ${ARGN})
-  if(NOT EXISTS "${CMAKE_SOURCE_DIR}/${source}")
-    return()
-  endif()
+  cmake_parse_arguments(ARG "" "" "USES;BEHIND;LINK" ${ARGN})
   list(TRANSFORM ARG_USES PREPEND stepcast::)
-  add_executable(${name} ${source})
-  target_link_libraries(${name} PRIVATE ${ARG_USES} ${ARG_LINK} stepcast_warnings)
+  list(TRANSFORM ARG_BEHIND PREPEND stepcast::)
+  add_library(${name}_main OBJECT ${source})
+  target_link_libraries(${name}_main PRIVATE ${ARG_USES} ${ARG_LINK} stepcast_warnings)
+  add_executable(${name} $<TARGET_OBJECTS:${name}_main>)
+  target_link_libraries(${name} PRIVATE ${ARG_USES} ${ARG_BEHIND} ${ARG_LINK})
 endfunction()
 
 # stepcast_client(<name> <folder> [LINK <target>...]): a program that knows nothing of ours but the wire contract.

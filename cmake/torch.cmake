@@ -46,8 +46,10 @@ if(STEPCAST_CUDA)
 endif()
 # The CUDA libraries register their kernels from static objects, and need maths libraries that may be absent here.
 target_link_options(stepcast::torch INTERFACE -Wl,--allow-shlib-undefined)
+# One flag, because CMake sorts and merges separate ones.
 list(TRANSFORM _libs PREPEND "-l" OUTPUT_VARIABLE _flags)
-target_link_libraries(stepcast::torch INTERFACE -Wl,--push-state,--no-as-needed ${_flags} -Wl,--pop-state Threads::Threads)
+list(JOIN _flags "," _flags)
+target_link_libraries(stepcast::torch INTERFACE "-Wl,--push-state,--no-as-needed,${_flags},--pop-state" Threads::Threads)
 foreach(_dir IN LISTS _rpath)
   target_link_options(stepcast::torch INTERFACE "-Wl,-rpath,${_dir}" "-Wl,-rpath-link,${_dir}")
 endforeach()

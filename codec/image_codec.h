@@ -13,8 +13,8 @@ namespace stepcast {
 
 struct EncodeOptions {
   ImageFormat format = ImageFormat::kPng;
-  int quality = 90;        // 1..100; JPEG and WebP
-  std::string parameters;  // PNG only: becomes a tEXt chunk "parameters"; "" for none
+  int quality = 90;             // 1..100; JPEG and WebP
+  std::string parameters = {};  // PNG only: a text chunk "parameters" (tEXt, or iTXt beyond Latin-1); "" for none
 };
 
 // Returns the bytes of a PNG, baseline JPEG or lossy WebP file.
@@ -28,7 +28,7 @@ struct DecodeLimits {
 };
 
 // Reads a single-frame PNG, JPEG or WebP, recognised by its magic bytes, into 8-bit RGB (alpha is composed
-// over white). Sizes are checked before any pixel is allocated.
+// over white). Sizes are checked before any pixel is allocated. Orientation tags and colour profiles are ignored.
 // Errors: INVALID_ARGUMENT saying what came and what is allowed; never library text.
 absl::StatusOr<Image> DecodeImage(std::string_view bytes, const DecodeLimits& limits);
 

@@ -10,10 +10,11 @@ namespace stepcast::model {
 
 // Conditioning of some rows. Undefined tensors: the model has no such input.
 struct Conditioning {
-  at::Tensor prompt_embeds;  // [R, L, D] in the compute dtype
-  at::Tensor text_embeds;    // [R, P] pooled (SDXL)
-  at::Tensor time_ids;       // [R, K] (SDXL)
-  at::Tensor class_labels;   // [R] int64
+  at::Tensor prompt_embeds;    // [R, L, D] in the compute dtype
+  at::Tensor text_embeds;      // [R, P] pooled (SDXL)
+  at::Tensor time_ids;         // [R, K] (SDXL)
+  at::Tensor class_labels;     // [R] int64
+  at::Tensor guidance_scales;  // [R] float32, for models that are told the scale (LCM) instead of being guided
 };
 
 // One prompt, ready for the text encoders.

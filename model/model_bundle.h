@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
@@ -28,8 +29,9 @@ struct LoadOptions {
 class ModelBundle {
  public:
   // Reads model_index.json, the component configs and the weights.
-  // Errors: NOT_FOUND or INVALID_ARGUMENT, naming the component, the file and what is wrong; all missing,
-  // mis-shaped and unused weights are listed at once.
+  // Errors: NOT_FOUND or INVALID_ARGUMENT, naming the component, the file and what is wrong, with all missing,
+  // mis-shaped and unused weights listed at once; FAILED_PRECONDITION when the remedy is outside this program (a
+  // git-lfs pull, a conversion). Throws c10::Error when the device fails; engine/torch_guard.h turns it into a Status.
   static absl::StatusOr<std::shared_ptr<const ModelBundle>> Load(const LoadOptions& options);
 
   virtual ~ModelBundle() = default;
@@ -41,6 +43,8 @@ class ModelBundle {
   virtual const PreviewDecoder& preview() const = 0;
   virtual c10::Device device() const = 0;
   virtual c10::ScalarType dtype() const = 0;
+  // What was odd about the folder and did no harm: unknown config keys, unused weights. For the log.
+  virtual const std::vector<std::string>& warnings() const = 0;
 };
 
 }  // namespace stepcast::model

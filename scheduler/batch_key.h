@@ -12,9 +12,9 @@ namespace stepcast {
 // step count, sampler, guidance value, guidance on or off, prompt.
 struct BatchKey {
   Phase phase = Phase::kDenoise;
-  std::string model;      // id of the stage's model
-  int latent_height = 0;  // 0 in kEncode
-  int latent_width = 0;   // 0 in kEncode
+  std::string model = "";  // id of the stage's model
+  int latent_height = 0;   // 0 in kEncode
+  int latent_width = 0;    // 0 in kEncode
 
   friend auto operator<=>(const BatchKey&, const BatchKey&) = default;
 

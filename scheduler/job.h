@@ -33,12 +33,12 @@ class JobState {
 
 // Everything about a job that is fixed when it is admitted.
 struct JobSpec {
-  SharedRequest request;
+  SharedRequest request = {};
   int image_index = 0;  // 0 .. request->image_count - 1
-  sampling::SharedProgram program;
+  sampling::SharedProgram program = {};
   absl::Time arrival = absl::InfinitePast();
   absl::Time deadline = absl::InfiniteFuture();
-  std::shared_ptr<EventSink> sink;
+  std::shared_ptr<EventSink> sink = {};
 };
 
 // A job. Owned by its StepScheduler from Submit to its terminal event.
@@ -67,6 +67,9 @@ class Job {
   bool denoised() const { return position_ == static_cast<int>(program().evaluations.size()); }
   void Advance() { ++position_; }
 
+  // Steps whose evaluations are all done, 0..program().steps.
+  int finished_steps() const;
+
   // True until the job's conditioning is ready.
   bool needs_encode() const { return needs_encode_; }
   void set_needs_encode(bool value) { needs_encode_ = value; }
@@ -87,6 +90,8 @@ class Job {
   void set_state(std::unique_ptr<JobState> state) { state_ = std::move(state); }
 
   JobStatistics& statistics() { return statistics_; }
+  const JobStatistics& statistics() const { return statistics_; }
+  // When the first plan with this job was made; infinite future while it waits.
   absl::Time started() const { return started_; }
   void set_started(absl::Time at) { started_ = at; }
 

@@ -15,15 +15,18 @@ namespace stepcast {
 // One tick. Jobs are in row order; a guided job is two adjacent rows (uncond, cond) and is never split.
 struct StepPlan {
   int64_t id = 0;
-  BatchKey key;               // its phase is the plan's phase
-  std::vector<JobId> jobs;    // empty: nothing to do
-  int rows = 0;               // forward rows of all jobs
+  BatchKey key;             // its phase is the plan's phase
+  std::vector<JobId> jobs;  // empty: nothing to do
+  int rows = 0;             // forward rows of all jobs
+  // Set when this plan opens a group of `request_level`: all its members, in row order.
+  std::vector<JobId> group;
   std::optional<absl::Time> wake_at;  // of an empty plan: look again then, even if nothing arrives
 
   bool empty() const { return jobs.empty(); }
   Phase phase() const { return key.phase; }
 
-  // "#17 denoise:emoji:16x16 rows=5 jobs=3,4,9"; stable, so that a run is a text log.
+  // "#17 denoise:emoji:16x16 rows=5 jobs=3,4,9", with " group=3,4,9" where one opens; "idle" or
+  // "idle until 1970-01-01T00:00:02+00:00" when empty. Stable, so that a run is a text log.
   std::string ToString() const;
 };
 

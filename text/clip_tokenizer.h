@@ -14,16 +14,21 @@ namespace stepcast {
 // A prompt as a text encoder wants it.
 struct TokenizedPrompt {
   std::vector<int32_t> ids;  // start token, content, end token, padding: always max_length() entries
-  std::string truncated;     // the part of the text that did not fit, "" when all did
+  std::string truncated;     // the part of the text that did not fit, spelled from its tokens; "" when all did
 };
 
 // Immutable once loaded.
 //
+// A control token that a user types, such as "<|endoftext|>", becomes the control token, as in the reference: a text
+// encoder that pools at the first end token then ignores what follows. Only its writer's picture changes. In upper case
+// it does so only where the files say that the token is normalised.
+//
 // Thread-safety: const methods may be called from any thread.
 class ClipTokenizer {
  public:
-  // Loads vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json (or tokenizer.json alone)
-  // from `dir`. Errors: NOT_FOUND or INVALID_ARGUMENT naming the file and what is wrong with it.
+  // Loads tokenizer.json, or vocab.json and merges.txt, with tokenizer_config.json, special_tokens_map.json and
+  // added_tokens.json where they exist, from `dir`. Nothing in the files is trusted.
+  // Errors: NOT_FOUND, INVALID_ARGUMENT or UNIMPLEMENTED naming the file, the place in it and what is wrong.
   static absl::StatusOr<std::unique_ptr<const ClipTokenizer>> Load(const std::string& dir);
 
   virtual ~ClipTokenizer() = default;
@@ -33,6 +38,9 @@ class ClipTokenizer {
 
   // Tokens per prompt, padding included; 77 for CLIP.
   virtual int max_length() const = 0;
+
+  // The largest id that Encode may return: the text encoder's embedding must have more rows than this.
+  virtual int32_t max_id() const = 0;
 };
 
 }  // namespace stepcast

@@ -1,0 +1,23 @@
+#pragma once
+// JPEG through libjpeg-turbo. Callers use codec/image_codec.h.
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "codec/image_codec.h"
+#include "core/image.h"
+
+namespace stepcast {
+
+bool IsJpeg(std::string_view bytes);
+
+// Writes a baseline JPEG; chroma has full resolution from quality 90 up, half below.
+// REQUIRES: `image` is consistent, `quality` in 1..100. Errors: INVALID_ARGUMENT for a side above 65500; INTERNAL.
+absl::StatusOr<std::string> EncodeJpeg(const Image& image, int quality);
+
+// Reads baseline and progressive JPEG in grey or YCbCr. Orientation tags and colour profiles are ignored.
+// REQUIRES: IsJpeg(bytes). Errors: INVALID_ARGUMENT for CMYK, a damaged or too large picture, or too many scans.
+absl::StatusOr<Image> DecodeJpeg(std::string_view bytes, const DecodeLimits& limits);
+
+}  // namespace stepcast

@@ -1,0 +1,24 @@
+#pragma once
+// PNG through libpng. Callers use codec/image_codec.h.
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "codec/image_codec.h"
+#include "core/image.h"
+
+namespace stepcast {
+
+bool IsPng(std::string_view bytes);
+
+// Writes an 8-bit RGB PNG. `parameters` becomes a tEXt chunk of that name, or iTXt when it is not Latin-1; "" for none.
+// REQUIRES: `image` is consistent. Errors: INVALID_ARGUMENT when `parameters` is not UTF-8 or has a NUL; INTERNAL.
+absl::StatusOr<std::string> EncodePng(const Image& image, const std::string& parameters);
+
+// Reads any still PNG: palettes, grey, 16 bits (scaled to 8), interlacing; alpha is composed over white. Colour
+// profiles, gamma and texts are skipped unread. REQUIRES: IsPng(bytes).
+// Errors: INVALID_ARGUMENT for an animated, damaged or too large picture.
+absl::StatusOr<Image> DecodePng(std::string_view bytes, const DecodeLimits& limits);
+
+}  // namespace stepcast

@@ -1,0 +1,14 @@
+#pragma once
+// One job in a denoise tick.
+
+#include "engine/denoise_state.h"
+#include "sampling/sampling_program.h"
+
+namespace stepcast::engine {
+
+struct ActiveJob {
+  DenoiseState* state = nullptr;                     // Begin was called
+  const sampling::Evaluation* evaluation = nullptr;  // of state->program()
+};
+
+}  // namespace stepcast::engine

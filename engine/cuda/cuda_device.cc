@@ -1,0 +1,84 @@
+#include "engine/cuda/cuda_device.h"
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+#ifdef STEPCAST_CUDA
+#include <ATen/ops/empty.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include "absl/strings/str_format.h"
+#endif
+
+namespace stepcast::engine {
+
+#ifdef STEPCAST_CUDA
+namespace {
+
+class CudaDevice final : public ComputeDevice {
+ public:
+  explicit CudaDevice(c10::DeviceIndex index)
+      : device_(c10::DeviceType::CUDA, index), stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, index)) {}
+
+  c10::Device device() const override { return device_; }
+  c10::ScalarType default_dtype() const override { return c10::ScalarType::BFloat16; }
+
+  // Page-locked, so that the copy runs beside the kernels; the host allocator keeps the block until it is done.
+  at::Tensor HostBuffer(c10::IntArrayRef sizes, c10::ScalarType dtype) const override {
+    return at::empty(sizes, at::TensorOptions(dtype).pinned_memory(true));
+  }
+  at::Tensor Upload(const at::Tensor& host) const override { return host.to(device_, /*non_blocking=*/true); }
+
+  void BindThread() const override {
+    c10::cuda::set_device(device_.index());
+    c10::cuda::setCurrentCUDAStream(stream_);
+  }
+
+  void Synchronize() const override { stream_.synchronize(); }
+  void ReleaseCachedMemory() const override { c10::cuda::CUDACachingAllocator::emptyCache(); }
+
+  std::string MemoryReport() const override {
+    const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device_.index());
+    constexpr double kMebibyte = 1024.0 * 1024.0;
+    return absl::StrFormat("%s: %.0f MiB in tensors, %.0f MiB reserved", name(),
+                           static_cast<double>(stats.allocated_bytes[0].current) / kMebibyte,
+                           static_cast<double>(stats.reserved_bytes[0].current) / kMebibyte);
+  }
+
+ private:
+  const c10::Device device_;
+  const c10::cuda::CUDAStream stream_;
+};
+
+}  // namespace
+
+int CudaDeviceCount() { return c10::cuda::device_count(); }
+
+absl::StatusOr<std::unique_ptr<ComputeDevice>> OpenCudaDevice(int index) {
+  const int count = CudaDeviceCount();
+  if (count == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "device cuda:", index, ": no CUDA device can be used on this machine (driver missing or too old)"));
+  }
+  if (index >= count) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("device cuda:", index, " does not exist; this machine has cuda:0 to cuda:", count - 1));
+  }
+  return std::make_unique<CudaDevice>(static_cast<c10::DeviceIndex>(index));
+}
+
+#else
+
+int CudaDeviceCount() { return 0; }
+
+absl::StatusOr<std::unique_ptr<ComputeDevice>> OpenCudaDevice(int index) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "device cuda:", index, ": this build has no CUDA support; configure with -DSTEPCAST_CUDA=ON or use device: cpu"));
+}
+
+#endif
+
+}  // namespace stepcast::engine

@@ -1,0 +1,90 @@
+#include "engine/denoise_state.h"
+
+#include <ATen/ops/mul.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/types/span.h"
+
+namespace stepcast::engine {
+namespace {
+
+using sampling::Evaluation;
+using sampling::kSlotCount;
+using sampling::SamplingProgram;
+using sampling::Slot;
+
+// Whether `evaluation` makes `slot` itself before its transition reads it.
+bool MakesItself(const Evaluation& evaluation, Slot slot) {
+  switch (slot) {
+    case Slot::kModelOutput:
+    case Slot::kX0:
+      return true;
+    case Slot::kNoise:
+      return evaluation.draws_noise;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+std::vector<Slot> PersistentSlots(const SamplingProgram& program) {
+  std::array<bool, kSlotCount> survives{};
+  survives[static_cast<size_t>(Slot::kLatents)] = true;
+  for (const Evaluation& evaluation : program.evaluations) {
+    for (const sampling::Term& term : evaluation.transition) {
+      if (!MakesItself(evaluation, term.from)) survives[static_cast<size_t>(term.from)] = true;
+    }
+  }
+  if (program.finish.x0_coef != 0.0f) survives[static_cast<size_t>(Slot::kX0)] = true;
+  std::vector<Slot> slots;
+  for (int i = 0; i < kSlotCount; ++i) {
+    if (survives[static_cast<size_t>(i)]) slots.push_back(static_cast<Slot>(i));
+  }
+  return slots;
+}
+
+DenoiseState::DenoiseState(std::shared_ptr<const model::ModelBundle> bundle, sampling::SharedProgram program,
+                           int64_t seed)
+    : bundle_(std::move(bundle)),
+      program_(std::move(program)),
+      slots_(PersistentSlots(*program_)),
+      generator_(static_cast<uint64_t>(seed)) {
+  index_.fill(-1);
+  for (size_t i = 0; i < slots_.size(); ++i) index_[static_cast<size_t>(slots_[i])] = static_cast<int8_t>(i);
+}
+
+void DenoiseState::Begin(int height, int width, const ComputeDevice& device) {
+  if (!tensors_.empty()) return;
+  const int64_t channels = bundle_->info()->latent_channels;
+  const std::array<int64_t, 3> shape = {channels, height, width};
+  noise_.resize(static_cast<size_t>(channels * height * width));
+  at::Tensor host = device.HostBuffer(shape, c10::ScalarType::Float);
+  std::ranges::copy(Noise(), host.data_ptr<float>());
+  std::vector<at::Tensor> tensors;
+  tensors.push_back(device.Upload(host).mul(program_->start.noise_coef));
+  while (tensors.size() < slots_.size()) {
+    tensors.push_back(at::zeros(shape, at::TensorOptions(c10::ScalarType::Float).device(device.device())));
+  }
+  tensors_ = std::move(tensors);
+  ConsumeNoise();
+}
+
+const std::vector<float>& DenoiseState::Noise() {
+  if (!noise_drawn_) generator_.Fill(absl::MakeSpan(noise_));
+  noise_drawn_ = true;
+  return noise_;
+}
+
+at::Tensor DenoiseState::FinishedLatents() const {
+  const sampling::Finish& finish = program_->finish;
+  at::Tensor latents = tensors_.front().mul(finish.latents_coef);
+  if (finish.x0_coef != 0.0f) latents.add_(tensors_[static_cast<size_t>(IndexOf(Slot::kX0))], finish.x0_coef);
+  return latents;
+}
+
+}  // namespace stepcast::engine

@@ -1,0 +1,71 @@
+#pragma once
+// What the engine keeps for one job between ticks.
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/device.h"
+#include "engine/embedding_cache.h"
+#include "model/model_bundle.h"
+#include "sampling/noise_generator.h"
+#include "sampling/sampling_program.h"
+#include "scheduler/job.h"
+
+namespace stepcast::engine {
+
+// Slots of `program` whose value must survive from one evaluation to the next: those that some evaluation (or
+// the finish) reads without its having been made in that same evaluation, and always the latents. Ascending.
+// The others (model output, mostly x0 and noise) exist only inside a tick.
+std::vector<sampling::Slot> PersistentSlots(const sampling::SamplingProgram& program);
+
+// State of one image: its latents and sampler history, its noise generator, its pinned conditioning.
+//
+// Belongs to its Job; destroying it frees every tensor. Engine thread only.
+class DenoiseState final : public JobState {
+ public:
+  // `program` is the job's; `seed` that of its image.
+  DenoiseState(std::shared_ptr<const model::ModelBundle> bundle, sampling::SharedProgram program, int64_t seed);
+
+  const model::ModelBundle& bundle() const { return *bundle_; }
+  const sampling::SamplingProgram& program() const { return *program_; }
+
+  // Pinned embeddings. `uncond` stays null when no evaluation of the program is guided.
+  SharedEmbedding cond;
+  SharedEmbedding uncond;
+
+  // Makes the slots for latents of `height` x `width` cells, if not done yet: latents = noise_coef * the first
+  // normals of the generator (drawn before any step noise, as diffusers does), everything else zero.
+  void Begin(int height, int width, const ComputeDevice& device);
+
+  // The persistent slots and their tensors, [C, h, w] float32 on the device, in the same order.
+  // The first is the latents. REQUIRES: Begin.
+  const std::vector<sampling::Slot>& slots() const { return slots_; }
+  const std::vector<at::Tensor>& tensors() const { return tensors_; }
+
+  // Index of `slot` in slots(), or -1.
+  int IndexOf(sampling::Slot slot) const { return index_[static_cast<size_t>(slot)]; }
+
+  // Noise of the current evaluation: drawn on the first call, the same again until ConsumeNoise, so that a
+  // tick that is tried again draws nothing twice. Returns C * h * w normals. REQUIRES: Begin was called.
+  const std::vector<float>& Noise();
+  void ConsumeNoise() { noise_drawn_ = false; }
+
+  // Finish.latents_coef * latents + Finish.x0_coef * x0: what the latent codec decodes. [C, h, w] float32.
+  at::Tensor FinishedLatents() const;
+
+ private:
+  const std::shared_ptr<const model::ModelBundle> bundle_;
+  const sampling::SharedProgram program_;
+  const std::vector<sampling::Slot> slots_;
+  std::array<int8_t, sampling::kSlotCount> index_;
+  std::vector<at::Tensor> tensors_;
+  sampling::NoiseGenerator generator_;
+  std::vector<float> noise_;
+  bool noise_drawn_ = false;
+};
+
+}  // namespace stepcast::engine

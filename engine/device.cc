@@ -1,0 +1,83 @@
+#include "engine/device.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "core/status_macros.h"
+#include "engine/cuda/cuda_device.h"
+
+namespace stepcast::engine {
+namespace {
+
+class CpuDevice final : public ComputeDevice {
+ public:
+  explicit CpuDevice(int threads) : threads_(threads) {}
+
+  c10::Device device() const override { return c10::Device(c10::DeviceType::CPU); }
+  c10::ScalarType default_dtype() const override { return c10::ScalarType::Float; }
+
+  at::Tensor HostBuffer(c10::IntArrayRef sizes, c10::ScalarType dtype) const override {
+    return at::empty(sizes, at::TensorOptions(dtype));
+  }
+  at::Tensor Upload(const at::Tensor& host) const override { return host; }
+
+  // OpenMP keeps the thread count per calling thread.
+  void BindThread() const override { at::set_num_threads(threads_); }
+
+  void Synchronize() const override {}
+  void ReleaseCachedMemory() const override {}
+  std::string MemoryReport() const override { return ""; }
+
+ private:
+  const int threads_;
+};
+
+std::unique_ptr<ComputeDevice> MakeCpuDevice(int threads) {
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return std::make_unique<CpuDevice>(threads > 0 ? threads : cores);
+}
+
+std::optional<int> ParseCudaIndex(absl::string_view name) {
+  int index = 0;
+  if (name == "cuda") return 0;
+  if (!absl::ConsumePrefix(&name, "cuda:") || name.empty() || name.size() > 2) return std::nullopt;
+  if (!std::ranges::all_of(name, absl::ascii_isdigit) || !absl::SimpleAtoi(name, &index)) return std::nullopt;
+  return index;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ComputeDevice>> OpenDevice(absl::string_view name, int threads) {
+  if (threads < 0 || threads > 1024) {
+    return absl::InvalidArgumentError(absl::StrCat("threads is ", threads, "; allowed: 0 (one per core) to 1024"));
+  }
+  if (name == "cpu") return MakeCpuDevice(threads);
+  if (name == "auto") {
+    if (CudaDeviceCount() > 0) return OpenCudaDevice(0);
+    return MakeCpuDevice(threads);
+  }
+  const std::optional<int> index = ParseCudaIndex(name);
+  if (!index) {
+    return absl::InvalidArgumentError(absl::StrCat("device is '", name, "'; allowed: auto, cpu, cuda:N"));
+  }
+  return OpenCudaDevice(*index);
+}
+
+absl::StatusOr<c10::ScalarType> ParseDtype(absl::string_view name, const ComputeDevice& device) {
+  if (name == "auto") return device.default_dtype();
+  if (name == "fp32") return c10::ScalarType::Float;
+  if (name == "bf16") return c10::ScalarType::BFloat16;
+  if (name == "fp16") return c10::ScalarType::Half;
+  return absl::InvalidArgumentError(absl::StrCat("dtype is '", name, "'; allowed: auto, fp32, bf16, fp16"));
+}
+
+}  // namespace stepcast::engine

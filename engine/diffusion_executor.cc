@@ -1,0 +1,183 @@
+#include "engine/diffusion_executor.h"
+
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/stack.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/error_reason.h"
+#include "engine/picture.h"
+#include "engine/upload.h"
+
+namespace stepcast::engine {
+namespace {
+
+DenoiseState& StateOf(const Job& job) { return static_cast<DenoiseState&>(*job.state()); }
+
+absl::Status NumericFault(absl::string_view what) {
+  return WithReason(absl::InternalError(absl::StrCat(what, " has values that are not finite")), "NUMERIC_FAULT");
+}
+
+// Refuses what programs can say but this engine does not do.
+absl::Status CheckProgram(const sampling::SamplingProgram& program) {
+  for (const sampling::Evaluation& evaluation : program.evaluations) {
+    if (evaluation.special != sampling::Special::kNone || evaluation.classifier_coef != 0.0f) {
+      return absl::UnimplementedError("the program needs an update that is not linear in its slots");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+DiffusionExecutor::DiffusionExecutor(DiffusionExecutorOptions options, EngineMetrics& metrics)
+    : device_(std::move(options.device)),
+      limits_(options.limits),
+      log_(options.log),
+      guard_(std::move(options.log)),
+      cache_(options.embedding_cache_entries, metrics),
+      encoder_(cache_, guard_),
+      batch_(*device_),
+      runner_(*device_) {
+  for (auto& bundle : options.bundles) {
+    const std::string id = bundle->info()->id;
+    bundles_.emplace(id, std::move(bundle));
+  }
+}
+
+void DiffusionExecutor::BindThreadOnce() {
+  if (std::exchange(thread_bound_, true)) return;
+  device_->BindThread();
+}
+
+absl::Status DiffusionExecutor::Start(Job& job) {
+  BindThreadOnce();
+  const GenerationRequest& request = job.request();
+  const auto bundle = bundles_.find(request.model->id);
+  if (bundle == bundles_.end()) {
+    return absl::NotFoundError(absl::StrCat("model '", request.model->id, "' is not loaded on ", device_->name()));
+  }
+  if (bundle->second->info()->conditioning != ConditioningKind::kText) {
+    return absl::UnimplementedError(absl::StrCat("model '", request.model->id, "' is not conditioned on text"));
+  }
+  if (absl::Status status = CheckProgram(job.program()); !status.ok()) return status;
+  auto state = std::make_unique<DenoiseState>(bundle->second, job.spec().program, job.seed());
+  const absl::StatusOr<bool> needs_encode = encoder_.Start({&request, state.get()});
+  if (!needs_encode.ok()) return needs_encode.status();
+  job.set_needs_encode(*needs_encode);
+  job.set_state(std::move(state));
+  return absl::OkStatus();
+}
+
+std::vector<StepResult> DiffusionExecutor::Execute(const StepPlan& plan, absl::Span<Job* const> jobs) {
+  const c10::InferenceMode inference_mode;
+  BindThreadOnce();
+  std::vector<StepResult> results(jobs.size());
+  const Results all = absl::MakeSpan(results);
+  switch (plan.phase()) {
+    case Phase::kEncode:
+      Encode(jobs, all);
+      break;
+    case Phase::kDenoise:
+      Denoise(jobs, all);
+      break;
+    case Phase::kDecode:
+      Decode(jobs, all);
+      break;
+    case Phase::kPreview:
+      for (StepResult& result : results) {
+        result.status = absl::UnimplementedError("previews are made inside the denoise tick");
+      }
+      break;
+  }
+  const absl::Status synchronized = guard_.Run("synchronize", [this] { device_->Synchronize(); });
+  if (!synchronized.ok()) {
+    for (StepResult& result : results) result = {.status = synchronized, .preview = nullptr, .image = nullptr};
+  }
+  return results;
+}
+
+void DiffusionExecutor::Encode(Jobs jobs, Results results) {
+  std::vector<PromptJob> prompts;
+  for (const Job* job : jobs) prompts.push_back({&job->request(), &StateOf(*job)});
+  std::vector<absl::Status> statuses = encoder_.Encode(prompts);
+  for (size_t i = 0; i < jobs.size(); ++i) results[i].status = std::move(statuses[i]);
+}
+
+void DiffusionExecutor::Denoise(Jobs jobs, Results results) {
+  RunOrSplit("denoise", jobs, results, &DiffusionExecutor::RunDenoise);
+}
+
+void DiffusionExecutor::Decode(Jobs jobs, Results results) {
+  const size_t chunk = static_cast<size_t>(limits_.max_decode_jobs);
+  for (size_t begin = 0; begin < jobs.size(); begin += chunk) {
+    RunOrSplit("decode", jobs.subspan(begin, chunk), results.subspan(begin, chunk), &DiffusionExecutor::RunDecode);
+  }
+}
+
+void DiffusionExecutor::RunOrSplit(absl::string_view what, Jobs jobs, Results results,
+                                   void (DiffusionExecutor::*work)(Jobs, Results)) {
+  const absl::Status status = guard_.Run(what, [&] { (this->*work)(jobs, results); });
+  if (status.ok()) return;
+  if (IsOutOfMemory(status)) {
+    if (log_) log_(absl::StrCat(what, " of ", jobs.size(), " jobs ran out of memory; ", device_->MemoryReport()));
+    batch_.Clear();
+    device_->ReleaseCachedMemory();
+    if (jobs.size() > 1) {
+      const size_t half = jobs.size() / 2;
+      RunOrSplit(what, jobs.subspan(0, half), results.subspan(0, half), work);
+      RunOrSplit(what, jobs.subspan(half), results.subspan(half), work);
+      return;
+    }
+  }
+  for (StepResult& result : results) result = {.status = status, .preview = nullptr, .image = nullptr};
+}
+
+void DiffusionExecutor::RunDenoise(Jobs jobs, Results results) {
+  std::vector<ActiveJob> active;
+  active.reserve(jobs.size());
+  for (const Job* job : jobs) {
+    DenoiseState& state = StateOf(*job);
+    state.Begin(job->request().latent_height(), job->request().latent_width(), *device_);
+    active.push_back({&state, &job->program().evaluations[static_cast<size_t>(job->position())]});
+  }
+  SlotBatch slots = runner_.Gather(active);
+  const at::Tensor prediction = batch_.Predict(active, slots.latents());
+  runner_.Apply(active, prediction, slots);
+  MakePreviews(jobs, slots.x0(), results);
+}
+
+void DiffusionExecutor::MakePreviews(Jobs jobs, const at::Tensor& x0, Results results) const {
+  std::vector<int64_t> due;
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    if (jobs[i]->preview_due()) due.push_back(static_cast<int64_t>(i));
+  }
+  if (due.empty()) return;
+  const model::ModelBundle& bundle = StateOf(*jobs.front()).bundle();
+  // A preview that fails costs no job its picture.
+  std::vector<SharedImage> images;
+  const absl::Status status = guard_.Run("preview", [&] {
+    images = ToImages(bundle.preview().Decode(at::index_select(x0, 0, UploadIndices(*device_, due))));
+  });
+  if (!status.ok()) return;
+  for (size_t i = 0; i < due.size(); ++i) {
+    StepResult& result = results[static_cast<size_t>(due[i])];
+    result.preview = images[i];
+    if (images[i] == nullptr) result.status = NumericFault("the estimate of the picture");
+  }
+}
+
+void DiffusionExecutor::RunDecode(Jobs jobs, Results results) {
+  std::vector<at::Tensor> latents;
+  for (const Job* job : jobs) latents.push_back(StateOf(*job).FinishedLatents());
+  const std::vector<SharedImage> images = ToImages(StateOf(*jobs.front()).bundle().codec().Decode(at::stack(latents)));
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    results[i].image = images[i];
+    if (images[i] == nullptr) results[i].status = NumericFault("the picture");
+  }
+}
+
+}  // namespace stepcast::engine

@@ -1,0 +1,81 @@
+#pragma once
+// The real StepExecutor: runs plans on one device with LibTorch.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "core/metrics.h"
+#include "engine/device.h"
+#include "engine/embedding_cache.h"
+#include "engine/program_runner.h"
+#include "engine/prompt_encoder.h"
+#include "engine/step_batch.h"
+#include "engine/torch_guard.h"
+#include "model/model_bundle.h"
+#include "scheduler/step_executor.h"
+
+namespace stepcast::engine {
+
+struct DiffusionExecutorOptions {
+  std::vector<std::shared_ptr<const model::ModelBundle>> bundles;  // ids are distinct; all on `device`
+  std::unique_ptr<ComputeDevice> device;
+  ExecutorLimits limits;
+  size_t embedding_cache_entries = 1024;
+  ErrorLog log;  // may be empty
+};
+
+// Runs every phase of a job's life: encodes prompts in batches through a cache, steps rows of any mixture of
+// samplers, positions and guidance in one forward, decodes latents to 8-bit pictures.
+//
+// A job whose numbers are bad fails alone (INTERNAL, reason NUMERIC_FAULT). When memory runs out, the tick is
+// split in halves and tried again; only a job that does not fit alone fails (RESOURCE_EXHAUSTED, DEVICE_MEMORY).
+// Any other failure of a forward fails the jobs in it (INTERNAL, ENGINE_ERROR).
+//
+// Thread-safety: none after construction; the engine thread is the only caller.
+class DiffusionExecutor final : public StepExecutor {
+ public:
+  // `metrics` must outlive the executor. REQUIRES: options.device is set.
+  DiffusionExecutor(DiffusionExecutorOptions options, EngineMetrics& metrics);
+
+  // Errors: NOT_FOUND for a model that is not loaded; INVALID_ARGUMENT for token ids outside its vocabulary;
+  // UNIMPLEMENTED for a program or a model that needs what this engine does not do.
+  absl::Status Start(Job& job) override;
+
+  std::vector<StepResult> Execute(const StepPlan& plan, absl::Span<Job* const> jobs) override;
+
+  ExecutorLimits Limits() const override { return limits_; }
+
+ private:
+  using Jobs = absl::Span<Job* const>;
+  using Results = absl::Span<StepResult>;
+
+  void BindThreadOnce();
+  void Encode(Jobs jobs, Results results);
+  void Denoise(Jobs jobs, Results results);
+  void Decode(Jobs jobs, Results results);
+
+  // The tensor work of a tick; all of it may throw.
+  void RunDenoise(Jobs jobs, Results results);
+  void RunDecode(Jobs jobs, Results results);
+  void MakePreviews(Jobs jobs, const at::Tensor& x0, Results results) const;
+
+  // Guards `work`; on OUT OF MEMORY halves the jobs and tries again.
+  void RunOrSplit(absl::string_view what, Jobs jobs, Results results, void (DiffusionExecutor::*work)(Jobs, Results));
+
+  const std::unique_ptr<ComputeDevice> device_;
+  const ExecutorLimits limits_;
+  const ErrorLog log_;
+  const TorchGuard guard_;
+  absl::flat_hash_map<std::string, std::shared_ptr<const model::ModelBundle>> bundles_;
+  EmbeddingCache cache_;
+  PromptEncoder encoder_;
+  StepBatch batch_;
+  ProgramRunner runner_;
+  bool thread_bound_ = false;
+};
+
+}  // namespace stepcast::engine

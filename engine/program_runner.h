@@ -1,0 +1,52 @@
+#pragma once
+// Executes the sampling programs of a batch: one evaluation of each job, whatever the mix of samplers.
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "absl/types/span.h"
+#include "engine/active_job.h"
+#include "engine/device.h"
+#include "sampling/sampling_program.h"
+
+namespace stepcast::engine {
+
+// The slots of the jobs of one tick, side by side.
+struct SlotBatch {
+  std::vector<sampling::Slot> columns;  // S of them: latents, model output, x0, then whatever else some job uses
+  at::Tensor values;                    // [N, S, C, h, w] float32; zero where a job does not use a column
+
+  // [N, C, h, w], views into `values`.
+  at::Tensor latents() const { return values.select(1, 0); }
+  at::Tensor model_output() const { return values.select(1, 1); }
+  at::Tensor x0() const { return values.select(1, 2); }
+};
+
+// Applies evaluations to slots. The update of every job is one row of a batched matrix product, so its cost
+// does not depend on how many samplers meet in a tick.
+//
+// Thread-safety: none; owned by one executor. Throws what tensor code throws: call it inside TorchGuard::Run.
+class ProgramRunner {
+ public:
+  // `device` must outlive the runner.
+  explicit ProgramRunner(const ComputeDevice& device) : device_(device) {}
+
+  // Copies the jobs' slots into one batch. REQUIRES: latents of equal shape; not empty.
+  SlotBatch Gather(absl::Span<const ActiveJob> jobs) const;
+
+  // Takes the guided prediction [N, C, h, w] float32 and finishes the evaluation: x0 with its post, noise,
+  // transition. Writes the jobs' states last, so that a tick that fails before may be tried again. Afterwards
+  // batch.x0() is the x0 that previews show.
+  void Apply(absl::Span<const ActiveJob> jobs, const at::Tensor& prediction, SlotBatch& batch) const;
+
+ private:
+  void EstimateX0(absl::Span<const ActiveJob> jobs, SlotBatch& batch) const;
+  void DrawNoise(absl::Span<const ActiveJob> jobs, SlotBatch& batch) const;
+  at::Tensor Transitions(absl::Span<const ActiveJob> jobs, const SlotBatch& batch,
+                         const std::vector<sampling::Slot>& targets) const;
+
+  const ComputeDevice& device_;
+};
+
+}  // namespace stepcast::engine

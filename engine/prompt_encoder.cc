@@ -1,0 +1,146 @@
+#include "engine/prompt_encoder.h"
+
+#include <ATen/ops/isfinite.h>
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "core/error_reason.h"
+#include "core/status_macros.h"
+
+namespace stepcast::engine {
+namespace {
+
+PromptKey KeyOf(const model::ModelBundle& bundle, const std::vector<std::vector<int32_t>>& ids, int clip_skip) {
+  const ModelInfo& info = *bundle.info();
+  return {.model = absl::StrCat(info.id, "@", info.sha256, "@", info.dtype),
+          .input = {.token_ids = ids, .clip_skip = clip_skip}};
+}
+
+PromptKey PositiveKey(const PromptJob& job) {
+  return KeyOf(job.state->bundle(), job.request->prompt_ids, job.request->clip_skip);
+}
+
+PromptKey NegativeKey(const PromptJob& job) {
+  return KeyOf(job.state->bundle(), job.request->negative_prompt_ids, /*clip_skip=*/0);
+}
+
+bool IsGuided(const sampling::SamplingProgram& program) {
+  return std::ranges::any_of(program.evaluations, [](const sampling::Evaluation& e) { return e.rows() == 2; });
+}
+
+absl::Status CheckIds(absl::string_view field, const std::vector<std::vector<int32_t>>& prompts, int64_t vocab_size) {
+  if (prompts.empty()) return absl::InvalidArgumentError(absl::StrCat(field, " has no token ids"));
+  for (const std::vector<int32_t>& ids : prompts) {
+    for (const int32_t id : ids) {
+      if (id < 0 || id >= vocab_size) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(field, " has token id ", id, "; the text encoder knows 0 to ", vocab_size - 1));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+at::Tensor Row(const at::Tensor& rows, int64_t i) {
+  // A copy, so that one cached prompt does not keep the whole batch alive.
+  return rows.defined() ? rows.narrow(0, i, 1).clone() : at::Tensor();
+}
+
+model::Conditioning RowOf(const model::Conditioning& rows, int64_t i) {
+  model::Conditioning row;
+  row.prompt_embeds = Row(rows.prompt_embeds, i);
+  row.text_embeds = Row(rows.text_embeds, i);
+  row.time_ids = Row(rows.time_ids, i);
+  row.class_labels = Row(rows.class_labels, i);
+  return row;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> PromptEncoder::Start(const PromptJob& job) {
+  const int64_t vocab_size = job.state->bundle().conditioner().vocab_size();
+  STEPCAST_RETURN_IF_ERROR(CheckIds("prompt", job.request->prompt_ids, vocab_size));
+  job.state->cond = cache_.Find(PositiveKey(job));
+  if (!IsGuided(job.state->program())) return job.state->cond == nullptr;
+  STEPCAST_RETURN_IF_ERROR(CheckIds("negative_prompt", job.request->negative_prompt_ids, vocab_size));
+  job.state->uncond = cache_.Find(NegativeKey(job));
+  return job.state->cond == nullptr || job.state->uncond == nullptr;
+}
+
+std::vector<absl::Status> PromptEncoder::Encode(absl::Span<const PromptJob> jobs) {
+  std::deque<Task> tasks;  // a deque, so that pointers into it stay valid
+  absl::flat_hash_map<PromptKey, Task*> task_of;
+  std::vector<std::pair<SharedEmbedding*, Task*>> wanted;
+  std::vector<size_t> wanted_of_job;
+  const auto want = [&](PromptKey key, SharedEmbedding& target) {
+    if (target != nullptr) return;
+    auto [it, fresh] = task_of.try_emplace(key, nullptr);
+    if (fresh) it->second = &tasks.emplace_back(Task{key, cache_.Peek(key), absl::OkStatus()});
+    wanted.emplace_back(&target, it->second);
+  };
+  for (const PromptJob& job : jobs) {
+    want(PositiveKey(job), job.state->cond);
+    if (IsGuided(job.state->program())) want(NegativeKey(job), job.state->uncond);
+    wanted_of_job.push_back(wanted.size());
+  }
+
+  std::vector<Task*> missing;
+  for (Task& task : tasks) {
+    if (task.embedding == nullptr) missing.push_back(&task);
+  }
+  // One forward takes one clip_skip.
+  std::ranges::stable_sort(missing, {}, [](const Task* task) { return task->key.input.clip_skip; });
+  for (auto begin = missing.begin(); begin != missing.end();) {
+    const int clip_skip = (*begin)->key.input.clip_skip;
+    const auto end =
+        std::find_if(begin, missing.end(), [&](const Task* task) { return task->key.input.clip_skip != clip_skip; });
+    EncodeTasks(jobs.front().state->bundle(), {&*begin, static_cast<size_t>(end - begin)});
+    begin = end;
+  }
+
+  std::vector<absl::Status> statuses;
+  size_t next = 0;
+  for (const size_t end : wanted_of_job) {
+    absl::Status status;
+    for (; next < end; ++next) {
+      *wanted[next].first = wanted[next].second->embedding;
+      status.Update(wanted[next].second->status);
+    }
+    statuses.push_back(std::move(status));
+  }
+  return statuses;
+}
+
+void PromptEncoder::EncodeTasks(const model::ModelBundle& bundle, absl::Span<Task* const> tasks) {
+  std::vector<bool> finite;
+  const absl::Status status = guard_.Run("encode", [&] {
+    std::vector<model::ConditioningInput> inputs;
+    for (const Task* task : tasks) inputs.push_back(task->key.input);
+    const model::Conditioning rows = bundle.conditioner().Encode(inputs);
+    const at::Tensor rows_finite =
+        at::isfinite(rows.prompt_embeds).flatten(1).all(1).to(c10::Device(c10::DeviceType::CPU));
+    for (size_t i = 0; i < tasks.size(); ++i) {
+      finite.push_back(rows_finite.data_ptr<bool>()[i]);
+      if (finite[i]) {
+        tasks[i]->embedding = cache_.Insert(tasks[i]->key, RowOf(rows, static_cast<int64_t>(i)));
+      } else {
+        tasks[i]->status = WithReason(absl::InternalError("the text encoder's output has values that are not finite"),
+                                      "NUMERIC_FAULT");
+      }
+    }
+  });
+  if (status.ok()) return;
+  if (tasks.size() == 1) {
+    tasks.front()->status = status;
+    return;
+  }
+  // Smaller batches: less memory, and a prompt that fails takes no other with it.
+  EncodeTasks(bundle, tasks.subspan(0, tasks.size() / 2));
+  EncodeTasks(bundle, tasks.subspan(tasks.size() / 2));
+}
+
+}  // namespace stepcast::engine

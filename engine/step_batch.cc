@@ -1,0 +1,142 @@
+#include "engine/step_batch.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/addcmul.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/std.h>
+#include <ATen/ops/where.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/upload.h"
+
+namespace stepcast::engine {
+namespace {
+
+// Batches whose conditioning rows are kept: a few keys that alternate.
+constexpr size_t kKeptBatches = 4;
+
+using sampling::Evaluation;
+
+bool IsGuided(const ActiveJob& job) { return job.evaluation->rows() == 2; }
+bool IsEmbedded(const ActiveJob& job) { return job.evaluation->guidance.kind == sampling::GuidanceKind::kEmbedded; }
+
+// Concatenates one input of the conditioning over all rows; undefined when the model has no such input.
+at::Tensor CatRows(const std::vector<const Embedding*>& rows, at::Tensor model::Conditioning::* input) {
+  if (!(rows.front()->conditioning.*input).defined()) return at::Tensor();
+  std::vector<at::Tensor> parts;
+  parts.reserve(rows.size());
+  for (const Embedding* row : rows) parts.push_back(row->conditioning.*input);
+  return at::cat(parts);
+}
+
+// Rescales `combined` towards the standard deviation of `cond`, per row, by phi [N, 1, 1, 1].
+at::Tensor Rescale(const at::Tensor& combined, const at::Tensor& cond, const at::Tensor& phi) {
+  const at::Tensor ratio = at::std(cond, {1, 2, 3}, /*unbiased=*/true, /*keepdim=*/true) /
+                           at::std(combined, {1, 2, 3}, /*unbiased=*/true, /*keepdim=*/true);
+  const at::Tensor factor = phi * ratio + (1.0 - phi);
+  // Rows without rescale stay as they are even where the ratio is 0 / 0.
+  return at::where(phi > 0.0, combined * factor, combined);
+}
+
+}  // namespace
+
+RowLayout RowLayout::Of(absl::Span<const ActiveJob> jobs) {
+  RowLayout layout;
+  layout.all_guided = true;
+  for (size_t n = 0; n < jobs.size(); ++n) {
+    const bool guided = IsGuided(jobs[n]);
+    layout.uncond_row.push_back(layout.rows());
+    if (guided) layout.job_of_row.push_back(static_cast<int64_t>(n));
+    layout.cond_row.push_back(layout.rows());
+    layout.job_of_row.push_back(static_cast<int64_t>(n));
+    layout.any_guided = layout.any_guided || guided;
+    layout.all_guided = layout.all_guided && guided;
+  }
+  return layout;
+}
+
+at::Tensor StepBatch::Predict(absl::Span<const ActiveJob> jobs, const at::Tensor& latents) {
+  const RowLayout layout = RowLayout::Of(jobs);
+  const model::ModelBundle& bundle = jobs.front().state->bundle();
+  const at::Tensor timesteps = PerRow(jobs, layout, [](const Evaluation& e) { return e.timestep; });
+  model::Conditioning conditioning = ConditioningRows(jobs, layout);
+  if (std::ranges::any_of(jobs, IsEmbedded)) {
+    conditioning.guidance_scales = PerRow(jobs, layout, [](const Evaluation& e) { return e.guidance.scale; });
+  }
+  const at::Tensor input = DenoiserInput(jobs, layout, latents).to(bundle.dtype());
+  const at::Tensor output = bundle.denoiser()(input, timesteps, conditioning);
+  return Combine(jobs, layout, output.to(c10::ScalarType::Float));
+}
+
+at::Tensor StepBatch::PerRow(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
+                             float (*value)(const Evaluation&)) const {
+  std::vector<float> values;
+  values.reserve(layout.job_of_row.size());
+  for (const int64_t job : layout.job_of_row) values.push_back(value(*jobs[static_cast<size_t>(job)].evaluation));
+  return UploadFloats(device_, values);
+}
+
+at::Tensor StepBatch::DenoiserInput(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
+                                    const at::Tensor& latents) const {
+  at::Tensor rows =
+      layout.any_guided ? at::index_select(latents, 0, UploadIndices(device_, layout.job_of_row)) : latents;
+  const auto is_scaled = [](const ActiveJob& job) { return job.evaluation->input_scale != 1.0f; };
+  if (std::ranges::none_of(jobs, is_scaled)) return rows.contiguous();
+  return rows.mul(PerRow(jobs, layout, [](const Evaluation& e) { return e.input_scale; }).view({-1, 1, 1, 1}));
+}
+
+const model::Conditioning& StepBatch::ConditioningRows(absl::Span<const ActiveJob> jobs, const RowLayout& layout) {
+  std::vector<const Embedding*> rows;
+  rows.reserve(layout.job_of_row.size());
+  for (const ActiveJob& job : jobs) {
+    if (IsGuided(job)) rows.push_back(job.state->uncond.get());
+    rows.push_back(job.state->cond.get());
+  }
+  std::vector<int64_t> ids;
+  ids.reserve(rows.size());
+  for (const Embedding* row : rows) ids.push_back(row->id);
+
+  const auto same = [&ids](const KeptRows& kept) { return kept.embedding_ids == ids; };
+  if (const auto it = std::ranges::find_if(kept_, same); it != kept_.end()) {
+    kept_.splice(kept_.begin(), kept_, it);
+    return kept_.front().conditioning;
+  }
+  if (kept_.size() == kKeptBatches) kept_.pop_back();
+  model::Conditioning conditioning;
+  conditioning.prompt_embeds = CatRows(rows, &model::Conditioning::prompt_embeds);
+  conditioning.text_embeds = CatRows(rows, &model::Conditioning::text_embeds);
+  conditioning.time_ids = CatRows(rows, &model::Conditioning::time_ids);
+  conditioning.class_labels = CatRows(rows, &model::Conditioning::class_labels);
+  kept_.push_front({std::move(ids), std::move(conditioning)});
+  return kept_.front().conditioning;
+}
+
+at::Tensor StepBatch::Combine(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
+                              const at::Tensor& output) const {
+  if (!layout.any_guided) return output;
+  at::Tensor uncond;
+  at::Tensor cond;
+  if (layout.all_guided) {
+    const at::Tensor pairs = output.unflatten(0, {layout.jobs(), 2});
+    uncond = pairs.select(1, 0);
+    cond = pairs.select(1, 1);
+  } else {
+    uncond = at::index_select(output, 0, UploadIndices(device_, layout.uncond_row));
+    cond = at::index_select(output, 0, UploadIndices(device_, layout.cond_row));
+  }
+  std::vector<float> scales;
+  std::vector<float> rescales;
+  for (const ActiveJob& job : jobs) {
+    scales.push_back(IsGuided(job) ? job.evaluation->guidance.scale : 1.0f);
+    rescales.push_back(IsGuided(job) ? job.evaluation->guidance.rescale : 0.0f);
+  }
+  // A job that is not guided has one row for both: its difference is 0 and the row passes through.
+  const at::Tensor combined = at::addcmul(uncond, cond - uncond, UploadFloats(device_, scales).view({-1, 1, 1, 1}));
+  if (std::ranges::all_of(rescales, [](float phi) { return phi == 0.0f; })) return combined;
+  return Rescale(combined, cond, UploadFloats(device_, rescales).view({-1, 1, 1, 1}));
+}
+
+}  // namespace stepcast::engine

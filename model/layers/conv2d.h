@@ -1,0 +1,30 @@
+#pragma once
+// Two-dimensional convolution.
+
+#include <cstdint>
+
+#include <ATen/core/Tensor.h>
+
+#include "model/layers/packed_convolution.h"
+#include "model/weights/weight_map.h"
+
+namespace stepcast::model {
+
+// x [B, in, H, W] -> [B, out, H', W'], channels last in memory.
+class Conv2d {
+ public:
+  // Reads `weight` [out, in, kernel, kernel] and `bias` [out].
+  Conv2d(const WeightScope& scope, int64_t in, int64_t out, ConvGeometry geometry = {});
+
+  at::Tensor operator()(const at::Tensor& x) const;
+  // The convolution plus `residual` [B, out, H', W'].
+  at::Tensor AddTo(const at::Tensor& residual, const at::Tensor& x) const;
+
+ private:
+  ConvGeometry geometry_;
+  bool packed_ = false;
+  at::Tensor weight_;  // dense and channels last, or packed for geometry_.usual
+  at::Tensor bias_;
+};
+
+}  // namespace stepcast::model

@@ -1,0 +1,50 @@
+#include "model/layers/linear.h"
+
+#include <utility>
+
+#include <ATen/ops/linear.h>
+
+#include "model/layers/packed_linear.h"
+
+namespace stepcast::model {
+
+Linear::Linear(at::Tensor weight, at::Tensor bias)
+    : packed_(ShouldPackLinear(weight)),
+      weight_(packed_ ? PackLinear(weight) : std::move(weight)),
+      bias_(std::move(bias)) {}
+
+Linear::Linear(const WeightScope& scope, int64_t in, int64_t out, bool bias)
+    : Linear(scope.Get("weight", {out, in}), bias ? scope.Get("bias", {out}) : at::Tensor()) {}
+
+Linear Linear::Fused(const std::vector<WeightScope>& scopes, int64_t in, int64_t out_each, bool bias) {
+  std::vector<at::Tensor> weights;
+  std::vector<at::Tensor> biases;
+  for (const WeightScope& scope : scopes) {
+    weights.push_back(scope.Get("weight", {out_each, in}));
+    if (bias) biases.push_back(scope.Get("bias", {out_each}));
+  }
+  return Linear(CatWeights(weights), bias ? CatWeights(biases) : at::Tensor());
+}
+
+at::Tensor Linear::operator()(const at::Tensor& x) const {
+  return packed_ ? RunPackedLinear(x, weight_, bias_) : at::linear(x, weight_, bias_);
+}
+
+at::Tensor Linear::AddTo(const at::Tensor& residual, const at::Tensor& x) const { return (*this)(x).add_(residual); }
+
+StackedLinear::Slice StackedLinear::Add(at::Tensor weight, at::Tensor bias) {
+  const Slice slice{width_, weight.size(0)};
+  width_ += slice.width;
+  weights_.push_back(std::move(weight));
+  if (bias.defined()) biases_.push_back(std::move(bias));
+  return slice;
+}
+
+void StackedLinear::Seal() {
+  if (empty()) return;
+  sealed_.emplace_back(CatWeights(weights_), biases_.empty() ? at::Tensor() : CatWeights(biases_));
+  weights_.clear();
+  biases_.clear();
+}
+
+}  // namespace stepcast::model

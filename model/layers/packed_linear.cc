@@ -1,0 +1,48 @@
+#include "model/layers/packed_linear.h"
+
+#include <optional>
+#include <string_view>
+
+#include <ATen/core/List.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/core/Scalar.h>
+
+#include "model/layers/packed_convolution.h"
+
+namespace stepcast::model {
+namespace {
+
+// torch registers these for its own compiler; there is no C++ declaration of them to include.
+using ReorderWeight = at::Tensor(const at::Tensor&, std::optional<int64_t>);
+using Multiply = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view,
+                            c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
+
+constexpr char kReorder[] = "mkldnn::_reorder_linear_weight";
+constexpr char kMultiply[] = "mkldnn::_linear_pointwise";
+constexpr int64_t kFewestFloatOutputs = 512;
+
+bool Registered() {
+  auto& dispatcher = c10::Dispatcher::singleton();
+  return dispatcher.findSchema({kReorder, ""}).has_value() && dispatcher.findSchema({kMultiply, ""}).has_value();
+}
+
+}  // namespace
+
+bool ShouldPackLinear(const at::Tensor& weight) {
+  static const bool registered = Registered();
+  if (!registered || !CanPackConvolution(weight)) return false;
+  return weight.scalar_type() == at::kBFloat16 || weight.size(0) >= kFewestFloatOutputs;
+}
+
+at::Tensor PackLinear(const at::Tensor& weight) {
+  static const auto reorder = c10::Dispatcher::singleton().findSchemaOrThrow(kReorder, "").typed<ReorderWeight>();
+  return reorder.call(weight.contiguous(), std::nullopt);
+}
+
+at::Tensor RunPackedLinear(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias) {
+  static const auto multiply = c10::Dispatcher::singleton().findSchemaOrThrow(kMultiply, "").typed<Multiply>();
+  const std::optional<at::Tensor> added = bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
+  return multiply.call(x, packed, added, "none", c10::List<std::optional<at::Scalar>>(), std::nullopt);
+}
+
+}  // namespace stepcast::model

@@ -1,0 +1,28 @@
+#include "model/model_digest.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "core/sha256.h"
+#include "core/status_macros.h"
+#include "model/weights/mapped_file.h"
+
+namespace stepcast::model {
+
+absl::StatusOr<std::string> ModelDigest(const std::string& folder, std::vector<std::string> paths) {
+  std::sort(paths.begin(), paths.end());
+  paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
+  const std::string prefix = absl::StrCat(folder, "/");
+  Sha256 whole;
+  for (const std::string& path : paths) {
+    STEPCAST_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+    const absl::string_view bytes = file.bytes();
+    whole.Update(absl::StrCat(Sha256Hex(std::string_view(bytes.data(), bytes.size())), "  ",
+                              absl::StripPrefix(path, prefix), "\n"));
+  }
+  return whole.HexDigest();
+}
+
+}  // namespace stepcast::model

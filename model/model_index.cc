@@ -1,0 +1,91 @@
+#include "model/model_index.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/status_macros.h"
+#include "model/json_config.h"
+
+namespace stepcast::model {
+namespace {
+
+// Libraries whose classes Stepcast has its own implementations of, or knows to be needless.
+constexpr absl::string_view kLibraries[] = {"diffusers", "transformers", "stable_diffusion"};
+
+bool IsPlainName(const std::string& name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_';
+  });
+}
+
+absl::Status NoIndex(const std::string& folder) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored)) {
+    return absl::NotFoundError(absl::StrCat(folder, ": no such folder"));
+  }
+  return absl::NotFoundError(absl::StrCat(
+      folder,
+      ": no model_index.json. A model is a folder in diffusers layout; a single-file checkpoint is converted in ",
+      "Python: StableDiffusionPipeline.from_single_file(file).save_pretrained(new_folder)"));
+}
+
+absl::Status AddComponent(const std::string& name, const nlohmann::json& value, ModelIndex& index) {
+  const auto refuse = [&](absl::string_view why) {
+    return absl::InvalidArgumentError(absl::StrCat(index.path(), ": component '", absl::CHexEscape(name), "' ", why));
+  };
+  if (!IsPlainName(name)) return refuse("is not a plain folder name");
+  if (value[0].is_null() && value[1].is_null()) return absl::OkStatus();
+  if (!value[0].is_string() || !value[1].is_string()) return refuse("must be [library, class]");
+  const auto& library = value[0].get_ref<const std::string&>();
+  if (std::find(std::begin(kLibraries), std::end(kLibraries), library) == std::end(kLibraries)) {
+    return refuse(
+        absl::StrCat("needs custom code from '", absl::CHexEscape(library.substr(0, 60)), "', which is not run"));
+  }
+  index.components[name] = {library, value[1].get<std::string>()};
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string ModelIndex::PathOf(absl::string_view component) const { return absl::StrCat(folder, "/", component); }
+
+std::string ModelIndex::path() const { return absl::StrCat(folder, "/model_index.json"); }
+
+absl::StatusOr<std::string> ModelIndex::ClassOf(const std::string& component,
+                                                const std::vector<std::string>& allowed) const {
+  const auto found = components.find(component);
+  if (found == components.end())
+    return absl::NotFoundError(absl::StrCat(path(), ": component '", component, "' is missing"));
+  // Repositories that were mirrored from Flax keep its class names; the configs are the same.
+  std::string name = found->second.class_name;
+  if (absl::StartsWith(name, "Flax")) name = name.substr(4);
+  if (allowed.empty() || std::find(allowed.begin(), allowed.end(), name) != allowed.end()) return name;
+  return absl::InvalidArgumentError(absl::StrCat(path(), ": component '", component, "' is a ", absl::CHexEscape(name),
+                                                 ", which is not supported (", absl::StrJoin(allowed, ", "), " is)"));
+}
+
+absl::StatusOr<ModelIndex> ReadModelIndex(const std::string& folder) {
+  ModelIndex index;
+  index.folder = folder;
+  absl::StatusOr<nlohmann::json> root = ReadJsonObject(index.path());
+  if (absl::IsNotFound(root.status())) return NoIndex(folder);
+  STEPCAST_RETURN_IF_ERROR(root.status());
+  const auto pipeline = root->find("_class_name");
+  if (pipeline == root->end() || !pipeline->is_string()) {
+    return absl::InvalidArgumentError(absl::StrCat(index.path(), ": _class_name must name the pipeline class"));
+  }
+  index.pipeline_class = pipeline->get<std::string>();
+  for (const auto& [name, value] : root->items()) {
+    const bool is_component = !name.empty() && name.front() != '_' && value.is_array() && value.size() == 2;
+    if (is_component) STEPCAST_RETURN_IF_ERROR(AddComponent(name, value, index));
+  }
+  return index;
+}
+
+}  // namespace stepcast::model

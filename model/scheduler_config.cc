@@ -1,0 +1,148 @@
+#include "model/scheduler_config.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+
+namespace stepcast::model {
+namespace {
+
+template <typename Enum>
+using Names = std::initializer_list<std::pair<const char*, Enum>>;
+
+template <typename Enum>
+std::optional<Enum> OptionalEnum(JsonConfig& json, absl::string_view key, Names<Enum> names) {
+  const std::optional<std::string> text = json.OptionalString(key);
+  if (!text.has_value()) return std::nullopt;
+  std::string known;
+  for (const auto& [name, value] : names) {
+    if (*text == name) return value;
+    absl::StrAppend(&known, known.empty() ? "" : ", ", name);
+  }
+  json.Problem(key, absl::StrCat("'", text->substr(0, 40), "' is not supported (", known, " are)"));
+  return std::nullopt;
+}
+
+std::optional<int> OptionalSmallInt(JsonConfig& json, absl::string_view key, int min, int max) {
+  const std::optional<int64_t> value = json.OptionalInt(key, min, max);
+  return value.has_value() ? std::optional<int>(static_cast<int>(*value)) : std::nullopt;
+}
+
+void ReadBetas(JsonConfig& json, NoiseScheduleConfig& config) {
+  config.num_train_timesteps = OptionalSmallInt(json, "num_train_timesteps", 1, 100'000);
+  config.beta_start = json.OptionalDouble("beta_start");
+  config.beta_end = json.OptionalDouble("beta_end");
+  config.beta_schedule = OptionalEnum<BetaSchedule>(json, "beta_schedule",
+                                                    {{"linear", BetaSchedule::kLinear},
+                                                     {"scaled_linear", BetaSchedule::kScaledLinear},
+                                                     {"squaredcos_cap_v2", BetaSchedule::kSquaredCosCapV2},
+                                                     {"sigmoid", BetaSchedule::kSigmoid}});
+  config.trained_betas = json.Doubles("trained_betas");
+  config.rescale_betas_zero_snr = json.OptionalBool("rescale_betas_zero_snr");
+  config.sigma_min = json.OptionalDouble("sigma_min");
+  config.sigma_max = json.OptionalDouble("sigma_max");
+  config.sigma_data = json.OptionalDouble("sigma_data");
+}
+
+void ReadClipping(JsonConfig& json, NoiseScheduleConfig& config) {
+  config.clip_sample = json.OptionalBool("clip_sample");
+  config.clip_sample_range = json.OptionalDouble("clip_sample_range");
+  config.thresholding = json.OptionalBool("thresholding");
+  config.dynamic_thresholding_ratio = json.OptionalDouble("dynamic_thresholding_ratio");
+  config.sample_max_value = json.OptionalDouble("sample_max_value");
+}
+
+void ReadSpacing(JsonConfig& json, NoiseScheduleConfig& config) {
+  config.prediction_type = OptionalEnum<PredictionType>(json, "prediction_type",
+                                                        {{"epsilon", PredictionType::kEpsilon},
+                                                         {"v_prediction", PredictionType::kVPrediction},
+                                                         {"sample", PredictionType::kSample}});
+  config.timestep_spacing = OptionalEnum<TimestepSpacing>(json, "timestep_spacing",
+                                                          {{"linspace", TimestepSpacing::kLinspace},
+                                                           {"leading", TimestepSpacing::kLeading},
+                                                           {"trailing", TimestepSpacing::kTrailing}});
+  config.steps_offset = OptionalSmallInt(json, "steps_offset", 0, 1000);
+  config.set_alpha_to_one = json.OptionalBool("set_alpha_to_one");
+  config.use_karras_sigmas = json.OptionalBool("use_karras_sigmas");
+  config.use_exponential_sigmas = json.OptionalBool("use_exponential_sigmas");
+  config.use_beta_sigmas = json.OptionalBool("use_beta_sigmas");
+  config.use_lu_lambdas = json.OptionalBool("use_lu_lambdas");
+  config.final_sigmas_type = OptionalEnum<FinalSigmas>(
+      json, "final_sigmas_type", {{"zero", FinalSigmas::kZero}, {"sigma_min", FinalSigmas::kSigmaMin}});
+}
+
+void ReadSolver(JsonConfig& json, NoiseScheduleConfig& config) {
+  config.variance_type = OptionalEnum<VarianceType>(json, "variance_type",
+                                                    {{"fixed_small", VarianceType::kFixedSmall},
+                                                     {"fixed_small_log", VarianceType::kFixedSmallLog},
+                                                     {"fixed_large", VarianceType::kFixedLarge},
+                                                     {"fixed_large_log", VarianceType::kFixedLargeLog},
+                                                     {"learned", VarianceType::kLearned},
+                                                     {"learned_range", VarianceType::kLearnedRange}});
+  config.solver_order = OptionalSmallInt(json, "solver_order", 1, 8);
+  config.lower_order_final = json.OptionalBool("lower_order_final");
+  config.euler_at_final = json.OptionalBool("euler_at_final");
+  config.skip_prk_steps = json.OptionalBool("skip_prk_steps");
+  config.original_inference_steps = OptionalSmallInt(json, "original_inference_steps", 1, 100'000);
+  config.timestep_scaling = json.OptionalDouble("timestep_scaling");
+}
+
+// What pipelines override in their scheduler's config. An absent key is set as well: that is what the pipeline's own
+// scheduler does, and the samplers that a request may choose instead should agree with it.
+void ApplyPipelineRules(absl::string_view pipeline_class, NoiseScheduleConfig& config) {
+  const bool text_to_image =
+      pipeline_class == "StableDiffusionPipeline" || pipeline_class == "StableDiffusionImg2ImgPipeline";
+  const bool inpaint = pipeline_class == "StableDiffusionInpaintPipeline";
+  if (text_to_image || inpaint) config.steps_offset = 1;
+  if (text_to_image) config.clip_sample = false;
+  if (inpaint) config.skip_prk_steps = true;
+}
+
+}  // namespace
+
+absl::StatusOr<NoiseScheduleConfig> ParseSchedulerConfig(JsonConfig& json, const std::string& scheduler_class,
+                                                         absl::string_view pipeline_class) {
+  NoiseScheduleConfig config;
+  config.scheduler_class = scheduler_class;
+  ReadBetas(json, config);
+  ReadClipping(json, config);
+  ReadSpacing(json, config);
+  ReadSolver(json, config);
+  // Settings of single scheduler classes that no sampler of ours reads, all of them with one sensible value.
+  json.Ignore({"algorithm_type", "solver_type", "interpolation_type", "timestep_type", "sigma_schedule",
+               "lambda_min_clipped", "predict_x0", "disable_corrector", "solver_p", "use_flow_sigmas", "flow_shift",
+               "rho", "snr", "sampling_eps", "correct_steps", "invert_sigmas", "skip_type"});
+  STEPCAST_RETURN_IF_ERROR(json.Finish());
+  ApplyPipelineRules(pipeline_class, config);
+  return config;
+}
+
+std::optional<Sampler> SamplerOfClass(absl::string_view scheduler_class) {
+  static constexpr std::pair<const char*, Sampler> kClasses[] = {
+      {"DDPMScheduler", Sampler::kDdpm},
+      {"DDIMScheduler", Sampler::kDdim},
+      {"PNDMScheduler", Sampler::kPndm},
+      {"EulerDiscreteScheduler", Sampler::kEuler},
+      {"EulerAncestralDiscreteScheduler", Sampler::kEulerAncestral},
+      {"HeunDiscreteScheduler", Sampler::kHeun},
+      {"LMSDiscreteScheduler", Sampler::kLms},
+      {"KDPM2DiscreteScheduler", Sampler::kDpm2},
+      {"KDPM2AncestralDiscreteScheduler", Sampler::kDpm2Ancestral},
+      {"DPMSolverMultistepScheduler", Sampler::kDpmpp2m},
+      {"DPMSolverSinglestepScheduler", Sampler::kDpmppSinglestep},
+      {"UniPCMultistepScheduler", Sampler::kUnipc},
+      {"DEISMultistepScheduler", Sampler::kDeis},
+      {"LCMScheduler", Sampler::kLcm},
+      {"TCDScheduler", Sampler::kTcd},
+      {"EDMEulerScheduler", Sampler::kEdmEuler},
+      {"EDMDPMSolverMultistepScheduler", Sampler::kEdmDpmpp},
+      {"ScoreSdeVeScheduler", Sampler::kSdeVe}};
+  for (const auto& [name, sampler] : kClasses) {
+    if (scheduler_class == name) return sampler;
+  }
+  return std::nullopt;
+}
+
+}  // namespace stepcast::model

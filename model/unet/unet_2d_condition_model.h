@@ -1,0 +1,57 @@
+#pragma once
+// The text-conditioned U-Net of Stable Diffusion (Rombach et al. 2022; SDXL: Podell et al. 2023).
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "model/denoiser.h"
+#include "model/layers/conv2d.h"
+#include "model/layers/linear.h"
+#include "model/layers/normalization.h"
+#include "model/layers/timestep_embedding.h"
+#include "model/unet/unet_blocks.h"
+#include "model/unet/unet_config.h"
+#include "model/weights/weight_map.h"
+
+namespace stepcast::model {
+
+// Immutable; const methods only, no threads. A block of rows goes through as one batch; rows never mix.
+class UNet2DConditionModel final : public Denoiser {
+ public:
+  // Takes its weights from `weights`, whose Report() tells what was missing.
+  UNet2DConditionModel(WeightMap& weights, const UNetConfig& config);
+
+  // latents [R, in_channels, h, w] of any h and w >= 1 (odd sizes are enlarged to their skip's size on the way up).
+  // Reads prompt_embeds; text_embeds and time_ids with text_time; class_labels and guidance_scales where the model
+  // has such an input. Throws c10::Error when one of them is missing or has another shape.
+  at::Tensor operator()(const at::Tensor& latents, const at::Tensor& timesteps,
+                        const Conditioning& conditioning) const override;
+
+ private:
+  // act(time embedding + class + addition) [R, T], ready for the time projections.
+  at::Tensor EmbedTime(const at::Tensor& timesteps, const Conditioning& conditioning, c10::ScalarType dtype) const;
+  at::Tensor GuidanceEmbedding(const at::Tensor& scales, c10::ScalarType dtype) const;
+  at::Tensor RunBlocks(at::Tensor x, const UNetContext& context) const;
+
+  UNetConfig config_;
+  StackedLinear time_projections_;
+  StackedLinear text_projections_;
+  Conv2d conv_in_;
+  Sinusoid time_proj_;
+  TimestepEmbedding time_embedding_;
+  std::optional<Linear> encoder_hid_proj_;
+  at::Tensor class_table_;  // [num_class_embeds, T]
+  std::optional<TimestepEmbedding> class_embedding_;
+  std::optional<Sinusoid> add_time_proj_;
+  std::optional<TimestepEmbedding> add_embedding_;
+  std::vector<DownBlock> down_blocks_;
+  std::optional<MidBlock> mid_block_;
+  std::vector<UpBlock> up_blocks_;
+  GroupNorm conv_norm_out_;
+  Conv2d conv_out_;
+};
+
+}  // namespace stepcast::model

@@ -1,0 +1,110 @@
+#include "model/vae/autoencoder_kl.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <ATen/ops/tensor.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+
+namespace stepcast::model {
+namespace {
+
+constexpr double kNormEps = 1e-6;
+constexpr ConvGeometry kPointwise{.kernel = 1, .stride = 1, .padding = 0};
+
+UNetBlockOptions Common(const AutoencoderConfig& config) {
+  UNetBlockOptions options;
+  options.resnet.groups = config.norm_num_groups;
+  options.resnet.eps = kNormEps;
+  options.resnet.activation = config.activation;
+  return options;
+}
+
+UNetBlockOptions MidOptions(const AutoencoderConfig& config) {
+  UNetBlockOptions options = Common(config);
+  options.in = options.out = config.block_out_channels.back();
+  options.layers = 1;
+  options.attention = config.mid_block_add_attention ? BlockAttention::kSpatial : BlockAttention::kNone;
+  options.transformer.heads = 1;
+  return options;
+}
+
+at::Tensor PerChannel(const std::vector<double>& values, c10::Device device) {
+  return at::tensor(values, at::kFloat).view({1, -1, 1, 1}).to(device);
+}
+
+}  // namespace
+
+UpDecoderBlock2D::UpDecoderBlock2D(const WeightScope& scope, const UNetBlockOptions& options) {
+  for (int64_t i = 0; i < options.layers; ++i) {
+    ResnetOptions resnet = options.resnet;
+    resnet.in = i == 0 ? options.in : options.out;
+    resnet.out = options.out;
+    resnets_.emplace_back(scope / "resnets" / i, resnet);
+  }
+  if (options.resample) upsampler_.emplace(scope / "upsamplers" / 0, options.out, options.out);
+}
+
+at::Tensor UpDecoderBlock2D::operator()(at::Tensor x) const {
+  for (const ResnetBlock2D& resnet : resnets_) x = resnet(x, {});
+  return upsampler_.has_value() ? (*upsampler_)(x) : x;
+}
+
+AutoencoderDecoder::AutoencoderDecoder(const WeightScope& scope, const AutoencoderConfig& config)
+    : activation_(config.activation),
+      conv_in_(scope / "conv_in", config.latent_channels, config.block_out_channels.back()),
+      mid_block_(scope / "mid_block", MidOptions(config)),
+      conv_norm_out_(scope / "conv_norm_out", config.block_out_channels.front(), config.norm_num_groups, kNormEps),
+      conv_out_(scope / "conv_out", config.block_out_channels.front(), config.out_channels) {
+  UNetBlockOptions options = Common(config);
+  options.layers = config.layers_per_block + 1;
+  options.in = config.block_out_channels.back();
+  const size_t blocks = config.block_out_channels.size();
+  for (size_t i = 0; i < blocks; ++i) {
+    options.out = config.block_out_channels[blocks - 1 - i];
+    options.resample = i + 1 < blocks;
+    up_blocks_.emplace_back(scope / "up_blocks" / static_cast<int64_t>(i), options);
+    options.in = options.out;
+  }
+}
+
+at::Tensor AutoencoderDecoder::operator()(const at::Tensor& z) const {
+  at::Tensor x = mid_block_(conv_in_(z), {});
+  for (const UpDecoderBlock2D& block : up_blocks_) x = block(std::move(x));
+  return conv_out_(conv_norm_out_(x, activation_));
+}
+
+AutoencoderKL::AutoencoderKL(WeightMap& weights, const AutoencoderConfig& config)
+    : dtype_(weights.dtype()), decoder_(weights.Root() / "decoder", config) {
+  if (config.use_post_quant_conv) {
+    post_quant_conv_.emplace(weights.Root() / "post_quant_conv", config.latent_channels, config.latent_channels,
+                             kPointwise);
+  }
+  weights.IgnorePrefix("encoder.");
+  weights.IgnorePrefix("quant_conv.");
+  std::vector<double> scale(static_cast<size_t>(config.latent_channels), 1 / config.scaling_factor);
+  std::vector<double> shift(scale.size(), config.shift_factor);
+  if (!config.latents_mean.empty()) {
+    for (size_t i = 0; i < scale.size(); ++i) scale[i] = config.latents_std[i] / config.scaling_factor;
+    shift = config.latents_mean;
+  }
+  scale_ = PerChannel(scale, weights.device());
+  shift_ = PerChannel(shift, weights.device());
+}
+
+at::Tensor AutoencoderKL::Decode(const at::Tensor& latents) const {
+  at::Tensor z = latents.mul(scale_).add_(shift_).to(dtype_).contiguous(at::MemoryFormat::ChannelsLast);
+  if (post_quant_conv_.has_value()) z = (*post_quant_conv_)(z);
+  return decoder_(z).to(at::kFloat).contiguous();
+}
+
+std::string CanonicalAutoencoderName(absl::string_view name) {
+  if (!absl::StrContains(name, ".attentions.")) return std::string(name);
+  return absl::StrReplaceAll(
+      name, {{".query.", ".to_q."}, {".key.", ".to_k."}, {".value.", ".to_v."}, {".proj_attn.", ".to_out.0."}});
+}
+
+}  // namespace stepcast::model

@@ -1,0 +1,67 @@
+#pragma once
+// The decoder half of a KL autoencoder (Kingma & Welling 2014; Rombach et al. 2022).
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "absl/strings/string_view.h"
+#include "model/latent_codec.h"
+#include "model/layers/conv2d.h"
+#include "model/layers/normalization.h"
+#include "model/layers/resampling.h"
+#include "model/layers/resnet_block_2d.h"
+#include "model/unet/unet_blocks.h"
+#include "model/vae/autoencoder_config.h"
+#include "model/weights/weight_map.h"
+
+namespace stepcast::model {
+
+// Resnets without a time embedding, then a doubling of the size.
+class UpDecoderBlock2D {
+ public:
+  UpDecoderBlock2D(const WeightScope& scope, const UNetBlockOptions& options);
+  at::Tensor operator()(at::Tensor x) const;  // [B, in, H, W] -> [B, out, 2H, 2W] (H, W in the last block)
+
+ private:
+  std::vector<ResnetBlock2D> resnets_;
+  std::optional<Upsample2D> upsampler_;
+};
+
+// Latents to pixels: conv_in, mid block, one up block per level, norm, conv_out.
+class AutoencoderDecoder {
+ public:
+  AutoencoderDecoder(const WeightScope& scope, const AutoencoderConfig& config);
+  at::Tensor operator()(const at::Tensor& z) const;  // [B, L, h, w] -> [B, 3, H, W]
+
+ private:
+  Activation activation_;
+  Conv2d conv_in_;
+  MidBlock mid_block_;
+  std::vector<UpDecoderBlock2D> up_blocks_;
+  GroupNorm conv_norm_out_;
+  Conv2d conv_out_;
+};
+
+// Immutable; const methods only, no threads. Pictures of one batch never mix.
+class AutoencoderKL final : public LatentCodec {
+ public:
+  // Reads the decoder and post_quant_conv. The encoder is named to `weights` but not loaded.
+  AutoencoderKL(WeightMap& weights, const AutoencoderConfig& config);
+
+  at::Tensor Decode(const at::Tensor& latents) const override;
+
+ private:
+  c10::ScalarType dtype_;
+  at::Tensor scale_;  // [1, L, 1, 1] float32: z = latents * scale + shift
+  at::Tensor shift_;
+  std::optional<Conv2d> post_quant_conv_;
+  AutoencoderDecoder decoder_;
+};
+
+// Renames the attention of older files (query, key, value, proj_attn).
+std::string CanonicalAutoencoderName(absl::string_view name);
+
+}  // namespace stepcast::model

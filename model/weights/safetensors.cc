@@ -1,0 +1,119 @@
+#include "model/weights/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/status_macros.h"
+#include "model/weights/safetensors_sax.h"
+
+namespace stepcast::model {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "safetensors data is used as it lies in the file");
+
+absl::Status Malformed(absl::string_view what) { return absl::InvalidArgumentError(what); }
+
+// The number of bytes the shape needs, or nothing if it does not fit 63 bits.
+std::optional<uint64_t> ByteSize(const TensorEntry& entry) {
+  uint64_t elements = 1;
+  for (const int64_t dim : entry.shape) {
+    if (__builtin_mul_overflow(elements, static_cast<uint64_t>(dim), &elements)) return std::nullopt;
+  }
+  uint64_t bytes = 0;
+  if (__builtin_mul_overflow(elements, static_cast<uint64_t>(BytesPerElement(entry.type)), &bytes)) return std::nullopt;
+  if (bytes > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return std::nullopt;
+  return bytes;
+}
+
+// Tensors, sorted by offset, must cover the buffer exactly: no hole, no overlap, no trailer.
+absl::Status CheckTiling(const std::vector<TensorEntry>& tensors, uint64_t data_size) {
+  uint64_t at = 0;
+  for (const TensorEntry& entry : tensors) {
+    if (entry.end < entry.begin) {
+      return Malformed(absl::StrCat("tensor '", entry.name, "': data_offsets run backwards"));
+    }
+    if (entry.begin != at) {
+      return Malformed(absl::StrCat("tensor '", entry.name, "' begins at ", entry.begin,
+                                    ", but the one before ends at ", at,
+                                    ": the data must have no holes and no overlap"));
+    }
+    const std::optional<uint64_t> needed = ByteSize(entry);
+    if (!needed.has_value()) {
+      return Malformed(
+          absl::StrCat("tensor '", entry.name, "': shape [", absl::StrJoin(entry.shape, ", "), "] overflows"));
+    }
+    if (*needed != entry.end - entry.begin) {
+      return Malformed(absl::StrCat("tensor '", entry.name, "': shape [", absl::StrJoin(entry.shape, ", "), "] needs ",
+                                    *needed, " bytes, data_offsets give ", entry.end - entry.begin));
+    }
+    at = entry.end;
+  }
+  if (at != data_size) {
+    return Malformed(absl::StrCat("tensors end at ", at, ", but the data buffer has ", data_size,
+                                  " bytes: the file is truncated or has a trailer"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status InFile(const absl::Status& status, const std::string& path) {
+  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+}
+
+}  // namespace
+
+int64_t BytesPerElement(StoredType type) {
+  switch (type) {
+    case StoredType::kF32:
+      return 4;
+    case StoredType::kF16:
+    case StoredType::kBf16:
+      return 2;
+    case StoredType::kF64:
+    case StoredType::kI64:
+      return 8;
+  }
+  return 0;
+}
+
+absl::StatusOr<SafetensorsHeader> ParseSafetensorsHeader(absl::string_view json, uint64_t data_size) {
+  if (json.empty() || json.front() != '{') return Malformed("the header does not start with '{'");
+  STEPCAST_ASSIGN_OR_RETURN(SafetensorsHeader header, ReadSafetensorsJson(json));
+  // Empty tensors share their begin with their neighbour, so the end decides.
+  std::sort(header.tensors.begin(), header.tensors.end(), [](const TensorEntry& a, const TensorEntry& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  STEPCAST_RETURN_IF_ERROR(CheckTiling(header.tensors, data_size));
+  return header;
+}
+
+absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
+  STEPCAST_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
+  const absl::string_view bytes = file.bytes();
+  if (IsLfsPointer(bytes)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is a git-lfs pointer, not the weights: run `git lfs pull` in the model's folder"));
+  }
+  uint64_t length = 0;
+  if (bytes.size() < sizeof(length)) return InFile(Malformed("shorter than the 8 bytes of the header length"), path);
+  std::memcpy(&length, bytes.data(), sizeof(length));
+  if (length > kMaxHeaderBytes || length > bytes.size() - sizeof(length)) {
+    return InFile(Malformed(absl::StrCat("the header claims ", length, " bytes; the file has ", bytes.size(),
+                                         ", the limit is ", kMaxHeaderBytes)),
+                  path);
+  }
+  const absl::string_view json = bytes.substr(sizeof(length), length);
+  const absl::string_view data = bytes.substr(sizeof(length) + length);
+  absl::StatusOr<SafetensorsHeader> header = ParseSafetensorsHeader(json, data.size());
+  if (!header.ok()) return InFile(header.status(), path);
+  return SafetensorsFile(std::move(file), *std::move(header), data);
+}
+
+}  // namespace stepcast::model

@@ -1,0 +1,93 @@
+#pragma once
+// Hands the weights of one component to its layers, and keeps the account: what was asked for and was not there, had
+// another shape, or was never asked for.
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "model/weights/weight_set.h"
+
+namespace stepcast::model {
+
+using Shape = std::vector<int64_t>;
+
+class WeightScope;
+
+// One load of one component. Not copyable; must outlive its scopes, not the layers made from them.
+class WeightMap {
+ public:
+  // Tensors come from `set`, converted once to `dtype` on `device`. `set` must outlive this.
+  WeightMap(const WeightSet& set, c10::Device device, c10::ScalarType dtype);
+
+  // A walk without files: every tensor asked for is recorded and handed out as a shape without memory, so that a
+  // model of any size can be described.
+  WeightMap();
+
+  WeightMap(const WeightMap&) = delete;
+  WeightMap& operator=(const WeightMap&) = delete;
+
+  WeightScope Root();
+
+  // The tensor, or a shape without memory if it is missing or mis-shaped; Report() tells. Never fails, so that one
+  // walk finds every problem.
+  at::Tensor Get(const std::string& name, const Shape& shape);
+  // Whether the files hold it. Describing: always false.
+  bool Has(const std::string& name) const;
+
+  // OK, or INVALID_ARGUMENT listing every missing, mis-shaped and unused tensor; `component` leads the message.
+  absl::Status Report(absl::string_view component) const;
+  // Says that names which start with `prefix` are known and not wanted.
+  void IgnorePrefix(absl::string_view prefix) { ignored_.emplace_back(prefix); }
+  // Names in the files that nobody asked for and nobody ignores, sorted.
+  std::vector<std::string> Unused() const;
+
+  c10::Device device() const { return device_; }
+  c10::ScalarType dtype() const { return dtype_; }
+  // What was asked for, by name.
+  const std::map<std::string, Shape>& requested() const { return requested_; }
+  int64_t parameter_count() const;
+
+ private:
+  at::Tensor Shapeless(const Shape& shape) const;
+
+  const WeightSet* set_ = nullptr;
+  c10::Device device_;
+  c10::ScalarType dtype_;
+  std::map<std::string, Shape> requested_;
+  std::vector<std::string> ignored_;  // prefixes
+  std::vector<std::string> missing_;
+  std::vector<std::string> misshaped_;
+};
+
+// Joins weights of several layers along their first dimension.
+at::Tensor CatWeights(const std::vector<at::Tensor>& weights);
+
+// A name prefix in a map. Small; pass by value or reference.
+class WeightScope {
+ public:
+  WeightScope(WeightMap& map, std::string prefix) : map_(&map), prefix_(std::move(prefix)) {}
+
+  // root / "down_blocks" / 0 / "resnets"
+  WeightScope operator/(absl::string_view name) const;
+  WeightScope operator/(int64_t index) const;
+
+  at::Tensor Get(absl::string_view name, const Shape& shape) const;
+  bool Has(absl::string_view name) const;
+
+ private:
+  std::string Full(absl::string_view name) const;
+
+  WeightMap* map_;
+  std::string prefix_;  // without the closing dot
+};
+
+}  // namespace stepcast::model

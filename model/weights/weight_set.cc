@@ -1,0 +1,143 @@
+#include "model/weights/weight_set.h"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "model/json_config.h"
+
+namespace stepcast::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool Exists(const std::string& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+// What a folder can hold, in the order of preference.
+struct Candidate {
+  std::string path;
+  bool is_index = false;
+};
+
+std::optional<Candidate> FindWeights(const std::string& folder, const std::string& basename,
+                                     const std::vector<std::string>& variants) {
+  const std::string stem = absl::StrCat(folder, "/", basename);
+  for (const std::string& variant : variants) {
+    const std::string dotted = variant.empty() ? "" : absl::StrCat(".", variant);
+    for (Candidate candidate : {Candidate{absl::StrCat(stem, dotted, ".safetensors"), false},
+                                Candidate{absl::StrCat(stem, ".safetensors.index", dotted, ".json"), true},
+                                Candidate{absl::StrCat(stem, ".safetensors", dotted, ".index.json"), true}}) {
+      if (Exists(candidate.path)) return candidate;
+    }
+  }
+  return std::nullopt;
+}
+
+// Why a folder without safetensors cannot be read.
+absl::Status NoWeights(const std::string& folder, const std::string& basename) {
+  std::string other;
+  for (const std::string& name : FileNames(folder)) {
+    for (const char* suffix : {".bin", ".ckpt", ".pt", ".pth", ".msgpack"}) {
+      if (absl::EndsWith(name, suffix)) other = name;
+    }
+  }
+  if (!other.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        folder, " holds ", other,
+        " but no safetensors. Pickled weights can run code and are not read; convert them in ",
+        "Python: DiffusionPipeline.from_pretrained(folder).save_pretrained(new_folder, safe_serialization=True)"));
+  }
+  return absl::NotFoundError(
+      absl::StrCat(folder, ": no ", basename, ".safetensors and no ", basename, ".safetensors.index.json"));
+}
+
+// A shard name from an index must be a file of the same folder and nothing else.
+bool IsPlainFileName(absl::string_view name) {
+  static constexpr absl::string_view kForbidden("/\\\0", 3);
+  return !name.empty() && name.size() <= 255 && name.find_first_of(kForbidden) == name.npos &&
+         absl::EndsWith(name, ".safetensors");
+}
+
+// tensor name -> shard file name.
+absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::string& path) {
+  STEPCAST_ASSIGN_OR_RETURN(const nlohmann::json root, ReadJsonObject(path));
+  const auto weight_map = root.find("weight_map");
+  if (weight_map == root.end() || !weight_map->is_object() || weight_map->empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": weight_map must be an object that names at least one tensor"));
+  }
+  std::map<std::string, std::string> shards;
+  for (const auto& [name, file] : weight_map->items()) {
+    if (!file.is_string() || !IsPlainFileName(file.get_ref<const std::string&>())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": tensor '", absl::CHexEscape(name), "' lies in ", file.dump().substr(0, 120),
+                       ", but only the name of a .safetensors file of the same folder is allowed"));
+    }
+    shards[name] = file.get<std::string>();
+  }
+  return shards;
+}
+
+}  // namespace
+
+absl::Status WeightSet::AddFile(const std::string& path, NameRule rule) {
+  STEPCAST_ASSIGN_OR_RETURN(SafetensorsFile opened, SafetensorsFile::Open(path));
+  paths_.push_back(path);
+  files_.push_back(std::make_unique<SafetensorsFile>(std::move(opened)));
+  const SafetensorsFile* file = files_.back().get();
+  for (const TensorEntry& entry : file->header().tensors) {
+    std::string name = rule == nullptr ? entry.name : rule(entry.name);
+    if (name.empty()) continue;
+    const auto [at, inserted] = tensors_.try_emplace(std::move(name), StoredTensor{&entry, file});
+    if (!inserted) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": tensor '", absl::CHexEscape(entry.name), "' is already in ", at->second.file->path()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<WeightSet> WeightSet::Open(const std::string& folder, const std::string& basename,
+                                          const std::vector<std::string>& variants, NameRule rule) {
+  const std::optional<Candidate> found = FindWeights(folder, basename, variants);
+  if (!found.has_value()) return NoWeights(folder, basename);
+  WeightSet set;
+  set.folder_ = folder;
+  if (!found->is_index) {
+    STEPCAST_RETURN_IF_ERROR(set.AddFile(found->path, rule));
+    return set;
+  }
+  STEPCAST_ASSIGN_OR_RETURN(const auto index, ReadIndex(found->path));
+  set.paths_.push_back(found->path);
+  std::set<std::string> shards;
+  for (const auto& [name, shard] : index) shards.insert(shard);
+  for (const std::string& shard : shards) STEPCAST_RETURN_IF_ERROR(set.AddFile(absl::StrCat(folder, "/", shard), rule));
+  for (const auto& [name, shard] : index) {
+    const std::string canonical = rule == nullptr ? name : rule(name);
+    if (canonical.empty()) continue;
+    const StoredTensor* tensor = set.Find(canonical);
+    if (tensor == nullptr || tensor->file->path() != absl::StrCat(folder, "/", shard)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(found->path, ": tensor '", absl::CHexEscape(name), "' is not in ", shard));
+    }
+  }
+  return set;
+}
+
+const StoredTensor* WeightSet::Find(absl::string_view name) const {
+  const auto found = tensors_.find(name);
+  return found == tensors_.end() ? nullptr : &found->second;
+}
+
+}  // namespace stepcast::model

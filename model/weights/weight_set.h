@@ -1,0 +1,53 @@
+#pragma once
+// The weight files of one component, open and indexed by tensor name.
+
+#include <memory>
+#include <string>
+
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "model/weights/safetensors.h"
+
+namespace stepcast::model {
+
+// How a component renames the tensors of older files. An empty result: the tensor is known and not wanted.
+using NameRule = std::string (*)(absl::string_view name);
+
+// One tensor of a set. Both pointers live as long as the set.
+struct StoredTensor {
+  const TensorEntry* entry = nullptr;
+  const SafetensorsFile* file = nullptr;
+
+  absl::string_view bytes() const { return file->Bytes(*entry); }
+};
+
+// Tensors of one safetensors file or of the shards that an index lists. Immutable once open; movable.
+class WeightSet {
+ public:
+  // Looks in `folder` for `basename` ("model", "diffusion_pytorch_model") in each of `variants` ("" for the plain
+  // one, "fp16", ...), the preferred one first: basename[.variant].safetensors, or a shard index in the present or the
+  // older spelling.
+  // Errors: NOT_FOUND when the folder holds no weights; FAILED_PRECONDITION naming the conversion route when it holds
+  // only .bin, .ckpt, .pt or .msgpack files, or a git-lfs pointer; INVALID_ARGUMENT for a malformed file or index.
+  static absl::StatusOr<WeightSet> Open(const std::string& folder, const std::string& basename,
+                                        const std::vector<std::string>& variants, NameRule rule);
+
+  const StoredTensor* Find(absl::string_view name) const;
+  const absl::flat_hash_map<std::string, StoredTensor>& tensors() const { return tensors_; }
+  // The files read, index included.
+  const std::vector<std::string>& paths() const { return paths_; }
+  const std::string& folder() const { return folder_; }
+
+ private:
+  absl::Status AddFile(const std::string& path, NameRule rule);
+
+  std::string folder_;
+  std::vector<std::string> paths_;
+  std::vector<std::unique_ptr<SafetensorsFile>> files_;
+  absl::flat_hash_map<std::string, StoredTensor> tensors_;
+};
+
+}  // namespace stepcast::model

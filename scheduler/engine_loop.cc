@@ -1,0 +1,280 @@
+#include "scheduler/engine_loop.h"
+
+#include <algorithm>
+#include <exception>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/error_reason.h"
+#include "core/mutex.h"
+#include "core/status_macros.h"
+#include "scheduler/admission.h"
+#include "scheduler/step_scheduler.h"
+
+namespace stepcast {
+namespace {
+
+absl::Status CheckRange(const char* field, int64_t value, int64_t low, int64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(field, " is ", value, "; allowed: ", low, "..", high));
+}
+
+absl::Status CheckOptions(const EngineLoopOptions& options, const ExecutorLimits& limits) {
+  STEPCAST_RETURN_IF_ERROR(CheckRange("scheduler.max_queued_jobs", options.max_queued_jobs, 1, 100'000));
+  STEPCAST_RETURN_IF_ERROR(CheckRange("max_denoise_rows", limits.max_denoise_rows, 2, 4096));
+  STEPCAST_RETURN_IF_ERROR(CheckRange("max_encode_jobs", limits.max_encode_jobs, 1, 4096));
+  STEPCAST_RETURN_IF_ERROR(CheckRange("max_decode_jobs", limits.max_decode_jobs, 1, 4096));
+  if (options.heartbeat <= absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("heartbeat is ", absl::FormatDuration(options.heartbeat), "; it must be positive"));
+  }
+  return absl::OkStatus();
+}
+
+// The one place where an exception of an executor becomes a status.
+template <typename Call>
+absl::Status Guarded(Call call) {
+  try {
+    return call();
+  } catch (const std::exception& error) {
+    return WithReason(absl::InternalError(absl::StrCat("the executor threw: ", error.what())), "ENGINE_ERROR");
+  } catch (...) {
+    return WithReason(absl::InternalError("the executor threw something that is no std::exception"), "ENGINE_ERROR");
+  }
+}
+
+absl::Status Draining(absl::string_view what) { return WithReason(absl::UnavailableError(what), "DRAINING"); }
+absl::Status Stopped() { return Draining("the engine has stopped"); }
+
+}  // namespace
+
+struct EngineLoop::Impl {
+  Impl(const EngineLoopOptions& the_options, std::unique_ptr<SchedulingPolicy> policy,
+       std::unique_ptr<StepExecutor> the_executor, const Clock& the_clock, EngineMetrics& the_metrics);
+  ~Impl() { Stop(); }
+
+  // Any thread.
+  void Post(Mail mail);
+  void Stop();
+  EngineStatus Status() const;
+
+  // The engine thread.
+  void Run();
+  void Turn();
+  void ReadMail(absl::Duration timeout);
+  void Read(SubmitMail mail);
+  void Read(CancelMail mail);
+  void Read(DrainMail mail);
+  std::vector<std::unique_ptr<Job>> MakeJobs(std::vector<JobSpec> specs);
+  void Execute(const StepPlan& plan);
+  void CheckDrain();
+  void Publish();
+  absl::Duration IdleTime(const StepPlan& plan) const;
+
+  const EngineLoopOptions options;
+  const Clock& clock;
+  EngineMetrics& metrics;
+  Mailbox mailbox;
+
+  mutable Mutex status_mutex;
+  EngineStatus status ABSL_GUARDED_BY(status_mutex);
+
+  // Below: the engine thread's alone. The executor outlives the jobs, whose states it made.
+  const std::unique_ptr<StepExecutor> executor;
+  StepScheduler scheduler;
+  std::vector<Mail> letters;  // kept for its capacity
+  int64_t last_job_id = 0;
+  bool open = true;  // false once the mailbox is closed
+  bool draining = false;
+  absl::Time drain_deadline = absl::InfiniteFuture();
+  std::vector<absl::AnyInvocable<void() &&>> on_drained;
+  absl::Time last_progress;
+
+  Mutex join_mutex;
+  // Last: the thread uses everything above from its first instruction, so it starts after all of it is built.
+  std::thread thread ABSL_GUARDED_BY(join_mutex);
+};
+
+EngineLoop::Impl::Impl(const EngineLoopOptions& the_options, std::unique_ptr<SchedulingPolicy> policy,
+                       std::unique_ptr<StepExecutor> the_executor, const Clock& the_clock, EngineMetrics& the_metrics)
+    : options(the_options),
+      clock(the_clock),
+      metrics(the_metrics),
+      status{.last_progress = clock.Now()},
+      executor(std::move(the_executor)),
+      scheduler(std::move(policy), {.limits = executor->Limits(), .heartbeat = options.heartbeat}, the_metrics),
+      last_progress(status.last_progress),
+      thread([this] { Run(); }) {}
+
+void EngineLoop::Impl::Post(Mail mail) {
+  if (mailbox.Post(mail)) return;
+  if (auto* submit = std::get_if<SubmitMail>(&mail)) std::move(submit->on_decision)(Stopped());
+  if (auto* drain = std::get_if<DrainMail>(&mail)) std::move(drain->on_drained)();
+}
+
+void EngineLoop::Impl::Stop() {
+  mailbox.Close();
+  MutexLock lock(join_mutex);
+  if (thread.joinable()) thread.join();
+}
+
+EngineStatus EngineLoop::Impl::Status() const {
+  MutexLock lock(status_mutex);
+  return status;
+}
+
+void EngineLoop::Impl::Run() {
+  while (open) Turn();
+  scheduler.CancelAll(Stopped(), clock.Now());
+  draining = true;
+  CheckDrain();
+  Publish();
+}
+
+// One turn: read the mail, decide, do, tell. Only an idle turn waits.
+void EngineLoop::Impl::Turn() {
+  const absl::Time now = clock.Now();
+  if (now >= drain_deadline) {
+    drain_deadline = absl::InfiniteFuture();
+    scheduler.CancelAll(Draining("the engine is shutting down"), now);
+  }
+  scheduler.Heartbeat(now);
+  const StepPlan plan = scheduler.Next(now);
+  CheckDrain();
+  Publish();
+  if (plan.empty()) {
+    ReadMail(IdleTime(plan));
+  } else {
+    Execute(plan);
+  }
+}
+
+void EngineLoop::Impl::ReadMail(absl::Duration timeout) {
+  open = mailbox.Take(timeout, letters);
+  for (Mail& letter : letters) {
+    std::visit([this](auto& mail) { Read(std::move(mail)); }, letter);
+  }
+  letters.clear();
+}
+
+void EngineLoop::Impl::Read(SubmitMail mail) {
+  const absl::Time now = clock.Now();
+  if (!open) return std::move(mail.on_decision)(Stopped());
+  if (draining) return std::move(mail.on_decision)(Draining("the engine is draining"));
+  AdmissionRequest request{.images = static_cast<int>(mail.specs.size())};
+  for (const JobSpec& spec : mail.specs) request.deadline = std::min(request.deadline, spec.deadline);
+  const int ahead = scheduler.waiting();
+  const absl::Status verdict = CheckAdmission({.max_queued_jobs = options.max_queued_jobs}, request, ahead, now);
+  if (!verdict.ok()) return std::move(mail.on_decision)(verdict);
+
+  std::vector<std::unique_ptr<Job>> jobs = MakeJobs(std::move(mail.specs));
+  Admission admission{.jobs = {}, .queue_position = ahead};
+  for (const auto& job : jobs) admission.jobs.push_back(job->id());
+  std::move(mail.on_decision)(std::move(admission));
+
+  std::vector<std::pair<JobId, absl::Status>> failed;
+  for (const auto& job : jobs) {
+    absl::Status started = Guarded([&] { return executor->Start(*job); });
+    if (!started.ok()) failed.emplace_back(job->id(), std::move(started));
+  }
+  scheduler.Submit(std::move(jobs), now);
+  for (const auto& [id, why] : failed) scheduler.Fail(id, why, now);
+}
+
+std::vector<std::unique_ptr<Job>> EngineLoop::Impl::MakeJobs(std::vector<JobSpec> specs) {
+  std::vector<std::unique_ptr<Job>> jobs;
+  jobs.reserve(specs.size());
+  for (JobSpec& spec : specs) jobs.push_back(std::make_unique<Job>(JobId{++last_job_id}, std::move(spec)));
+  return jobs;
+}
+
+void EngineLoop::Impl::Read(CancelMail mail) { scheduler.Cancel(mail.job, mail.reason, clock.Now()); }
+
+void EngineLoop::Impl::Read(DrainMail mail) {
+  draining = true;
+  drain_deadline = std::min(drain_deadline, mail.deadline);
+  on_drained.push_back(std::move(mail.on_drained));
+}
+
+void EngineLoop::Impl::Execute(const StepPlan& plan) {
+  const std::vector<Job*> jobs = scheduler.JobsOf(plan);
+  const absl::Time start = clock.Now();
+  std::vector<StepResult> results;
+  const absl::Status crash = Guarded([&] {
+    results = executor->Execute(plan, jobs);
+    return absl::OkStatus();
+  });
+  if (!crash.ok()) {
+    results.assign(jobs.size(), StepResult{.status = crash, .preview = nullptr, .image = nullptr});
+  }
+  last_progress = clock.Now();
+  metrics.ObserveTick(PhaseName(plan.phase()), plan.key.model, static_cast<int>(plan.jobs.size()), plan.rows,
+                      last_progress - start);
+  // Before Complete, so that whoever was cancelled during the tick ends cancelled and its result is dropped.
+  ReadMail(absl::ZeroDuration());
+  scheduler.Complete(plan, std::move(results), last_progress);
+}
+
+void EngineLoop::Impl::CheckDrain() {
+  if (!draining || scheduler.live() > 0) return;
+  for (auto& callback : std::exchange(on_drained, {})) std::move(callback)();
+}
+
+void EngineLoop::Impl::Publish() {
+  EngineStatus now{.waiting = scheduler.waiting(),
+                   .running = scheduler.live() - scheduler.waiting(),
+                   .ticks = scheduler.plans_made(),
+                   .last_progress = last_progress,
+                   .draining = draining};
+  bool queue_changed = false;
+  {
+    MutexLock lock(status_mutex);
+    now.draining |= status.draining;
+    queue_changed = status.waiting != now.waiting || status.running != now.running;
+    status = now;
+  }
+  if (queue_changed) metrics.SetQueue(now.waiting, now.running);
+}
+
+absl::Duration EngineLoop::Impl::IdleTime(const StepPlan& plan) const {
+  absl::Time until = std::min(scheduler.NextEvent(), drain_deadline);
+  if (plan.wake_at.has_value()) until = std::min(until, *plan.wake_at);
+  return until - clock.Now();
+}
+
+absl::StatusOr<std::unique_ptr<EngineLoop>> EngineLoop::Create(EngineLoopOptions options,
+                                                               std::unique_ptr<StepExecutor> executor,
+                                                               const Clock& clock, EngineMetrics& metrics) {
+  STEPCAST_RETURN_IF_ERROR(CheckOptions(options, executor->Limits()));
+  STEPCAST_ASSIGN_OR_RETURN(std::unique_ptr<SchedulingPolicy> policy, MakePolicy(options.policy));
+  return std::unique_ptr<EngineLoop>(
+      new EngineLoop(std::make_unique<Impl>(options, std::move(policy), std::move(executor), clock, metrics)));
+}
+
+EngineLoop::EngineLoop(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+EngineLoop::~EngineLoop() = default;
+
+void EngineLoop::Submit(std::vector<JobSpec> specs,
+                        absl::AnyInvocable<void(absl::StatusOr<Admission>) &&> on_decision) {
+  impl_->Post(SubmitMail{.specs = std::move(specs), .on_decision = std::move(on_decision)});
+}
+
+void EngineLoop::Cancel(JobId job, absl::Status reason) {
+  impl_->Post(CancelMail{.job = job, .reason = std::move(reason)});
+}
+
+void EngineLoop::Drain(absl::Time deadline, absl::AnyInvocable<void() &&> on_drained) {
+  {
+    // Shown at once: readiness must not wait for the running tick.
+    MutexLock lock(impl_->status_mutex);
+    impl_->status.draining = true;
+  }
+  impl_->Post(DrainMail{.deadline = deadline, .on_drained = std::move(on_drained)});
+}
+
+void EngineLoop::Stop() { impl_->Stop(); }
+void EngineLoop::Wake() { impl_->mailbox.Wake(); }
+EngineStatus EngineLoop::status() const { return impl_->Status(); }
+
+}  // namespace stepcast

@@ -1,0 +1,60 @@
+#include "scheduler/policies/request_level.h"
+
+#include <algorithm>
+#include <tuple>
+#include <vector>
+
+#include "scheduler/policies/row_packing.h"
+
+namespace stepcast {
+namespace {
+
+// Everything that must be equal for two generations to run in lock-step.
+auto Settings(const GenerationRequest& request) {
+  return std::tie(request.model->id, request.width, request.height, request.steps, request.sampler,
+                  request.sigma_schedule, request.timestep_spacing, request.guidance_scale, request.guidance_rescale,
+                  request.guidance_start, request.guidance_end, request.eta);
+}
+
+int MostRows(const sampling::SamplingProgram& program) {
+  int most = 1;
+  for (const sampling::Evaluation& evaluation : program.evaluations) most = std::max(most, evaluation.rows());
+  return most;
+}
+
+// The next tick of a group: the earliest phase that any member waits for, so that all stay in lock-step.
+StepPlan NextOfGroup(absl::Span<const JobView* const> group, const ExecutorLimits& limits) {
+  const JobView* lead = group.front();
+  for (const JobView* view : group) {
+    if (view->in_flight) return {};
+    if (view->queue->key.phase < lead->queue->key.phase) lead = view;
+  }
+  return PackRows(lead->queue->key, group, limits);
+}
+
+}  // namespace
+
+StepPlan RequestLevelPolicy::Next(const SchedulerSnapshot& snapshot, absl::Time now) const {
+  if (!snapshot.group.empty()) return NextOfGroup(snapshot.group, snapshot.limits);
+  if (snapshot.jobs.empty()) return {};
+
+  const Job& oldest = *snapshot.jobs.front()->job;
+  const auto capacity = static_cast<size_t>(std::max(1, snapshot.limits.max_denoise_rows / MostRows(oldest.program())));
+  std::vector<const JobView*> members;
+  for (const JobView* view : snapshot.jobs) {
+    if (members.size() == capacity) break;
+    if (Settings(view->job->request()) == Settings(oldest.request())) members.push_back(view);
+  }
+
+  const absl::Time due = oldest.spec().arrival + max_queue_delay_;
+  if (members.size() < capacity && now < due) {
+    StepPlan plan;
+    plan.wake_at = due;
+    return plan;
+  }
+  StepPlan plan = NextOfGroup(members, snapshot.limits);
+  for (const JobView* view : members) plan.group.push_back(view->job->id());
+  return plan;
+}
+
+}  // namespace stepcast

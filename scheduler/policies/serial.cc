@@ -1,0 +1,12 @@
+#include "scheduler/policies/serial.h"
+
+#include "scheduler/policies/row_packing.h"
+
+namespace stepcast {
+
+StepPlan SerialPolicy::Next(const SchedulerSnapshot& snapshot, absl::Time /*now*/) const {
+  if (snapshot.jobs.empty()) return {};
+  return PackRows(snapshot.jobs.front()->queue->key, snapshot.jobs.first(1), snapshot.limits);
+}
+
+}  // namespace stepcast

@@ -1,0 +1,300 @@
+#include "scheduler/step_scheduler.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "core/error_reason.h"
+#include "scheduler/job_reporter.h"
+
+namespace stepcast {
+namespace {
+
+[[noreturn]] void Die(const std::string& what) {
+  std::fprintf(stderr, "scheduler invariant violated: %s\n", what.c_str());
+  std::abort();
+}
+
+// For moves the scheduler itself decides: the table forbids none of them.
+void Move(Job& job, JobStatus next) {
+  const absl::Status status = job.MoveTo(next);
+  if (!status.ok()) Die(status.ToString());
+}
+
+absl::Status EngineError(absl::string_view what) { return WithReason(absl::InternalError(what), "ENGINE_ERROR"); }
+
+absl::Status TooLate() {
+  return WithReason(absl::DeadlineExceededError("the deadline passed before the picture was finished"), "DEADLINE");
+}
+
+// What a waiting job becomes when its first plan is of `phase`.
+JobStatus FirstStatus(Phase phase) {
+  if (phase == Phase::kEncode) return JobStatus::kEncoding;
+  return phase == Phase::kDecode ? JobStatus::kDecoding : JobStatus::kRunning;
+}
+
+void AddTick(JobStatistics& statistics, const StepPlan& plan, absl::Duration elapsed) {
+  switch (plan.phase()) {
+    case Phase::kEncode:
+      statistics.encode += elapsed;
+      break;
+    case Phase::kDenoise:
+      statistics.denoise += elapsed;
+      statistics.rows_in_company += plan.rows;
+      ++statistics.denoise_ticks;
+      break;
+    case Phase::kPreview:
+    case Phase::kDecode:
+      statistics.decode += elapsed;
+      break;
+  }
+}
+
+}  // namespace
+
+struct StepScheduler::Record {
+  Record(std::unique_ptr<Job> the_job, absl::Time now)
+      : job(std::move(the_job)), reporter(*job), submitted(now), last_told(now) {
+    view.job = job.get();
+    view.rows = job->rows();
+  }
+
+  const std::unique_ptr<Job> job;
+  JobReporter reporter;
+  JobView view;
+  absl::Status leaving;  // not OK: how it ends when its plan completes
+  const absl::Time submitted;
+  absl::Time last_told;
+};
+
+// A plan between Next and Complete. Its records stay alive until then.
+struct StepScheduler::Flight {
+  StepPlan plan;
+  absl::Time planned;
+  std::vector<Record*> records;  // in the plan's order
+};
+
+StepScheduler::StepScheduler(std::unique_ptr<SchedulingPolicy> policy, const StepSchedulerOptions& options,
+                             EngineMetrics& metrics)
+    : policy_(std::move(policy)), options_(options), metrics_(metrics) {
+  if (options_.checks != InvariantChecks::kOff) invariants_ = std::make_unique<SchedulerInvariants>();
+}
+
+StepScheduler::~StepScheduler() = default;
+
+void StepScheduler::Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time now) {
+  if (records_.empty()) next_heartbeat_ = now + options_.heartbeat / 2;
+  for (std::unique_ptr<Job>& job : jobs) {
+    const JobId id = job->id();
+    auto record = std::make_unique<Record>(std::move(job), now);
+    if (invariants_ != nullptr) invariants_->Admitted(*record->job);
+    const absl::Time deadline = record->job->spec().deadline;
+    if (deadline != absl::InfiniteFuture()) deadlines_.emplace(deadline, id);
+    index_.Insert(record->view, newest_plan_);
+    records_.emplace(id, std::move(record));
+    ++waiting_;
+  }
+  AfterCall();
+}
+
+void StepScheduler::Cancel(JobId id, const absl::Status& reason, absl::Time now) {
+  if (Record* record = Find(id)) Leave(*record, reason, now);
+  AfterCall();
+}
+
+void StepScheduler::CancelAll(const absl::Status& reason, absl::Time now) {
+  std::vector<JobId> ids;
+  ids.reserve(records_.size());
+  for (const JobView* view : index_.jobs()) ids.push_back(view->job->id());
+  // Youngest first, so that leaving moves nobody in the arrays.
+  for (auto id = ids.rbegin(); id != ids.rend(); ++id) Leave(*Find(*id), reason, now);
+  AfterCall();
+}
+
+void StepScheduler::Fail(JobId id, const absl::Status& status, absl::Time now) {
+  if (Record* record = Find(id)) End(*record, JobStatus::kFailed, status, now);
+  AfterCall();
+}
+
+StepPlan StepScheduler::Next(absl::Time now) {
+  Expire(now);
+  StepPlan plan = policy_->Next(Snapshot(), now);
+  if (!plan.empty()) {
+    plan.id = ++newest_plan_;
+    if (invariants_ != nullptr) invariants_->Planned(plan, options_.limits);
+    index_.MarkPlanned(plan.key, plan.id);
+    for (const JobId id : plan.group) group_.push_back(&Find(id)->view);
+    auto flight = std::make_unique<Flight>(Flight{.plan = plan, .planned = now, .records = {}});
+    flight->records.reserve(plan.jobs.size());
+    for (const JobId id : plan.jobs) {
+      Record* record = Find(id);
+      BeginTick(*record, plan, now);
+      flight->records.push_back(record);
+    }
+    flights_.emplace(plan.id, std::move(flight));
+  }
+  AfterCall();
+  return plan;
+}
+
+std::vector<Job*> StepScheduler::JobsOf(const StepPlan& plan) const {
+  std::vector<Job*> jobs;
+  const auto flight = flights_.find(plan.id);
+  if (flight == flights_.end()) return jobs;
+  jobs.reserve(flight->second->records.size());
+  for (const Record* record : flight->second->records) jobs.push_back(record->job.get());
+  return jobs;
+}
+
+void StepScheduler::Complete(const StepPlan& plan, std::vector<StepResult> results, absl::Time now) {
+  const auto entry = flights_.find(plan.id);
+  if (entry == flights_.end()) Die(absl::StrCat("plan ", plan.id, " completed, but is not in flight"));
+  const std::unique_ptr<const Flight> flight = std::move(entry->second);
+  flights_.erase(entry);
+  for (size_t i = 0; i < flight->records.size(); ++i) {
+    StepResult result;
+    if (i < results.size()) {
+      result = std::move(results[i]);
+    } else {
+      result.status = EngineError("the executor returned no result for this job");
+    }
+    EndTick(*flight->records[i], std::move(result), *flight, now);
+  }
+  if (invariants_ != nullptr) invariants_->Completed(flight->plan);
+  AfterCall();
+}
+
+void StepScheduler::Heartbeat(absl::Time now) {
+  if (now < next_heartbeat_) return;
+  // Half the promised interval: a job that spoke just after one round hears the one after the next in time.
+  const absl::Duration half = options_.heartbeat / 2;
+  next_heartbeat_ = now + half;
+  int ahead = 0;
+  for (const JobView* view : index_.jobs()) {
+    const bool waits = view->job->status() == JobStatus::kWaiting;
+    Record& record = *Find(view->job->id());
+    if (now - record.last_told >= half) {
+      record.last_told = now;
+      record.reporter.Progress(*view->job, waits ? ahead : 0);
+    }
+    if (waits) ++ahead;
+  }
+}
+
+absl::Time StepScheduler::NextEvent() const {
+  absl::Time next = records_.empty() ? absl::InfiniteFuture() : next_heartbeat_;
+  if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
+  return next;
+}
+
+SchedulerSnapshot StepScheduler::Snapshot() const {
+  return {.jobs = index_.jobs(), .keys = index_.keys(), .group = group_, .limits = options_.limits};
+}
+
+absl::Status StepScheduler::CheckInvariants() { return invariants_->Check(Snapshot()); }
+
+StepScheduler::Record* StepScheduler::Find(JobId id) const {
+  const auto entry = records_.find(id);
+  return entry == records_.end() ? nullptr : entry->second.get();
+}
+
+void StepScheduler::Expire(absl::Time now) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    Record& record = *Find(deadlines_.begin()->second);
+    deadlines_.erase(deadlines_.begin());
+    Leave(record, TooLate(), now);
+  }
+}
+
+void StepScheduler::Leave(Record& record, const absl::Status& reason, absl::Time now) {
+  if (record.view.in_flight) {
+    if (record.leaving.ok()) record.leaving = reason;
+    if (invariants_ != nullptr) invariants_->ToldToLeave(record.job->id());
+    return;
+  }
+  End(record, absl::IsDeadlineExceeded(reason) ? JobStatus::kExpired : JobStatus::kCancelled, reason, now);
+}
+
+void StepScheduler::BeginTick(Record& record, const StepPlan& plan, absl::Time now) {
+  Job& job = *record.job;
+  record.view.in_flight = true;
+  record.view.last_plan = plan.id;
+  if (job.status() != JobStatus::kWaiting) return;
+  --waiting_;
+  Move(job, FirstStatus(plan.phase()));
+  job.set_started(now);
+  const absl::Time arrival = job.spec().arrival;
+  job.statistics().queued = now - (arrival == absl::InfinitePast() ? record.submitted : arrival);
+}
+
+void StepScheduler::EndTick(Record& record, StepResult result, const Flight& flight, absl::Time now) {
+  Job& job = *record.job;
+  record.view.in_flight = false;
+  AddTick(job.statistics(), flight.plan, now - flight.planned);
+  if (!record.leaving.ok()) {
+    const absl::Status reason = record.leaving;
+    return Leave(record, reason, now);
+  }
+  if (!result.status.ok()) return End(record, JobStatus::kFailed, std::move(result.status), now);
+  switch (flight.plan.phase()) {
+    case Phase::kEncode:
+      job.set_needs_encode(false);
+      Move(job, JobStatus::kRunning);
+      index_.Refresh(record.view, newest_plan_);
+      break;
+    case Phase::kDenoise:
+      EndDenoise(record, result, now);
+      break;
+    case Phase::kPreview:
+      break;
+    case Phase::kDecode:
+      EndDecode(record, result, now);
+      break;
+  }
+}
+
+void StepScheduler::EndDenoise(Record& record, StepResult& result, absl::Time now) {
+  Job& job = *record.job;
+  job.Advance();
+  ++job.statistics().evaluations;
+  if (job.denoised()) Move(job, JobStatus::kDecoding);
+  index_.Refresh(record.view, newest_plan_);
+  record.last_told = now;
+  record.reporter.Progress(job, /*queue_position=*/0);
+  if (result.preview != nullptr) record.reporter.Preview(job.finished_steps(), std::move(result.preview));
+}
+
+void StepScheduler::EndDecode(Record& record, StepResult& result, absl::Time now) {
+  if (result.image == nullptr) {
+    return End(record, JobStatus::kFailed, EngineError("the executor decoded no picture"), now);
+  }
+  record.reporter.Image(std::move(result.image));
+  End(record, JobStatus::kSucceeded, absl::OkStatus(), now);
+}
+
+void StepScheduler::End(Record& record, JobStatus outcome, absl::Status status, absl::Time now) {
+  Job& job = *record.job;
+  const JobId id = job.id();
+  if (job.status() == JobStatus::kWaiting) --waiting_;
+  Move(job, outcome);
+  index_.Erase(record.view);
+  std::erase(group_, &record.view);
+  if (job.spec().deadline != absl::InfiniteFuture()) deadlines_.erase({job.spec().deadline, id});
+  const std::unique_ptr<Record> last = std::move(records_.extract(id).mapped());
+  if (invariants_ != nullptr) invariants_->Ended(id);
+  // Tensors first: who hears that the job has ended may count on its memory.
+  job.set_state(nullptr);
+  const absl::Time arrival = job.spec().arrival == absl::InfinitePast() ? last->submitted : job.spec().arrival;
+  metrics_.CountJob(job.request().model->id, JobStatusName(outcome), now - arrival);
+  last->reporter.Finish(std::move(status), job.statistics());
+}
+
+void StepScheduler::AfterCall() {
+  if (options_.checks != InvariantChecks::kEveryCall) return;
+  const absl::Status status = CheckInvariants();
+  if (!status.ok()) Die(status.ToString());
+}
+
+}  // namespace stepcast

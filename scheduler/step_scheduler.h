@@ -1,0 +1,120 @@
+#pragma once
+// The state machine of one device: which jobs live, what each does next, who is told. scheduler/README.md tells
+// the life of a job.
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "core/metrics.h"
+#include "scheduler/invariants.h"
+#include "scheduler/job.h"
+#include "scheduler/job_index.h"
+#include "scheduler/policy.h"
+#include "scheduler/step_executor.h"
+#include "scheduler/step_plan.h"
+
+namespace stepcast {
+
+// When SchedulerInvariants are checked. A violation aborts the process.
+enum class InvariantChecks { kOff, kOnDemand, kEveryCall };
+
+struct StepSchedulerOptions {
+  ExecutorLimits limits = {};  // max_denoise_rows >= 2, the others >= 1
+  // A live job is told its progress at least this often; 0 < heartbeat.
+  absl::Duration heartbeat = absl::Seconds(10);
+#ifdef NDEBUG
+  InvariantChecks checks = InvariantChecks::kOff;
+#else
+  InvariantChecks checks = InvariantChecks::kEveryCall;
+#endif
+};
+
+// Owns the live jobs. No thread, lock or clock inside: the same calls with the same times give the same plans
+// and events.
+//
+// Several plans may be in flight; a job is in at most one of them. Events go to the jobs' sinks during the
+// calls; a sink must not call back.
+//
+// Thread-safety: none; one thread uses it.
+class StepScheduler {
+ public:
+  // `metrics` must outlive the scheduler.
+  StepScheduler(std::unique_ptr<SchedulingPolicy> policy, const StepSchedulerOptions& options, EngineMetrics& metrics);
+
+  // Jobs still live end with INTERNAL: an owner that cares calls CancelAll first.
+  ~StepScheduler();
+
+  StepScheduler(const StepScheduler&) = delete;
+  StepScheduler& operator=(const StepScheduler&) = delete;
+
+  // Takes jobs that were admitted and started (StepExecutor::Start). REQUIRES: ids greater than all before.
+  void Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time now);
+
+  // Ends a job with `reason`: at once, or, when a plan in flight contains it, as that plan completes, whatever
+  // its result. DEADLINE_EXCEEDED makes it kExpired, anything else kCancelled. Unknown ids are ignored.
+  // REQUIRES: !reason.ok().
+  void Cancel(JobId id, const absl::Status& reason, absl::Time now);
+  void CancelAll(const absl::Status& reason, absl::Time now);
+
+  // Ends a job that is in no plan as kFailed. Unknown ids are ignored. REQUIRES: !status.ok().
+  void Fail(JobId id, const absl::Status& status, absl::Time now);
+
+  // Expires jobs whose deadline has come, then returns what the engine does next. An empty plan needs no
+  // Complete.
+  StepPlan Next(absl::Time now);
+
+  // The jobs of a plan in flight, in its order, for the executor.
+  std::vector<Job*> JobsOf(const StepPlan& plan) const;
+
+  // Publishes what a plan did. Missing results fail their jobs. REQUIRES: `plan` is in flight.
+  void Complete(const StepPlan& plan, std::vector<StepResult> results, absl::Time now);
+
+  // Tells every job that has heard nothing for half of options.heartbeat where it stands. Cheap when not due.
+  void Heartbeat(absl::Time now);
+
+  // When Next or Heartbeat will have something to do even if nothing else happens; infinite future if never.
+  absl::Time NextEvent() const;
+
+  SchedulerSnapshot Snapshot() const;
+  int waiting() const { return waiting_; }
+  int live() const { return static_cast<int>(records_.size()); }
+  int64_t plans_made() const { return newest_plan_; }
+
+  // OK, or the first violation since construction. REQUIRES: options.checks is not kOff.
+  absl::Status CheckInvariants();
+
+ private:
+  struct Record;
+  struct Flight;
+
+  Record* Find(JobId id) const;
+  void Expire(absl::Time now);
+  void Leave(Record& record, const absl::Status& reason, absl::Time now);
+  void BeginTick(Record& record, const StepPlan& plan, absl::Time now);
+  void EndTick(Record& record, StepResult result, const Flight& flight, absl::Time now);
+  void EndDenoise(Record& record, StepResult& result, absl::Time now);
+  void EndDecode(Record& record, StepResult& result, absl::Time now);
+  void End(Record& record, JobStatus outcome, absl::Status status, absl::Time now);
+  void AfterCall();
+
+  const std::unique_ptr<SchedulingPolicy> policy_;
+  const StepSchedulerOptions options_;
+  EngineMetrics& metrics_;
+  absl::flat_hash_map<JobId, std::unique_ptr<Record>> records_;  // the live jobs
+  JobIndex index_;
+  std::vector<const JobView*> group_;
+  absl::flat_hash_map<int64_t, std::unique_ptr<Flight>> flights_;  // by plan id
+  absl::btree_set<std::pair<absl::Time, JobId>> deadlines_;
+  absl::Time next_heartbeat_ = absl::InfinitePast();
+  int64_t newest_plan_ = 0;
+  int waiting_ = 0;
+  std::unique_ptr<SchedulerInvariants> invariants_;  // null when checks are off
+};
+
+}  // namespace stepcast

@@ -1,0 +1,27 @@
+#pragma once
+// Between the enums of the wire and those of core.
+
+#include <optional>
+#include <string_view>
+
+#include "core/generation_request.h"
+#include "core/sampling_types.h"
+#include "stepcast/v1/model.pb.h"
+#include "stepcast/v1/output.pb.h"
+#include "stepcast/v1/sampling.pb.h"
+
+namespace stepcast {
+
+v1::Sampler ToProto(Sampler sampler);
+v1::SigmaSchedule ToProto(SigmaSchedule schedule);
+v1::TimestepSpacing ToProto(TimestepSpacing spacing);
+v1::ImageFormat ToProto(ImageFormat format);
+v1::ConditioningKind ToProto(ConditioningKind kind);
+
+// nullopt for UNSPECIFIED and for numbers that are no value.
+std::optional<Sampler> FromProto(v1::Sampler sampler);
+std::optional<SigmaSchedule> FromProto(v1::SigmaSchedule schedule);
+std::optional<TimestepSpacing> FromProto(v1::TimestepSpacing spacing);
+std::optional<ImageFormat> FromProto(v1::ImageFormat format);
+
+}  // namespace stepcast

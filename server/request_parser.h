@@ -1,0 +1,18 @@
+#pragma once
+// From bytes to a message, for methods that take raw bytes because the gRPC library answers a malformed message with an
+// UNIMPLEMENTED that says nothing.
+
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "google/protobuf/message.h"
+
+namespace stepcast {
+
+// Parses `bytes` into `message`.
+//
+// Errors, made by MakeError: FIELD_INVALID naming the string fields that are not UTF-8; MALFORMED_REQUEST for anything
+// else that is no message.
+absl::Status ParseRequest(std::string_view bytes, google::protobuf::Message& message);
+
+}  // namespace stepcast

@@ -1,0 +1,176 @@
+#include "server/server.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "prometheus/registry.h"
+#include "server/logging.h"
+#include "server/request_validator.h"
+#include "server/status_mapping.h"
+
+namespace stepcast {
+namespace {
+
+// Messages above our own limit must still reach the validator, which says what is wrong; gRPC's refusal does not.
+constexpr int64_t kReceiveSlack = 20 << 20;
+constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
+// Every stream posts at most one write at a time, so this queue is bounded by admission.
+constexpr int kWriterQueue = 1 << 20;
+
+absl::Status Draining() { return MakeError({.reason = v1::ERROR_REASON_DRAINING}); }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Create(ServerConfig config, const Clock& clock,
+                                                       std::function<void()> wake) {
+  std::unique_ptr<Server> server(new Server(std::move(config), clock, std::move(wake)));
+  STEPCAST_RETURN_IF_ERROR(server->Listen());
+  return server;
+}
+
+Server::Server(ServerConfig config, const Clock& clock, std::function<void()> wake)
+    : config_(std::move(config)),
+      clock_(clock),
+      wake_(std::move(wake)),
+      metrics_(clock),
+      live_([this] { wake_(); }),
+      codec_(config_.codec.threads, config_.codec.max_queued),
+      writers_(/*threads=*/1, kWriterQueue),
+      service_(config_, metrics_, live_, seeds_, clock) {}
+
+Server::~Server() {
+  StopServing();
+  if (loop_ != nullptr) loop_->Stop();
+}
+
+absl::Status Server::Listen() {
+  const ListenConfig& listen = config_.listen;
+  ListenerOptions options;
+  options.name = "gRPC";
+  options.host = listen.host;
+  options.port = listen.port;
+  options.services = {&service_, &public_health_};
+  options.reflection = config_.reflection;
+  options.max_receive_bytes = config_.limits.max_request_bytes + kReceiveSlack;
+  STEPCAST_ASSIGN_OR_RETURN(public_, Listener::Start(options));
+  ports_.grpc = public_->port();
+  if (listen.admin_port) {
+    options.name = "admin gRPC";
+    options.host = listen.admin_host;
+    options.port = *listen.admin_port;
+    options.services = {&admin_health_};
+    options.reflection = true;
+    STEPCAST_ASSIGN_OR_RETURN(admin_, Listener::Start(options));
+    ports_.admin = admin_->port();
+  }
+  if (listen.metrics_port) {
+    const std::string address = JoinHostPort(listen.metrics_host, *listen.metrics_port);
+    STEPCAST_ASSIGN_OR_RETURN(exporter_, MetricsExporter::Start(address, metrics_.registry()));
+    ports_.metrics = exporter_->port();
+  }
+  return WritePortFile();
+}
+
+absl::Status Server::WritePortFile() const {
+  if (config_.port_file.empty()) return absl::OkStatus();
+  const nlohmann::json ports = {{"port", ports_.grpc}, {"admin_port", ports_.admin}, {"metrics_port", ports_.metrics}};
+  // Renamed into place, so that a reader sees all of it or nothing.
+  const std::string draft = config_.port_file + ".tmp";
+  std::ofstream file(draft, std::ios::trunc);
+  file << ports.dump() << "\n";
+  file.close();
+  if (!file || std::rename(draft.c_str(), config_.port_file.c_str()) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat("cannot write port_file ", config_.port_file));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLoader& load_tokenizer) {
+  STEPCAST_ASSIGN_OR_RETURN(ModelRegistry models,
+                            ModelRegistry::Create(engine.models, config_.default_model, load_tokenizer));
+  STEPCAST_RETURN_IF_ERROR(CheckDefaultsFit(models, config_.limits));
+  metrics_.AddModels(engine.models, engine.device);
+  const int max_rows = engine.executor->Limits().max_denoise_rows;
+  STEPCAST_ASSIGN_OR_RETURN(loop_, EngineLoop::Create(config_.scheduler, std::move(engine.executor), clock_, metrics_));
+  backend_.emplace(Backend{.models = std::move(models),
+                           .streams = {.loop = *loop_,
+                                       .codec = codec_,
+                                       .writers = writers_,
+                                       .metrics = metrics_,
+                                       .pace = pace_,
+                                       .clock = clock_,
+                                       .on_device_lost =
+                                           [this] {
+                                             device_lost_ = true;
+                                             wake_();
+                                           },
+                                       .chunk_bytes = config_.limits.image_chunk_bytes},
+                           .device = engine.device,
+                           .max_rows = max_rows});
+  service_.Serve(*backend_);
+  health_.SetReady(true);
+  return absl::OkStatus();
+}
+
+void Server::Housekeep() {
+  const absl::Time now = clock_.Now();
+  live_.CheckStalls(now);
+  CheckLiveness(now);
+}
+
+void Server::CheckLiveness(absl::Time now) {
+  if (loop_ == nullptr) return;
+  const EngineStatus engine = loop_->status();
+  const bool pending = engine.waiting + engine.running > 0;
+  // After an idle hour the last progress is an hour old, and that is nobody's fault.
+  if (pending && !was_pending_) pending_since_ = now;
+  was_pending_ = pending;
+  const absl::Duration silence = now - std::max(engine.last_progress, pending_since_);
+  const bool live = !device_lost_ && !(pending && silence > kStallTimeout);
+  if (!live && health_.Get(kHealthLiveness) == grpc::health::v1::HealthCheckResponse::SERVING) {
+    Log(LogLevel::kError, "not live",
+        {{"waiting", int64_t{engine.waiting}},
+         {"running", int64_t{engine.running}},
+         {"ticks", engine.ticks},
+         {"seconds_without_progress", absl::ToDoubleSeconds(silence)},
+         {"device_lost", int64_t{device_lost_ ? 1 : 0}}});
+  }
+  health_.SetLive(live);
+  if (device_lost_) health_.SetReady(false);
+}
+
+void Server::AnnounceNotReady() { health_.SetReady(false); }
+
+void Server::RefuseNew() { service_.RefuseNew(); }
+
+void Server::FinishAdmitted(absl::Time deadline) {
+  if (loop_ != nullptr) loop_->Drain(deadline, [this] { wake_(); });
+}
+
+void Server::CancelRest() { live_.Close(Draining()); }
+
+bool Server::Idle() const { return live_.size() == 0; }
+
+bool Server::engine_idle() const {
+  if (loop_ == nullptr) return true;
+  const EngineStatus engine = loop_->status();
+  return engine.waiting + engine.running == 0;
+}
+
+void Server::StopServing() {
+  if (std::exchange(stopped_, true)) return;
+  health_.SetReady(false);
+  service_.RefuseNew();
+  live_.Close(Draining());
+  health_.EndWatches();
+  if (public_ != nullptr) public_->Shutdown(kShutdownGrace);
+  if (admin_ != nullptr) admin_->Shutdown(kShutdownGrace);
+}
+
+}  // namespace stepcast

@@ -1,0 +1,149 @@
+// The programs people use: the command line client and grpcurl.
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/e2e/server_fixture.h"
+
+namespace stepcast::e2e {
+namespace {
+
+using testing::HasSubstr;
+
+class ToolsTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { server_ = new Server; }
+  static void TearDownTestSuite() { delete server_; }
+
+  ExitReport Cli(std::vector<std::string> arguments) {
+    std::vector<std::string> command = {BinaryPath("stepcast"), "--host", server_->address()};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    return RunProgram(command);
+  }
+
+  static std::string TempPath(const std::string& name) {
+    return testing::TempDir() + "stepcast_" + std::to_string(getpid()) + "_" + name;
+  }
+
+  static inline Server* server_ = nullptr;
+};
+
+TEST_F(ToolsTest, CliGenerateWritesThePicture) {
+  const std::string path = TempPath("apple.png");
+  const ExitReport report =
+      Cli({"generate", "a red apple", "-o", path, "--seed", "7", "--steps", "20", "--watch", "--json"});
+  ASSERT_EQ(report.code, 0) << report.output;
+  const nlohmann::json json = nlohmann::json::parse(report.output);
+  EXPECT_EQ(json["images"][0]["path"], path);
+  EXPECT_EQ(json["images"][0]["seed"], 7);
+  EXPECT_EQ(Decode(ReadFile(path)).width, 64);
+}
+
+TEST_F(ToolsTest, CliFormatFollowsTheExtension) {
+  const std::string path = TempPath("apple.jpg");
+  ASSERT_EQ(Cli({"generate", "a red apple", "-o", path}).code, 0);
+  EXPECT_EQ(ReadFile(path).substr(0, 2), "\xff\xd8");
+}
+
+TEST_F(ToolsTest, CliSeveralPicturesGetNumbers) {
+  const std::string path = TempPath("many.png");
+  ASSERT_EQ(Cli({"generate", "panda", "-o", path, "--count", "2"}).code, 0);
+  EXPECT_EQ(Decode(ReadFile(TempPath("many-0.png"))).width, 64);
+  EXPECT_EQ(Decode(ReadFile(TempPath("many-1.png"))).width, 64);
+}
+
+TEST_F(ToolsTest, CliNamesTheFieldThatWasRefused) {
+  const ExitReport report = Cli({"generate", "a red apple", "--width", "65", "-o", TempPath("x.png")});
+  EXPECT_EQ(report.code, 3);
+  EXPECT_THAT(report.output, HasSubstr("width"));
+  EXPECT_THAT(report.output, HasSubstr("65"));
+}
+
+TEST_F(ToolsTest, CliTellsAboutTheServer) {
+  const ExitReport models = Cli({"models"});
+  EXPECT_EQ(models.code, 0);
+  EXPECT_THAT(models.output, HasSubstr("emoji"));
+  const ExitReport model = Cli({"models", "emoji"});
+  EXPECT_EQ(model.code, 0);
+  EXPECT_THAT(model.output, HasSubstr("sha256"));
+  const ExitReport info = Cli({"info", "--json"});
+  EXPECT_EQ(info.code, 0);
+  EXPECT_EQ(nlohmann::json::parse(info.output)["default_model"], "emoji");
+  EXPECT_EQ(Cli({"health"}).code, 0);
+  EXPECT_EQ(Cli({"frobnicate"}).code, 2);
+}
+
+TEST_F(ToolsTest, CliWithoutAServer) {
+  const ExitReport report = RunProgram({BinaryPath("stepcast"), "--host", "127.0.0.1:1", "info"});
+  EXPECT_EQ(report.code, 4);
+}
+
+// The folder where ./dev puts grpcurl, then the user's PATH.
+std::string FindGrpcurl() {
+  std::string path = std::string(STEPCAST_SOURCE_DIR) + "/.deps/bin:";
+  if (const char* environment = std::getenv("PATH")) path += environment;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find(':', begin), path.size());
+    const std::string candidate = path.substr(begin, end - begin) + "/grpcurl";
+    if (access(candidate.c_str(), X_OK) == 0) return candidate;
+    begin = end + 1;
+  }
+  return "";
+}
+
+class GrpcurlTest : public ToolsTest {
+ protected:
+  void SetUp() override {
+    grpcurl_ = FindGrpcurl();
+    if (grpcurl_.empty()) GTEST_SKIP() << "grpcurl is not installed; ./dev test installs it where Go is";
+  }
+  ExitReport Call(const std::string& data, const std::string& method) {
+    return RunProgram({grpcurl_, "-plaintext", "-d", data, server_->address(), method});
+  }
+  std::string grpcurl_;
+};
+
+TEST_F(GrpcurlTest, List) {
+  const ExitReport report = RunProgram({grpcurl_, "-plaintext", server_->address(), "list"});
+  EXPECT_EQ(report.code, 0) << report.output;
+  EXPECT_THAT(report.output, HasSubstr("stepcast.v1.ImageGenerationService"));
+  EXPECT_THAT(report.output, HasSubstr("grpc.health.v1.Health"));
+}
+
+TEST_F(GrpcurlTest, Generate) {
+  const ExitReport report = Call(R"({"prompt":"a red apple","seed":7})", "stepcast.v1.ImageGenerationService/Generate");
+  EXPECT_EQ(report.code, 0) << report.output;
+  EXPECT_THAT(report.output, HasSubstr("\"accepted\""));
+  EXPECT_THAT(report.output, HasSubstr("\"imageChunk\""));
+  EXPECT_THAT(report.output, HasSubstr("\"completed\""));
+}
+
+TEST_F(GrpcurlTest, GenerateImage) {
+  const ExitReport report =
+      Call(R"({"request":{"prompt":"a red apple"}})", "stepcast.v1.ImageGenerationService/GenerateImage");
+  ASSERT_EQ(report.code, 0) << report.output;
+  const nlohmann::json json = nlohmann::json::parse(report.output);
+  EXPECT_EQ(json["images"][0]["data"].get<std::string>().substr(0, 11), "iVBORw0KGgo");  // base64 of PNG's magic
+}
+
+TEST_F(GrpcurlTest, Health) {
+  const ExitReport report = Call(R"({"service":"readiness"})", "grpc.health.v1.Health/Check");
+  EXPECT_EQ(report.code, 0) << report.output;
+  EXPECT_THAT(report.output, HasSubstr("SERVING"));
+}
+
+TEST_F(GrpcurlTest, ARefusalShowsTheField) {
+  const ExitReport report =
+      Call(R"({"prompt":"a red apple","width":65})", "stepcast.v1.ImageGenerationService/Generate");
+  EXPECT_NE(report.code, 0);
+  EXPECT_THAT(report.output, HasSubstr("width"));
+}
+
+}  // namespace
+}  // namespace stepcast::e2e

@@ -1,0 +1,296 @@
+#include "engine/diffusion_executor.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/from_blob.h>
+#include <c10/core/InferenceMode.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/error_reason.h"
+#include "sampling/reference_interpreter.h"
+#include "tests/engine/fake_bundle.h"
+#include "tests/engine/picture_jobs.h"
+
+namespace stepcast::engine {
+namespace {
+
+using sampling::Evaluation;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// The finished picture, worked out on plain floats by the reference interpreter.
+std::vector<uint8_t> ExpectedPixels(const Job& job) {
+  const GenerationRequest& request = job.request();
+  const int height = request.latent_height();
+  const int width = request.latent_width();
+  const size_t size = 4 * static_cast<size_t>(height) * static_cast<size_t>(width);
+  const auto predict = [&](absl::Span<const float> input, const Evaluation& evaluation) {
+    std::vector<float> copy(input.begin(), input.end());
+    const at::Tensor latents = at::from_blob(copy.data(), {4, height, width});
+    at::Tensor output = FakePrediction(latents, evaluation.timestep, request.prompt_ids.front());
+    if (evaluation.rows() == 2) {
+      const at::Tensor uncond = FakePrediction(latents, evaluation.timestep, request.negative_prompt_ids.front());
+      output = uncond + (output - uncond) * evaluation.guidance.scale;
+    }
+    return std::vector<float>(output.data_ptr<float>(), output.data_ptr<float>() + size);
+  };
+  sampling::NoiseGenerator noise(static_cast<uint64_t>(job.seed()));
+  std::vector<float> initial(size);
+  noise.Fill(absl::MakeSpan(initial));
+  const std::vector<float> latents =
+      sampling::RunProgram(job.program(), sampling::StartLatents(job.program().start, {}, initial), predict, noise);
+  std::vector<uint8_t> pixels;
+  for (int y = 0; y < 4 * height; ++y) {
+    for (int x = 0; x < 4 * width; ++x) {
+      for (int c = 0; c < 3; ++c) {
+        const float value = std::tanh(latents[static_cast<size_t>((c * height + y / 4) * width + x / 4)]);
+        pixels.push_back(static_cast<uint8_t>(std::nearbyint(255.0f * std::clamp(value * 0.5f + 0.5f, 0.0f, 1.0f))));
+      }
+    }
+  }
+  return pixels;
+}
+
+int LargestDifference(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
+  if (a.size() != b.size()) return 256;
+  int largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(int{a[i]} - int{b[i]}));
+  return largest;
+}
+
+class DiffusionExecutorTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<DiffusionExecutor> MakeExecutor(size_t cache_entries = 100) {
+    DiffusionExecutorOptions options;
+    options.bundles = {MakeFakeBundle("fake", &script_), MakeFakeBundle("second", &script_)};
+    options.device = *OpenDevice("cpu", 1);
+    options.limits = {.max_denoise_rows = 16, .max_encode_jobs = 8, .max_decode_jobs = 2};
+    options.embedding_cache_entries = cache_entries;
+    options.log = [this](std::string_view text) { log_.emplace_back(text); };
+    return std::make_unique<DiffusionExecutor>(std::move(options), metrics_);
+  }
+
+  Job* Add(const Picture& picture, const std::string& model = "fake") {
+    jobs_.push_back(MakePictureJob(static_cast<int64_t>(jobs_.size()) + 1, MakePictureModel(model), picture));
+    return jobs_.back().get();
+  }
+
+  std::vector<StepResult> Execute(Phase phase, const std::vector<Job*>& jobs) {
+    StepPlan plan;
+    plan.key.phase = phase;
+    for (const Job* job : jobs) plan.jobs.push_back(job->id());
+    return executor_->Execute(plan, jobs);
+  }
+
+  // Start and encode.
+  void Prepare(const std::vector<Job*>& jobs) {
+    for (Job* job : jobs) ASSERT_TRUE(executor_->Start(*job).ok());
+    for (const StepResult& result : Execute(Phase::kEncode, jobs)) ASSERT_TRUE(result.status.ok()) << result.status;
+  }
+
+  // One denoise tick of all `jobs`; those that succeed move on.
+  std::vector<StepResult> Denoise(const std::vector<Job*>& jobs) {
+    std::vector<StepResult> results = Execute(Phase::kDenoise, jobs);
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      if (results[i].status.ok()) jobs[i]->Advance();
+    }
+    return results;
+  }
+
+  // Ticks whoever is not denoised yet, until all are.
+  void DenoiseToTheEnd(const std::vector<Job*>& jobs) {
+    while (true) {
+      std::vector<Job*> live;
+      std::ranges::copy_if(jobs, std::back_inserter(live), [](const Job* job) { return !job->denoised(); });
+      if (live.empty()) return;
+      for (const StepResult& result : Denoise(live)) ASSERT_TRUE(result.status.ok()) << result.status;
+    }
+  }
+
+  NullEngineMetrics metrics_;
+  FakeScript script_;
+  std::vector<std::string> log_;
+  std::unique_ptr<DiffusionExecutor> executor_ = MakeExecutor();
+  std::vector<std::unique_ptr<Job>> jobs_;
+};
+
+TEST_F(DiffusionExecutorTest, PaintsWhatTheReferencePaintsForAMixedBatch) {
+  const std::vector<Job*> jobs = {
+      Add({.steps = 5, .sampler = Sampler::kDdim, .eta = 1.0}),
+      Add({.prompt = {9, 3}, .steps = 3, .sampler = Sampler::kEuler, .seed = 5}),
+      Add({.steps = 6, .sampler = Sampler::kEulerAncestral, .guidance_scale = 1.0, .seed = 6}),
+      Add({.prompt = {4, 4}, .steps = 4, .sampler = Sampler::kDpmpp2m, .guidance_scale = 5.0, .guidance_end = 0.6}),
+      Add({.steps = 4, .sampler = Sampler::kDdpm, .seed = 77}),
+  };
+  Prepare(jobs);
+  DenoiseToTheEnd(jobs);
+  EXPECT_THAT(script_.forward_rows, ElementsAre(9, 9, 8, 6, 3, 1));
+  const std::vector<StepResult> results = Execute(Phase::kDecode, jobs);
+  EXPECT_THAT(script_.decode_sizes, ElementsAre(2, 2, 1));
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    ASSERT_TRUE(results[i].status.ok()) << results[i].status;
+    EXPECT_EQ(results[i].image->width, 32);
+    // Different summation order in float32; a value on the edge between two bytes may fall on either side.
+    EXPECT_LE(LargestDifference(results[i].image->pixels, ExpectedPixels(*jobs[i])), 1) << "job " << i;
+  }
+}
+
+TEST_F(DiffusionExecutorTest, SizesOtherThanSquareKeepTheirSides) {
+  const std::vector<Job*> jobs = {Add({.width = 48, .height = 32})};
+  Prepare(jobs);
+  DenoiseToTheEnd(jobs);
+  const std::vector<StepResult> results = Execute(Phase::kDecode, jobs);
+  EXPECT_EQ(results[0].image->width, 48);
+  EXPECT_EQ(results[0].image->height, 32);
+  EXPECT_LE(LargestDifference(results[0].image->pixels, ExpectedPixels(*jobs[0])), 1);
+}
+
+TEST_F(DiffusionExecutorTest, AWarmJobSkipsItsEncode) {
+  Prepare({Add({})});
+  Job* warm = Add({.seed = 2});
+  ASSERT_TRUE(executor_->Start(*warm).ok());
+  EXPECT_FALSE(warm->needs_encode());
+}
+
+TEST_F(DiffusionExecutorTest, PreviewsShowX0OfTheStepsThatAskForThem) {
+  const std::vector<Job*> jobs = {Add({.steps = 4, .preview_every = 2}), Add({.steps = 4})};
+  Prepare(jobs);
+  std::vector<bool> seen;
+  for (int step = 0; step < 4; ++step) {
+    const std::vector<StepResult> results = Denoise(jobs);
+    seen.push_back(results[0].preview != nullptr);
+    EXPECT_EQ(results[1].preview, nullptr);
+    if (results[0].preview == nullptr) continue;
+    EXPECT_EQ(results[0].preview->width, 8);
+    EXPECT_EQ(results[0].preview->height, 8);
+    EXPECT_EQ(results[0].preview->pixels.size(), 8u * 8 * 3);
+  }
+  EXPECT_THAT(seen, ElementsAre(false, true, false, false));
+}
+
+TEST_F(DiffusionExecutorTest, APoisonedJobFailsAloneAndItsNeighboursArePaintedAsEver) {
+  Job* healthy = Add({.prompt = {3, 9}, .seed = 4});
+  Job* sick = Add({.prompt = {1, 1, 1, 1}});
+  Prepare({healthy, sick});
+  script_.poison_above = 0.65f;  // the embedding of {1, 1, 1, 1} has mean 0.68, the others less than 0.61
+  DenoiseToTheEnd({healthy, sick});
+  const std::vector<StepResult> results = Execute(Phase::kDecode, {healthy, sick});
+  ASSERT_TRUE(results[0].status.ok()) << results[0].status;
+  EXPECT_LE(LargestDifference(results[0].image->pixels, ExpectedPixels(*healthy)), 1);
+  EXPECT_EQ(results[1].status.code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(ErrorReason(results[1].status), "NUMERIC_FAULT");
+  EXPECT_EQ(results[1].image, nullptr);
+}
+
+TEST_F(DiffusionExecutorTest, APoisonedPreviewFailsItsJobEarly) {
+  Job* healthy = Add({.prompt = {3, 9}, .preview_every = 1});
+  Job* sick = Add({.prompt = {1, 1, 1, 1}, .preview_every = 1});
+  Prepare({healthy, sick});
+  script_.poison_above = 0.65f;
+  const std::vector<StepResult> results = Denoise({healthy, sick});
+  EXPECT_TRUE(results[0].status.ok());
+  EXPECT_NE(results[0].preview, nullptr);
+  EXPECT_EQ(ErrorReason(results[1].status), "NUMERIC_FAULT");
+}
+
+TEST_F(DiffusionExecutorTest, OutOfMemorySplitsTheTickAndDrawsNoNoiseTwice) {
+  const std::vector<Job*> jobs = {Add({.sampler = Sampler::kEulerAncestral, .seed = 1}),
+                                  Add({.sampler = Sampler::kDdpm, .seed = 2}),
+                                  Add({.sampler = Sampler::kEulerAncestral, .seed = 3})};
+  Prepare(jobs);
+  Denoise(jobs);
+  script_.max_rows = 2;
+  script_.max_images = 1;
+  script_.forward_rows.clear();
+  Denoise(jobs);
+  EXPECT_THAT(script_.forward_rows, ElementsAre(6, 2, 4, 2, 2));
+  DenoiseToTheEnd(jobs);
+  const std::vector<StepResult> results = Execute(Phase::kDecode, jobs);
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    ASSERT_TRUE(results[i].status.ok()) << results[i].status;
+    EXPECT_LE(LargestDifference(results[i].image->pixels, ExpectedPixels(*jobs[i])), 1) << "job " << i;
+  }
+  EXPECT_THAT(log_.front(), HasSubstr("the scripted shortage"));
+}
+
+TEST_F(DiffusionExecutorTest, AJobThatDoesNotFitAloneFailsAlone) {
+  Job* guided = Add({});
+  Job* plain = Add({.guidance_scale = 1.0});
+  Prepare({guided, plain});
+  script_.max_rows = 1;
+  const std::vector<StepResult> results = Denoise({guided, plain});
+  EXPECT_EQ(results[0].status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(results[0].status), "DEVICE_MEMORY");
+  EXPECT_TRUE(results[1].status.ok()) << results[1].status;
+}
+
+TEST_F(DiffusionExecutorTest, AForwardThatFailsFailsTheBatchAndTheNextOneRuns) {
+  const std::vector<Job*> jobs = {Add({}), Add({.seed = 2})};
+  Prepare(jobs);
+  script_.denoiser_throws = true;
+  for (const StepResult& result : Denoise(jobs)) {
+    EXPECT_EQ(result.status.code(), absl::StatusCode::kInternal);
+    EXPECT_EQ(ErrorReason(result.status), "ENGINE_ERROR");
+    EXPECT_THAT(std::string(result.status.message()), ::testing::Not(HasSubstr("scripted")));
+  }
+  EXPECT_THAT(log_.back(), HasSubstr("the scripted failure"));
+  script_.denoiser_throws = false;
+  for (const StepResult& result : Denoise(jobs)) EXPECT_TRUE(result.status.ok());
+}
+
+TEST_F(DiffusionExecutorTest, AJobThatIsDestroyedFreesItsTensors) {
+  executor_ = MakeExecutor(/*cache_entries=*/0);
+  Prepare({Add({})});
+  Denoise({jobs_.back().get()});
+  const auto& state = static_cast<const DenoiseState&>(*jobs_.back()->state());
+  const std::weak_ptr<const Embedding> embedding = state.cond;
+  const at::Tensor latents = state.tensors().front();
+  EXPECT_EQ(latents.use_count(), 2u);
+  jobs_.clear();
+  EXPECT_EQ(latents.use_count(), 1u);
+  EXPECT_TRUE(embedding.expired());
+}
+
+TEST_F(DiffusionExecutorTest, JobsKeepTheModelTheyStartedWith) {
+  Job* first = Add({});
+  Job* second = Add({}, "second");
+  Prepare({first});
+  ASSERT_TRUE(executor_->Start(*second).ok());
+  // The same prompt of another model is another embedding.
+  EXPECT_TRUE(second->needs_encode());
+  const auto& a = static_cast<const DenoiseState&>(*first->state());
+  const auto& b = static_cast<const DenoiseState&>(*second->state());
+  EXPECT_NE(&a.bundle(), &b.bundle());
+}
+
+TEST_F(DiffusionExecutorTest, StartRefusesWhatItCannotPaint) {
+  Job* unknown = Add({}, "absent");
+  EXPECT_EQ(executor_->Start(*unknown).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(unknown->state(), nullptr);
+
+  Job* outside = Add({.prompt = {kFakeVocabulary}});
+  EXPECT_EQ(executor_->Start(*outside).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(outside->state(), nullptr);
+
+  auto program = std::make_shared<sampling::SamplingProgram>(*CompilePicture(TestSchedule(), {}));
+  program->evaluations.front().special = sampling::Special::kLangevinNorm;
+  JobSpec spec = Add({})->spec();
+  spec.program = program;
+  Job special(JobId{99}, spec);
+  EXPECT_EQ(executor_->Start(special).code(), absl::StatusCode::kUnimplemented);
+}
+
+TEST_F(DiffusionExecutorTest, ReportsItsLimits) {
+  EXPECT_EQ(executor_->Limits().max_denoise_rows, 16);
+  EXPECT_EQ(executor_->Limits().max_decode_jobs, 2);
+}
+
+}  // namespace
+}  // namespace stepcast::engine

@@ -1,0 +1,147 @@
+#include "tests/engine/fake_bundle.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/upsample_nearest2d.h>
+#include <ATen/ops/where.h>
+#include <c10/util/Exception.h>
+
+#include <cmath>
+#include <limits>
+
+namespace stepcast::engine {
+namespace {
+
+constexpr int kEmbeddingWidth = 3;
+constexpr int64_t kScale = 4;
+
+// [L, D]: nothing but a fingerprint of the ids.
+at::Tensor Embed(const model::ConditioningInput& input) {
+  std::vector<float> values;
+  for (const int32_t id : input.token_ids.front()) {
+    for (int d = 0; d < kEmbeddingWidth; ++d) {
+      const float value = std::sin(0.37f * static_cast<float>(id) + static_cast<float>(d + input.clip_skip));
+      values.push_back(id == kNanToken ? std::numeric_limits<float>::quiet_NaN() : value);
+    }
+  }
+  return at::tensor(values).view({-1, kEmbeddingWidth});
+}
+
+// input [R, C, h, w], timesteps [R], embeddings [R, L, D]; every row on its own.
+at::Tensor Predict(const at::Tensor& input, const at::Tensor& timesteps, const at::Tensor& embeddings) {
+  const at::Tensor prompt = embeddings.mean({1, 2}).view({-1, 1, 1, 1});
+  const at::Tensor time = timesteps.view({-1, 1, 1, 1}) / 1000.0;
+  return at::tanh(input * 0.7 + prompt * 0.9 - time * 0.4) + prompt * input * 0.2;
+}
+
+class FakeConditioner final : public model::Conditioner {
+ public:
+  FakeConditioner(FakeScript* script, c10::ScalarType dtype) : script_(script), dtype_(dtype) {}
+
+  model::Conditioning Encode(const std::vector<model::ConditioningInput>& inputs) const override {
+    script_->encode_sizes.push_back(static_cast<int64_t>(inputs.size()));
+    std::vector<at::Tensor> rows;
+    for (const model::ConditioningInput& input : inputs) {
+      TORCH_CHECK(input.clip_skip == inputs.front().clip_skip, "one clip_skip per forward");
+      for (const int32_t id : input.token_ids.front()) TORCH_CHECK(id != kThrowToken, "token ", id, " throws");
+      rows.push_back(Embed(input));
+    }
+    model::Conditioning conditioning;
+    conditioning.prompt_embeds = at::stack(rows).to(dtype_);
+    return conditioning;
+  }
+  int64_t vocab_size() const override { return kFakeVocabulary; }
+
+ private:
+  FakeScript* const script_;
+  const c10::ScalarType dtype_;
+};
+
+class FakeDenoiser final : public model::Denoiser {
+ public:
+  explicit FakeDenoiser(FakeScript* script) : script_(script) {}
+
+  at::Tensor operator()(const at::Tensor& latents, const at::Tensor& timesteps,
+                        const model::Conditioning& conditioning) const override {
+    script_->forward_rows.push_back(latents.size(0));
+    script_->timesteps.emplace_back(timesteps.data_ptr<float>(), timesteps.data_ptr<float>() + timesteps.numel());
+    script_->conditioning_data.push_back(conditioning.prompt_embeds.data_ptr());
+    script_->input_dtype = latents.scalar_type();
+    if (conditioning.guidance_scales.defined()) {
+      const float* scales = conditioning.guidance_scales.data_ptr<float>();
+      script_->guidance_scales.emplace_back(scales, scales + conditioning.guidance_scales.numel());
+    }
+    TORCH_CHECK(!script_->denoiser_throws, "the scripted failure");
+    TORCH_CHECK_WITH(OutOfMemoryError, latents.size(0) <= script_->max_rows, "the scripted shortage of memory");
+    const at::Tensor embeddings = conditioning.prompt_embeds.to(c10::ScalarType::Float);
+    const at::Tensor output = Predict(latents.to(c10::ScalarType::Float), timesteps, embeddings);
+    const at::Tensor poisoned = embeddings.mean({1, 2}).view({-1, 1, 1, 1}) > script_->poison_above;
+    return at::where(poisoned, std::numeric_limits<float>::quiet_NaN(), output).to(latents.scalar_type());
+  }
+
+ private:
+  FakeScript* const script_;
+};
+
+class FakeCodec final : public model::LatentCodec {
+ public:
+  explicit FakeCodec(FakeScript* script) : script_(script) {}
+
+  at::Tensor Decode(const at::Tensor& latents) const override {
+    script_->decode_sizes.push_back(latents.size(0));
+    TORCH_CHECK_WITH(OutOfMemoryError, latents.size(0) <= script_->max_images, "the scripted shortage of memory");
+    const at::Tensor pixels = at::tanh(latents.narrow(1, 0, 3));
+    return at::upsample_nearest2d(pixels, {latents.size(2) * kScale, latents.size(3) * kScale});
+  }
+
+ private:
+  FakeScript* const script_;
+};
+
+class FakePreview final : public model::PreviewDecoder {
+ public:
+  at::Tensor Decode(const at::Tensor& x0) const override { return x0.narrow(1, 0, 3).contiguous(); }
+};
+
+class FakeBundle final : public model::ModelBundle {
+ public:
+  FakeBundle(const std::string& id, FakeScript* script, c10::ScalarType dtype)
+      : conditioner_(script, dtype), denoiser_(script), codec_(script), dtype_(dtype) {
+    auto info = std::make_shared<ModelInfo>();
+    info->id = id;
+    info->vae_scale_factor = static_cast<int>(kScale);
+    info_ = std::move(info);
+  }
+  const SharedModelInfo& info() const override { return info_; }
+  const model::Conditioner& conditioner() const override { return conditioner_; }
+  const model::Denoiser& denoiser() const override { return denoiser_; }
+  const model::LatentCodec& codec() const override { return codec_; }
+  const model::PreviewDecoder& preview() const override { return preview_; }
+  c10::Device device() const override { return c10::Device(c10::DeviceType::CPU); }
+  c10::ScalarType dtype() const override { return dtype_; }
+  const std::vector<std::string>& warnings() const override { return warnings_; }
+
+ private:
+  SharedModelInfo info_;
+  FakeConditioner conditioner_;
+  FakeDenoiser denoiser_;
+  FakeCodec codec_;
+  FakePreview preview_;
+  c10::ScalarType dtype_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace
+
+std::shared_ptr<const model::ModelBundle> MakeFakeBundle(const std::string& id, FakeScript* script,
+                                                         c10::ScalarType dtype) {
+  return std::make_shared<const FakeBundle>(id, script, dtype);
+}
+
+at::Tensor FakePrediction(const at::Tensor& input, float timestep, const std::vector<int32_t>& prompt) {
+  const at::Tensor embeddings = Embed({.token_ids = {prompt}, .clip_skip = 0}).unsqueeze(0);
+  return Predict(input.unsqueeze(0), at::tensor({timestep}), embeddings).squeeze(0);
+}
+
+}  // namespace stepcast::engine

@@ -1,0 +1,54 @@
+#pragma once
+// Pictures to paint in the engine's tests, as requests, compiled programs and jobs.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/generation_request.h"
+#include "core/sampling_types.h"
+#include "sampling/sampling_program.h"
+#include "scheduler/event_sink.h"
+#include "scheduler/job.h"
+
+namespace stepcast::engine {
+
+// Prompts shorter than this are padded with token 0.
+inline constexpr size_t kPromptLength = 4;
+
+// A request in words; what is unset is as a client would leave it.
+struct Picture {
+  std::vector<int32_t> prompt = {1, 2, 3, 0};
+  std::vector<int32_t> negative = {1, 0, 0, 0};
+  int clip_skip = 0;
+  int width = 32;   // pixels
+  int height = 32;  // pixels
+  int steps = 4;
+  Sampler sampler = Sampler::kDdim;
+  SigmaSchedule sigma_schedule = SigmaSchedule::kDefault;
+  double guidance_scale = 2.5;
+  double guidance_rescale = 0.0;
+  double guidance_start = 0.0;
+  double guidance_end = 1.0;
+  double eta = 0.0;
+  int64_t seed = 1;
+  int preview_every = 0;
+};
+
+// scaled_linear betas, v_prediction: the schedule of a small latent model.
+NoiseScheduleConfig TestSchedule();
+
+// Info of a text model with TestSchedule, 4 latent channels and 4 pixels per cell.
+SharedModelInfo MakePictureModel(const std::string& id);
+
+// Aborts the test when the program does not compile.
+sampling::SharedProgram CompilePicture(const NoiseScheduleConfig& schedule, const Picture& picture);
+
+JobSpec MakePictureSpec(const SharedModelInfo& model, const Picture& picture, std::shared_ptr<EventSink> sink);
+
+// A job that no scheduler owns, with a sink that forgets.
+std::unique_ptr<Job> MakePictureJob(int64_t id, const SharedModelInfo& model, const Picture& picture);
+
+}  // namespace stepcast::engine

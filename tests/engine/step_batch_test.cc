@@ -1,0 +1,199 @@
+#include "engine/step_batch.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
+#include <c10/core/InferenceMode.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "tests/engine/fake_bundle.h"
+#include "tests/engine/picture_jobs.h"
+
+namespace stepcast::engine {
+namespace {
+
+using sampling::Evaluation;
+using sampling::GuidanceKind;
+using ::testing::ElementsAre;
+
+// One job of a batch, in words.
+struct Row {
+  float timestep = 500.0f;
+  float input_scale = 1.0f;
+  GuidanceKind guidance = GuidanceKind::kNone;
+  float scale = 1.0f;
+  float rescale = 0.0f;
+  std::vector<int32_t> prompt = {1, 2};
+  std::vector<int32_t> negative = {5, 6};
+};
+
+class StepBatchTest : public ::testing::Test {
+ protected:
+  SharedEmbedding Embed(const std::vector<int32_t>& prompt) {
+    const PromptKey key = {.model = "fake", .input = {.token_ids = {prompt}, .clip_skip = 0}};
+    if (SharedEmbedding known = cache_.Peek(key)) return known;
+    return cache_.Insert(key, bundle_->conditioner().Encode({key.input}));
+  }
+
+  void Add(const Row& row) {
+    Evaluation evaluation;
+    evaluation.timestep = row.timestep;
+    evaluation.input_scale = row.input_scale;
+    evaluation.guidance = {.kind = row.guidance, .scale = row.scale, .rescale = row.rescale};
+    evaluations_.push_back(evaluation);
+    states_.push_back(std::make_unique<DenoiseState>(bundle_, CompilePicture(TestSchedule(), {}), 1));
+    states_.back()->cond = Embed(row.prompt);
+    if (row.guidance == GuidanceKind::kClassifierFree) states_.back()->uncond = Embed(row.negative);
+    jobs_.push_back({states_.back().get(), &evaluations_.back()});
+    rows_.push_back(row);
+  }
+
+  // What job `n` must get, one row at a time.
+  at::Tensor Expected(size_t n, const at::Tensor& latents) const {
+    const Row& row = rows_[n];
+    const at::Tensor input = latents.select(0, static_cast<int64_t>(n)) * row.input_scale;
+    const at::Tensor cond = FakePrediction(input, row.timestep, row.prompt);
+    if (row.guidance != GuidanceKind::kClassifierFree) return cond;
+    const at::Tensor uncond = FakePrediction(input, row.timestep, row.negative);
+    const at::Tensor combined = uncond + (cond - uncond) * row.scale;
+    if (row.rescale == 0.0f) return combined;
+    return combined * (cond.std() / combined.std()) * row.rescale + combined * (1.0f - row.rescale);
+  }
+
+  void ExpectAllEqualTheirOwnArithmetic() {
+    const at::Tensor latents = at::randn({static_cast<int64_t>(jobs_.size()), 4, 6, 5});
+    const at::Tensor predicted = batch_.Predict(jobs_, latents);
+    ASSERT_EQ(predicted.sizes(), latents.sizes());
+    ASSERT_EQ(predicted.scalar_type(), c10::ScalarType::Float);
+    for (size_t n = 0; n < jobs_.size(); ++n) {
+      EXPECT_TRUE(at::allclose(predicted.select(0, static_cast<int64_t>(n)), Expected(n, latents), 1e-5, 1e-6))
+          << "job " << n;
+    }
+  }
+
+  const c10::InferenceMode inference_mode_;
+  NullEngineMetrics metrics_;
+  FakeScript script_;
+  std::shared_ptr<const model::ModelBundle> bundle_ = MakeFakeBundle("fake", &script_);
+  std::unique_ptr<ComputeDevice> device_ = *OpenDevice("cpu", 1);
+  EmbeddingCache cache_{100, metrics_};
+  StepBatch batch_{*device_};
+  std::deque<Evaluation> evaluations_;
+  std::vector<std::unique_ptr<DenoiseState>> states_;
+  std::vector<ActiveJob> jobs_;
+  std::vector<Row> rows_;
+};
+
+constexpr GuidanceKind kGuided = GuidanceKind::kClassifierFree;
+
+TEST_F(StepBatchTest, LayoutPutsUncondBeforeCondAndGivesUnguidedJobsOneRow) {
+  Add({.guidance = kGuided, .scale = 2.0f});
+  Add({});
+  Add({.guidance = kGuided, .scale = 3.0f});
+  const RowLayout layout = RowLayout::Of(jobs_);
+  EXPECT_THAT(layout.job_of_row, ElementsAre(0, 0, 1, 2, 2));
+  EXPECT_THAT(layout.uncond_row, ElementsAre(0, 2, 3));
+  EXPECT_THAT(layout.cond_row, ElementsAre(1, 2, 4));
+  EXPECT_TRUE(layout.any_guided);
+  EXPECT_FALSE(layout.all_guided);
+}
+
+TEST_F(StepBatchTest, AnUnguidedJobCostsOneRow) {
+  Add({.timestep = 10.0f});
+  ExpectAllEqualTheirOwnArithmetic();
+  EXPECT_THAT(script_.forward_rows, ElementsAre(1));
+}
+
+TEST_F(StepBatchTest, GuidedJobsOnly) {
+  Add({.guidance = kGuided, .scale = 2.5f});
+  Add({.timestep = 17.5f, .guidance = kGuided, .scale = 7.5f, .prompt = {3, 9}});
+  ExpectAllEqualTheirOwnArithmetic();
+  EXPECT_THAT(script_.forward_rows, ElementsAre(4));
+  EXPECT_THAT(script_.timesteps, ElementsAre(ElementsAre(500.0f, 500.0f, 17.5f, 17.5f)));
+}
+
+TEST_F(StepBatchTest, AnyMixtureOfTimestepsScalesPromptsAndGuidance) {
+  Add({.timestep = 999.0f, .guidance = kGuided, .scale = 7.5f});
+  Add({.timestep = 3.25f, .input_scale = 0.4f});
+  Add({.timestep = 500.0f, .input_scale = 0.1f, .guidance = kGuided, .scale = 1.5f, .rescale = 0.7f, .prompt = {8, 8}});
+  Add({.timestep = 1.0f, .guidance = kGuided, .scale = 4.0f, .negative = {7, 7}});
+  Add({.timestep = 0.0f, .prompt = {44, 2}});
+  ExpectAllEqualTheirOwnArithmetic();
+  EXPECT_THAT(script_.forward_rows, ElementsAre(8));
+}
+
+TEST_F(StepBatchTest, RescaleOfOneJobLeavesAConstantNeighbourAlone) {
+  Add({.guidance = kGuided, .scale = 3.0f, .rescale = 0.5f});
+  Add({.guidance = kGuided, .scale = 3.0f});
+  // Equal values everywhere: the deviation of both its predictions is 0, and 0 / 0 must not reach the row.
+  at::Tensor latents = at::randn({2, 4, 6, 5});
+  latents.select(0, 1).fill_(0.25);
+  const at::Tensor predicted = batch_.Predict(jobs_, latents);
+  EXPECT_TRUE(at::allclose(predicted.select(0, 1), Expected(1, latents), 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(predicted.select(0, 0), Expected(0, latents), 1e-5, 1e-6));
+}
+
+TEST_F(StepBatchTest, KeepsConditioningRowsWhileTheBatchStaysTheSame) {
+  Add({.guidance = kGuided, .scale = 2.0f});
+  Add({.prompt = {9, 9}});
+  const at::Tensor latents = at::randn({2, 4, 4, 4});
+  batch_.Predict(jobs_, latents);
+  batch_.Predict(jobs_, latents);
+  ASSERT_EQ(script_.conditioning_data.size(), 2u);
+  EXPECT_EQ(script_.conditioning_data[0], script_.conditioning_data[1]);
+
+  std::swap(jobs_[0], jobs_[1]);
+  batch_.Predict(jobs_, latents);
+  EXPECT_NE(script_.conditioning_data[2], script_.conditioning_data[0]);
+  std::swap(jobs_[0], jobs_[1]);
+  batch_.Predict(jobs_, latents);
+  EXPECT_EQ(script_.conditioning_data[3], script_.conditioning_data[0]);
+}
+
+TEST_F(StepBatchTest, AJobThatIsToldItsScaleGetsItAsAnInput) {
+  Add({.guidance = GuidanceKind::kEmbedded, .scale = 8.5f});
+  batch_.Predict(jobs_, at::randn({1, 4, 4, 4}));
+  EXPECT_THAT(script_.guidance_scales, ElementsAre(ElementsAre(8.5f)));
+}
+
+TEST_F(StepBatchTest, NanInOneJobStaysThere) {
+  // Between the means of the two prompts' embeddings and above that of the negative prompt.
+  const float plain = Embed({3, 9})->conditioning.prompt_embeds.mean().item<float>();
+  const float poisoned = Embed({1, 1})->conditioning.prompt_embeds.mean().item<float>();
+  ASSERT_LT(plain, poisoned);
+  script_.poison_above = 0.5f * (plain + poisoned);
+  Add({.guidance = kGuided, .scale = 3.0f, .rescale = 0.5f, .prompt = {3, 9}});
+  Add({.guidance = kGuided, .scale = 3.0f, .rescale = 0.5f, .prompt = {1, 1}});
+  const at::Tensor latents = at::randn({2, 4, 6, 5});
+  const at::Tensor predicted = batch_.Predict(jobs_, latents);
+  EXPECT_TRUE(at::allclose(predicted.select(0, 0), Expected(0, latents), 1e-5, 1e-6));
+  EXPECT_TRUE(predicted.select(0, 1).isnan().all().item<bool>());
+}
+
+TEST(StepBatchDtypeTest, RunsTheForwardInTheComputeDtypeAndGuidesInFloat32) {
+  const c10::InferenceMode inference_mode;
+  FakeScript script;
+  const auto bundle = MakeFakeBundle("fake", &script, c10::ScalarType::BFloat16);
+  const auto device = *OpenDevice("cpu", 1);
+  NullEngineMetrics metrics;
+  EmbeddingCache cache(4, metrics);
+  const PromptKey key = {.model = "fake", .input = {.token_ids = {{1, 2}}, .clip_skip = 0}};
+  DenoiseState state(bundle, CompilePicture(TestSchedule(), {}), 1);
+  state.cond = cache.Insert(key, bundle->conditioner().Encode({key.input}));
+  Evaluation evaluation;
+  evaluation.timestep = 100.0f;
+  const std::vector<ActiveJob> jobs = {{&state, &evaluation}};
+  const at::Tensor predicted = StepBatch(*device).Predict(jobs, at::randn({1, 4, 4, 4}));
+  EXPECT_EQ(predicted.scalar_type(), c10::ScalarType::Float);
+  EXPECT_EQ(script.input_dtype, c10::ScalarType::BFloat16);
+}
+
+}  // namespace
+}  // namespace stepcast::engine

@@ -1,0 +1,87 @@
+#include "model/scheduler_config.h"
+
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace stepcast::model {
+namespace {
+
+using testing::HasSubstr;
+
+absl::StatusOr<NoiseScheduleConfig> Parse(const std::string& text, const std::string& scheduler,
+                                          absl::string_view pipeline) {
+  auto json = JsonConfig::Parse(text, "scheduler_config.json");
+  EXPECT_TRUE(json.ok()) << json.status();
+  return ParseSchedulerConfig(*json, scheduler, pipeline);
+}
+
+TEST(ParseSchedulerConfig, ReadsWhatTheFileSaysAndLeavesTheRestEmpty) {
+  const auto config = Parse(R"({"_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012,
+      "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "prediction_type": "v_prediction",
+      "set_alpha_to_one": false, "timestep_spacing": "trailing", "trained_betas": null, "solver_order": 2,
+      "final_sigmas_type": "sigma_min", "variance_type": "learned_range", "clip_sample_range": 1.5})",
+                            "EulerDiscreteScheduler", "DDIMPipeline");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->scheduler_class, "EulerDiscreteScheduler") << "the index decides, not the file";
+  EXPECT_EQ(config->beta_start, 0.00085);
+  EXPECT_EQ(config->beta_end, 0.012);
+  EXPECT_EQ(config->beta_schedule, BetaSchedule::kScaledLinear);
+  EXPECT_EQ(config->num_train_timesteps, 1000);
+  EXPECT_EQ(config->prediction_type, PredictionType::kVPrediction);
+  EXPECT_EQ(config->set_alpha_to_one, false);
+  EXPECT_EQ(config->timestep_spacing, TimestepSpacing::kTrailing);
+  EXPECT_EQ(config->final_sigmas_type, FinalSigmas::kSigmaMin);
+  EXPECT_EQ(config->variance_type, VarianceType::kLearnedRange);
+  EXPECT_EQ(config->solver_order, 2);
+  EXPECT_EQ(config->clip_sample_range, 1.5);
+  EXPECT_TRUE(config->trained_betas.empty());
+  EXPECT_EQ(config->steps_offset, std::nullopt);
+  EXPECT_EQ(config->clip_sample, std::nullopt);
+}
+
+TEST(ParseSchedulerConfig, DropsValuesThatWereDefaultsWhenSaved) {
+  const auto config =
+      Parse(R"({"timestep_spacing": "leading", "beta_end": 0.5, "_use_default_values": ["timestep_spacing"]})",
+            "DDIMScheduler", "DDIMPipeline");
+  EXPECT_EQ(config->timestep_spacing, std::nullopt);
+  EXPECT_EQ(config->beta_end, 0.5);
+}
+
+TEST(ParseSchedulerConfig, AppliesWhatEachPipelineOverrides) {
+  const std::string file = R"({"steps_offset": 0, "clip_sample": true, "skip_prk_steps": false})";
+  const auto text = Parse(file, "DDIMScheduler", "StableDiffusionPipeline");
+  EXPECT_EQ(text->steps_offset, 1);
+  EXPECT_EQ(text->clip_sample, false);
+  EXPECT_EQ(text->skip_prk_steps, false);
+  const auto inpaint = Parse(file, "DDIMScheduler", "StableDiffusionInpaintPipeline");
+  EXPECT_EQ(inpaint->steps_offset, 1);
+  EXPECT_EQ(inpaint->clip_sample, true);
+  EXPECT_EQ(inpaint->skip_prk_steps, true);
+  const auto other = Parse(file, "DDIMScheduler", "StableDiffusionXLPipeline");
+  EXPECT_EQ(other->steps_offset, 0);
+  EXPECT_EQ(other->clip_sample, true);
+}
+
+TEST(ParseSchedulerConfig, NamesEveryBadValue) {
+  const auto config = Parse(R"({"beta_schedule": "wavy", "prediction_type": 3, "num_train_timesteps": 0,
+      "timestep_spacing": "random", "variance_type": "fixed_large_log", "trained_betas": ["x"]})",
+                            "DDIMScheduler", "DDIMPipeline");
+  const std::string message(config.status().message());
+  for (const char* part : {"beta_schedule: 'wavy' is not supported (linear, scaled_linear", "prediction_type: a string",
+                           "num_train_timesteps: 0 is outside", "timestep_spacing: 'random'", "fixed_large_log",
+                           "trained_betas: a list"}) {
+    EXPECT_THAT(message, HasSubstr(part));
+  }
+}
+
+TEST(SamplerOfClass, KnowsDiffusersClasses) {
+  EXPECT_EQ(SamplerOfClass("DDIMScheduler"), Sampler::kDdim);
+  EXPECT_EQ(SamplerOfClass("EulerAncestralDiscreteScheduler"), Sampler::kEulerAncestral);
+  EXPECT_EQ(SamplerOfClass("DPMSolverMultistepScheduler"), Sampler::kDpmpp2m);
+  EXPECT_EQ(SamplerOfClass("FlowMatchEulerDiscreteScheduler"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace stepcast::model

@@ -1,0 +1,207 @@
+// ModelBundle::Load on whole folders: a tiny model written from the fixtures, and its many ways to be broken.
+#include <filesystem>
+#include <string>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "model/model_bundle.h"
+#include "tests/model/replay.h"
+#include "tests/model/safetensors_writer.h"
+
+namespace stepcast::model {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+constexpr char kIndex[] = R"({"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.40.0",
+  "scheduler": ["diffusers", "PNDMScheduler"], "text_encoder": ["transformers", "CLIPTextModel"],
+  "tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"],
+  "vae": ["diffusers", "AutoencoderKL"], "safety_checker": [null, null], "requires_safety_checker": false})";
+
+// A complete folder: the fixtures' tiny U-Net, tower and autoencoder, made to fit each other.
+std::string TinyModel(const std::string& name) {
+  const std::string folder = FreshFolder("bundle_" + name);
+  const Replay unet(FindCase("unet_sd2"));
+  const Replay text(FindCase("clip_gelu"));
+  const Replay vae(FindCase("autoencoder_sd1"));
+  const auto copy = [&](const Replay& part, const char* component, const char* file) {
+    fs::create_directories(folder + "/" + component);
+    fs::copy_file(part.folder() + "/model.safetensors", folder + "/" + component + "/" + file);
+    WriteFile(folder + "/" + component + "/config.json", part.config());
+  };
+  copy(unet, "unet", "diffusion_pytorch_model.safetensors");
+  copy(text, "text_encoder", "model.safetensors");
+  copy(vae, "vae", "diffusion_pytorch_model.safetensors");
+  WriteFile(folder + "/model_index.json", kIndex);
+  WriteFile(folder + "/scheduler/scheduler_config.json",
+            R"({"beta_start": 0.00085, "num_train_timesteps": 100, "steps_offset": 0, "some_new_key": 1})");
+  WriteFile(folder + "/tokenizer/vocab.json", "{}");
+  return folder;
+}
+
+absl::StatusOr<std::shared_ptr<const ModelBundle>> Load(const std::string& folder,
+                                                        c10::ScalarType dtype = c10::ScalarType::Float) {
+  LoadOptions options;
+  options.id = "tiny";
+  options.path = folder;
+  options.dtype = dtype;
+  return ModelBundle::Load(options);
+}
+
+TEST(StableDiffusionBundle, LoadsAndDescribesAWholeFolder) {
+  const std::string folder = TinyModel("whole");
+  const auto bundle = Load(folder);
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  const ModelInfo& info = *(*bundle)->info();
+  EXPECT_EQ(info.id, "tiny");
+  EXPECT_EQ(info.display_name, "tiny");
+  EXPECT_EQ(info.conditioning, ConditioningKind::kText);
+  EXPECT_THAT(info.tokenizer_dirs, testing::ElementsAre(folder + "/tokenizer"));
+  EXPECT_EQ(info.text_layers, 5);
+  EXPECT_EQ(info.noise_schedule.scheduler_class, "PNDMScheduler");
+  EXPECT_EQ(info.noise_schedule.steps_offset, 1);
+  EXPECT_EQ(info.vae_scale_factor, 2);
+  EXPECT_EQ(info.latent_channels, 4);
+  EXPECT_EQ(info.defaults.width, 64) << "sample_size 32, two pixels per cell";
+  EXPECT_EQ(info.defaults.sampler, Sampler::kPndm);
+  EXPECT_EQ(info.defaults.steps, 30);
+  EXPECT_EQ(info.limits.size_multiple, 4) << "the U-Net's own: 2 pixels per cell, halved once";
+  EXPECT_EQ(info.limits.min_side, 32);
+  EXPECT_EQ(info.limits.max_side, 256);
+  EXPECT_EQ(info.limits.max_steps, 100) << "never above the training timesteps";
+  EXPECT_EQ(info.sha256.size(), 64U);
+  EXPECT_EQ(info.dtype, "fp32");
+  EXPECT_EQ(info.device, "cpu");
+  EXPECT_GT(info.parameter_count, 100'000);
+  EXPECT_THAT((*bundle)->warnings(), testing::Contains(HasSubstr("unknown keys some_new_key")));
+}
+
+TEST(StableDiffusionBundle, PaintsEndToEndInEveryDtype) {
+  const c10::InferenceMode no_autograd;
+  const std::string folder = TinyModel("paints");
+  at::Tensor reference;
+  for (const c10::ScalarType dtype : {c10::ScalarType::Float, c10::ScalarType::BFloat16, c10::ScalarType::Half}) {
+    const auto bundle = Load(folder, dtype);
+    ASSERT_TRUE(bundle.ok()) << bundle.status();
+    const Conditioning conditioning = (*bundle)->conditioner().Encode({{{{0, 5, 6, 999}}, 0}});
+    const at::Tensor noise = at::ones({1, 4, 8, 8}, at::TensorOptions(dtype));
+    const at::Tensor prediction = (*bundle)->denoiser()(noise, at::ones({1}), conditioning);
+    EXPECT_EQ(prediction.scalar_type(), dtype);
+    const at::Tensor picture = (*bundle)->codec().Decode(prediction.to(at::kFloat));
+    ASSERT_EQ(picture.sizes().vec(), (std::vector<int64_t>{1, 3, 16, 16}));
+    EXPECT_EQ((*bundle)->preview().Decode(prediction.to(at::kFloat)).size(1), 3);
+    if (!reference.defined()) reference = picture;
+    // Three networks in a row in bfloat16, 8 bits of mantissa.
+    EXPECT_LT(Compare(picture, reference).relative, 0.1) << c10::toString(dtype);
+  }
+}
+
+TEST(StableDiffusionBundle, TheDigestNamesTheBytes) {
+  const std::string folder = TinyModel("digest");
+  const std::string before = (*Load(folder))->info()->sha256;
+  EXPECT_EQ((*Load(folder))->info()->sha256, before);
+  WriteFile(folder + "/model.json", R"({"display_name": "Named"})");
+  EXPECT_EQ((*Load(folder))->info()->sha256, before) << "a description paints nothing";
+  EXPECT_EQ((*Load(folder))->info()->display_name, "Named");
+  WriteFile(folder + "/tokenizer/vocab.json", "{} ");
+  EXPECT_NE((*Load(folder))->info()->sha256, before);
+}
+
+TEST(StableDiffusionBundle, TheBundledModelLoadsWithoutAWarning) {
+  const auto bundle = Load(STEPCAST_SOURCE_DIR "/models/emoji");
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  const ModelInfo& info = *(*bundle)->info();
+  EXPECT_THAT((*bundle)->warnings(), testing::IsEmpty());
+  EXPECT_EQ(info.display_name, "Emoji");
+  EXPECT_EQ(info.parameter_count, 12'150'747) << "U-Net 10.86 M, text 0.70 M, decoder 0.58 M";
+  EXPECT_EQ(info.vae_scale_factor, 4);
+  EXPECT_EQ(info.limits.size_multiple, 8);
+  EXPECT_EQ(info.defaults.width, 64);
+}
+
+struct Breakage {
+  const char* name;
+  void (*apply)(const std::string& folder);
+  absl::StatusCode code;
+  std::vector<const char*> message;
+};
+
+const Breakage kBreakages[] = {
+    {"no folder",
+     [](const std::string& folder) { fs::remove_all(folder); },
+     absl::StatusCode::kNotFound,
+     {"no such folder"}},
+    {"no index",
+     [](const std::string& folder) { fs::remove(folder + "/model_index.json"); },
+     absl::StatusCode::kNotFound,
+     {"no model_index.json"}},
+    {"other pipeline",
+     [](const std::string& folder) { WriteFile(folder + "/model_index.json", R"({"_class_name": "FluxPipeline"})"); },
+     absl::StatusCode::kInvalidArgument,
+     {"pipeline 'FluxPipeline' is not supported", "StableDiffusionPipeline"}},
+    {"pointer instead of weights",
+     [](const std::string& folder) {
+       WriteFile(folder + "/unet/diffusion_pytorch_model.safetensors",
+                 "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n");
+     },
+     absl::StatusCode::kFailedPrecondition,
+     {"unet/diffusion_pytorch_model.safetensors", "git lfs pull"}},
+    {"truncated weights",
+     [](const std::string& folder) { fs::resize_file(folder + "/vae/diffusion_pytorch_model.safetensors", 20'000); },
+     absl::StatusCode::kInvalidArgument,
+     {"vae/diffusion_pytorch_model.safetensors", "truncated"}},
+    {"pickle",
+     [](const std::string& folder) {
+       fs::rename(folder + "/text_encoder/model.safetensors", folder + "/text_encoder/pytorch_model.bin");
+     },
+     absl::StatusCode::kFailedPrecondition,
+     {"text_encoder", "pytorch_model.bin", "save_pretrained"}},
+    {"weights of another network",
+     [](const std::string& folder) {
+       WriteFile(folder + "/unet/diffusion_pytorch_model.safetensors",
+                 SafetensorsWriter().Add("conv_in.weight", {1}, {0}).Add("other", {1}, {0}).Build());
+     },
+     absl::StatusCode::kInvalidArgument,
+     {"unet: the weights in", "missing: ", "mis-shaped: conv_in.weight is [1]", "unused: other"}},
+    {"bad config",
+     [](const std::string& folder) { WriteFile(folder + "/unet/config.json", R"({"act_fn": "tanh"})"); },
+     absl::StatusCode::kInvalidArgument,
+     {"unet/config.json", "act_fn"}},
+    {"no scheduler config",
+     [](const std::string& folder) { fs::remove_all(folder + "/scheduler"); },
+     absl::StatusCode::kNotFound,
+     {"scheduler/scheduler_config.json"}},
+    {"text of another width",
+     [](const std::string& folder) { WriteFile(folder + "/text_encoder/config.json", R"({"hidden_size": 64})"); },
+     absl::StatusCode::kInvalidArgument,
+     {"cross_attention_dim 32 must equal the text encoder's hidden_size 64"}},
+    {"bad card",
+     [](const std::string& folder) { WriteFile(folder + "/model.json", R"({"defaults": {"width": 7}})"); },
+     absl::StatusCode::kInvalidArgument,
+     {"model.json", "width"}},
+    {"bad preview",
+     [](const std::string& folder) { WriteFile(folder + "/preview.json", R"({"latent_channels": 16})"); },
+     absl::StatusCode::kInvalidArgument,
+     {"preview.json", "latent_channels"}},
+};
+
+TEST(StableDiffusionBundle, EachBreakageIsOneClearError) {
+  for (const Breakage& breakage : kBreakages) {
+    const std::string folder = TinyModel("broken");
+    breakage.apply(folder);
+    const absl::Status status = Load(folder).status();
+    EXPECT_EQ(status.code(), breakage.code) << breakage.name << ": " << status;
+    for (const char* part : breakage.message) {
+      EXPECT_THAT(std::string(status.message()), HasSubstr(part)) << breakage.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace stepcast::model

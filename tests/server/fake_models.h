@@ -1,0 +1,120 @@
+#pragma once
+// Models for tests: a text model, a class-conditional one and an unconditional one, with a tokenizer of one token per
+// word.
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/model_info.h"
+#include "server/model_registry.h"
+#include "server/request_validator.h"
+#include "text/clip_tokenizer.h"
+
+namespace stepcast {
+
+// A token per space-separated word: the word's length, below 1000. Start 1000, end and padding 1001; what does not fit
+// is cut.
+class FakeTokenizer final : public ClipTokenizer {
+ public:
+  explicit FakeTokenizer(int max_length) : max_length_(max_length) {}
+
+  TokenizedPrompt Encode(std::string_view text) const override {
+    TokenizedPrompt prompt;
+    prompt.ids.push_back(1000);
+    while (!text.empty()) {
+      const size_t end = std::min(text.find(' '), text.size());
+      if (static_cast<int>(prompt.ids.size()) == max_length_ - 1) {
+        prompt.truncated = std::string(text);
+        break;
+      }
+      if (end > 0) prompt.ids.push_back(static_cast<int32_t>(end));
+      text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    prompt.ids.resize(static_cast<size_t>(max_length_), 1001);
+    return prompt;
+  }
+
+  int max_length() const override { return max_length_; }
+  int32_t max_id() const override { return 1001; }
+
+ private:
+  const int max_length_;
+};
+
+// Loads FakeTokenizer(max_length) from "fake:<max_length>".
+inline absl::StatusOr<std::unique_ptr<const ClipTokenizer>> LoadFakeTokenizer(const std::string& dir) {
+  if (dir.rfind("fake:", 0) != 0) return absl::NotFoundError(dir + ": there is no tokenizer");
+  return std::make_unique<const FakeTokenizer>(std::stoi(dir.substr(5)));
+}
+
+inline std::vector<Sampler> BuiltSamplers() {
+  return {Sampler::kDdpm, Sampler::kDdim, Sampler::kEuler, Sampler::kEulerAncestral, Sampler::kDpmpp2m};
+}
+
+// "texty": 64x64, multiples of 8 from 32 to 128, at most 8192 pixels, 50 steps, 20 by default with DDIM and guidance 5.
+inline ModelInfo TextModel(std::string id = "texty") {
+  ModelInfo info;
+  info.id = std::move(id);
+  info.display_name = "Texty";
+  info.license = "Apache-2.0";
+  info.sha256 = std::string(64, 'a');
+  info.tokenizer_dirs = {"fake:8"};
+  info.text_layers = 3;
+  info.noise_schedule.scheduler_class = "DDIMScheduler";
+  info.samplers = BuiltSamplers();
+  info.defaults = {.sampler = Sampler::kDdim, .steps = 20, .guidance_scale = 5.0, .width = 64, .height = 64};
+  info.limits = {.size_multiple = 8, .min_side = 32, .max_side = 128, .max_area = 8192, .max_steps = 50};
+  info.vae_scale_factor = 4;
+  info.parameter_count = 123;
+  info.dtype = "fp32";
+  info.device = "cpu";
+  return info;
+}
+
+// "digits": classes 0..9 with labels "0".."9" but for class 9, "nine"; DDIM and DDPM only, 1000 steps allowed.
+inline ModelInfo ClassModel() {
+  ModelInfo info = TextModel("digits");
+  info.conditioning = ConditioningKind::kClassLabel;
+  info.tokenizer_dirs.clear();
+  info.text_layers = 0;
+  for (int i = 0; i < 9; ++i) info.class_labels[i] = std::to_string(i);
+  info.class_labels[9] = "nine";
+  info.samplers = {Sampler::kDdpm, Sampler::kDdim};
+  info.limits.max_steps = 1000;
+  return info;
+}
+
+// "noise": unconditional; Euler, leading.
+inline ModelInfo UnconditionalModel() {
+  ModelInfo info = TextModel("noise");
+  info.conditioning = ConditioningKind::kNone;
+  info.tokenizer_dirs.clear();
+  info.text_layers = 0;
+  info.defaults.sampler = Sampler::kEuler;
+  info.noise_schedule.timestep_spacing = TimestepSpacing::kLeading;
+  return info;
+}
+
+inline SharedModelInfo Share(ModelInfo info) { return std::make_shared<const ModelInfo>(std::move(info)); }
+
+// texty (the default), digits, noise.
+inline ModelRegistry ThreeModels() {
+  return *ModelRegistry::Create({Share(TextModel()), Share(ClassModel()), Share(UnconditionalModel())}, "",
+                                &LoadFakeTokenizer);
+}
+
+// Always the same seed.
+class FixedSeed final : public SeedSource {
+ public:
+  explicit FixedSeed(int64_t seed) : seed_(seed) {}
+  int64_t Next() override { return seed_; }
+
+ private:
+  const int64_t seed_;
+};
+
+}  // namespace stepcast

@@ -1,0 +1,82 @@
+// The validator against the compiler: what the one accepts the other compiles, whatever is asked for.
+
+#include <random>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "sampling/compile.h"
+#include "server/request_validator.h"
+#include "tests/server/fake_models.h"
+#include "tests/server/wire_requests.h"
+
+namespace stepcast {
+namespace {
+
+// Requests of which about every second is valid: each field is left out, fine, or somewhere around a bound.
+class RandomRequests {
+ public:
+  v1::GenerateRequest Next() {
+    v1::GenerateRequest request;
+    const char* const models[] = {"", "texty", "digits", "noise"};
+    request.set_model(models[random_() % 4]);
+    const bool text = random_() % 4 < 2 || request.model() == "texty" || request.model().empty();
+    if (text) request.set_prompt("a red apple");
+    if (Sometimes()) request.set_steps(Int(0, 51));
+    if (Sometimes()) request.set_sampler(static_cast<v1::Sampler>(Int(0, 11)));
+    if (Sometimes()) request.set_sigma_schedule(static_cast<v1::SigmaSchedule>(Int(0, 6)));
+    if (Sometimes()) request.set_timestep_spacing(static_cast<v1::TimestepSpacing>(Int(0, 4)));
+    if (Sometimes()) request.set_eta(Int(0, 5) / 4.0);
+    if (Sometimes()) request.set_guidance_scale(Int(0, 31));
+    if (Sometimes()) request.set_guidance_rescale(Int(0, 5) / 4.0);
+    if (Sometimes()) request.set_guidance_start(Int(0, 5) / 4.0);
+    if (Sometimes()) request.set_guidance_end(Int(0, 5) / 4.0);
+    return request;
+  }
+
+ private:
+  bool Sometimes() { return random_() % 5 == 0; }
+  int Int(int min, int max) { return min + static_cast<int>(random_() % static_cast<unsigned>(max - min + 1)); }
+
+  std::mt19937 random_{20240607};
+};
+
+sampling::SamplerSpec SpecOf(const GenerationRequest& request) {
+  sampling::SamplerSpec spec;
+  spec.sampler = request.sampler;
+  spec.steps = request.steps;
+  spec.sigma_schedule = request.sigma_schedule;
+  spec.timestep_spacing = request.timestep_spacing;
+  spec.eta = request.eta;
+  spec.guidance_scale = request.guidance_scale;
+  spec.guidance_rescale = request.guidance_rescale;
+  spec.guidance_start = request.guidance_start;
+  spec.guidance_end = request.guidance_end;
+  return spec;
+}
+
+TEST(ValidatorCompilerTest, WhatIsValidCompiles) {
+  const ModelRegistry models = ThreeModels();
+  FixedSeed seeds(1);
+  RandomRequests requests;
+  int valid = 0;
+  int refused = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const v1::GenerateRequest wire = requests.Next();
+    const auto request = ValidateRequest(wire, models, LimitsConfig(), seeds);
+    if (!request.ok()) {
+      ++refused;
+      EXPECT_EQ(ReasonOf(request.status()), "FIELD_INVALID") << wire.ShortDebugString();
+      EXPECT_FALSE(ViolationsOf(request.status()).empty()) << wire.ShortDebugString();
+      continue;
+    }
+    ++valid;
+    const auto program = sampling::Compile((*request)->model->noise_schedule, SpecOf(**request));
+    EXPECT_TRUE(program.ok()) << wire.ShortDebugString() << ": " << program.status();
+  }
+  // The requests are worth something only while they are mixed.
+  EXPECT_GT(valid, 200);
+  EXPECT_GT(refused, 200);
+}
+
+}  // namespace
+}  // namespace stepcast

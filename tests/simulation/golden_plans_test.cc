@@ -1,0 +1,134 @@
+// Small scenarios whose whole log is kept in tests/golden/. A change of behaviour shows as a diff there; run the
+// test with STEPCAST_UPDATE_GOLDEN=1 to accept it.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <string>
+
+#include "tests/support/simulation.h"
+
+namespace stepcast {
+namespace {
+
+struct Scenario {
+  const char* name;  // of the file
+  const char* what;  // its first line
+  SimulationOptions options;
+  std::function<void(Simulation&)> script;
+};
+
+std::vector<Scenario> Scenarios() {
+  const ExecutorLimits four_rows{.max_denoise_rows = 4, .max_encode_jobs = 2, .max_decode_jobs = 2};
+  const ExecutorLimits five_rows{.max_denoise_rows = 5, .max_encode_jobs = 8, .max_decode_jobs = 4};
+  return {
+      {"lone_job",
+       "One guided job: encode, four evaluations of two rows, decode.",
+       {},
+       [](Simulation& s) { s.Submit({}); }},
+      {"join_and_leave",
+       "fifo: a second job joins at the next tick and leaves at its own end.",
+       {.embeddings_cached = true},
+       [](Simulation& s) {
+         s.Submit({.steps = 6});
+         s.At(absl::Milliseconds(90), [&s] { s.Submit({.steps = 2, .seed = 2}); });
+       }},
+      {"sizes_alternate",
+       "fifo: two sizes take turns; neither waits for the other to finish.",
+       {.limits = four_rows, .embeddings_cached = true},
+       [](Simulation& s) {
+         s.Submit({.width = 128, .height = 128, .steps = 4});
+         s.Submit({.steps = 3, .seed = 2});
+         s.Submit({.steps = 3, .seed = 3});
+       }},
+      {"rows_of_one_and_two",
+       "fifo, five rows: guided pairs are never split, a single row fills the gap.",
+       {.limits = five_rows, .embeddings_cached = true},
+       [](Simulation& s) {
+         s.Submit({.steps = 2});
+         s.Submit({.steps = 2, .seed = 2});
+         s.Submit({.steps = 2, .seed = 3});
+         s.Submit({.steps = 4, .guidance_scale = 1.0, .seed = 4});
+         s.Submit({.steps = 4, .guidance_scale = 2.0, .unguided_tail = 3, .seed = 5});
+       }},
+      {"encode_burst",
+       "fifo: six cold prompts while a job runs; encodes come in chunks between its steps.",
+       {.limits = {.max_denoise_rows = 16, .max_encode_jobs = 2, .max_decode_jobs = 2}},
+       [](Simulation& s) {
+         s.Submit({.steps = 8});
+         s.At(absl::Milliseconds(120), [&s] {
+           for (int i = 2; i <= 7; ++i) s.Submit({.steps = 2, .seed = i});
+         });
+       }},
+      {"cancel_and_deadline",
+       "fifo: a cancel during a tick frees its rows for the next; a deadline stops a decode.",
+       {.limits = four_rows, .embeddings_cached = true},
+       [](Simulation& s) {
+         const JobId first = s.Submit({.steps = 9}).front();
+         s.Submit({.steps = 4, .seed = 2, .deadline = absl::UnixEpoch() + absl::Milliseconds(230)});
+         s.Submit({.steps = 3, .seed = 3});
+         s.At(absl::Milliseconds(100), [&s, first] { s.Cancel(first); });
+       }},
+      {"heun_with_previews",
+       "A sampler with two evaluations a step, guided in its first half only; a preview every step.",
+       {},
+       [](Simulation& s) {
+         s.Submit({.steps = 3, .evaluations_per_step = 2, .unguided_tail = 3, .preview_every = 1});
+       }},
+      {"serial",
+       "serial: the same three jobs as in request_level, one after the other.",
+       {.policy = {.name = "serial"}, .limits = four_rows},
+       [](Simulation& s) {
+         for (int i = 1; i <= 3; ++i) s.Submit({.steps = 2, .seed = i});
+       }},
+      {"request_level",
+       "request_level, 200 ms delay: two fill a batch; the third waits for it and then in vain for company.",
+       {.policy = {.name = "request_level", .max_queue_delay = absl::Milliseconds(200)}, .limits = four_rows},
+       [](Simulation& s) {
+         for (int i = 1; i <= 2; ++i) s.Submit({.steps = 2, .seed = i});
+         s.At(absl::Milliseconds(50), [&s] { s.Submit({.steps = 2, .seed = 3}); });
+       }},
+      {"request_of_four",
+       "One request for four images: four jobs, one of which fails in its second step.",
+       {.limits = five_rows},
+       [](Simulation& s) {
+         s.device().SetFault([](const Job& job, Phase) {
+           return job.spec().image_index == 1 && job.position() == 1 ? absl::InternalError("nan") : absl::OkStatus();
+         });
+         s.Submit({.steps = 3, .guidance_scale = 1.0, .image_count = 4});
+       }},
+  };
+}
+
+std::string LogOf(const Scenario& scenario) {
+  Simulation simulation(scenario.options);
+  scenario.script(simulation);
+  EXPECT_TRUE(simulation.RunUntilIdle(1000)) << scenario.name;
+  EXPECT_EQ(simulation.stories().complaint(), "") << scenario.name;
+  std::string text = std::string("# ") + scenario.what + "\n";
+  for (const std::string& line : simulation.log()) text += line + "\n";
+  return text;
+}
+
+TEST(GoldenPlansTest, EveryScenarioGivesItsCommittedLog) {
+  const bool update = std::getenv("STEPCAST_UPDATE_GOLDEN") != nullptr;
+  for (const Scenario& scenario : Scenarios()) {
+    const std::string path = std::string(STEPCAST_SOURCE_DIR) + "/tests/golden/" + scenario.name + ".txt";
+    const std::string log = LogOf(scenario);
+    if (update) {
+      std::ofstream(path) << log;
+      continue;
+    }
+    std::ifstream file(path);
+    ASSERT_TRUE(file) << path << " is missing; run this test with STEPCAST_UPDATE_GOLDEN=1";
+    std::stringstream expected;
+    expected << file.rdbuf();
+    EXPECT_EQ(log, expected.str()) << scenario.name;
+  }
+}
+
+}  // namespace
+}  // namespace stepcast

@@ -1,0 +1,89 @@
+#include "tests/support/job_builder.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace stepcast {
+
+SharedModelInfo MakeModelInfo(const std::string& id) {
+  auto info = std::make_shared<ModelInfo>();
+  info->id = id;
+  info->display_name = id;
+  info->sha256 = std::string(64, '0');
+  info->samplers = {Sampler::kDdim, Sampler::kEuler};
+  info->defaults.steps = 4;
+  info->defaults.width = 64;
+  info->defaults.height = 64;
+  info->limits = {.size_multiple = 8, .min_side = 8, .max_side = 1024, .max_area = 1 << 20, .max_steps = 150};
+  info->vae_scale_factor = 4;
+  info->dtype = "fp32";
+  info->device = "cpu";
+  return info;
+}
+
+SharedRequest MakeRequest(const TestJob& job) {
+  auto request = std::make_shared<GenerationRequest>();
+  request->model = MakeModelInfo(job.model);
+  request->prompt = absl::StrCat("picture ", job.seed);
+  request->prompt_ids = {{0, static_cast<int32_t>(job.seed), 1}};
+  request->negative_prompt_ids = {{0, 1, 1}};
+  request->width = job.width;
+  request->height = job.height;
+  request->steps = job.steps;
+  request->sampler = job.evaluations_per_step == 1 ? Sampler::kDdim : Sampler::kHeun;
+  request->guidance_scale = job.guidance_scale;
+  request->seed = job.seed;
+  request->image_count = job.image_count;
+  request->tenant = job.tenant;
+  request->preview.every_n_steps = job.preview_every;
+  return request;
+}
+
+sampling::SharedProgram MakeProgram(const TestJob& job) {
+  auto program = std::make_shared<sampling::SamplingProgram>();
+  const int evaluations = job.steps * job.evaluations_per_step;
+  program->sampler = job.evaluations_per_step == 1 ? Sampler::kDdim : Sampler::kHeun;
+  program->steps = job.steps;
+  for (int i = 0; i < evaluations; ++i) {
+    sampling::Evaluation evaluation;
+    evaluation.step = i / job.evaluations_per_step;
+    evaluation.timestep = static_cast<float>(1000 - i * 1000 / evaluations);
+    if (job.guidance_scale > 1.0 && i < evaluations - job.unguided_tail) {
+      evaluation.guidance = {.kind = sampling::GuidanceKind::kClassifierFree,
+                             .scale = static_cast<float>(job.guidance_scale),
+                             .rescale = 0.0f};
+    }
+    evaluation.x0_from_latents = 1.0f;
+    program->evaluations.push_back(std::move(evaluation));
+  }
+  return program;
+}
+
+std::vector<JobSpec> MakeSpecs(const TestJob& job, std::shared_ptr<EventSink> sink) {
+  const SharedRequest request = MakeRequest(job);
+  const sampling::SharedProgram program = MakeProgram(job);
+  std::vector<JobSpec> specs;
+  for (int i = 0; i < job.image_count; ++i) {
+    specs.push_back(JobSpec{.request = request,
+                            .image_index = i,
+                            .program = program,
+                            .arrival = job.arrival,
+                            .deadline = job.deadline,
+                            .sink = sink});
+  }
+  return specs;
+}
+
+std::unique_ptr<Job> MakeJob(int64_t id, const TestJob& job, std::shared_ptr<EventSink> sink) {
+  return std::make_unique<Job>(JobId{id}, std::move(MakeSpecs(job, std::move(sink)).front()));
+}
+
+std::unique_ptr<Job> MakeJobAt(int64_t id, const TestJob& job, int position, std::shared_ptr<EventSink> sink) {
+  auto made = MakeJob(id, job, std::move(sink));
+  made->set_needs_encode(false);
+  for (int i = 0; i < position; ++i) made->Advance();
+  return made;
+}
+
+}  // namespace stepcast

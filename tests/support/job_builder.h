@@ -1,0 +1,48 @@
+#pragma once
+// Requests, programs and jobs for tests, from the few things a scheduler looks at.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "core/generation_request.h"
+#include "sampling/sampling_program.h"
+#include "scheduler/event_sink.h"
+#include "scheduler/job.h"
+
+namespace stepcast {
+
+// A request in words. The defaults are a small guided picture: four steps of two rows on 16x16 latents.
+struct TestJob {
+  std::string model = "emoji";  // vae_scale_factor 4
+  int width = 64;               // pixels
+  int height = 64;              // pixels
+  int steps = 4;
+  int evaluations_per_step = 1;  // 2: a Heun-like sampler
+  double guidance_scale = 2.5;   // <= 1: one row per evaluation
+  int unguided_tail = 0;         // last evaluations that run unguided, as with a guidance interval
+  int64_t seed = 1;
+  int image_count = 1;
+  int preview_every = 0;
+  std::string tenant = "";
+  absl::Time arrival = absl::InfinitePast();
+  absl::Time deadline = absl::InfiniteFuture();
+};
+
+SharedModelInfo MakeModelInfo(const std::string& id);
+SharedRequest MakeRequest(const TestJob& job);
+
+// A program with the right number of evaluations and rows; its coefficients are those of an identity.
+sampling::SharedProgram MakeProgram(const TestJob& job);
+
+// One spec per image of the request.
+std::vector<JobSpec> MakeSpecs(const TestJob& job, std::shared_ptr<EventSink> sink);
+
+// One job, not submitted. It needs encoding until a test or an executor says otherwise.
+std::unique_ptr<Job> MakeJob(int64_t id, const TestJob& job, std::shared_ptr<EventSink> sink);
+
+// Moves a job that was not submitted to `position`, past its encode.
+std::unique_ptr<Job> MakeJobAt(int64_t id, const TestJob& job, int position, std::shared_ptr<EventSink> sink);
+
+}  // namespace stepcast

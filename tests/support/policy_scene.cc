@@ -1,0 +1,31 @@
+#include "tests/support/policy_scene.h"
+
+#include "tests/support/recording_sink.h"
+
+namespace stepcast {
+
+PolicyScene::PolicyScene(const std::vector<SceneJob>& jobs, const std::vector<ScenePlan>& plans, ExecutorLimits limits)
+    : limits_(limits) {
+  const auto sink = std::make_shared<RecordingSink>();
+  for (const SceneJob& row : jobs) {
+    jobs_.push_back(row.position < 0 ? MakeJob(row.id, row.job, sink) : MakeJobAt(row.id, row.job, row.position, sink));
+    JobView& view = views_.emplace_back();
+    view.job = jobs_.back().get();
+    view.in_flight = row.in_flight;
+    index_.Insert(view, row.since_plan);
+    if (row.in_group) group_.push_back(&view);
+  }
+  for (const ScenePlan& plan : plans) index_.MarkPlanned(plan.key, plan.plan);
+}
+
+SchedulerSnapshot PolicyScene::Snapshot() const {
+  return {.jobs = index_.jobs(), .keys = index_.keys(), .group = group_, .limits = limits_};
+}
+
+std::string PolicyScene::PlanOf(const SchedulingPolicy& policy, absl::Time now) const {
+  const std::string first = policy.Next(Snapshot(), now).ToString();
+  const std::string second = policy.Next(Snapshot(), now).ToString();
+  return first == second ? first : "not idempotent: " + first + " then " + second;
+}
+
+}  // namespace stepcast

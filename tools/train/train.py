@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Re-makes models/emoji: `python tools/train/train.py all`. See README.md in this folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from transformers import CLIPTokenizer
+
+import dataset
+import denoiser
+import evaluate
+import export
+import text
+import tokenizer
+import vae
+from captions import CaptionWriter
+from stage import StageSettings
+from workers import run_workers
+
+
+class Work:
+    """The artwork, the list, and where intermediate results live."""
+
+    def __init__(self, work_dir: Path):
+        self.dir = work_dir
+        package = dataset.fetch_artwork(work_dir / "artwork")
+        metadata = [e for e in dataset.load_all_metadata(package) if e["category"] != "Flags"]
+        files = [e["image"] for e in metadata]
+        self.entries = dataset.load_emoji_names()
+        position = {file: index for index, file in enumerate(files)}
+        self.named = torch.tensor([position[e.image] for e in self.entries])  # indices into `images`
+        self.images = dataset.load_images(package, files)  # uint8 [N, 3, 64, 64], everything but flags
+        used = {e.image for e in self.entries}
+        unrelated = [e["name"].lower() for e in metadata if e["image"] not in used and e["name"]]
+        self.writer = CaptionWriter(self.entries, unrelated)
+
+    @property
+    def named_images(self) -> torch.Tensor:
+        """uint8 [len(entries), 3, 64, 64]."""
+        return self.images[self.named]
+
+
+def run_tokenizer(work: Work, arguments: argparse.Namespace) -> None:
+    merges = tokenizer.learn_merges(work.writer.corpus(), tokenizer.MERGES)
+    tokenizer.save_tokenizer(merges, work.dir / "tokenizer")
+
+
+def run_text(work: Work, arguments: argparse.Namespace) -> None:
+    settings = StageSettings("text", arguments.text_steps, batch_size=64, learning_rate=2e-3, ema_decay=0.98,
+                             warmup_steps=30, decay_start=0.3, seed=4, minutes=arguments.minutes)
+    run_workers(arguments.workers, text.train_text, settings, work.writer, work.dir / "tokenizer", work.dir)
+
+
+def run_vae(work: Work, arguments: argparse.Namespace) -> None:
+    settings = StageSettings("vae", arguments.vae_steps, batch_size=6, learning_rate=1e-3, ema_decay=0.998,
+                             weight_decay=1e-4, seed=1, minutes=arguments.minutes)
+    run_workers(arguments.workers, vae.train_autoencoder, settings, work.images, work.named, work.dir)
+    report_vae(work, "vae_folded.pt")
+
+
+def run_decoder(work: Work, arguments: argparse.Namespace) -> None:
+    settings = StageSettings("decoder", arguments.decoder_steps, batch_size=6, learning_rate=5e-4, ema_decay=0.998,
+                             weight_decay=1e-4, decay_start=0.3, seed=2, minutes=arguments.minutes)
+    run_workers(arguments.workers, vae.refine_decoder, settings, work.images, work.named, work.dir)
+    report_vae(work, "vae_final.pt")
+
+
+def report_vae(work: Work, file: str) -> None:
+    """Prints the reconstruction quality on the named emoji and on all artwork."""
+    model = vae.load_folded(work.dir / file)
+    for label, images in (("named", work.named_images), ("all", work.images)):
+        target = dataset.to_float(images)
+        latents = vae.encode_means(model, target)
+        quality = vae.peak_signal_to_noise(vae.decode(model, latents), target)
+        print(f"{file}: {label} {quality:.2f} dB, latents mean {latents.mean():.3f} deviation {latents.std():.3f}")
+
+
+def run_denoiser(work: Work, arguments: argparse.Namespace) -> None:
+    settings = StageSettings("denoiser", arguments.denoiser_steps, batch_size=32, learning_rate=1.2e-3,
+                             ema_decay=0.995, seed=3, minutes=arguments.minutes)
+    autoencoder = vae.load_folded(work.dir / "vae_folded.pt")
+    latents = vae.encode_means(autoencoder, dataset.to_float(work.named_images))
+    run_workers(arguments.workers, denoiser.train_denoiser, settings, work.writer, latents, work.dir / "tokenizer",
+                work.dir)
+
+
+def run_export(work: Work, arguments: argparse.Namespace) -> None:
+    final = work.dir / "vae_final.pt"
+    autoencoder = vae.load_folded(final if final.exists() else work.dir / "vae_folded.pt")
+    words = CLIPTokenizer.from_pretrained(work.dir / "tokenizer")
+    unet, text_encoder = denoiser.load_average(work.dir, "denoiser", words, len(work.entries))
+    export.export_model(arguments.output, autoencoder, unet, text_encoder, work.dir / "tokenizer")
+    export.save_sidecar(arguments.output)
+    export.save_preview_map(arguments.output, autoencoder, dataset.to_float(work.named_images))
+
+
+def run_sheet(work: Work, arguments: argparse.Namespace) -> None:
+    model = evaluate.LoadedModel.load(arguments.output)
+    evaluate.contact_sheet(model, arguments.output / "contact_sheet.png", arguments.guidance)
+
+
+def run_evaluate(work: Work, arguments: argparse.Namespace) -> None:
+    model = evaluate.LoadedModel.load(arguments.output)
+    results = evaluate.evaluate(model, work.entries, work.named_images, arguments.guidance, arguments.samplers,
+                                arguments.sets)
+    (work.dir / "evaluation.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+STAGES = {"tokenizer": run_tokenizer, "text": run_text, "vae": run_vae, "denoiser": run_denoiser, "decoder": run_decoder,
+          "export": run_export, "sheet": run_sheet, "evaluate": run_evaluate}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stage", choices=["all", *STAGES])
+    parser.add_argument("--work-dir", type=Path, default=Path("build/train"), help="artwork and checkpoints")
+    parser.add_argument("--output", type=Path, default=Path("models/emoji"))
+    parser.add_argument("--workers", type=int, default=2, help="processes, one thread each; divides batches of 6, 32 and 64")
+    parser.add_argument("--text-steps", type=int, default=700)
+    parser.add_argument("--vae-steps", type=int, default=4700)
+    parser.add_argument("--decoder-steps", type=int, default=2500)
+    parser.add_argument("--denoiser-steps", type=int, default=3800)
+    parser.add_argument("--minutes", type=float, help="trials: end a training stage after so long (not reproducible)")
+    parser.add_argument("--guidance", type=float, default=2.5)
+    parser.add_argument("--samplers", nargs="+", choices=list(evaluate.SAMPLERS), default=list(evaluate.SAMPLERS))
+    parser.add_argument("--sets", nargs="+", choices=["names", "synonyms", "rephrasings"],
+                        default=["names", "synonyms", "rephrasings"])
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    arguments.work_dir.mkdir(parents=True, exist_ok=True)
+    work = Work(arguments.work_dir)
+    for stage in STAGES if arguments.stage == "all" else [arguments.stage]:
+        STAGES[stage](work, arguments)
+
+
+if __name__ == "__main__":
+    main()
