@@ -276,7 +276,7 @@ TEST_F(GenerateCallsTest, EightAtOnceShareTicks) {
 }
 
 TEST_F(GenerateCallsTest, AClientThatStopsReadingHarmsNobody) {
-  constexpr int kPreviews = 24;
+  constexpr int kPreviews = 24;  // of 25 steps, the last without
   Start(TestConfig(), WithNoisyPreviews(MakeFakeExecutor(device_), 512));
   // Without these the client's transport swallows megabytes before back-pressure shows.
   grpc::ChannelArguments narrow;
@@ -299,10 +299,8 @@ TEST_F(GenerateCallsTest, AClientThatStopsReadingHarmsNobody) {
   const size_t previews = result.Of(Event::kPreview).size();
   EXPECT_LT(previews, static_cast<size_t>(kPreviews) / 2);
   EXPECT_EQ(Series(R"(stepcast_previews_total{result="sent"})"), static_cast<double>(previews));
-  EXPECT_EQ(Series(R"(stepcast_previews_total{result="sent"})") +
-                Series(R"(stepcast_previews_total{result="replaced"})") +
-                Series(R"(stepcast_previews_total{result="dropped"})"),
-            kPreviews);
+  // Each preview ends as one of the three; one may still be with the codec.
+  EXPECT_TRUE(Await([this] { return Series("stepcast_previews_total") == kPreviews; }));
 }
 
 TEST_F(GenerateCallsTest, AClientThatNeverReadsIsCancelled) {
@@ -318,9 +316,12 @@ TEST_F(GenerateCallsTest, AClientThatNeverReadsIsCancelled) {
       Await([this] { return server_->engine_idle() && Series("stepcast_images_total{finish_reason=\"succ") == 1; }));
   server_->Housekeep();
   EXPECT_EQ(server_->live_calls(), 1);
-  clock_.Advance(absl::Seconds(31));
-  server_->Housekeep();
-  ASSERT_TRUE(Await([this] { return server_->Idle(); }));
+  // More than once, because the write that hangs may only have started.
+  ASSERT_TRUE(Await([this] {
+    clock_.Advance(absl::Seconds(31));
+    server_->Housekeep();
+    return server_->Idle();
+  }));
   EXPECT_EQ(Series("stepcast_stalled_clients_total"), 1);
   EXPECT_EQ(Drain(*reader, context).status.error_code(), grpc::StatusCode::CANCELLED);
 }

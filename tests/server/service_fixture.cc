@@ -11,6 +11,8 @@
 
 #include <google/protobuf/text_format.h>
 #include <grpcpp/generic/generic_stub.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -115,7 +117,7 @@ ServerConfig ServiceFixture::TestConfig() {
   ServerConfig config;
   config.listen.port = 0;
   config.listen.admin_port = 0;
-  config.listen.metrics_port = 0;
+  config.listen.metrics_port.reset();  // its library takes two seconds to stop
   config.scheduler.max_queued_jobs = 8;
   config.codec.threads = 1;
   return config;
@@ -214,7 +216,7 @@ std::string ServiceFixture::Scrape() const {
 }
 
 double ServiceFixture::Series(const std::string& prefix) const {
-  std::istringstream page(Scrape());
+  std::istringstream page(prometheus::TextSerializer().Serialize(server_->metrics().registry()->Collect()));
   double sum = 0;
   bool found = false;
   for (std::string line; std::getline(page, line);) {
