@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/mutex.h"
 #include "core/string_view.h"
@@ -63,9 +64,10 @@ void LogForeign(LogLevel level, std::string_view library, std::string_view text)
 }
 
 void OnGprLog(gpr_log_func_args* args) {
-  const LogLevel level = args->severity == GPR_LOG_SEVERITY_ERROR  ? LogLevel::kWarning
-                         : args->severity == GPR_LOG_SEVERITY_INFO ? LogLevel::kDebug
-                                                                   : LogLevel::kDebug;
+  // A port that cannot be bound; Listener reports it in one clear line.
+  const bool told = absl::StrContains(args->message, "No address added out of total");
+  const bool error = args->severity == GPR_LOG_SEVERITY_ERROR;
+  const LogLevel level = error && !told ? LogLevel::kWarning : LogLevel::kDebug;
   LogForeign(level, "grpc", args->message);
 }
 

@@ -1,5 +1,6 @@
 #include "server/logging.h"
 
+#include <grpc/support/log.h>
 #include <signal.h>
 
 #include <limits>
@@ -90,6 +91,16 @@ TEST(LoggingTest, ProtobufErrorsOfClientsAreDebugLines) {
   };
   EXPECT_EQ(Captured(LogLevel::kInfo, LogFormat::kText, parse_bad_utf8), "");
   EXPECT_THAT(Captured(LogLevel::kDebug, LogFormat::kText, parse_bad_utf8), HasSubstr("logger=protobuf"));
+}
+
+TEST(LoggingTest, LinesOfGrpcJoinOurs) {
+  const std::string written = Captured(LogLevel::kInfo, LogFormat::kText, [] {
+    gpr_log(GPR_ERROR, "No address added out of total 1 resolved");  // Listener tells that in one clear line
+    gpr_log(GPR_INFO, "chatter");
+    gpr_log(GPR_ERROR, "something else");
+  });
+  EXPECT_THAT(written, testing::AllOf(HasSubstr("something else"), HasSubstr("logger=grpc")));
+  EXPECT_THAT(written, testing::Not(testing::AnyOf(HasSubstr("No address"), HasSubstr("chatter"))));
 }
 
 TEST(LoggingTest, BrokenPipesAreIgnored) {
