@@ -75,7 +75,7 @@ class CountingSink final : public EventSink {
     }
     const MutexLock lock(mutex_);
     ++finished_;
-    changed_.SignalAll();
+    changed_.NotifyAll();
   }
 
   void AwaitFinished(int count) {

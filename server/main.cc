@@ -3,6 +3,7 @@
 // Exit codes: 0 drained and stopped; 2 configuration, or a port that is in use; 3 a model that cannot be loaded;
 // 4 the device was lost.
 
+#include <sys/prctl.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -77,6 +78,8 @@ void ApplyEngineEnvironment(char** argv) {
   }
   // Where that fails the server is slower on a busy machine, and no worse.
   if (missing) execv("/proc/self/exe", argv);
+  // Else ps and pgrep would show "exe".
+  prctl(PR_SET_NAME, "stepcast-server");
 }
 
 template <typename T>
