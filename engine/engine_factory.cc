@@ -131,7 +131,7 @@ absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMe
 }
 
 const std::vector<EnvironmentDefault>& EngineEnvironment() {
-  static const auto* const kDefaults = new std::vector<EnvironmentDefault>{{"GOMP_SPINCOUNT", "10000"}};
+  static const auto* const kDefaults = new std::vector<EnvironmentDefault>{{"GOMP_SPINCOUNT", "200"}};
   return *kDefaults;
 }
 

@@ -82,7 +82,7 @@ TEST(EngineEnvironmentTest, BoundsTheSpinningOfOpenMp) {
   const auto spin = std::ranges::find_if(
       defaults, [](const EnvironmentDefault& entry) { return std::string_view(entry.name) == "GOMP_SPINCOUNT"; });
   ASSERT_NE(spin, defaults.end());
-  EXPECT_LE(std::stoi(spin->value), 10000);
+  EXPECT_LE(std::stoi(spin->value), 1000);
 }
 
 }  // namespace

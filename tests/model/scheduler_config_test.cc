@@ -66,11 +66,11 @@ TEST(ParseSchedulerConfig, AppliesWhatEachPipelineOverrides) {
 
 TEST(ParseSchedulerConfig, NamesEveryBadValue) {
   const auto config = Parse(R"({"beta_schedule": "wavy", "prediction_type": 3, "num_train_timesteps": 0,
-      "timestep_spacing": "random", "variance_type": "fixed_large_log", "trained_betas": ["x"]})",
+      "timestep_spacing": "random", "variance_type": "fixed_huge", "trained_betas": ["x"]})",
                             "DDIMScheduler", "DDIMPipeline");
   const std::string message(config.status().message());
   for (const char* part : {"beta_schedule: 'wavy' is not supported (linear, scaled_linear", "prediction_type: a string",
-                           "num_train_timesteps: 0 is outside", "timestep_spacing: 'random'", "fixed_large_log",
+                           "num_train_timesteps: 0 is outside", "timestep_spacing: 'random'", "fixed_huge",
                            "trained_betas: a list"}) {
     EXPECT_THAT(message, HasSubstr(part));
   }

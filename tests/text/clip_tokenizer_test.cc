@@ -5,6 +5,7 @@
 
 #include <ctime>
 #include <map>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -158,6 +159,8 @@ struct BadFolder {
   absl::StatusCode code;
   const char* message;
 };
+
+std::ostream& operator<<(std::ostream& out, const BadFolder& folder) { return out << folder.name; }
 
 class ClipTokenizerLoadTest : public testing::TestWithParam<BadFolder> {};
 
