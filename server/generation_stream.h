@@ -37,7 +37,8 @@ class ResponseTransport {
   virtual void Abort() = 0;
 };
 
-// What all streams share; outlives them.
+// What all streams share. Each keeps a copy, because its last codec task may run while the server goes away; what the
+// references name lives longer than both pools, but for the loop, which no ended stream calls.
 struct StreamServices {
   EngineLoop& loop;
   CodecPool& codec;    // encodes
@@ -120,7 +121,7 @@ class GenerationStream final : public EventSink,
 
   const StreamRequest request_;
   ResponseTransport& transport_;  // not touched after ended_
-  const StreamServices& services_;
+  const StreamServices services_;
 
   Mutex mutex_;
   StreamWriter writer_ ABSL_GUARDED_BY(mutex_);
