@@ -51,8 +51,10 @@ list(TRANSFORM _libs PREPEND "-l" OUTPUT_VARIABLE _flags)
 list(JOIN _flags "," _flags)
 target_link_libraries(stepcast::torch INTERFACE "-Wl,--push-state,--no-as-needed,${_flags},--pop-state" Threads::Threads)
 foreach(_dir IN LISTS _rpath)
-  target_link_options(stepcast::torch INTERFACE "-Wl,-rpath,${_dir}" "-Wl,-rpath-link,${_dir}")
+  target_link_options(stepcast::torch INTERFACE "-Wl,-rpath-link,${_dir}")
 endforeach()
+# Of the build tree only: what is installed looks in its own lib/.
+list(APPEND CMAKE_BUILD_RPATH ${_rpath})
 
 include(CheckCXXSourceCompiles)
 set(CMAKE_REQUIRED_LIBRARIES stepcast::torch)
