@@ -56,6 +56,10 @@ struct GenerationRequest {
   double guidance_start = 0.0;
   double guidance_end = 1.0;
   double eta = 0.0;
+  SamplerOptions sampler_options;
+  std::vector<double> timesteps;  // explicit, strictly descending; empty: from `steps`
+  std::vector<double> sigmas;     // explicit, strictly descending; empty: from `steps`
+  double classifier_scale = 0.0;  // classifier guidance; 0: off
 
   int64_t seed = 0;  // of image 0; image i uses seed + i
   int image_count = 1;

@@ -26,13 +26,18 @@ struct SamplerSpec {
   // Image-to-image: floor(steps * strength) steps run, from the encoded image with the noise of the first of them.
   // In (0, 1]. nullopt: text-to-image, all steps from pure noise.
   std::optional<double> strength = std::nullopt;
+  SamplerOptions options = {};
+  // Explicit lists instead of `steps` and its spacing; at most one of them, strictly descending.
+  std::vector<double> timesteps = {};
+  std::vector<double> sigmas = {};
 
   friend bool operator==(const SamplerSpec&, const SamplerSpec&) = default;
 
   template <typename H>
   friend H AbslHashValue(H h, const SamplerSpec& s) {
     return H::combine(std::move(h), s.sampler, s.steps, s.sigma_schedule, s.timestep_spacing, s.eta, s.guidance_scale,
-                      s.guidance_rescale, s.guidance_start, s.guidance_end, s.strength);
+                      s.guidance_rescale, s.guidance_start, s.guidance_end, s.strength, s.options,
+                      s.timesteps, s.sigmas);
   }
 };
 
