@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/model_info.h"
+#include "core/sampler_options.h"
 #include "core/sampling_types.h"
 
 namespace stepcast {

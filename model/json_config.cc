@@ -3,67 +3,17 @@
 #include <cmath>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status_macros.h"
 #include "model/weights/mapped_file.h"
+#include "text/json_file.h"
 
 namespace stepcast::model {
 namespace {
 
 constexpr size_t kMaxListEntries = 64;
 constexpr size_t kMaxNumbers = 10'000;
-
-// Looks at the events first: a document tree hides duplicate keys, and deep nesting must be refused before one is
-// built.
-class Inspector {
- public:
-  using number_integer_t = nlohmann::json::number_integer_t;
-  using number_unsigned_t = nlohmann::json::number_unsigned_t;
-  using number_float_t = nlohmann::json::number_float_t;
-  using string_t = nlohmann::json::string_t;
-  using binary_t = nlohmann::json::binary_t;
-
-  bool null() { return true; }
-  bool boolean(bool) { return true; }
-  bool number_integer(number_integer_t) { return true; }
-  bool number_unsigned(number_unsigned_t) { return true; }
-  bool number_float(number_float_t, const string_t&) { return true; }
-  bool string(string_t&) { return true; }
-  bool binary(binary_t&) { return true; }
-  bool start_object(size_t) { return Push(); }
-  bool end_object() { return Pop(); }
-  bool start_array(size_t) { return Push(); }
-  bool end_array() { return Pop(); }
-
-  bool key(string_t& name) {
-    if (keys_.back().insert(name).second) return true;
-    error = absl::StrCat("duplicate key '", absl::CHexEscape(name), "'");
-    return false;
-  }
-
-  bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception&) {
-    error = absl::StrCat("not valid JSON near byte ", position);
-    return false;
-  }
-
-  std::string error;
-
- private:
-  bool Push() {
-    keys_.emplace_back();
-    if (keys_.size() <= kMaxJsonDepth) return true;
-    error = absl::StrCat("nested deeper than ", kMaxJsonDepth);
-    return false;
-  }
-  bool Pop() {
-    keys_.pop_back();
-    return true;
-  }
-
-  std::vector<std::set<std::string>> keys_;
-};
 
 }  // namespace
 
@@ -72,11 +22,7 @@ absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text, const std
     return absl::InvalidArgumentError(
         absl::StrCat(where, ": ", text.size(), " bytes of JSON; at most ", kMaxJsonBytes, " are read"));
   }
-  Inspector inspector;
-  if (!nlohmann::json::sax_parse(text.begin(), text.end(), &inspector)) {
-    return absl::InvalidArgumentError(absl::StrCat(where, ": ", inspector.error));
-  }
-  nlohmann::json root = nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  STEPCAST_ASSIGN_OR_RETURN(nlohmann::json root, ParseJson({text.data(), text.size()}, where));
   if (!root.is_object()) return absl::InvalidArgumentError(absl::StrCat(where, ": a JSON object is needed"));
   return root;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/sampler_options.h"
 #include "core/sampling_types.h"
 #include "sampling/sampling_program.h"
 

@@ -67,7 +67,7 @@ TEST(WeightSet, RefusesIndicesThatLeaveTheFolderOrLie) {
       {R"({"weight_map":{"missing":"one.safetensors"}})", "'missing' is not in one.safetensors"},
       {R"({"weight_map":{"a":"one.safetensors","b":"one.safetensors"}})", "'b' is not in one.safetensors"},
       {R"({"weight_map":{"a":"absent.safetensors"}})", "absent.safetensors"},
-      {R"({"weight_map":{"a":"one.safetensors","a":"one.safetensors"}})", "duplicate key 'a'"},
+      {R"({"weight_map":{"a":"one.safetensors","a":"one.safetensors"}})", "key \"a\" twice"},
       {R"({"weight_map":{"a":"one.safetensors","x":"twin.safetensors"}})", "already in"},
   };
   const std::string folder = FreshFolder("bad_index");

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Re-makes the pictures of the docs from a running server: every preview and every picture is the server's own.
+
+    tools/gallery/gallery.py [--host localhost:50051] [--grpcurl .deps/bin/grpcurl] [--only preview_strip,samplers]
+
+Needs grpcurl and Pillow.
+"""
+import argparse
+import base64
+import io
+import json
+import pathlib
+import subprocess
+import sys
+
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+IMAGES = ROOT / "docs/images"
+SERVICE = "stepcast.v1.ImageGenerationService"
+GAP = 4  # pixels between two pictures of a strip
+
+
+class Server:
+    """A server that is asked with grpcurl, as a reader of the docs would."""
+
+    def __init__(self, args):
+        self.command = [args.grpcurl, "-plaintext", "-d", "@", args.host]
+
+    def call(self, method, request):
+        """Yields the messages of the answer. Raises RuntimeError with the server's own words when it refuses."""
+        done = subprocess.run([*self.command, f"{SERVICE}/{method}"], input=json.dumps(request), capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip().replace("\n", " "))
+        decoder, text = json.JSONDecoder(), done.stdout.lstrip()
+        while text:
+            message, end = decoder.raw_decode(text)
+            yield message
+            text = text[end:].lstrip()
+
+    def frames(self, **request):
+        """Returns the previews of one request and then its picture, as PIL images."""
+        frames = []
+        for event in self.call("Generate", request):
+            shown = event.get("preview") or event.get("imageChunk") or event.get("image_chunk")
+            if shown:
+                frames.append(Image.open(io.BytesIO(base64.b64decode(shown["data"]))).convert("RGB"))
+        return frames
+
+    def samplers(self, model):
+        """Returns the samplers of a model, as the proto spells them."""
+        answer = next(self.call("GetModel", {"model": model}))
+        return answer["model"]["samplers"]
+
+
+def strip(rows, path, cell):
+    """Writes rows of pictures, each scaled to `cell` pixels."""
+    step = cell + GAP
+    sheet = Image.new("RGB", (max(map(len, rows)) * step, len(rows) * step), "white")
+    for y, row in enumerate(rows):
+        for x, frame in enumerate(row):
+            sheet.paste(frame.resize((cell, cell), Image.NEAREST), (x * step + GAP // 2, y * step + GAP // 2))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path, optimize=True)
+    print(path.relative_to(ROOT))
+
+
+def previews(every):
+    return {"every_n_steps": every, "format": "IMAGE_FORMAT_PNG"}
+
+
+def preview_strip(server):
+    """The strip of the README: three prompts as they come out of the noise."""
+    rows = [server.frames(prompt=prompt, seed=7, steps=24, sampler="SAMPLER_EULER", preview=previews(4))
+            for prompt in ("a red apple", "rocket in space", "panda")]
+    strip(rows, IMAGES / "preview_strip.png", cell=96)
+
+
+def samplers(server):
+    """One strip for each sampler of the bundled text model: six looks at the same picture on its way."""
+    for name in server.samplers("emoji"):
+        short = name.removeprefix("SAMPLER_").lower()
+        few, many = ({"lcm": 8, "tcd": 8}.get(short, 24), {"annealed_langevin": 100, "sde_ve": 100, "ddpm": 96}.get(short))
+        steps = many or few
+        try:
+            frames = server.frames(model="emoji", prompt="a red apple", seed=7, steps=steps, sampler=name,
+                                   preview=previews(max(1, steps // 6)))
+        except RuntimeError as refusal:
+            print(f"{short}: no strip: {refusal}", file=sys.stderr)
+            continue
+        strip([frames], IMAGES / "samplers" / f"{short}.png", cell=64)
+
+
+PICTURES = {f.__name__: f for f in (preview_strip, samplers)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--host", default="localhost:50051")
+    parser.add_argument("--grpcurl", default=str(ROOT / ".deps/bin/grpcurl"))
+    parser.add_argument("--only", default=",".join(PICTURES), help="which pictures: %(default)s")
+    args = parser.parse_args()
+    for name in args.only.split(","):
+        PICTURES[name](Server(args))
+
+
+if __name__ == "__main__":
+    main()
