@@ -126,7 +126,7 @@ class Bench {
     tokenizer_ = Require(ClipTokenizer::Load(model_->tokenizer_dirs[0]));
     EngineLoopOptions loop;
     loop.policy.name = absl::GetFlag(FLAGS_policy);
-    loop.max_queued_jobs = 1000;
+    loop.admission.max_queued_jobs = 1000;
     loop_ = Require(EngineLoop::Create(loop, std::move(engine.executor), RealClock(), ticks_));
   }
 

@@ -19,6 +19,10 @@ class EngineMetrics {
   virtual void ObserveTick(std::string_view phase, std::string_view model, int jobs, int rows,
                            absl::Duration duration) = 0;
 
+  // What the cost model had expected of a tick of `phase`, and what it took. Never called without an expectation.
+  virtual void ObservePrediction(std::string_view /*phase*/, absl::Duration /*predicted*/,
+                                 absl::Duration /*measured*/) {}
+
   // Jobs admitted but not started, and jobs in flight.
   virtual void SetQueue(int waiting, int running) = 0;
 

@@ -1,25 +1,41 @@
 #pragma once
 // Who may come in.
 
-#include "absl/status/status.h"
+#include <limits>
+
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "scheduler/job.h"
 
 namespace stepcast {
 
+class StepScheduler;
+
+// Bounds of one tenant; the defaults bound nothing.
+struct TenantLimits {
+  int max_running = std::numeric_limits<int>::max();          // jobs started and not ended, >= 1
+  int max_queued = std::numeric_limits<int>::max();           // jobs admitted but not started, >= 1
+  absl::Duration max_queued_work = absl::InfiniteDuration();  // predicted device time of the queued ones, > 0
+};
+
 struct AdmissionLimits {
-  int max_queued_jobs = 64;  // jobs admitted but not started, 1..100000
+  int max_queued_jobs = 64;                                   // jobs admitted but not started, 1..100000
+  absl::Duration max_queued_work = absl::InfiniteDuration();  // predicted device time of those, > 0
+  TenantLimits tenant = {};                                   // of every tenant
 };
 
-// What one request asks for. All its images are admitted or none.
-struct AdmissionRequest {
-  int images = 1;
-  absl::Time deadline = absl::InfiniteFuture();
+// What an admitted request may expect.
+struct AdmissionVerdict {
+  int queue_position = 0;  // jobs ahead of the first one that have not started
+  absl::Duration wait;     // until the first of its jobs starts
+  absl::Duration total;    // until the last of its jobs ends
 };
 
-// OK when `request` may join `waiting` jobs that have not started.
-// Errors: RESOURCE_EXHAUSTED (queue full), DEADLINE_EXCEEDED (the deadline is not in the future),
-// INVALID_ARGUMENT (no image).
-absl::Status CheckAdmission(const AdmissionLimits& limits, const AdmissionRequest& request, int waiting,
-                            absl::Time now);
+// Whether `request`, the jobs of one call, may join `scheduler` now; all or none. Submit and the dry run both ask here.
+// Errors: RESOURCE_EXHAUSTED with reason QUEUE_FULL, TENANT_LIMIT or DEADLINE_UNREACHABLE and a retry delay
+// (core/error_reason.h); DEADLINE_EXCEEDED (a deadline is not in the future); INVALID_ARGUMENT (no image).
+absl::StatusOr<AdmissionVerdict> CheckAdmission(const AdmissionLimits& limits, absl::Span<const JobSpec> request,
+                                                const StepScheduler& scheduler, absl::Time now);
 
 }  // namespace stepcast

@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <string>
+#include <utility>
 
 #include "scheduler/phase.h"
 
@@ -17,6 +18,11 @@ struct BatchKey {
   int latent_width = 0;    // 0 in kEncode
 
   friend auto operator<=>(const BatchKey&, const BatchKey&) = default;
+
+  template <typename H>
+  friend H AbslHashValue(H h, const BatchKey& key) {
+    return H::combine(std::move(h), key.phase, key.model, key.latent_height, key.latent_width);
+  }
 
   // "denoise:emoji:16x16" (height x width); stable, for logs and golden files.
   std::string ToString() const;

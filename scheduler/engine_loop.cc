@@ -10,6 +10,7 @@
 #include "core/mutex.h"
 #include "core/status_macros.h"
 #include "scheduler/admission.h"
+#include "scheduler/schedule_view.h"
 #include "scheduler/step_scheduler.h"
 
 namespace stepcast {
@@ -21,10 +22,17 @@ absl::Status CheckRange(const char* field, int64_t value, int64_t low, int64_t h
 }
 
 absl::Status CheckOptions(const EngineLoopOptions& options, const ExecutorLimits& limits) {
-  STEPCAST_RETURN_IF_ERROR(CheckRange("scheduler.max_queued_jobs", options.max_queued_jobs, 1, 100'000));
+  STEPCAST_RETURN_IF_ERROR(CheckRange("scheduler.max_queued_jobs", options.admission.max_queued_jobs, 1, 100'000));
   STEPCAST_RETURN_IF_ERROR(CheckRange("max_denoise_rows", limits.max_denoise_rows, 2, 4096));
   STEPCAST_RETURN_IF_ERROR(CheckRange("max_encode_jobs", limits.max_encode_jobs, 1, 4096));
   STEPCAST_RETURN_IF_ERROR(CheckRange("max_decode_jobs", limits.max_decode_jobs, 1, 4096));
+  STEPCAST_RETURN_IF_ERROR(CheckRange("id_stride", options.id_stride, 1, 4096));
+  STEPCAST_RETURN_IF_ERROR(CheckRange("id_first", options.id_first, 1, options.id_stride));
+  for (const auto& [tenant, weight] : options.tenant_weights) {
+    if (weight > 0.0 && weight <= 1e6) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("the weight of tenant '", tenant, "' is ", weight, "; allowed: above 0, at most 1e6"));
+  }
   if (options.heartbeat <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError(
         absl::StrCat("heartbeat is ", absl::FormatDuration(options.heartbeat), "; it must be positive"));
@@ -47,6 +55,13 @@ absl::Status Guarded(Call call) {
 absl::Status Draining(absl::string_view what) { return WithReason(absl::UnavailableError(what), "DRAINING"); }
 absl::Status Stopped() { return Draining("the engine has stopped"); }
 
+StepSchedulerOptions SchedulerOptions(const EngineLoopOptions& options, const ExecutorLimits& limits) {
+  return {.limits = limits,
+          .heartbeat = options.heartbeat,
+          .tenant_weights = options.tenant_weights,
+          .observer = options.observer};
+}
+
 }  // namespace
 
 struct EngineLoop::Impl {
@@ -66,6 +81,9 @@ struct EngineLoop::Impl {
   void Read(SubmitMail mail);
   void Read(CancelMail mail);
   void Read(DrainMail mail);
+  void Read(EstimateMail mail);
+  void Read(SnapshotMail mail);
+  absl::StatusOr<AdmissionVerdict> Judge(absl::Span<const JobSpec> specs, absl::Time now) const;
   std::vector<std::unique_ptr<Job>> MakeJobs(std::vector<JobSpec> specs);
   void Execute(const StepPlan& plan);
   void CheckDrain();
@@ -84,7 +102,7 @@ struct EngineLoop::Impl {
   const std::unique_ptr<StepExecutor> executor;
   StepScheduler scheduler;
   std::vector<Mail> letters;  // kept for its capacity
-  int64_t last_job_id = 0;
+  int64_t next_job_id;
   bool open = true;  // false once the mailbox is closed
   bool draining = false;
   absl::Time drain_deadline = absl::InfiniteFuture();
@@ -103,7 +121,8 @@ EngineLoop::Impl::Impl(const EngineLoopOptions& the_options, std::unique_ptr<Sch
       metrics(the_metrics),
       status{.last_progress = clock.Now()},
       executor(std::move(the_executor)),
-      scheduler(std::move(policy), {.limits = executor->Limits(), .heartbeat = options.heartbeat}, the_metrics),
+      scheduler(std::move(policy), SchedulerOptions(options, executor->Limits()), the_metrics),
+      next_job_id(options.id_first),
       last_progress(status.last_progress),
       thread([this] { Run(); }) {}
 
@@ -111,6 +130,8 @@ void EngineLoop::Impl::Post(Mail mail) {
   if (mailbox.Post(mail)) return;
   if (auto* submit = std::get_if<SubmitMail>(&mail)) std::move(submit->on_decision)(Stopped());
   if (auto* drain = std::get_if<DrainMail>(&mail)) std::move(drain->on_drained)();
+  if (auto* estimate = std::get_if<EstimateMail>(&mail)) std::move(estimate->on_verdict)(Stopped());
+  if (auto* snapshot = std::get_if<SnapshotMail>(&mail)) std::move(snapshot->on_view)(ScheduleView());
 }
 
 void EngineLoop::Impl::Stop() {
@@ -160,16 +181,12 @@ void EngineLoop::Impl::ReadMail(absl::Duration timeout) {
 
 void EngineLoop::Impl::Read(SubmitMail mail) {
   const absl::Time now = clock.Now();
-  if (!open) return std::move(mail.on_decision)(Stopped());
-  if (draining) return std::move(mail.on_decision)(Draining("the engine is draining"));
-  AdmissionRequest request{.images = static_cast<int>(mail.specs.size())};
-  for (const JobSpec& spec : mail.specs) request.deadline = std::min(request.deadline, spec.deadline);
-  const int ahead = scheduler.waiting();
-  const absl::Status verdict = CheckAdmission({.max_queued_jobs = options.max_queued_jobs}, request, ahead, now);
-  if (!verdict.ok()) return std::move(mail.on_decision)(verdict);
+  const absl::StatusOr<AdmissionVerdict> verdict = Judge(mail.specs, now);
+  if (!verdict.ok()) return std::move(mail.on_decision)(verdict.status());
 
   std::vector<std::unique_ptr<Job>> jobs = MakeJobs(std::move(mail.specs));
-  Admission admission{.jobs = {}, .queue_position = ahead};
+  Admission admission{
+      .jobs = {}, .queue_position = verdict->queue_position, .wait = verdict->wait, .total = verdict->total};
   for (const auto& job : jobs) admission.jobs.push_back(job->id());
   std::move(mail.on_decision)(std::move(admission));
 
@@ -185,9 +202,22 @@ void EngineLoop::Impl::Read(SubmitMail mail) {
 std::vector<std::unique_ptr<Job>> EngineLoop::Impl::MakeJobs(std::vector<JobSpec> specs) {
   std::vector<std::unique_ptr<Job>> jobs;
   jobs.reserve(specs.size());
-  for (JobSpec& spec : specs) jobs.push_back(std::make_unique<Job>(JobId{++last_job_id}, std::move(spec)));
+  for (JobSpec& spec : specs) {
+    jobs.push_back(std::make_unique<Job>(JobId{next_job_id}, std::move(spec)));
+    next_job_id += options.id_stride;
+  }
   return jobs;
 }
+
+absl::StatusOr<AdmissionVerdict> EngineLoop::Impl::Judge(absl::Span<const JobSpec> specs, absl::Time now) const {
+  if (!open) return Stopped();
+  if (draining) return Draining("the engine is draining");
+  return CheckAdmission(options.admission, specs, scheduler, now);
+}
+
+void EngineLoop::Impl::Read(EstimateMail mail) { std::move(mail.on_verdict)(Judge(mail.specs, clock.Now())); }
+
+void EngineLoop::Impl::Read(SnapshotMail mail) { std::move(mail.on_view)(MakeView(scheduler, clock.Now())); }
 
 void EngineLoop::Impl::Read(CancelMail mail) { scheduler.Cancel(mail.job, mail.reason, clock.Now()); }
 
@@ -226,7 +256,8 @@ void EngineLoop::Impl::Publish() {
                    .running = scheduler.live() - scheduler.waiting(),
                    .ticks = scheduler.plans_made(),
                    .last_progress = last_progress,
-                   .draining = draining};
+                   .draining = draining,
+                   .ready = true};
   bool queue_changed = false;
   {
     MutexLock lock(status_mutex);
@@ -258,6 +289,15 @@ EngineLoop::~EngineLoop() = default;
 void EngineLoop::Submit(std::vector<JobSpec> specs,
                         absl::AnyInvocable<void(absl::StatusOr<Admission>) &&> on_decision) {
   impl_->Post(SubmitMail{.specs = std::move(specs), .on_decision = std::move(on_decision)});
+}
+
+void EngineLoop::Estimate(std::vector<JobSpec> specs,
+                          absl::AnyInvocable<void(absl::StatusOr<AdmissionVerdict>) &&> on_verdict) {
+  impl_->Post(EstimateMail{.specs = std::move(specs), .on_verdict = std::move(on_verdict)});
+}
+
+void EngineLoop::Snapshot(absl::AnyInvocable<void(ScheduleView) &&> on_view) {
+  impl_->Post(SnapshotMail{.on_view = std::move(on_view)});
 }
 
 void EngineLoop::Cancel(JobId job, absl::Status reason) {

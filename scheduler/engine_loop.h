@@ -1,7 +1,9 @@
 #pragma once
 // One device's loop: a mailbox, a scheduler, an executor and the thread that turns them.
 
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -10,18 +12,36 @@
 #include "absl/time/time.h"
 #include "core/clock.h"
 #include "core/metrics.h"
+#include "scheduler/admission.h"
 #include "scheduler/job.h"
 #include "scheduler/mailbox.h"
 #include "scheduler/policy.h"
+#include "scheduler/schedule_view.h"
+#include "scheduler/scheduler_observer.h"
 #include "scheduler/step_executor.h"
 
 namespace stepcast {
+
+// How a loop gets to know its device before it reports ready.
+struct ProfileOptions {
+  absl::Duration budget = absl::ZeroDuration();  // for synthetic ticks at the start, 0..1 h; 0: none
+  std::vector<BatchKey> keys = {};               // what to measure, most important first
+  std::string cache_file = {};                   // "": none; read at the start, written after a profile and at Stop
+  std::string fingerprint = {};                  // what the measurements depend on: models, device, dtype, threads
+};
 
 struct EngineLoopOptions {
   PolicyOptions policy = {};
   // Every live job is told its progress at least this often, also while queued; a longer tick delays it.
   absl::Duration heartbeat = absl::Seconds(10);
-  int max_queued_jobs = 64;  // waiting jobs beyond which a request is refused, 1..100000
+  AdmissionLimits admission = {};
+  std::map<std::string, double> tenant_weights = {};  // > 0; a tenant that is not named weighs 1
+  ProfileOptions profile = {};
+  SchedulerObserver* observer = nullptr;  // not owned; outlives the loop
+  // Ids of this loop's jobs: id_first, id_first + id_stride, ... Loop i of n takes i + 1 and n, so that an id names
+  // its loop. 1 <= id_first <= id_stride.
+  int64_t id_first = 1;
+  int64_t id_stride = 1;
 };
 
 // A view for GetServerInfo and health; consistent within itself.
@@ -29,15 +49,18 @@ struct EngineStatus {
   int waiting = 0;
   int running = 0;
   int64_t ticks = 0;
-  absl::Time last_progress;  // end of the last tick, or the loop's start
+  absl::Time last_progress = {};  // end of the last tick, or the loop's start
   bool draining = false;
+  bool ready = false;           // the profile is done; jobs are taken before that, too, and wait
+  bool lost = false;            // the device is gone: every job has ended with UNAVAILABLE, new ones are refused
+  absl::Duration backlog = {};  // predicted device time of everything admitted
 };
 
 // Runs jobs on one device until stopped.
 //
 // Thread-safety: every public method may be called from any thread; none but Stop waits for a tick. Callbacks and
-// sinks run on the engine thread and may call every method but Stop; after Stop, Submit and Drain call back on
-// the caller's thread.
+// sinks run on the engine thread and may call every method but Stop; after Stop, callbacks run on the caller's
+// thread.
 class EngineLoop {
  public:
   // `executor` is handed over; `clock` and `metrics` must outlive the loop.
@@ -53,9 +76,15 @@ class EngineLoop {
   EngineLoop& operator=(const EngineLoop&) = delete;
 
   // Admits all jobs of one request or none. `on_decision` is called exactly once, before any event of these
-  // jobs: with the admission, or RESOURCE_EXHAUSTED (queue full), DEADLINE_EXCEEDED (too late already),
-  // UNAVAILABLE (draining or stopped), INVALID_ARGUMENT (no specs). After a refusal the sink hears nothing.
+  // jobs: with the admission, or an error of CheckAdmission (scheduler/admission.h), or UNAVAILABLE (draining, stopped
+  // or device lost). After a refusal the sink hears nothing.
   void Submit(std::vector<JobSpec> specs, absl::AnyInvocable<void(absl::StatusOr<Admission>) &&> on_decision);
+
+  // What Submit would answer, by the same rules; nothing is admitted. `on_verdict` is called exactly once.
+  void Estimate(std::vector<JobSpec> specs, absl::AnyInvocable<void(absl::StatusOr<AdmissionVerdict>) &&> on_verdict);
+
+  // Calls `on_view` exactly once with the loop as it stands; after Stop with an empty view.
+  void Snapshot(absl::AnyInvocable<void(ScheduleView) &&> on_view);
 
   // Ends a job at the next tick boundary with `reason` (CANCELLED, DEADLINE_EXCEEDED). Unknown and finished
   // ids are ignored.

@@ -43,7 +43,29 @@ bool CanMove(JobStatus from, JobStatus to) { return (kNext[static_cast<size_t>(f
 
 bool IsTerminal(JobStatus status) { return kNext[static_cast<size_t>(status)] == 0; }
 
-Job::Job(JobId id, JobSpec spec) : id_(id), spec_(std::move(spec)) {}
+RowCounts CountRows(const sampling::SamplingProgram& program) {
+  RowCounts counts;
+  for (const sampling::Evaluation& evaluation : program.evaluations) {
+    ++(evaluation.rows() == 1 ? counts.single : counts.guided);
+  }
+  return counts;
+}
+
+BatchKey KeyOf(const GenerationRequest& request, Phase phase) {
+  BatchKey key{.phase = phase, .model = request.model->id};
+  if (phase != Phase::kEncode) {
+    key.latent_height = request.latent_height();
+    key.latent_width = request.latent_width();
+  }
+  return key;
+}
+
+Job::Job(JobId id, JobSpec spec) : id_(id), spec_(std::move(spec)), left_(CountRows(*spec_.program)) {}
+
+void Job::Advance() {
+  --(program().evaluations[static_cast<size_t>(position_)].rows() == 1 ? left_.single : left_.guided);
+  ++position_;
+}
 
 absl::Status Job::MoveTo(JobStatus next) {
   if (!CanMove(status_, next)) {
@@ -59,16 +81,7 @@ Phase Job::phase() const {
   return denoised() ? Phase::kDecode : Phase::kDenoise;
 }
 
-BatchKey Job::key() const {
-  BatchKey key;
-  key.phase = phase();
-  key.model = request().model->id;
-  if (key.phase != Phase::kEncode) {
-    key.latent_height = request().latent_height();
-    key.latent_width = request().latent_width();
-  }
-  return key;
-}
+BatchKey Job::key() const { return KeyOf(request(), phase()); }
 
 int Job::rows() const {
   return phase() == Phase::kDenoise ? program().evaluations[static_cast<size_t>(position_)].rows() : 1;

@@ -41,6 +41,19 @@ struct JobSpec {
   std::shared_ptr<EventSink> sink = {};
 };
 
+// Evaluations by the rows they occupy.
+struct RowCounts {
+  int single = 0;  // of one row
+  int guided = 0;  // of two
+
+  int evaluations() const { return single + guided; }
+  int rows() const { return single + 2 * guided; }
+};
+RowCounts CountRows(const sampling::SamplingProgram& program);
+
+// The key of any job of `request` while it waits for `phase`.
+BatchKey KeyOf(const GenerationRequest& request, Phase phase);
+
 // A job. Owned by its StepScheduler from Submit to its terminal event.
 //
 // Thread-safety: none; the engine thread is the only user after Submit.
@@ -65,7 +78,10 @@ class Job {
   // Index of the next evaluation; program().evaluations.size() when all are done.
   int position() const { return position_; }
   bool denoised() const { return position_ == static_cast<int>(program().evaluations.size()); }
-  void Advance() { ++position_; }
+  void Advance();
+
+  // Evaluations from position() to the end.
+  RowCounts left() const { return left_; }
 
   // Steps whose evaluations are all done, 0..program().steps.
   int finished_steps() const;
@@ -100,6 +116,7 @@ class Job {
   const JobSpec spec_;
   JobStatus status_ = JobStatus::kWaiting;
   int position_ = 0;
+  RowCounts left_;
   bool needs_encode_ = true;
   absl::Time started_ = absl::InfiniteFuture();
   JobStatistics statistics_;

@@ -10,7 +10,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "core/mutex.h"
+#include "scheduler/admission.h"
 #include "scheduler/job.h"
+#include "scheduler/schedule_view.h"
 
 namespace stepcast {
 
@@ -18,6 +20,8 @@ namespace stepcast {
 struct Admission {
   std::vector<JobId> jobs = {};  // one per image, in image order
   int queue_position = 0;        // jobs ahead of the first one that have not started
+  absl::Duration wait = {};      // predicted, until the first of them starts
+  absl::Duration total = {};     // predicted, until the last of them ends
 };
 
 // The letters. Each is one call of EngineLoop.
@@ -33,7 +37,14 @@ struct DrainMail {
   absl::Time deadline;
   absl::AnyInvocable<void() &&> on_drained;
 };
-using Mail = std::variant<SubmitMail, CancelMail, DrainMail>;
+struct EstimateMail {
+  std::vector<JobSpec> specs;
+  absl::AnyInvocable<void(absl::StatusOr<AdmissionVerdict>) &&> on_verdict;
+};
+struct SnapshotMail {
+  absl::AnyInvocable<void(ScheduleView) &&> on_view;
+};
+using Mail = std::variant<SubmitMail, CancelMail, DrainMail, EstimateMail, SnapshotMail>;
 
 // Letters in order of posting. Any thread posts, one thread takes; taking swaps the whole box, so a post waits
 // for a pointer swap at most.

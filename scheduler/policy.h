@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "scheduler/cost_model.h"
 #include "scheduler/job.h"
 #include "scheduler/step_executor.h"
 #include "scheduler/step_plan.h"
@@ -56,10 +57,10 @@ class SchedulingPolicy {
 
   virtual std::string_view name() const = 0;
 
-  // Returns what to run at `now`, or an empty plan (with `wake_at`, if waiting may help). Leaves `id` 0.
-  // REQUIRES: every job in `snapshot` is live.
-  // ENSURES: all planned jobs share one key and none was in flight; their rows fit the limits; `wake_at` > now.
-  virtual StepPlan Next(const SchedulerSnapshot& snapshot, absl::Time now) const = 0;
+  // Returns what to run at `now`, or an empty plan (with `wake_at`, if waiting may help). Leaves `id` and `predicted`
+  // zero. REQUIRES: every job in `snapshot` is live. ENSURES: all planned jobs share one key and none was in flight;
+  // their rows fit the limits; `wake_at` > now.
+  virtual StepPlan Next(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time now) const = 0;
 };
 
 // Settings of the policies that have any.

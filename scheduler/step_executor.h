@@ -1,6 +1,7 @@
 #pragma once
 // The seam between deciding and doing.
 
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -24,9 +25,15 @@ struct ExecutorLimits {
   int max_denoise_rows = 16;  // >= 2, so that a guided job always fits
   int max_encode_jobs = 8;    // >= 1
   int max_decode_jobs = 4;    // >= 1; previews are decodes too
+  // 0: free mode. Else strict: every denoise forward has exactly this many rows (the executor pads), and encodes
+  // and decodes run one item at a time. >= 2.
+  int strict_rows = 0;
+  // Started jobs whose tensors may be on the device at once, >= 1; more are parked.
+  int max_resident_jobs = std::numeric_limits<int>::max();
 
   // Forward rows that fit one tick of `phase`. Outside denoising a job is one row.
   int RowCap(Phase phase) const {
+    if (strict_rows > 0) return phase == Phase::kDenoise ? strict_rows : 1;
     switch (phase) {
       case Phase::kEncode:
         return max_encode_jobs;
@@ -59,6 +66,19 @@ class StepExecutor {
 
   // Constant over the executor's life.
   virtual ExecutorLimits Limits() const = 0;
+
+  // Runs one throw-away tick with `rows` forward rows, for the profiler; touches no job.
+  // Errors: UNIMPLEMENTED when the executor has none; RESOURCE_EXHAUSTED when that many rows do not fit.
+  virtual absl::Status RunSynthetic(const BatchKey& /*key*/, int /*rows*/) {
+    return absl::UnimplementedError("this executor runs no synthetic ticks");
+  }
+
+  // Moves the job's tensors to host memory. The next Execute with the job brings them back, unchanged. An error
+  // fails this job only.
+  virtual absl::Status Park(Job& /*job*/) { return absl::OkStatus(); }
+
+  // Rows that fitted when a tick of `key` ran out of memory and was split; once per event, nullopt otherwise.
+  virtual std::optional<int> TakeMemoryCap(const BatchKey& /*key*/) { return std::nullopt; }
 };
 
 }  // namespace stepcast

@@ -19,6 +19,7 @@ std::string StepPlan::ToString() const {
   }
   std::string text = absl::StrCat("#", id, " ", key.ToString(), " rows=", rows, " jobs=", JoinIds(jobs));
   if (!group.empty()) absl::StrAppend(&text, " group=", JoinIds(group));
+  if (!evict.empty()) absl::StrAppend(&text, " evict=", JoinIds(evict));
   return text;
 }
 

@@ -78,7 +78,11 @@ struct StepScheduler::Flight {
 
 StepScheduler::StepScheduler(std::unique_ptr<SchedulingPolicy> policy, const StepSchedulerOptions& options,
                              EngineMetrics& metrics)
-    : policy_(std::move(policy)), options_(options), metrics_(metrics) {
+    : policy_(std::move(policy)), options_(options), metrics_(metrics), costs_(options.limits) {
+  for (const CostEntry& entry : options_.initial_costs) {
+    costs_.SetCurve(entry.key, entry.points);
+    if (entry.row_cap > 0) costs_.LowerRowCap(entry.key, entry.row_cap);
+  }
   if (options_.checks != InvariantChecks::kOff) invariants_ = std::make_unique<SchedulerInvariants>();
 }
 
@@ -90,6 +94,7 @@ void StepScheduler::Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time no
     const JobId id = job->id();
     auto record = std::make_unique<Record>(std::move(job), now);
     if (invariants_ != nullptr) invariants_->Admitted(*record->job);
+    if (options_.observer != nullptr) options_.observer->OnSubmit(*record->job, now);
     const absl::Time deadline = record->job->spec().deadline;
     if (deadline != absl::InfiniteFuture()) deadlines_.emplace(deadline, id);
     index_.Insert(record->view, newest_plan_);
@@ -100,7 +105,10 @@ void StepScheduler::Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time no
 }
 
 void StepScheduler::Cancel(JobId id, const absl::Status& reason, absl::Time now) {
-  if (Record* record = Find(id)) Leave(*record, reason, now);
+  if (Record* record = Find(id)) {
+    if (options_.observer != nullptr) options_.observer->OnLeave(id, reason, now);
+    Leave(*record, reason, now);
+  }
   AfterCall();
 }
 
@@ -109,20 +117,27 @@ void StepScheduler::CancelAll(const absl::Status& reason, absl::Time now) {
   ids.reserve(records_.size());
   for (const JobView* view : index_.jobs()) ids.push_back(view->job->id());
   // Youngest first, so that leaving moves nobody in the arrays.
-  for (auto id = ids.rbegin(); id != ids.rend(); ++id) Leave(*Find(*id), reason, now);
+  for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
+    if (options_.observer != nullptr) options_.observer->OnLeave(*id, reason, now);
+    Leave(*Find(*id), reason, now);
+  }
   AfterCall();
 }
 
 void StepScheduler::Fail(JobId id, const absl::Status& status, absl::Time now) {
-  if (Record* record = Find(id)) End(*record, JobStatus::kFailed, status, now);
+  if (Record* record = Find(id)) {
+    if (options_.observer != nullptr) options_.observer->OnLeave(id, status, now);
+    End(*record, JobStatus::kFailed, status, now);
+  }
   AfterCall();
 }
 
 StepPlan StepScheduler::Next(absl::Time now) {
   Expire(now);
-  StepPlan plan = policy_->Next(Snapshot(), now);
+  StepPlan plan = policy_->Next(Snapshot(), costs_, now);
   if (!plan.empty()) {
     plan.id = ++newest_plan_;
+    plan.predicted = costs_.Predict(plan.key, plan.rows);
     if (invariants_ != nullptr) invariants_->Planned(plan, options_.limits);
     index_.MarkPlanned(plan.key, plan.id);
     for (const JobId id : plan.group) group_.push_back(&Find(id)->view);
@@ -134,6 +149,7 @@ StepPlan StepScheduler::Next(absl::Time now) {
       flight->records.push_back(record);
     }
     flights_.emplace(plan.id, std::move(flight));
+    if (options_.observer != nullptr) options_.observer->OnPlan(plan, now);
   }
   AfterCall();
   return plan;
@@ -153,6 +169,8 @@ void StepScheduler::Complete(const StepPlan& plan, std::vector<StepResult> resul
   if (entry == flights_.end()) Die(absl::StrCat("plan ", plan.id, " completed, but is not in flight"));
   const std::unique_ptr<const Flight> flight = std::move(entry->second);
   flights_.erase(entry);
+  if (options_.observer != nullptr) options_.observer->OnComplete(flight->plan, results, now);
+  Learn(*flight, results, now);
   for (size_t i = 0; i < flight->records.size(); ++i) {
     StepResult result;
     if (i < results.size()) {
@@ -164,6 +182,16 @@ void StepScheduler::Complete(const StepPlan& plan, std::vector<StepResult> resul
   }
   if (invariants_ != nullptr) invariants_->Completed(flight->plan);
   AfterCall();
+}
+
+// A tick whose jobs all failed tells nothing about the cost of a good one.
+void StepScheduler::Learn(const Flight& flight, absl::Span<const StepResult> results, absl::Time now) {
+  if (std::none_of(results.begin(), results.end(), [](const StepResult& result) { return result.status.ok(); })) return;
+  const absl::Duration measured = now - flight.planned;
+  if (flight.plan.predicted > absl::ZeroDuration()) {
+    metrics_.ObservePrediction(PhaseName(flight.plan.phase()), flight.plan.predicted, measured);
+  }
+  costs_.Observe(flight.plan.key, flight.plan.rows, measured);
 }
 
 void StepScheduler::Heartbeat(absl::Time now) {

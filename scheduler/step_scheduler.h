@@ -3,7 +3,9 @@
 // the life of a job.
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -12,10 +14,12 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "core/metrics.h"
+#include "scheduler/cost_model.h"
 #include "scheduler/invariants.h"
 #include "scheduler/job.h"
 #include "scheduler/job_index.h"
 #include "scheduler/policy.h"
+#include "scheduler/scheduler_observer.h"
 #include "scheduler/step_executor.h"
 #include "scheduler/step_plan.h"
 
@@ -28,6 +32,9 @@ struct StepSchedulerOptions {
   ExecutorLimits limits = {};  // max_denoise_rows >= 2, the others >= 1
   // A live job is told its progress at least this often; 0 < heartbeat.
   absl::Duration heartbeat = absl::Seconds(10);
+  std::vector<CostEntry> initial_costs = {};          // from a profile or a cache
+  std::map<std::string, double> tenant_weights = {};  // > 0; a tenant that is not named weighs 1
+  SchedulerObserver* observer = nullptr;              // not owned; outlives the scheduler
 #ifdef NDEBUG
   InvariantChecks checks = InvariantChecks::kOff;
 #else
@@ -82,6 +89,11 @@ class StepScheduler {
   absl::Time NextEvent() const;
 
   SchedulerSnapshot Snapshot() const;
+  const SchedulingPolicy& policy() const { return *policy_; }
+
+  // What this scheduler has learnt about its device. Complete teaches it.
+  const CostModel& costs() const { return costs_; }
+  CostModel& costs() { return costs_; }
   int waiting() const { return waiting_; }
   int live() const { return static_cast<int>(records_.size()); }
   int64_t plans_made() const { return newest_plan_; }
@@ -97,6 +109,7 @@ class StepScheduler {
   void Expire(absl::Time now);
   void Leave(Record& record, const absl::Status& reason, absl::Time now);
   void BeginTick(Record& record, const StepPlan& plan, absl::Time now);
+  void Learn(const Flight& flight, absl::Span<const StepResult> results, absl::Time now);
   void EndTick(Record& record, StepResult result, const Flight& flight, absl::Time now);
   void EndDenoise(Record& record, StepResult& result, absl::Time now);
   void EndDecode(Record& record, StepResult& result, absl::Time now);
@@ -106,6 +119,7 @@ class StepScheduler {
   const std::unique_ptr<SchedulingPolicy> policy_;
   const StepSchedulerOptions options_;
   EngineMetrics& metrics_;
+  CostModel costs_;
   absl::flat_hash_map<JobId, std::unique_ptr<Record>> records_;  // the live jobs
   JobIndex index_;
   std::vector<const JobView*> group_;

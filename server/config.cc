@@ -58,7 +58,7 @@ void ReadScheduler(YamlMapping& root, YamlErrors& errors, ServerConfig& config) 
   section.Text("policy", config.scheduler.policy.name);
   section.Duration("max_queue_delay", absl::ZeroDuration(), absl::Minutes(1), config.scheduler.policy.max_queue_delay);
   section.Duration("heartbeat", absl::Milliseconds(100), absl::Minutes(1), config.scheduler.heartbeat);
-  section.Int("max_queued_jobs", 1, 100'000, config.scheduler.max_queued_jobs);
+  section.Int("max_queued_jobs", 1, 100'000, config.scheduler.admission.max_queued_jobs);
   section.Finish();
   const absl::Status policy = MakePolicy(config.scheduler.policy).status();
   if (!policy.ok()) errors.Add(section.LineOf("policy"), std::string(policy.message()));

@@ -27,7 +27,7 @@ class PaintingReactor : public Reactor, public ResponseTransport {
     const std::shared_ptr<GenerationStream> stream = stream_;
     live_.Add(stream);
     if (start.validate_only) {
-      stream->SubmitNothing(start.max_queued_jobs);
+      stream->SubmitNothing();
     } else {
       stream->Submit();
     }

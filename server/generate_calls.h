@@ -24,7 +24,6 @@ struct CallStart {
   absl::StatusOr<StreamRequest> request;     // an error refuses the call: trailers only, no message
   const StreamServices* services = nullptr;  // REQUIRES: set when `request` is OK
   bool validate_only = false;
-  int max_queued_jobs = 0;
 };
 
 // Streams what happens.

@@ -18,7 +18,7 @@ GenerationStream::GenerationStream(StreamRequest request, ResponseTransport& tra
       tally_(request_.request->image_count, request_.arrival),
       images_(static_cast<size_t>(request_.request->image_count)) {}
 
-void GenerationStream::Submit() {
+std::vector<JobSpec> GenerationStream::Specs() {
   std::vector<JobSpec> specs;
   for (int i = 0; i < request_.request->image_count; ++i) {
     specs.push_back({.request = request_.request,
@@ -28,29 +28,33 @@ void GenerationStream::Submit() {
                      .deadline = request_.deadline,
                      .sink = shared_from_this()});
   }
-  services_.loop.Submit(std::move(specs), [self = shared_from_this()](absl::StatusOr<Admission> admission) {
+  return specs;
+}
+
+void GenerationStream::Submit() {
+  services_.loop.Submit(Specs(), [self = shared_from_this()](absl::StatusOr<Admission> admission) {
     self->OnAdmission(std::move(admission));
   });
 }
 
-void GenerationStream::SubmitNothing(int max_queued_jobs) {
-  const EngineStatus engine = services_.loop.status();
-  absl::Status refusal = CheckAdmission({.max_queued_jobs = max_queued_jobs},
-                                        {.images = request_.request->image_count, .deadline = request_.deadline},
-                                        engine.waiting, services_.clock.Now());
-  if (engine.draining) refusal = absl::UnavailableError("draining");
-  {
-    MutexLock lock(mutex_);
-    if (refusal.ok()) {
-      v1::Accepted accepted = request_.accepted;
-      accepted.set_queue_position(engine.waiting);
-      writer_.PushAccepted(std::move(accepted));
-      end_ = absl::OkStatus();
-    } else {
-      end_ = FromAdmissionError(refusal, services_.pace.RetryAfter(request_.request->image_count));
-    }
+void GenerationStream::SubmitNothing() {
+  services_.loop.Estimate(Specs(), [self = shared_from_this()](absl::StatusOr<AdmissionVerdict> verdict) {
+    self->OnVerdict(std::move(verdict));
+  });
+}
+
+void GenerationStream::OnVerdict(absl::StatusOr<AdmissionVerdict> verdict) {
+  MutexLock lock(mutex_);
+  if (end_) return PostPump();
+  if (verdict.ok()) {
+    v1::Accepted accepted = request_.accepted;
+    accepted.set_queue_position(verdict->queue_position);
+    writer_.PushAccepted(std::move(accepted));
+    end_ = absl::OkStatus();
+  } else {
+    end_ = FromAdmissionError(verdict.status(), services_.pace.RetryAfter(request_.request->image_count));
   }
-  Pump();
+  PostPump();
 }
 
 void GenerationStream::OnAdmission(absl::StatusOr<Admission> admission) {

@@ -79,7 +79,7 @@ class GenerationStream final : public EventSink,
   // Submits the jobs: all or none. REQUIRES: called once.
   void Submit();
   // Answers as Submit would and paints nothing. REQUIRES: called once.
-  void SubmitNothing(int max_queued_jobs);
+  void SubmitNothing();
 
   void OnEvent(JobEvent event) override;
   void OnWritten(bool ok);
@@ -99,7 +99,9 @@ class GenerationStream final : public EventSink,
     SharedImage image;
   };
 
+  std::vector<JobSpec> Specs();
   void OnAdmission(absl::StatusOr<Admission> admission);
+  void OnVerdict(absl::StatusOr<AdmissionVerdict> verdict);
   void On(int image_index, JobProgress& progress) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void On(int image_index, JobPreview& preview) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void On(int image_index, JobImage& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

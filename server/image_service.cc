@@ -107,8 +107,7 @@ CallStart ImageService::Begin(std::string_view method, grpc::CallbackServerConte
           .record = Record(method, context),
           .live = live_,
           .model = "",
-          .request = absl::UnknownError("not checked"),
-          .max_queued_jobs = config_.scheduler.max_queued_jobs};
+          .request = absl::UnknownError("not checked")};
 }
 
 absl::StatusOr<StreamRequest> ImageService::Prepare(const v1::GenerateRequest& request, const CallRecord& record,
@@ -222,7 +221,7 @@ absl::StatusOr<v1::GetServerInfoResponse> ImageService::Info(const v1::GetServer
   v1::GetServerInfoResponse response;
   response.set_version(std::string(kVersion));
   response.set_commit(std::string(kCommit));
-  *response.mutable_limits() = DescribeLimits(config_.limits, config_.scheduler.max_queued_jobs);
+  *response.mutable_limits() = DescribeLimits(config_.limits, config_.scheduler.admission.max_queued_jobs);
   response.set_policy(config_.scheduler.policy.name);
   *response.mutable_uptime() = ToProto(clock_.Now() - started_);
   const Backend* const backend = backend_;

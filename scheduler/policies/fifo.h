@@ -16,7 +16,7 @@ namespace stepcast {
 class FifoPolicy final : public SchedulingPolicy {
  public:
   std::string_view name() const override { return "fifo"; }
-  StepPlan Next(const SchedulerSnapshot& snapshot, absl::Time now) const override;
+  StepPlan Next(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time now) const override;
 };
 
 }  // namespace stepcast

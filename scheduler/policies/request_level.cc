@@ -34,7 +34,7 @@ StepPlan NextOfGroup(absl::Span<const JobView* const> group, const ExecutorLimit
 
 }  // namespace
 
-StepPlan RequestLevelPolicy::Next(const SchedulerSnapshot& snapshot, absl::Time now) const {
+StepPlan RequestLevelPolicy::Next(const SchedulerSnapshot& snapshot, const CostModel& /*costs*/, absl::Time now) const {
   if (!snapshot.group.empty()) return NextOfGroup(snapshot.group, snapshot.limits);
   if (snapshot.jobs.empty()) return {};
 

@@ -14,7 +14,7 @@ class RequestLevelPolicy final : public SchedulingPolicy {
   explicit RequestLevelPolicy(absl::Duration max_queue_delay) : max_queue_delay_(max_queue_delay) {}
 
   std::string_view name() const override { return "request_level"; }
-  StepPlan Next(const SchedulerSnapshot& snapshot, absl::Time now) const override;
+  StepPlan Next(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time now) const override;
 
  private:
   const absl::Duration max_queue_delay_;

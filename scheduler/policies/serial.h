@@ -10,7 +10,7 @@ namespace stepcast {
 class SerialPolicy final : public SchedulingPolicy {
  public:
   std::string_view name() const override { return "serial"; }
-  StepPlan Next(const SchedulerSnapshot& snapshot, absl::Time now) const override;
+  StepPlan Next(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time now) const override;
 };
 
 }  // namespace stepcast

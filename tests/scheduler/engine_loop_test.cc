@@ -142,8 +142,8 @@ TEST_F(EngineLoopTest, OptionsAndLimitsAreChecked) {
   };
   const Case cases[] = {
       {{.policy = {.name = "x"}}, {}, "scheduler.policy is 'x'; known: serial, fifo, request_level"},
-      {{.max_queued_jobs = 0}, {}, "scheduler.max_queued_jobs is 0; allowed: 1..100000"},
-      {{.max_queued_jobs = 100'001}, {}, "scheduler.max_queued_jobs is 100001; allowed: 1..100000"},
+      {{.admission = {.max_queued_jobs = 0}}, {}, "scheduler.max_queued_jobs is 0; allowed: 1..100000"},
+      {{.admission = {.max_queued_jobs = 100'001}}, {}, "scheduler.max_queued_jobs is 100001; allowed: 1..100000"},
       {{.heartbeat = absl::ZeroDuration()}, {}, "heartbeat is 0; it must be positive"},
       {{}, {.max_denoise_rows = 1}, "max_denoise_rows is 1; allowed: 2..4096"},
       {{}, {.max_encode_jobs = 0}, "max_encode_jobs is 0; allowed: 1..4096"},
@@ -157,7 +157,7 @@ TEST_F(EngineLoopTest, OptionsAndLimitsAreChecked) {
 }
 
 TEST_F(EngineLoopTest, ARequestComesInWholeOrNotAtAll) {
-  Start({}, {.policy = {.name = "serial"}, .max_queued_jobs = 3});
+  Start({}, {.policy = {.name = "serial"}, .admission = {.max_queued_jobs = 3}});
   device_->Hold();
   ASSERT_TRUE(Submit({}).ok());
   ASSERT_TRUE(device_->AwaitHeld());
@@ -169,14 +169,58 @@ TEST_F(EngineLoopTest, ARequestComesInWholeOrNotAtAll) {
   device_->Release();
   ASSERT_TRUE(pair.Get().ok());
   EXPECT_THAT(pair.Get()->jobs, ElementsAre(JobId{2}, JobId{3}));
-  EXPECT_EQ(
-      too_many.Get().status(),
-      WithReason(absl::ResourceExhaustedError("the queue is full: 2 of at most 3 jobs wait and the request brings 2"),
-                 "QUEUE_FULL"));
+  EXPECT_EQ(too_many.Get().status().message(), "the queue is full: 2 of at most 3 jobs wait and the request brings 2");
+  EXPECT_EQ(ErrorReason(too_many.Get().status()), "QUEUE_FULL");
   ASSERT_TRUE(last.Get().ok());
   EXPECT_EQ(last.Get()->queue_position, 2);
   ASSERT_TRUE(sink_->AwaitFinished(4));
   EXPECT_EQ(sink_->finished(), 4);
+}
+
+TEST_F(EngineLoopTest, ADryRunAnswersAsSubmitWouldAndAdmitsNothing) {
+  Start({}, {.admission = {.max_queued_jobs = 3}});
+  absl::StatusOr<AdmissionVerdict> fits = absl::UnknownError(""), too_many = absl::UnknownError("");
+  Notification done;
+  loop_->Estimate(MakeSpecs({.image_count = 3}, sink_), [&](auto verdict) { fits = std::move(verdict); });
+  loop_->Estimate(MakeSpecs({.image_count = 4}, sink_), [&](auto verdict) {
+    too_many = std::move(verdict);
+    done.Notify();
+  });
+  ASSERT_TRUE(done.Await());
+  ASSERT_TRUE(fits.ok()) << fits.status();
+  EXPECT_EQ(fits->queue_position, 0);
+  EXPECT_EQ(ErrorReason(too_many.status()), "QUEUE_FULL");
+  EXPECT_EQ(device_->plans(), 0);
+  loop_->Stop();
+  loop_->Estimate(MakeSpecs({}, sink_), [&](auto verdict) { fits = std::move(verdict); });
+  EXPECT_EQ(fits.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(sink_->events(), IsEmpty());
+}
+
+TEST_F(EngineLoopTest, ASnapshotShowsTheLiveJobs) {
+  Start({}, {.policy = {.name = "request_level", .max_queue_delay = absl::Hours(1)}});
+  ASSERT_TRUE(Submit({.steps = 7, .tenant = "zoo", .arrival = clock_.Now()}).ok());
+  ScheduleView view;
+  Notification done;
+  loop_->Snapshot([&](ScheduleView now) {
+    view = std::move(now);
+    done.Notify();
+  });
+  ASSERT_TRUE(done.Await());
+  EXPECT_EQ(view.policy, "request_level");
+  ASSERT_EQ(view.jobs.size(), 1u);
+  EXPECT_EQ(view.jobs[0].id, JobId{1});
+  EXPECT_EQ(view.jobs[0].tenant, "zoo");
+  EXPECT_EQ(view.jobs[0].evaluations, 7);
+  EXPECT_EQ(view.waiting, 1);
+}
+
+TEST_F(EngineLoopTest, IdsNameTheirLoop) {
+  Start({}, {.id_first = 2, .id_stride = 3});
+  const auto admission = Submit({.image_count = 2});
+  ASSERT_TRUE(admission.ok());
+  EXPECT_THAT(admission->jobs, ElementsAre(JobId{2}, JobId{5}));
+  ASSERT_TRUE(sink_->AwaitFinished(2));
 }
 
 TEST_F(EngineLoopTest, ADecisionComesBeforeTheFirstEvent) {
@@ -379,7 +423,7 @@ TEST_F(EngineLoopTest, SinksAndCallbacksMayCallTheLoop) {
 }
 
 TEST_F(EngineLoopTest, AStormOfSubmitsAndCancelsLosesNothing) {
-  Start({.limits = {.max_denoise_rows = 8}}, {.max_queued_jobs = 100'000});
+  Start({.limits = {.max_denoise_rows = 8}}, {.admission = {.max_queued_jobs = 100'000}});
   constexpr int kThreads = 4;
   constexpr int kRequests = 100;
   std::atomic<int> admitted{0};

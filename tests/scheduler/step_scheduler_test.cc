@@ -311,6 +311,40 @@ TEST_F(StepSchedulerTest, DestroyedWithLiveJobsItStillEndsThem) {
   EXPECT_EQ(states_, 0);
 }
 
+TEST_F(StepSchedulerTest, TicksTeachTheCostModel) {
+  const BatchKey key{Phase::kDenoise, "emoji", 16, 16};
+  Submit(1);
+  Tick(0);
+  EXPECT_EQ(scheduler_->costs().Predict(key, 2), absl::Seconds(1));
+  EXPECT_EQ(scheduler_->Next(At(2)).predicted, absl::Seconds(1));
+}
+
+TEST_F(StepSchedulerTest, AnObserverHearsEveryInputAndOutput) {
+  class Recorder final : public SchedulerObserver {
+   public:
+    void OnSubmit(const Job& job, absl::Time) override { log.push_back("submit " + std::to_string(job.id().value)); }
+    void OnLeave(JobId job, const absl::Status&, absl::Time) override {
+      log.push_back("leave " + std::to_string(job.value));
+    }
+    void OnPlan(const StepPlan& plan, absl::Time) override { log.push_back(plan.ToString()); }
+    void OnComplete(const StepPlan& plan, absl::Span<const StepResult> results, absl::Time) override {
+      log.push_back("complete " + std::to_string(plan.id) + " " + std::to_string(results.size()));
+    }
+    std::vector<std::string> log;
+  };
+  Recorder recorder;
+  scheduler_ = std::make_unique<StepScheduler>(*MakePolicy({}), StepSchedulerOptions{.observer = &recorder}, metrics_);
+  Submit(1);
+  Submit(2);
+  scheduler_->Cancel(JobId{2}, absl::CancelledError(""), At(0));
+  scheduler_->Cancel(JobId{7}, absl::CancelledError(""), At(0));
+  Tick(0);
+  scheduler_->Fail(JobId{1}, absl::InternalError(""), At(2));
+  EXPECT_EQ(Tick(3), "idle");
+  EXPECT_THAT(recorder.log, ElementsAre("submit 1", "submit 2", "leave 2", "#1 denoise:emoji:16x16 rows=2 jobs=1",
+                                        "complete 1 1", "leave 1"));
+}
+
 TEST_F(StepSchedulerTest, CompletingAPlanTwiceAborts) {
   Submit(1);
   const StepPlan plan = scheduler_->Next(kStart);

@@ -37,7 +37,7 @@ void ExpectEqual(const ServerConfig& a, const ServerConfig& b) {
   EXPECT_EQ(a.scheduler.policy.name, b.scheduler.policy.name);
   EXPECT_EQ(a.scheduler.policy.max_queue_delay, b.scheduler.policy.max_queue_delay);
   EXPECT_EQ(a.scheduler.heartbeat, b.scheduler.heartbeat);
-  EXPECT_EQ(a.scheduler.max_queued_jobs, b.scheduler.max_queued_jobs);
+  EXPECT_EQ(a.scheduler.admission.max_queued_jobs, b.scheduler.admission.max_queued_jobs);
   EXPECT_EQ(a.listen.host, b.listen.host);
   EXPECT_EQ(a.listen.port, b.listen.port);
   EXPECT_EQ(a.listen.admin_host, b.listen.admin_host);
@@ -118,7 +118,7 @@ TEST(ConfigTest, ReadsEveryKey) {
   expected.engine.warm_up = false;
   expected.scheduler.policy = {"request_level", absl::Milliseconds(50)};
   expected.scheduler.heartbeat = absl::Seconds(1);
-  expected.scheduler.max_queued_jobs = 7;
+  expected.scheduler.admission.max_queued_jobs = 7;
   expected.listen = {"0.0.0.0", 0, "::1", 1, "10.0.0.1", std::nullopt};
   expected.limits = {100, 200, 16, 1024, 65536, 0, 64, 12.5, 1 << 20, 65536, 1024};
   expected.default_deadline = absl::Minutes(2);

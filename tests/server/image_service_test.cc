@@ -111,7 +111,7 @@ TEST_F(ImageServiceTest, ModelsStillLoading) {
 
 TEST_F(ImageServiceTest, AFullQueueSaysWhenToComeBack) {
   ServerConfig config = TestConfig();
-  config.scheduler.max_queued_jobs = 1;
+  config.scheduler.admission.max_queued_jobs = 1;
   config.limits.max_image_count = 4;
   Start(std::move(config));
   const StreamResult result = Generate(R"(prompt: "a" image_count: 2)");

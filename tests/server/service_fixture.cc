@@ -118,7 +118,7 @@ ServerConfig ServiceFixture::TestConfig() {
   config.listen.port = 0;
   config.listen.admin_port = 0;
   config.listen.metrics_port.reset();  // its library takes two seconds to stop
-  config.scheduler.max_queued_jobs = 8;
+  config.scheduler.admission.max_queued_jobs = 8;
   config.codec.threads = 1;
   return config;
 }

@@ -23,8 +23,8 @@ SchedulerSnapshot PolicyScene::Snapshot() const {
 }
 
 std::string PolicyScene::PlanOf(const SchedulingPolicy& policy, absl::Time now) const {
-  const std::string first = policy.Next(Snapshot(), now).ToString();
-  const std::string second = policy.Next(Snapshot(), now).ToString();
+  const std::string first = policy.Next(Snapshot(), costs_, now).ToString();
+  const std::string second = policy.Next(Snapshot(), costs_, now).ToString();
   return first == second ? first : "not idempotent: " + first + " then " + second;
 }
 

@@ -38,12 +38,16 @@ class PolicyScene {
   // What `policy` plans at `now`, as a line. Asks twice: a policy has no memory.
   std::string PlanOf(const SchedulingPolicy& policy, absl::Time now = absl::UnixEpoch()) const;
 
+  // What the scene's device costs; nothing is known at first.
+  CostModel& costs() { return costs_; }
+
  private:
   std::vector<std::unique_ptr<Job>> jobs_;
   std::deque<JobView> views_;  // a deque for its stable addresses
   JobIndex index_;
   std::vector<const JobView*> group_;
   const ExecutorLimits limits_;
+  CostModel costs_{limits_};
 };
 
 }  // namespace stepcast

@@ -1,0 +1,128 @@
+#include "scheduler/cost_curve.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+
+namespace stepcast {
+namespace {
+
+constexpr double kWeight = 0.1;      // of a new measurement in the moving average
+constexpr double kOutlier = 2.0;     // how far from the expectation one measurement may pull
+constexpr double kKneeShare = 0.9;   // of the best rows per second
+constexpr double kRounding = 1e-12;  // what a last bit may make of that share
+
+}  // namespace
+
+CostCurve::CostCurve(const std::vector<CostPoint>& points, bool measured) {
+  std::map<int, double> by_rows;
+  for (const CostPoint& point : points) {
+    if (point.rows < 1 || point.cost < absl::ZeroDuration() || point.cost == absl::InfiniteDuration()) continue;
+    by_rows[point.rows] = absl::ToDoubleSeconds(point.cost);
+  }
+  for (const auto& [rows, seconds] : by_rows) points_.push_back({rows, seconds, seconds, measured});
+  Fit();
+}
+
+double CostCurve::Seconds(int rows) const {
+  const auto next =
+      std::lower_bound(points_.begin(), points_.end(), rows, [](const Point& p, int r) { return p.rows < r; });
+  if (next != points_.end() && (next->rows == rows || next == points_.begin())) return next->fitted;
+  if (points_.size() == 1) return points_.front().fitted * rows / points_.front().rows;
+  const Point& right = next == points_.end() ? points_.back() : *next;
+  const Point& left = next == points_.end() ? points_[points_.size() - 2] : *(next - 1);
+  return left.fitted + (right.fitted - left.fitted) * (rows - left.rows) / (right.rows - left.rows);
+}
+
+void CostCurve::Observe(int rows, double seconds) {
+  if (rows < 1 || !(seconds >= 0.0)) return;
+  if (points_.empty()) {
+    points_.push_back({rows, seconds, seconds, true});
+    return;
+  }
+  const double expected = Seconds(rows);
+  const size_t at = PointFor(rows);
+  if (!points_[at].measured) {
+    // The first measurement near a guess: what it is off by, the other guesses are off by as well.
+    const double ratio = expected > 0.0 ? seconds / expected : 0.0;
+    for (Point& point : points_) {
+      if (!point.measured && ratio > 0.0) point.raw *= ratio;
+    }
+    points_[at].raw = seconds;
+    points_[at].measured = true;
+  } else {
+    const double bounded = expected > 0.0 ? std::clamp(seconds, expected / kOutlier, expected * kOutlier) : seconds;
+    points_[at].raw += kWeight * (bounded - points_[at].raw);
+  }
+  Fit();
+}
+
+int CostCurve::Knee(int cap) const {
+  std::vector<int> corners;
+  for (const Point& point : points_) {
+    if (point.rows < cap) corners.push_back(point.rows);
+  }
+  if (corners.empty() || corners.front() > 1) corners.insert(corners.begin(), 1);
+  if (corners.back() < cap) corners.push_back(cap);
+  const auto rate = [&](int rows) { return Seconds(rows) > 0.0 ? rows / Seconds(rows) : 0.0; };
+  double best = 0.0;
+  for (const int rows : corners) best = std::max(best, rate(rows));
+  if (best <= 0.0) return cap;
+  const double enough = kKneeShare * best * (1.0 - kRounding);
+  for (size_t i = 0; i < corners.size(); ++i) {
+    if (rate(corners[i]) < enough) continue;
+    if (i == 0) return corners[i];
+    // On a straight piece rows per second change in one direction only.
+    int low = corners[i - 1], high = corners[i];
+    while (high - low > 1) {
+      const int middle = low + (high - low) / 2;
+      (rate(middle) >= enough ? high : low) = middle;
+    }
+    return high;
+  }
+  return cap;
+}
+
+std::vector<CostPoint> CostCurve::Points() const {
+  std::vector<CostPoint> points;
+  points.reserve(points_.size());
+  for (const Point& point : points_) points.push_back({point.rows, absl::Seconds(point.fitted)});
+  return points;
+}
+
+// The point at `rows`; a new one begins where the curve passes.
+size_t CostCurve::PointFor(int rows) {
+  const auto next =
+      std::lower_bound(points_.begin(), points_.end(), rows, [](const Point& p, int r) { return p.rows < r; });
+  const auto at = static_cast<size_t>(next - points_.begin());
+  if (next != points_.end() && next->rows == rows) return at;
+  const double seconds = Seconds(rows);
+  points_.insert(next, {rows, seconds, seconds, false});
+  return at;
+}
+
+// Pools adjacent violators: the monotone curve with the least squared distance from the averages.
+void CostCurve::Fit() {
+  struct Pool {
+    double mean;
+    size_t points;
+  };
+  std::vector<Pool> pools;
+  for (const Point& point : points_) {
+    pools.push_back({point.raw, 1});
+    while (pools.size() > 1 && pools[pools.size() - 2].mean > pools.back().mean) {
+      const Pool last = pools.back();
+      pools.pop_back();
+      Pool& into = pools.back();
+      const auto total = static_cast<double>(into.points + last.points);
+      into.mean = (into.mean * static_cast<double>(into.points) + last.mean * static_cast<double>(last.points)) / total;
+      into.points += last.points;
+    }
+  }
+  size_t at = 0;
+  for (const Pool& pool : pools) {
+    for (size_t i = 0; i < pool.points; ++i) points_[at++].fitted = pool.mean;
+  }
+}
+
+}  // namespace stepcast

@@ -1,0 +1,60 @@
+#pragma once
+// How long a tick takes by its rows: one measured curve.
+
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace stepcast {
+
+// One measurement: a tick of `rows` forward rows takes `cost`.
+struct CostPoint {
+  int rows = 1;
+  absl::Duration cost;
+
+  friend bool operator==(const CostPoint&, const CostPoint&) = default;
+};
+
+// A monotone curve through measurements, refined while it is used. Between two points it is a straight line, below
+// the first it is flat, above the last it goes on with the slope of the last piece (in proportion where there is
+// but one point).
+//
+// Thread-safety: none.
+class CostCurve {
+ public:
+  // Points may come in any order; rows < 1 and negative or infinite costs are left out, of several with equal rows
+  // the last one counts. `measured`: false for a guess taken from a neighbour.
+  explicit CostCurve(const std::vector<CostPoint>& points, bool measured = true);
+
+  bool empty() const { return points_.empty(); }
+
+  // Seconds of a tick with `rows` >= 1 rows. REQUIRES: not empty.
+  double Seconds(int rows) const;
+
+  // Takes note of one tick: a moving average at its row count. A measurement beyond twice or half of what was
+  // expected counts as that, so that one stall of the machine does not shift the plans of the next minute. Points
+  // that were never measured follow in proportion.
+  void Observe(int rows, double seconds);
+
+  // The smallest row count up to `cap` whose rows per second reach 90 % of the best up to `cap`; `cap` where ticks
+  // cost nothing.
+  int Knee(int cap) const;
+
+  // The curve as it stands, by rows.
+  std::vector<CostPoint> Points() const;
+
+ private:
+  struct Point {
+    int rows;
+    double raw;     // average of what was measured, seconds
+    double fitted;  // the nearest monotone curve
+    bool measured;
+  };
+
+  size_t PointFor(int rows);
+  void Fit();
+
+  std::vector<Point> points_;  // by rows
+};
+
+}  // namespace stepcast

@@ -1,0 +1,32 @@
+#pragma once
+// Every input and output of a StepScheduler, in order: enough to replay a run exactly.
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "scheduler/job.h"
+#include "scheduler/step_executor.h"
+#include "scheduler/step_plan.h"
+
+namespace stepcast {
+
+// Thread-safety: called on the engine thread, inside the scheduler's calls; must not call back and must not block.
+class SchedulerObserver {
+ public:
+  virtual ~SchedulerObserver() = default;
+
+  // A job came in. It was started: needs_encode() is final.
+  virtual void OnSubmit(const Job& job, absl::Time now) = 0;
+
+  // StepScheduler::Cancel (CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE) or Fail was called for a live job. Deadlines
+  // that the scheduler itself enforces follow from the job and the times and are not told.
+  virtual void OnLeave(JobId job, const absl::Status& reason, absl::Time now) = 0;
+
+  // StepScheduler::Next made a plan that is not empty; `predicted` is filled in.
+  virtual void OnPlan(const StepPlan& plan, absl::Time now) = 0;
+
+  // A plan completed. `results` are as the executor gave them.
+  virtual void OnComplete(const StepPlan& plan, absl::Span<const StepResult> results, absl::Time now) = 0;
+};
+
+}  // namespace stepcast
