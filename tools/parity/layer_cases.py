@@ -2,13 +2,19 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
+import sys
 from typing import Callable
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel, UNet2DModel
 from diffusers.models import resnet, unets
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "train"))
+from digits.architecture import LatentClassifier  # noqa: E402
+from digits.classifier import log_probability_gradient  # noqa: E402
 
 blocks = unets.unet_2d_blocks
 
@@ -90,6 +96,41 @@ def unet(name, rows, size, width, *, seed=3, **arguments):
         return module(x, times, text, **extra).sample, config_of(module)
 
     return Case(name, "unet", run)
+
+
+def unet_2d(name, rows, size, *, seed=6, **arguments):
+    """A whole U-Net without text, rows at different (fractional) timesteps and of different classes."""
+
+    def run(draws, config_of):
+        module = draws.own_init(UNet2DModel(**arguments), seed)
+        x = draws.randn("x", rows, module.config.in_channels, *size)
+        times = torch.linspace(999.0, 0.25, rows)
+        draws.steps.append(["values", "input.timesteps", times.tolist()])
+        labels = None
+        if module.config.num_class_embeds:
+            labels = (module.config.num_class_embeds - 1 - torch.arange(rows)).clamp_min(0)
+            draws.steps.append(["values", "input.class_labels", labels.tolist()])
+        return module(x, times, labels).sample, config_of(module)
+
+    return Case(name, "unet_2d", run)
+
+
+def latent_classifier(name, *, gradient=False, seed=7, rows=3, **arguments):
+    """The logits of a noise-aware classifier, or the gradient of the asked class's log-probability."""
+
+    def run(draws, config_of):
+        module = draws.own_init(LatentClassifier(**arguments), seed)
+        side = module.config.sample_size
+        x = draws.randn("x", rows, module.config.in_channels, side, side)
+        times = torch.linspace(999.0, 0.25, rows)
+        draws.steps.append(["values", "input.timesteps", times.tolist()])
+        if not gradient:
+            return module(x, times), config_of(module)
+        labels = torch.arange(rows) % module.config.num_classes
+        draws.steps.append(["values", "input.class_labels", labels.tolist()])
+        return log_probability_gradient(module, x, times, labels), config_of(module)
+
+    return Case(name, "latent_classifier_gradient" if gradient else "latent_classifier", run)
 
 
 def guidance_embedding(weights, dim):
@@ -269,5 +310,30 @@ def model_list():
     ]
 
 
+def class_conditional_list():
+    digits = dict(sample_size=8, in_channels=4, out_channels=4, block_out_channels=(8, 16), layers_per_block=1,
+                  attention_head_dim=8, norm_num_groups=4, num_class_embeds=11,
+                  down_block_types=("DownBlock2D", "AttnDownBlock2D"), up_block_types=("AttnUpBlock2D", "UpBlock2D"))
+    ddpm = dict(sample_size=16, block_out_channels=(8, 16, 16), layers_per_block=2, attention_head_dim=None,
+                norm_num_groups=2, flip_sin_to_cos=False, freq_shift=1, downsample_padding=0, norm_eps=1e-6,
+                down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"),
+                up_block_types=("UpBlock2D", "AttnUpBlock2D", "UpBlock2D"))
+    options = dict(digits, center_input_sample=True, mid_block_scale_factor=1.25, attn_norm_num_groups=2, act_fn="mish",
+                   class_embed_type="timestep", num_class_embeds=4, out_channels=6, sample_size=(8, 12))
+    small = dict(block_out_channels=(8, 16), norm_num_groups=4, sample_size=8)
+    return [
+        unet_2d("unet_2d_digits", 3, (8, 8), **digits),
+        unet_2d("unet_2d_odd_size", 2, (10, 6), **digits),
+        unet_2d("unet_2d_ddpm", 2, (16, 16), **ddpm),
+        unet_2d("unet_2d_no_mid_attention", 2, (8, 8), **dict(digits, add_attention=False, num_class_embeds=None)),
+        unet_2d("unet_2d_options", 2, (8, 12), **options),
+        latent_classifier("latent_classifier", **small),
+        latent_classifier("latent_classifier_one_block", block_out_channels=(8,), layers_per_block=1,
+                          norm_num_groups=2, sample_size=6, num_classes=5, in_channels=3, flip_sin_to_cos=False,
+                          freq_shift=1),
+        latent_classifier("latent_classifier_gradient", gradient=True, **small),
+    ]
+
+
 def all_cases() -> list[Case]:
-    return layer_list() + block_list() + model_list()
+    return layer_list() + block_list() + model_list() + class_conditional_list()

@@ -86,7 +86,11 @@ def save_preview_map(folder: Path, vae: AutoencoderKL, images: torch.Tensor) -> 
 
     `images` is float [N, 3, 64, 64]; each latent pixel is fitted to the mean colour of its 4x4 image block.
     """
-    latents = vae_module.encode_means(vae, images)
+    write_preview_map(folder, vae_module.encode_means(vae, images), images)
+
+
+def write_preview_map(folder: Path, latents: torch.Tensor, images: torch.Tensor) -> None:
+    """The same for any model with a spatial factor of 4: latents [N, C, h, w], images [N, 3, 4h, 4w]."""
     colours = torch.nn.functional.avg_pool2d(images, 4)
     inputs = latents.permute(0, 2, 3, 1).reshape(-1, latents.shape[1]).double()
     inputs = torch.cat([inputs, torch.ones(len(inputs), 1, dtype=torch.float64)], 1)
