@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from digits import autoencoder, classifier, data, denoiser, evaluate, export, judge
+from digits import autoencoder, classifier, data, denoiser, evaluate, export, judge, sampling
 from stage import StageSettings
 from vae import peak_signal_to_noise
 from workers import run_workers
@@ -64,12 +64,12 @@ def run_export(work: Work, arguments: argparse.Namespace) -> None:
 
 
 def run_sheet(work: Work, arguments: argparse.Namespace) -> None:
-    evaluate.contact_sheet(evaluate.LoadedModel.load(arguments.output), arguments.output / "contact_sheet.png",
+    evaluate.contact_sheet(sampling.LoadedModel.load(arguments.output), arguments.output / "contact_sheet.png",
                            export.DEFAULT_GUIDANCE)
 
 
 def run_evaluate(work: Work, arguments: argparse.Namespace) -> None:
-    evaluate.evaluate(evaluate.LoadedModel.load(arguments.output), judge.load_average(work.dir), work.training,
+    evaluate.evaluate(sampling.LoadedModel.load(arguments.output), judge.load_average(work.dir), work.training,
                       work.held_out, arguments.per_class, work.dir / "evaluation.json")
 
 

@@ -9,6 +9,8 @@ Shapes used throughout this package:
 
 from __future__ import annotations
 
+import math
+
 import torch
 from diffusers import AutoencoderKL, UNet2DModel
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -67,14 +69,19 @@ class LatentClassifier(ModelMixin, ConfigMixin):
       h    = for each block: its resnets, then (unless it is the last) a 3x3 convolution of stride 2, padding 1
       h    = SiLU(conv_norm_out(h))                                                     GroupNorm
       out  = head(mean of h over height and width)                                      Linear
+      out *= cosine_gain(t)                                                             if logit_gain is "cosine"
     A resnet is diffusers' ResnetBlock2D: conv1(SiLU(norm1(x))) + time_emb_proj(SiLU(emb)); conv2(SiLU(norm2(.)));
     plus x, through the 1x1 conv_shortcut where the number of channels changes.
+
+    The gain is the share of signal in x. What noise hides, the gradient must not depend on: a guided x0 moves by
+    (1 - alpha_bar) / sqrt(alpha_bar) times the gradient, up to 20,000 times at the noisy end of the schedule.
     """
 
     @register_to_config
     def __init__(self, in_channels: int = LATENT_CHANNELS, sample_size: int = LATENT_SIZE, num_classes: int = CLASSES,
                  block_out_channels: tuple[int, ...] = (48, 64), layers_per_block: int = 2, norm_num_groups: int = 16,
-                 norm_eps: float = 1e-5, flip_sin_to_cos: bool = True, freq_shift: float = 0, act_fn: str = "silu"):
+                 norm_eps: float = 1e-5, flip_sin_to_cos: bool = True, freq_shift: float = 0, act_fn: str = "silu",
+                 logit_gain: str | None = "cosine"):
         super().__init__()
         first, last = block_out_channels[0], block_out_channels[-1]
         self.conv_in = nn.Conv2d(in_channels, first, 3, padding=1)
@@ -95,7 +102,14 @@ class LatentClassifier(ModelMixin, ConfigMixin):
         for block in self.down_blocks:
             hidden, _ = block(hidden, embedding)
         hidden = nn.functional.silu(self.conv_norm_out(hidden))
-        return self.head(hidden.mean((2, 3)))
+        logits = self.head(hidden.mean((2, 3)))
+        return logits if self.config.logit_gain is None else logits * cosine_gain(timesteps)[:, None].to(logits.dtype)
+
+
+def cosine_gain(timesteps: torch.Tensor) -> torch.Tensor:
+    """cos of the angle ((t + 1) / 1000 + 0.008) / 1.008 * pi / 2, not below 0: sqrt(alpha_bar) of the cosine schedule."""
+    angle = ((timesteps.float() + 1) / NUM_TRAIN_TIMESTEPS + 0.008) / 1.008 * (math.pi / 2)
+    return angle.cos().clamp_min(0)
 
 
 def count_parameters(module: nn.Module) -> int:
