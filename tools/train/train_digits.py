@@ -69,8 +69,13 @@ def run_sheet(work: Work, arguments: argparse.Namespace) -> None:
 
 
 def run_evaluate(work: Work, arguments: argparse.Namespace) -> None:
-    evaluate.evaluate(sampling.LoadedModel.load(arguments.output), judge.load_average(work.dir), work.training,
-                      work.held_out, arguments.per_class, work.dir / "evaluation.json")
+    model, judged_by = sampling.LoadedModel.load(arguments.output), judge.load_average(work.dir)
+    folder = work.dir / "evaluation"
+    folder.mkdir(exist_ok=True)
+    evaluate.evaluate_real(model, judged_by, work.training, work.held_out, folder)
+    for sampler in arguments.samplers:
+        evaluate.evaluate(model, judged_by, work.training, work.held_out, sampler, folder)
+    evaluate.print_tables(folder)
 
 
 STAGES = {"vae": run_vae, "judge": run_judge, "classifier": run_classifier, "denoiser": run_denoiser,
@@ -88,7 +93,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--classifier-steps", type=int, default=3500)
     parser.add_argument("--denoiser-steps", type=int, default=9000)
     parser.add_argument("--minutes", type=float, help="trials: end a training stage after so long (not reproducible)")
-    parser.add_argument("--per-class", type=int, default=50, help="pictures of each class that a measurement paints")
+    parser.add_argument("--samplers", nargs="+", choices=list(evaluate.SAMPLERS), default=list(evaluate.SAMPLERS))
     return parser.parse_args()
 
 

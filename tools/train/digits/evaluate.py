@@ -18,11 +18,11 @@ from digits.autoencoder import decode, encode_means
 from digits.data import Digits, to_float, to_uint8
 from digits.sampling import Guidance, LangevinSettings, LoadedModel, sample, sample_langevin
 
-SAMPLERS = {"DDPM 250": ("DDPM", 250), "DDIM 20": ("DDIM", 20), "DPM++ 2M 12": ("DPM++ 2M", 12),
-            "Euler 20": ("Euler", 20), "Langevin 25x5": None}
+# name: scheduler and steps (None: Langevin), and how many pictures of each class are worth its time
+SAMPLERS = {"DPM++ 2M 12": (("DPM++ 2M", 12), 100), "DDIM 20": (("DDIM", 20), 100), "Langevin 25x5": (None, 30),
+            "DDPM 250": (("DDPM", 250), 30)}
 GUIDANCE_CURVE = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 CLASSIFIER_CURVE = (0.0, 1.0, 2.0, 4.0, 8.0)
-MEASURED = ("DDPM 250", "DDIM 20", "DPM++ 2M 12", "Langevin 25x5")
 BATCH = 100
 
 
@@ -30,10 +30,11 @@ def paint(model: LoadedModel, sampler: str, labels: torch.Tensor, guidance: Guid
     """Pictures uint8 [N, 32, 32], one per label."""
     pictures = []
     for index, chunk in enumerate(labels.split(BATCH)):
-        if SAMPLERS[sampler] is None:
+        scheduler = SAMPLERS[sampler][0]
+        if scheduler is None:
             latents = sample_langevin(model, LangevinSettings(), chunk, guidance, first_seed + index)
         else:
-            latents = sample(model, *SAMPLERS[sampler], chunk, guidance, first_seed + index)
+            latents = sample(model, *scheduler, chunk, guidance, first_seed + index)
         pictures.append(to_uint8(decode(model.vae, latents)))
     return torch.cat(pictures)
 
@@ -65,36 +66,58 @@ def judge_pictures(judge: nn.Module, pictures: torch.Tensor, labels: torch.Tenso
 
 
 def measurements() -> list[tuple[str, Guidance]]:
-    """Everything that the README's tables say, cheapest samplers first."""
-    order = sorted(MEASURED, key=lambda name: name == "DDPM 250")
-    free = [(sampler, Guidance(scale)) for sampler in order for scale in GUIDANCE_CURVE]
-    told = [("DDIM 20", Guidance(1.0, scale)) for scale in CLASSIFIER_CURVE[1:]]
-    only = [(sampler, Guidance(1.0, scale, labelled=False)) for sampler in order for scale in CLASSIFIER_CURVE]
-    return sorted([*free, *told, *only], key=lambda entry: entry[0] == "DDPM 250")
+    """One column of the README's tables: classifier-free guidance, the classifier alone, and both on one sampler."""
+    return [*((f"guidance {scale:g}", Guidance(scale)) for scale in GUIDANCE_CURVE),
+            *((f"no label, classifier {scale:g}", Guidance(1.0, scale, labelled=False)) for scale in CLASSIFIER_CURVE),
+            *((f"guidance 1, classifier {scale:g}", Guidance(1.0, scale)) for scale in CLASSIFIER_CURVE[1:])]
 
 
-def evaluate(model: LoadedModel, judge: nn.Module, training: Digits, held_out: Digits, per_class: int,
-             results_file: Path) -> dict:
-    """Paints `per_class` pictures of each class for every measurement; goes on where an earlier call stopped."""
-    results = json.loads(results_file.read_text()) if results_file.exists() else {}
-    labels = torch.arange(CLASSES).repeat_interleave(per_class)[torch.randperm(
-        CLASSES * per_class, generator=torch.Generator().manual_seed(1))]
+class Notes:
+    """Results by name, printed as they come and kept in a file, so that an interrupted measurement goes on."""
 
-    def note(name: str, result: dict) -> None:
-        results[name] = result
-        results_file.write_text(json.dumps(results, indent=1) + "\n")
-        print(name, json.dumps(result), flush=True)
+    def __init__(self, path: Path):
+        self.path = path
+        self.results = json.loads(path.read_text()) if path.exists() else {}
 
-    note("judge on held-out digits", {"pictures": len(held_out), "accuracy": judging.accuracy(judge, held_out)})
+    def __contains__(self, name: str) -> bool:
+        return name in self.results
+
+    def add(self, name: str, result: dict) -> None:
+        self.results[name] = result
+        self.path.write_text(json.dumps(self.results, indent=1) + "\n")
+        print(f"{self.path.stem}: {name}: {json.dumps(result)}", flush=True)
+
+
+def evaluate_real(model: LoadedModel, judge: nn.Module, training: Digits, held_out: Digits, folder: Path) -> None:
+    """What the judge says of unseen real digits, as they are and as the autoencoder rebuilds them."""
+    notes = Notes(folder / "real digits.json")
+    notes.add("held out", judge_pictures(judge, held_out.images, held_out.labels, training, held_out))
     rebuilt = to_uint8(decode(model.vae, encode_means(model.vae, to_float(held_out.images))))
-    note("autoencoder on held-out digits", judge_pictures(judge, rebuilt, held_out.labels, training, held_out))
-    for sampler, guidance in measurements():
-        name = f"{sampler}, guidance {guidance.scale:g}, classifier {guidance.classifier:g}"
-        name += "" if guidance.labelled else ", no label"
-        if name not in results:
+    notes.add("rebuilt", judge_pictures(judge, rebuilt, held_out.labels, training, held_out))
+
+
+def evaluate(model: LoadedModel, judge: nn.Module, training: Digits, held_out: Digits, sampler: str, folder: Path) -> None:
+    """Every measurement of one sampler, into `folder`/SAMPLER.json."""
+    notes = Notes(folder / f"{sampler}.json")
+    per_class = SAMPLERS[sampler][1]
+    labels = torch.arange(CLASSES).repeat_interleave(per_class)
+    labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))]
+    for name, guidance in measurements():
+        if name not in notes:
             pictures = paint(model, sampler, labels, guidance, first_seed=10_000)
-            note(name, judge_pictures(judge, pictures, labels, training, held_out))
-    return results
+            notes.add(name, judge_pictures(judge, pictures, labels, training, held_out))
+
+
+def print_tables(folder: Path) -> None:
+    """The measured accuracies as Markdown: one line per measurement, one column per sampler."""
+    columns = {name: Notes(folder / f"{name}.json").results for name in SAMPLERS}
+    for value in ("accuracy", "spread", "nearest"):
+        print(f"\n| {value} | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
+        for name, _ in measurements():
+            cells = [results[name][value] if name in results else None for results in columns.values()]
+            percent = value == "accuracy"
+            shown = ["" if c is None else f"{100 * c:.1f} %" if percent else f"{c:.2f}" for c in cells]
+            print(f"| {name} | " + " | ".join(shown) + " |")
 
 
 def contact_sheet(model: LoadedModel, path: Path, guidance: float, sampler: str = "DPM++ 2M 12", columns: int = 16,
