@@ -27,11 +27,11 @@ struct ModelDefaults {
 
 // Sizes and counts a request may ask for.
 struct ModelLimits {
-  int size_multiple = 8;           // width and height must be multiples of it, pixels
-  int min_side = 64;               // pixels
-  int max_side = 2048;             // pixels
-  int64_t max_area = 4'194'304;    // pixels
-  int max_steps = 150;             // never above the training timesteps
+  int size_multiple = 8;         // width and height must be multiples of it, pixels
+  int min_side = 64;             // pixels
+  int max_side = 2048;           // pixels
+  int64_t max_area = 4'194'304;  // pixels
+  int max_steps = 150;           // never above the training timesteps
 };
 
 // Immutable description of one loaded model.
@@ -46,6 +46,8 @@ struct ModelInfo {
   std::vector<std::string> tokenizer_dirs;  // one per text encoder; the server loads them, never shows them
   int text_layers = 0;                      // layers of the (first) text encoder; bounds clip_skip
   std::map<int, std::string> class_labels;  // class index -> label
+  bool has_null_class = false;  // class models: "any class" can be asked for, so that guidance has something to leave
+  bool has_classifier = false;  // classifier_scale may be above 0
   NoiseScheduleConfig noise_schedule;
   std::vector<Sampler> samplers;  // that this model accepts
   ModelDefaults defaults;

@@ -20,13 +20,11 @@ struct PromptKey {
   std::string model;  // identity of the loaded weights
   model::ConditioningInput input;
 
-  friend bool operator==(const PromptKey& a, const PromptKey& b) {
-    return a.model == b.model && a.input.clip_skip == b.input.clip_skip && a.input.token_ids == b.input.token_ids;
-  }
+  friend bool operator==(const PromptKey&, const PromptKey&) = default;
 
   template <typename H>
   friend H AbslHashValue(H h, const PromptKey& key) {
-    return H::combine(std::move(h), key.model, key.input.clip_skip, key.input.token_ids);
+    return H::combine(std::move(h), key.model, key.input);
   }
 };
 

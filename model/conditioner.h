@@ -2,6 +2,8 @@
 // What tells the denoiser which picture to paint: text encoders, class tables, nothing.
 
 #include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -17,10 +19,18 @@ struct Conditioning {
   at::Tensor guidance_scales;  // [R] float32, for models that are told the scale (LCM) instead of being guided
 };
 
-// One prompt, ready for the text encoders.
+// What one row is to show: a prompt, ready for the text encoders, or a class.
 struct ConditioningInput {
-  std::vector<std::vector<int32_t>> token_ids;  // one list per text encoder, each of its max length
-  int clip_skip = 0;                            // 0 .. layers - 1
+  std::vector<std::vector<int32_t>> token_ids = {};  // one list per text encoder, each of its max length
+  int clip_skip = 0;                                 // 0 .. layers - 1
+  std::optional<int> class_index = std::nullopt;     // of class-conditional models; nullopt: any class
+
+  friend bool operator==(const ConditioningInput&, const ConditioningInput&) = default;
+
+  template <typename H>
+  friend H AbslHashValue(H h, const ConditioningInput& input) {
+    return H::combine(std::move(h), input.token_ids, input.clip_skip, input.class_index);
+  }
 };
 
 // Immutable; const methods only, no threads.
@@ -28,12 +38,15 @@ class Conditioner {
  public:
   virtual ~Conditioner() = default;
 
-  // Encodes prompts in one forward. REQUIRES: not empty, ids within the vocabulary, equal clip_skip.
+  // Encodes rows in one forward. REQUIRES: not empty, ids within the vocabulary, equal clip_skip.
   // Throws c10::Error; engine/torch_guard.h turns it into a Status.
   virtual Conditioning Encode(const std::vector<ConditioningInput>& inputs) const = 0;
 
-  // Ids the encoder accepts: 0 .. vocab_size - 1.
+  // Ids the encoder accepts: 0 .. vocab_size - 1. 0: it reads no text.
   virtual int64_t vocab_size() const = 0;
+
+  // Whether Encode costs a forward of its own. If not, conditioning is at hand when a job starts.
+  virtual bool runs_network() const { return true; }
 };
 
 }  // namespace stepcast::model

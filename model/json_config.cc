@@ -61,6 +61,10 @@ const nlohmann::json* JsonConfig::Find(absl::string_view key) {
   return &*found;
 }
 
+bool JsonConfig::Has(absl::string_view key) const {
+  return root_.contains(std::string(key)) && !defaulted_.contains(key);
+}
+
 void JsonConfig::Problem(absl::string_view key, absl::string_view what) {
   problems_.push_back(absl::StrCat(key, ": ", what));
 }

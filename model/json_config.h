@@ -53,6 +53,10 @@ class JsonConfig {
   // The raw value, or nullptr when absent, null or defaulted. Marks the key as known.
   const nlohmann::json* Find(absl::string_view key);
 
+  // Whether the file says anything of `key`, null included: for the few keys where null and absent differ. Keys
+  // listed in `_use_default_values` count as absent.
+  bool Has(absl::string_view key) const;
+
   // Marks keys that are known and have no effect here.
   void Ignore(std::initializer_list<absl::string_view> keys);
   // Remembers a problem of this config.

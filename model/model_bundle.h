@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/model_info.h"
+#include "model/classifier.h"
 #include "model/conditioner.h"
 #include "model/denoiser.h"
 #include "model/latent_codec.h"
@@ -41,6 +42,8 @@ class ModelBundle {
   virtual const Denoiser& denoiser() const = 0;
   virtual const LatentCodec& codec() const = 0;
   virtual const PreviewDecoder& preview() const = 0;
+  // What classifier guidance asks; null: the model has none.
+  virtual const Classifier* classifier() const { return nullptr; }
   virtual c10::Device device() const = 0;
   virtual c10::ScalarType dtype() const = 0;
   // What was odd about the folder and did no harm: unknown config keys, unused weights. For the log.

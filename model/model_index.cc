@@ -15,8 +15,8 @@
 namespace stepcast::model {
 namespace {
 
-// Libraries whose classes Stepcast has its own implementations of, or knows to be needless.
-constexpr absl::string_view kLibraries[] = {"diffusers", "transformers", "stable_diffusion"};
+// Libraries whose classes Stepcast has its own implementations of, or knows to be needless; and its own classes.
+constexpr absl::string_view kLibraries[] = {"diffusers", "transformers", "stable_diffusion", "stepcast"};
 
 bool IsPlainName(const std::string& name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {

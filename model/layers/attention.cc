@@ -65,13 +65,14 @@ at::Tensor Attention::operator()(const at::Tensor& residual, const at::Tensor& x
 AttentionBlock::AttentionBlock(const WeightScope& scope, const Options& options)
     : heads_(options.heads),
       output_scale_(options.output_scale),
-      group_norm_(scope / "group_norm", options.channels, options.groups, options.eps),
       to_qkv_(Linear::Fused({scope / "to_q", scope / "to_k", scope / "to_v"}, options.channels, options.channels,
                             /*bias=*/true)),
-      to_out_(scope / "to_out" / 0, options.channels, options.channels) {}
+      to_out_(scope / "to_out" / 0, options.channels, options.channels) {
+  if (options.groups > 0) group_norm_.emplace(scope / "group_norm", options.channels, options.groups, options.eps);
+}
 
 at::Tensor AttentionBlock::operator()(const at::Tensor& x) const {
-  const at::Tensor mixed = SelfAttend(to_qkv_(ToTokens(group_norm_(x))), heads_);
+  const at::Tensor mixed = SelfAttend(to_qkv_(ToTokens(group_norm_.has_value() ? (*group_norm_)(x) : x)), heads_);
   const at::Tensor sum = to_out_.AddTo(ToTokens(x), mixed);
   return FromTokens(output_scale_ == 1.0 ? sum : sum.div(output_scale_), x.size(2), x.size(3));
 }

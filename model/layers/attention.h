@@ -51,7 +51,7 @@ class AttentionBlock {
   struct Options {
     int64_t channels = 0;
     int64_t heads = 1;
-    int64_t groups = 32;
+    int64_t groups = 32;  // 0: no norm before the attention
     double eps = 1e-6;
     double output_scale = 1.0;
   };
@@ -62,7 +62,7 @@ class AttentionBlock {
  private:
   int64_t heads_;
   double output_scale_;
-  GroupNorm group_norm_;
+  std::optional<GroupNorm> group_norm_;
   Linear to_qkv_;
   Linear to_out_;
 };

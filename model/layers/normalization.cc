@@ -36,7 +36,8 @@ GroupNorm::GroupNorm(const WeightScope& scope, int64_t channels, int64_t groups,
 
 at::Tensor GroupNorm::operator()(const at::Tensor& x, const at::Tensor& row_bias) const {
   const bool in_rows = !row_bias.defined() || row_bias.stride(1) == 1;
-  if (weight_float_.defined() && in_rows && x.scalar_type() == weight_.scalar_type() &&
+  // Our kernel has no gradient; only a classifier wants one.
+  if (weight_float_.defined() && !x.requires_grad() && in_rows && x.scalar_type() == weight_.scalar_type() &&
       x.is_contiguous(at::MemoryFormat::ChannelsLast)) {
     const GroupNormSizes sizes{x.size(0), x.size(2) * x.size(3), x.size(1), groups_, eps_};
     return x.scalar_type() == at::kFloat ? RunKernel<float>(sizes, x, row_bias, weight_float_, bias_float_)

@@ -1,18 +1,14 @@
 #pragma once
 // The text-conditioned U-Net of Stable Diffusion (Rombach et al. 2022; SDXL: Podell et al. 2023).
 
-#include <memory>
 #include <optional>
-#include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include "model/denoiser.h"
-#include "model/layers/conv2d.h"
 #include "model/layers/linear.h"
-#include "model/layers/normalization.h"
 #include "model/layers/timestep_embedding.h"
-#include "model/unet/unet_blocks.h"
+#include "model/unet/unet_body.h"
 #include "model/unet/unet_config.h"
 #include "model/weights/weight_map.h"
 
@@ -34,12 +30,9 @@ class UNet2DConditionModel final : public Denoiser {
   // act(time embedding + class + addition) [R, T], ready for the time projections.
   at::Tensor EmbedTime(const at::Tensor& timesteps, const Conditioning& conditioning, c10::ScalarType dtype) const;
   at::Tensor GuidanceEmbedding(const at::Tensor& scales, c10::ScalarType dtype) const;
-  at::Tensor RunBlocks(at::Tensor x, const UNetContext& context) const;
 
   UNetConfig config_;
-  StackedLinear time_projections_;
-  StackedLinear text_projections_;
-  Conv2d conv_in_;
+  UNetBody body_;
   Sinusoid time_proj_;
   TimestepEmbedding time_embedding_;
   std::optional<Linear> encoder_hid_proj_;
@@ -47,11 +40,6 @@ class UNet2DConditionModel final : public Denoiser {
   std::optional<TimestepEmbedding> class_embedding_;
   std::optional<Sinusoid> add_time_proj_;
   std::optional<TimestepEmbedding> add_embedding_;
-  std::vector<DownBlock> down_blocks_;
-  std::optional<MidBlock> mid_block_;
-  std::vector<UpBlock> up_blocks_;
-  GroupNorm conv_norm_out_;
-  Conv2d conv_out_;
 };
 
 }  // namespace stepcast::model

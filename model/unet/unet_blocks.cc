@@ -26,12 +26,13 @@ BlockAttentionLayer::BlockAttentionLayer(const WeightScope& scope, const UNetBlo
     transformer.groups = options.resnet.groups;
     layer_.emplace<Transformer2DModel>(scope / "attentions" / layer, transformer);
   } else if (options.attention == BlockAttention::kSpatial) {
-    layer_.emplace<AttentionBlock>(scope / "attentions" / layer,
-                                   AttentionBlock::Options{.channels = options.out,
-                                                           .heads = options.transformer.heads,
-                                                           .groups = options.resnet.groups,
-                                                           .eps = options.resnet.eps,
-                                                           .output_scale = options.resnet.output_scale});
+    layer_.emplace<AttentionBlock>(
+        scope / "attentions" / layer,
+        AttentionBlock::Options{.channels = options.out,
+                                .heads = options.transformer.heads,
+                                .groups = options.attention_groups.value_or(options.resnet.groups),
+                                .eps = options.resnet.eps,
+                                .output_scale = options.resnet.output_scale});
   }
 }
 

@@ -34,6 +34,7 @@ struct UNetBlockOptions {
   BlockAttention attention = BlockAttention::kNone;
   std::vector<int64_t> transformer_layers;  // one per layer
   TransformerOptions transformer;           // channels and layers are set by the block
+  std::optional<int64_t> attention_groups;  // of spatial attention, 0: no norm; nullopt: the resnets'
   BlockResampler resampler = BlockResampler::kConv;
   bool resample = false;  // false in the last block
   int64_t downsample_padding = 1;

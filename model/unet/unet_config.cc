@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "core/status_macros.h"
+#include "model/unet/unet_fields.h"
 
 namespace stepcast::model {
 namespace {
@@ -22,42 +22,6 @@ struct Lists {
   std::vector<std::vector<int64_t>> transformers;     // per down block, one per resnet or one for all
   std::vector<std::vector<int64_t>> up_transformers;  // per up block
 };
-
-struct BlockType {
-  const char* name;
-  BlockAttention attention;
-  BlockResampler resampler;
-};
-
-constexpr BlockType kDownTypes[] = {
-    {"DownBlock2D", BlockAttention::kNone, BlockResampler::kConv},
-    {"CrossAttnDownBlock2D", BlockAttention::kTransformer, BlockResampler::kConv},
-    {"AttnDownBlock2D", BlockAttention::kSpatial, BlockResampler::kConv},
-    {"ResnetDownsampleBlock2D", BlockAttention::kNone, BlockResampler::kResnet},
-};
-constexpr BlockType kUpTypes[] = {
-    {"UpBlock2D", BlockAttention::kNone, BlockResampler::kConv},
-    {"CrossAttnUpBlock2D", BlockAttention::kTransformer, BlockResampler::kConv},
-    {"AttnUpBlock2D", BlockAttention::kSpatial, BlockResampler::kConv},
-    {"ResnetUpsampleBlock2D", BlockAttention::kNone, BlockResampler::kResnet},
-};
-
-template <size_t kCount>
-void SetType(const BlockType (&types)[kCount], absl::string_view key, const std::string& name, JsonConfig& json,
-             UNetBlockConfig& block) {
-  // Files of the first releases spell "UNetResCrossAttnDownBlock2D".
-  const absl::string_view plain = absl::StripPrefix(name, "UNetRes");
-  for (const BlockType& type : types) {
-    if (plain == type.name) {
-      block.attention = type.attention;
-      block.resampler = type.resampler;
-      return;
-    }
-  }
-  std::string known;
-  for (const BlockType& type : types) absl::StrAppend(&known, known.empty() ? "" : ", ", type.name);
-  json.Problem(key, absl::StrCat("'", name.substr(0, 60), "' is not supported (", known, " are)"));
-}
 
 // transformer_layers_per_block: one integer, one per block, or one list per block.
 std::vector<std::vector<int64_t>> TransformerLayers(JsonConfig& json, absl::string_view key, size_t blocks) {
@@ -130,18 +94,11 @@ std::vector<int64_t> DepthPerResnet(std::vector<int64_t> depths, int64_t resnets
   return depths;
 }
 
-void CheckHeads(const UNetBlockConfig& block, JsonConfig& json) {
-  if (block.heads < 1 || block.channels % block.heads != 0) {
-    json.Problem("attention_head_dim",
-                 absl::StrCat(block.channels, " channels do not divide into ", block.heads, " heads"));
-  }
-}
-
 void ResolveBlocks(const Lists& lists, JsonConfig& json, UNetConfig& config) {
   const size_t blocks = lists.channels.size();
   for (size_t i = 0; i < blocks; ++i) {
     UNetBlockConfig down;
-    SetType(kDownTypes, "down_block_types", lists.down_types[i], json, down);
+    SetDownType(lists.down_types[i], json, down);
     down.channels = lists.channels[i];
     down.layers = lists.layers[i];
     down.heads = down.attention == BlockAttention::kSpatial ? down.channels / lists.head_dim[i] : lists.head_dim[i];
@@ -152,7 +109,7 @@ void ResolveBlocks(const Lists& lists, JsonConfig& json, UNetConfig& config) {
 
     const size_t mirror = blocks - 1 - i;
     UNetBlockConfig up;
-    SetType(kUpTypes, "up_block_types", lists.up_types[i], json, up);
+    SetUpType(lists.up_types[i], json, up);
     up.channels = lists.channels[mirror];
     up.layers = lists.layers[mirror] + 1;
     // The reference hands spatial attention its head width in the order of the down path, even on the way up.
@@ -164,13 +121,6 @@ void ResolveBlocks(const Lists& lists, JsonConfig& json, UNetConfig& config) {
   }
   config.mid_heads = lists.head_dim.back();
   config.mid_transformer_layers = lists.transformers.back().front();
-}
-
-Activation ReadActivation(JsonConfig& json, absl::string_view key, const std::string& name) {
-  const absl::StatusOr<Activation> activation = ParseActivation(name);
-  if (activation.ok()) return *activation;
-  json.Problem(key, activation.status().message());
-  return Activation::kSilu;
 }
 
 std::optional<Activation> OptionalActivation(JsonConfig& json, absl::string_view key) {
@@ -250,28 +200,6 @@ void ReadText(JsonConfig& json, size_t blocks, UNetConfig& config) {
   json.Refuse("quantization_config");
 }
 
-void ReadSampleSize(JsonConfig& json, UNetConfig& config) {
-  const nlohmann::json* size = json.Find("sample_size");
-  if (size == nullptr) return;
-  if (!size->is_array()) {
-    config.sample_height = config.sample_width = json.Int("sample_size", 0, 1, 1 << 16);
-    return;
-  }
-  const std::vector<int64_t> sides = json.Ints("sample_size", {0, 0}, 1, 1 << 16);
-  if (sides.size() != 2) json.Problem("sample_size", "one integer or [height, width] is needed");
-  config.sample_height = sides.front();
-  config.sample_width = sides.back();
-}
-
-void CheckGroups(JsonConfig& json, const UNetConfig& config) {
-  for (const UNetBlockConfig& block : config.down_blocks) {
-    if (block.channels % config.norm_num_groups != 0) {
-      json.Problem("norm_num_groups",
-                   absl::StrCat(block.channels, " channels do not divide into ", config.norm_num_groups, " groups"));
-    }
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<UNetConfig> ParseUNetConfig(JsonConfig& json) {
@@ -286,6 +214,7 @@ absl::StatusOr<UNetConfig> ParseUNetConfig(JsonConfig& json) {
   config.downsample_padding = json.Int("downsample_padding", 1, 0, 1);
   config.mid_block_scale_factor = json.Double("mid_block_scale_factor", 1);
   config.activation = ReadActivation(json, "act_fn", json.String("act_fn", "silu"));
+  config.output_activation = config.activation;
   config.norm_num_groups = json.Int("norm_num_groups", 32, 1);
   config.norm_eps = json.Double("norm_eps", 1e-5);
   config.resnet_out_scale_factor = json.Double("resnet_out_scale_factor", 1);
@@ -299,7 +228,7 @@ absl::StatusOr<UNetConfig> ParseUNetConfig(JsonConfig& json) {
   }
   ReadTimeAndClass(json, config);
   ReadText(json, lists.channels.size(), config);
-  CheckGroups(json, config);
+  CheckGroups(config, json);
   // Without effect on this path: SDPA accumulates in float32, dropout is off, and the rest belongs to other blocks.
   json.Ignore({"upcast_attention", "dropout", "addition_embed_type_num_heads", "mid_block_only_cross_attention",
                "conv_in_padding"});

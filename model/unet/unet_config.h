@@ -1,5 +1,6 @@
 #pragma once
-// The config.json of a UNet2DConditionModel, with every list resolved to its block.
+// The config.json of a UNet2DConditionModel, with every list resolved to its block. unet_2d_config.h reads that of a
+// UNet2DModel into the same structure.
 
 #include <cstdint>
 #include <optional>
@@ -27,7 +28,7 @@ struct UNetBlockConfig {
   bool only_cross_attention = false;
 };
 
-enum class MidBlockKind { kNone, kResnetOnly, kTransformer };
+enum class MidBlockKind { kNone, kResnetOnly, kTransformer, kSpatial, kTwoResnets };
 enum class ClassEmbedding { kNone, kTable, kTimestep };
 
 struct UNetConfig {
@@ -43,9 +44,11 @@ struct UNetConfig {
   MidBlockKind mid_block = MidBlockKind::kTransformer;
   int64_t mid_heads = 1;
   int64_t mid_transformer_layers = 1;
+  int64_t mid_attention_groups = 32;  // with kSpatial; 0: no norm
   int64_t downsample_padding = 1;
   double mid_block_scale_factor = 1;
   Activation activation = Activation::kSilu;
+  Activation output_activation = Activation::kSilu;  // before conv_out
   int64_t norm_num_groups = 32;
   double norm_eps = 1e-5;
   int64_t cross_attention_dim = 1280;  // width of the text that the blocks see

@@ -10,6 +10,7 @@
 #include "model/text_encoder/clip_text_config.h"
 #include "model/text_encoder/clip_text_model.h"
 #include "model/unet/unet_2d_condition_model.h"
+#include "model/unet/unet_2d_model.h"
 #include "model/unet/unet_blocks.h"
 #include "model/vae/autoencoder_kl.h"
 
@@ -121,6 +122,16 @@ at::Tensor RunUNet(const Run& run) {
   return unet(run.input("x"), run.replay.input("timesteps"), conditioning);
 }
 
+at::Tensor RunUNet2D(const Run& run) {
+  auto json = JsonConfig::Parse(run.replay.config(), run.parity.name);
+  const auto config = ParseUNet2DConfig(*json);
+  if (!config.ok()) throw std::runtime_error(config.status().ToString());
+  const UNet2DModel unet(run.weights, *config);
+  Conditioning conditioning;
+  if (run.replay.has_input("class_labels")) conditioning.class_labels = run.replay.input("class_labels").to(at::kLong);
+  return unet(run.input("x"), run.replay.input("timesteps"), conditioning);
+}
+
 at::Tensor RunClip(const Run& run) {
   const bool pooled = run.parity.kind == "clip_pooled";
   auto json = JsonConfig::Parse(run.replay.config(), run.parity.name);
@@ -144,6 +155,7 @@ at::Tensor Dispatch(const Run& run) {
   if (kind == "resnet") return RunResnet(run);
   if (kind == "transformer") return RunTransformer(run);
   if (kind == "unet") return RunUNet(run);
+  if (kind == "unet_2d") return RunUNet2D(run);
   if (kind == "clip" || kind == "clip_pooled") return RunClip(run);
   if (kind == "autoencoder") return RunAutoencoder(run);
   if (kind == "down" || kind == "mid" || kind == "up" || kind == "up_decoder") return RunBlock(run);

@@ -54,7 +54,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> Load(const std::string& folde
   return ModelBundle::Load(options);
 }
 
-TEST(StableDiffusionBundle, LoadsAndDescribesAWholeFolder) {
+TEST(StableDiffusion, LoadsAndDescribesAWholeFolder) {
   const std::string folder = TinyModel("whole");
   const auto bundle = Load(folder);
   ASSERT_TRUE(bundle.ok()) << bundle.status();
@@ -82,7 +82,7 @@ TEST(StableDiffusionBundle, LoadsAndDescribesAWholeFolder) {
   EXPECT_THAT((*bundle)->warnings(), testing::Contains(HasSubstr("unknown keys some_new_key")));
 }
 
-TEST(StableDiffusionBundle, PaintsEndToEndInEveryDtype) {
+TEST(StableDiffusion, PaintsEndToEndInEveryDtype) {
   const c10::InferenceMode no_autograd;
   const std::string folder = TinyModel("paints");
   at::Tensor reference;
@@ -102,7 +102,7 @@ TEST(StableDiffusionBundle, PaintsEndToEndInEveryDtype) {
   }
 }
 
-TEST(StableDiffusionBundle, TheDigestNamesTheBytes) {
+TEST(StableDiffusion, TheDigestNamesTheBytes) {
   const std::string folder = TinyModel("digest");
   const std::string before = (*Load(folder))->info()->sha256;
   EXPECT_EQ((*Load(folder))->info()->sha256, before);
@@ -113,7 +113,7 @@ TEST(StableDiffusionBundle, TheDigestNamesTheBytes) {
   EXPECT_NE((*Load(folder))->info()->sha256, before);
 }
 
-TEST(StableDiffusionBundle, TheBundledModelLoadsWithoutAWarning) {
+TEST(StableDiffusion, TheBundledModelLoadsWithoutAWarning) {
   const auto bundle = Load(STEPCAST_SOURCE_DIR "/models/emoji");
   ASSERT_TRUE(bundle.ok()) << bundle.status();
   const ModelInfo& info = *(*bundle)->info();
@@ -191,7 +191,7 @@ const Breakage kBreakages[] = {
      {"preview.json", "latent_channels"}},
 };
 
-TEST(StableDiffusionBundle, EachBreakageIsOneClearError) {
+TEST(StableDiffusion, EachBreakageIsOneClearError) {
   for (const Breakage& breakage : kBreakages) {
     const std::string folder = TinyModel("broken");
     breakage.apply(folder);

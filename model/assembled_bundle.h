@@ -1,0 +1,45 @@
+#pragma once
+// A model put together from parts that are already loaded, whatever its family.
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/model_bundle.h"
+
+namespace stepcast::model {
+
+struct BundleParts {
+  SharedModelInfo info;
+  std::unique_ptr<const Conditioner> conditioner;
+  std::unique_ptr<const Denoiser> denoiser;
+  std::unique_ptr<const LatentCodec> codec;
+  std::unique_ptr<const PreviewDecoder> preview;
+  std::unique_ptr<const Classifier> classifier;  // null: none
+  std::vector<std::string> warnings;
+};
+
+class AssembledBundle final : public ModelBundle {
+ public:
+  // REQUIRES: every part but the classifier is set.
+  AssembledBundle(BundleParts parts, c10::Device device, c10::ScalarType dtype)
+      : parts_(std::move(parts)), device_(device), dtype_(dtype) {}
+
+  const SharedModelInfo& info() const override { return parts_.info; }
+  const Conditioner& conditioner() const override { return *parts_.conditioner; }
+  const Denoiser& denoiser() const override { return *parts_.denoiser; }
+  const LatentCodec& codec() const override { return *parts_.codec; }
+  const PreviewDecoder& preview() const override { return *parts_.preview; }
+  const Classifier* classifier() const override { return parts_.classifier.get(); }
+  c10::Device device() const override { return device_; }
+  c10::ScalarType dtype() const override { return dtype_; }
+  const std::vector<std::string>& warnings() const override { return parts_.warnings; }
+
+ private:
+  BundleParts parts_;
+  c10::Device device_;
+  c10::ScalarType dtype_;
+};
+
+}  // namespace stepcast::model

@@ -1,0 +1,139 @@
+#include "model/component_loader.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "absl/strings/str_join.h"
+#include "model/model_card.h"
+#include "model/model_digest.h"
+#include "model/scheduler_config.h"
+
+namespace stepcast::model {
+namespace {
+
+constexpr int kDefaultSteps = 30;
+constexpr int64_t kLargestSide = 2048;
+constexpr int kDefaultTrainTimesteps = 1000;  // in every scheduler class
+
+std::string DtypeName(c10::ScalarType dtype) {
+  switch (dtype) {
+    case c10::ScalarType::Float:
+      return "fp32";
+    case c10::ScalarType::BFloat16:
+      return "bf16";
+    case c10::ScalarType::Half:
+      return "fp16";
+    default:
+      return "";
+  }
+}
+
+ModelLimits LimitsOf(const LatentShape& shape, int64_t smallest_side, int train_steps) {
+  ModelLimits limits;
+  // A size that the U-Net halves evenly is enough for a small model; the pipelines ask for multiples of 8.
+  const int64_t multiple = std::min(std::lcm(int64_t{8}, shape.factor), shape.factor << shape.halvings);
+  const int64_t native_side = std::min(shape.height, shape.width) * shape.factor;
+  const int64_t smallest = std::max(smallest_side, multiple);
+  limits.size_multiple = static_cast<int>(multiple);
+  limits.min_side = static_cast<int>((smallest + multiple - 1) / multiple * multiple);
+  limits.max_side = static_cast<int>(std::min(kLargestSide, 4 * native_side) / multiple * multiple);
+  limits.max_area = int64_t{limits.max_side} * limits.max_side;
+  limits.max_steps = std::min(limits.max_steps, train_steps);
+  return limits;
+}
+
+}  // namespace
+
+absl::StatusOr<JsonConfig> ComponentLoader::Config(absl::string_view component, absl::string_view file) {
+  std::string path = absl::StrCat(index_.PathOf(component), "/", file);
+  paths_.push_back(path);
+  return JsonConfig::Read(path);
+}
+
+void ComponentLoader::NoteUnknownKeys(const JsonConfig& json) {
+  const std::vector<std::string> keys = json.UnknownKeys();
+  if (!keys.empty()) warnings_.push_back(absl::StrCat(json.where(), ": unknown keys ", absl::StrJoin(keys, ", ")));
+}
+
+std::vector<std::string> ComponentLoader::Variants() const {
+  switch (options_.dtype) {
+    case c10::ScalarType::Half:
+      return {"fp16", "", "bf16"};
+    case c10::ScalarType::BFloat16:
+      return {"bf16", "", "fp16"};
+    default:
+      return {"", "fp16", "bf16"};
+  }
+}
+
+absl::Status ComponentLoader::Account(const std::string& component, const WeightSet& set, const WeightMap& weights) {
+  paths_.insert(paths_.end(), set.paths().begin(), set.paths().end());
+  STEPCAST_RETURN_IF_ERROR(weights.Report(component));
+  const std::vector<std::string> unused = weights.Unused();
+  if (!unused.empty()) {
+    warnings_.push_back(absl::StrCat(set.folder(), ": unused weights ", absl::StrJoin(unused, ", ")));
+  }
+  parameters_ += weights.parameter_count();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<NoiseScheduleConfig> ComponentLoader::Schedule() {
+  STEPCAST_ASSIGN_OR_RETURN(const std::string scheduler_class, index_.ClassOf("scheduler", {}));
+  STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, Config("scheduler", "scheduler_config.json"));
+  STEPCAST_ASSIGN_OR_RETURN(NoiseScheduleConfig schedule,
+                            ParseSchedulerConfig(json, scheduler_class, index_.pipeline_class));
+  NoteUnknownKeys(json);
+  return schedule;
+}
+
+absl::StatusOr<AutoencoderConfig> ComponentLoader::AutoencoderSettings() {
+  STEPCAST_RETURN_IF_ERROR(index_.ClassOf("vae", {"AutoencoderKL"}).status());
+  STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, Config("vae"));
+  STEPCAST_ASSIGN_OR_RETURN(AutoencoderConfig config, ParseAutoencoderConfig(json));
+  NoteUnknownKeys(json);
+  return config;
+}
+
+absl::StatusOr<std::unique_ptr<const AutoencoderKL>> ComponentLoader::Autoencoder(const AutoencoderConfig& config) {
+  return Network("vae", "diffusion_pytorch_model", &CanonicalAutoencoderName,
+                 [&](WeightMap& weights) { return std::make_unique<const AutoencoderKL>(weights, config); });
+}
+
+absl::StatusOr<std::unique_ptr<const LinearPreviewDecoder>> ComponentLoader::Preview(int64_t latent_channels) {
+  const std::string path = absl::StrCat(index_.folder, "/preview.json");
+  absl::StatusOr<PreviewMatrix> matrix = ReadPreviewMatrix(path, latent_channels);
+  if (absl::IsNotFound(matrix.status())) {
+    matrix = FallbackPreviewMatrix(latent_channels, /*sdxl=*/false);
+  } else {
+    paths_.push_back(path);
+  }
+  STEPCAST_RETURN_IF_ERROR(matrix.status());
+  return std::make_unique<const LinearPreviewDecoder>(*matrix, options_.device);
+}
+
+ModelInfo ComponentLoader::Describe(const NoiseScheduleConfig& schedule, const LatentShape& shape,
+                                    int64_t smallest_side) const {
+  ModelInfo info;
+  info.id = options_.id;
+  info.display_name = options_.id;
+  info.noise_schedule = schedule;
+  info.latent_channels = static_cast<int>(shape.channels);
+  info.vae_scale_factor = static_cast<int>(shape.factor);
+  info.parameter_count = parameters_;
+  info.dtype = DtypeName(options_.dtype);
+  info.device = options_.device.str();
+  info.limits = LimitsOf(shape, smallest_side, schedule.num_train_timesteps.value_or(kDefaultTrainTimesteps));
+  info.defaults.sampler = SamplerOfClass(schedule.scheduler_class).value_or(Sampler::kDdim);
+  info.defaults.steps = std::min(kDefaultSteps, info.limits.max_steps);
+  info.defaults.width = static_cast<int>(shape.width * shape.factor);
+  info.defaults.height = static_cast<int>(shape.height * shape.factor);
+  return info;
+}
+
+absl::StatusOr<SharedModelInfo> ComponentLoader::Finish(ModelInfo info) {
+  STEPCAST_RETURN_IF_ERROR(ApplyModelCard(absl::StrCat(index_.folder, "/model.json"), info));
+  STEPCAST_ASSIGN_OR_RETURN(info.sha256, ModelDigest(index_.folder, paths_));
+  return std::make_shared<const ModelInfo>(std::move(info));
+}
+
+}  // namespace stepcast::model

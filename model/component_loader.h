@@ -1,0 +1,95 @@
+#pragma once
+// Loads the parts of one model folder and gathers what the loading has to say at its end.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "core/model_info.h"
+#include "core/status_macros.h"
+#include "model/json_config.h"
+#include "model/model_bundle.h"
+#include "model/model_index.h"
+#include "model/preview/linear_preview_decoder.h"
+#include "model/vae/autoencoder_kl.h"
+#include "model/weights/weight_map.h"
+#include "model/weights/weight_set.h"
+
+namespace stepcast::model {
+
+// What every family says of its latents.
+struct LatentShape {
+  int64_t channels = 4;
+  int64_t height = 0;    // cells that the denoiser was trained at
+  int64_t width = 0;     // cells
+  int64_t factor = 8;    // pixels per cell
+  int64_t halvings = 3;  // times that the denoiser halves height and width
+};
+
+// One load of one folder. The family decides which parts there are; every part is loaded through this, so that files,
+// warnings and parameters are counted once. `index` and `options` must outlive it.
+class ComponentLoader {
+ public:
+  ComponentLoader(const ModelIndex& index, const LoadOptions& options)
+      : index_(index), options_(options), paths_({index.path()}) {}
+
+  const ModelIndex& index() const { return index_; }
+  const LoadOptions& options() const { return options_; }
+
+  // Opens a config of `component`.
+  absl::StatusOr<JsonConfig> Config(absl::string_view component, absl::string_view file = "config.json");
+  // Warns of keys of `json` that nobody asked for.
+  void NoteUnknownKeys(const JsonConfig& json);
+  // Says that the bytes of `path` decide what is painted.
+  void AddPath(std::string path) { paths_.push_back(std::move(path)); }
+
+  // Makes one network from the weights of its folder. `make` takes a WeightMap and makes a copy or pointer.
+  template <typename Make>
+  auto Network(const std::string& component, const std::string& basename, NameRule rule, Make make)
+      -> absl::StatusOr<decltype(make(std::declval<WeightMap&>()))> {
+    return NetworkAs(options_.dtype, component, basename, rule, make);
+  }
+  // The same in another dtype than the model's.
+  template <typename Make>
+  auto NetworkAs(c10::ScalarType dtype, const std::string& component, const std::string& basename, NameRule rule,
+                 Make make) -> absl::StatusOr<decltype(make(std::declval<WeightMap&>()))> {
+    STEPCAST_ASSIGN_OR_RETURN(const WeightSet set,
+                              WeightSet::Open(index_.PathOf(component), basename, Variants(), rule));
+    WeightMap weights(set, options_.device, dtype);
+    auto network = make(weights);
+    STEPCAST_RETURN_IF_ERROR(Account(component, set, weights));
+    return network;
+  }
+
+  // Parts that several families have.
+  absl::StatusOr<NoiseScheduleConfig> Schedule();
+  absl::StatusOr<AutoencoderConfig> AutoencoderSettings();
+  absl::StatusOr<std::unique_ptr<const AutoencoderKL>> Autoencoder(const AutoencoderConfig& config);
+  absl::StatusOr<std::unique_ptr<const LinearPreviewDecoder>> Preview(int64_t latent_channels);
+
+  // What is told of every model: identity, schedule, sizes and their limits, dtype, device. `smallest_side` and
+  // the multiples of it bound a request from below, in pixels.
+  ModelInfo Describe(const NoiseScheduleConfig& schedule, const LatentShape& shape, int64_t smallest_side) const;
+  // `info` with its model card and digest. Call last, once all parts are loaded.
+  absl::StatusOr<SharedModelInfo> Finish(ModelInfo info);
+
+  std::vector<std::string> TakeWarnings() { return std::move(warnings_); }
+
+ private:
+  // The variant that loses least and reads least comes first.
+  std::vector<std::string> Variants() const;
+  absl::Status Account(const std::string& component, const WeightSet& set, const WeightMap& weights);
+
+  const ModelIndex& index_;
+  const LoadOptions& options_;
+  std::vector<std::string> paths_;
+  std::vector<std::string> warnings_;
+  int64_t parameters_ = 0;
+};
+
+}  // namespace stepcast::model

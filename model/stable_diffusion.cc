@@ -1,0 +1,120 @@
+#include "model/stable_diffusion.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <c10/core/InferenceMode.h>
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "model/assembled_bundle.h"
+#include "model/component_loader.h"
+#include "model/text_encoder/text_conditioner.h"
+#include "model/unet/unet_2d_condition_model.h"
+
+namespace stepcast::model {
+namespace {
+
+constexpr double kDefaultGuidance = 7.5;
+constexpr int64_t kSmallestSide = 64;
+
+// What the pipeline cannot drive although the network could be built.
+absl::Status CheckUNet(const ModelIndex& index, const UNetConfig& unet, const AutoencoderConfig& vae,
+                       const ClipTextConfig& text) {
+  const auto refuse = [&](absl::string_view why) {
+    return absl::InvalidArgumentError(absl::StrCat(index.PathOf("unet"), "/config.json: ", why));
+  };
+  if (unet.in_channels != vae.latent_channels || unet.out_channels != vae.latent_channels) {
+    return refuse(absl::StrCat("in_channels ", unet.in_channels, " and out_channels ", unet.out_channels,
+                               " must equal the autoencoder's latent_channels ", vae.latent_channels,
+                               " (inpainting and editing models are not supported)"));
+  }
+  const int64_t width = unet.encoder_hid_dim > 0 ? unet.encoder_hid_dim : unet.cross_attention_dim;
+  if (width != text.hidden_size) {
+    return refuse(
+        absl::StrCat("cross_attention_dim ", width, " must equal the text encoder's hidden_size ", text.hidden_size));
+  }
+  if (unet.time_cond_proj_dim > 0) return refuse("time_cond_proj_dim: latent-consistency models are not supported");
+  if (unet.class_embedding != ClassEmbedding::kNone) return refuse("num_class_embeds: upscalers are not supported");
+  if (unet.addition_time_embed_dim > 0) return refuse("addition_embed_type: text_time needs an SDXL pipeline");
+  return absl::OkStatus();
+}
+
+// Files of releases before 0.9 say sample_size 32 where 64 is meant.
+void FixOldSampleSize(JsonConfig& json, UNetConfig& unet) {
+  const std::string version = json.String("_diffusers_version", "1.0");
+  const bool before_0_9 =
+      version.size() > 3 && version.compare(0, 2, "0.") == 0 && version[2] < '9' && version[3] == '.';
+  if (!before_0_9 || unet.sample_height == 0 || unet.sample_height >= 64) return;
+  unet.sample_height = unet.sample_width = 64;
+}
+
+ModelInfo Describe(const ComponentLoader& loader, const NoiseScheduleConfig& schedule, const UNetConfig& unet,
+                   const AutoencoderConfig& vae, const ClipTextConfig& text) {
+  const LatentShape shape{.channels = vae.latent_channels,
+                          .height = unet.sample_height > 0 ? unet.sample_height : 64,
+                          .width = unet.sample_width > 0 ? unet.sample_width : 64,
+                          .factor = vae.scale_factor(),
+                          .halvings = unet.halvings()};
+  const int64_t native_side = std::min(shape.height, shape.width) * shape.factor;
+  ModelInfo info = loader.Describe(schedule, shape, std::min(kSmallestSide, native_side / 2));
+  info.conditioning = ConditioningKind::kText;
+  info.tokenizer_dirs = {loader.index().PathOf("tokenizer")};
+  info.text_layers = static_cast<int>(text.num_hidden_layers);
+  info.defaults.guidance_scale = kDefaultGuidance;
+  return info;
+}
+
+absl::StatusOr<std::unique_ptr<const TextConditioner>> LoadText(ComponentLoader& loader, const ClipTextConfig& text) {
+  return loader.Network("text_encoder", "model", &CanonicalClipName, [&](WeightMap& weights) {
+    // A projection may be in the file; these pipelines read the hidden states only.
+    weights.IgnorePrefix("text_projection.");
+    ClipTextConfig without_projection = text;
+    without_projection.with_projection = false;
+    return std::make_unique<const TextConditioner>(ClipTextModel(weights, without_projection), loader.options().device);
+  });
+}
+
+}  // namespace
+
+bool IsStableDiffusion(absl::string_view pipeline_class) {
+  return pipeline_class == "StableDiffusionPipeline" || pipeline_class == "StableDiffusionImg2ImgPipeline";
+}
+
+absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusion(const ModelIndex& index,
+                                                                       const LoadOptions& options) {
+  const c10::InferenceMode no_autograd;
+  ComponentLoader loader(index, options);
+  STEPCAST_RETURN_IF_ERROR(index.ClassOf("unet", {"UNet2DConditionModel"}).status());
+  STEPCAST_RETURN_IF_ERROR(index.ClassOf("tokenizer", {"CLIPTokenizer", "CLIPTokenizerFast"}).status());
+  STEPCAST_ASSIGN_OR_RETURN(const std::string text_class,
+                            index.ClassOf("text_encoder", {"CLIPTextModel", "CLIPTextModelWithProjection"}));
+
+  STEPCAST_ASSIGN_OR_RETURN(const NoiseScheduleConfig schedule, loader.Schedule());
+  STEPCAST_ASSIGN_OR_RETURN(JsonConfig text_json, loader.Config("text_encoder"));
+  STEPCAST_ASSIGN_OR_RETURN(const ClipTextConfig text, ParseClipTextConfig(text_json, text_class));
+  STEPCAST_ASSIGN_OR_RETURN(const AutoencoderConfig vae, loader.AutoencoderSettings());
+  STEPCAST_ASSIGN_OR_RETURN(JsonConfig unet_json, loader.Config("unet"));
+  STEPCAST_ASSIGN_OR_RETURN(UNetConfig unet, ParseUNetConfig(unet_json));
+  FixOldSampleSize(unet_json, unet);
+  for (const JsonConfig* json : {&text_json, &unet_json}) loader.NoteUnknownKeys(*json);
+  STEPCAST_RETURN_IF_ERROR(CheckUNet(index, unet, vae, text));
+
+  BundleParts parts;
+  STEPCAST_ASSIGN_OR_RETURN(parts.conditioner, LoadText(loader, text));
+  STEPCAST_ASSIGN_OR_RETURN(parts.denoiser,
+                            loader.Network("unet", "diffusion_pytorch_model", nullptr, [&](WeightMap& weights) {
+                              return std::make_unique<const UNet2DConditionModel>(weights, unet);
+                            }));
+  STEPCAST_ASSIGN_OR_RETURN(parts.codec, loader.Autoencoder(vae));
+  STEPCAST_ASSIGN_OR_RETURN(parts.preview, loader.Preview(vae.latent_channels));
+  for (const std::string& name : FileNames(index.PathOf("tokenizer"))) {
+    loader.AddPath(absl::StrCat(index.PathOf("tokenizer"), "/", name));
+  }
+  STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(Describe(loader, schedule, unet, vae, text)));
+  parts.warnings = loader.TakeWarnings();
+  return std::make_shared<const AssembledBundle>(std::move(parts), options.device, options.dtype);
+}
+
+}  // namespace stepcast::model
