@@ -21,8 +21,11 @@ bool ResamplesWithResnet(JsonConfig& json, absl::string_view key) {
   return type == "resnet";
 }
 
-// A width of 0 means one head.
-int64_t Heads(int64_t channels, int64_t head_dim) { return head_dim == 0 ? 1 : channels / head_dim; }
+// A width of 0 means one head. 0 heads: the channels do not divide by the width.
+int64_t Heads(int64_t channels, int64_t head_dim) {
+  if (head_dim == 0) return 1;
+  return channels % head_dim == 0 ? channels / head_dim : 0;
+}
 
 void RefuseTransformer(const UNetBlockConfig& block, absl::string_view key, JsonConfig& json) {
   if (block.attention == BlockAttention::kTransformer) {

@@ -53,7 +53,10 @@ void SetUpType(const std::string& name, JsonConfig& json, UNetBlockConfig& block
 }
 
 void CheckHeads(const UNetBlockConfig& block, JsonConfig& json) {
-  if (block.heads < 1 || block.channels % block.heads != 0) {
+  if (block.heads < 1) {
+    json.Problem("attention_head_dim",
+                 absl::StrCat(block.channels, " channels do not divide into heads of that width"));
+  } else if (block.channels % block.heads != 0) {
     json.Problem("attention_head_dim",
                  absl::StrCat(block.channels, " channels do not divide into ", block.heads, " heads"));
   }

@@ -4,6 +4,7 @@
 
 #include <c10/core/InferenceMode.h>
 
+#include "model/classifier/latent_classifier.h"
 #include "model/layers/resampling.h"
 #include "model/layers/resnet_block_2d.h"
 #include "model/layers/transformer_2d.h"
@@ -132,6 +133,17 @@ at::Tensor RunUNet2D(const Run& run) {
   return unet(run.input("x"), run.replay.input("timesteps"), conditioning);
 }
 
+at::Tensor RunClassifier(const Run& run) {
+  const c10::InferenceMode gradients_allowed(false);
+  auto json = JsonConfig::Parse(run.replay.config(), run.parity.name);
+  const auto config = ParseLatentClassifierConfig(*json);
+  if (!config.ok()) throw std::runtime_error(config.status().ToString());
+  const LatentClassifier classifier(run.weights, *config);
+  const at::Tensor timesteps = run.replay.input("timesteps");
+  if (!run.replay.has_input("class_labels")) return classifier.Logits(run.input("x"), timesteps);
+  return classifier.Gradient(run.input("x"), timesteps, run.replay.input("class_labels").to(at::kLong));
+}
+
 at::Tensor RunClip(const Run& run) {
   const bool pooled = run.parity.kind == "clip_pooled";
   auto json = JsonConfig::Parse(run.replay.config(), run.parity.name);
@@ -156,6 +168,7 @@ at::Tensor Dispatch(const Run& run) {
   if (kind == "transformer") return RunTransformer(run);
   if (kind == "unet") return RunUNet(run);
   if (kind == "unet_2d") return RunUNet2D(run);
+  if (kind == "latent_classifier" || kind == "latent_classifier_gradient") return RunClassifier(run);
   if (kind == "clip" || kind == "clip_pooled") return RunClip(run);
   if (kind == "autoencoder") return RunAutoencoder(run);
   if (kind == "down" || kind == "mid" || kind == "up" || kind == "up_decoder") return RunBlock(run);
