@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "core/status_macros.h"
+#include "sampling/check_options.h"
 #include "sampling/class_defaults.h"
 #include "sampling/noise_schedule.h"
 #include "sampling/program_builder.h"
@@ -42,6 +43,7 @@ absl::Status CheckSpec(const SamplerSpec& spec, const SamplerDefinition& definit
     return absl::InvalidArgumentError(
         absl::StrFormat("eta: got %g, but %s has no eta; leave it unset", spec.eta, SamplerName(spec.sampler)));
   }
+  STEPCAST_RETURN_IF_ERROR(CheckOptions(spec, definition));
   const auto& schedules = definition.sigma_schedules;
   if (std::find(schedules.begin(), schedules.end(), spec.sigma_schedule) == schedules.end()) {
     const std::string names =
@@ -70,6 +72,9 @@ absl::StatusOr<ScheduleSettings> Settings(const NoiseScheduleConfig& config, con
     return absl::InvalidArgumentError(absl::StrFormat(
         "steps: got %d; this model allows 1 to %d (its training timesteps)", spec.steps, settings.num_train_timesteps));
   }
+  STEPCAST_RETURN_IF_ERROR(CheckAgainstModel(spec, settings));
+  // diffusers refuses a list beside use_karras_sigmas and its kin; here the request's list replaces them.
+  if (!spec.timesteps.empty() || !spec.sigmas.empty()) settings.sigma_schedule = SigmaSchedule::kDefault;
   return settings;
 }
 

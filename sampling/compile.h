@@ -28,7 +28,8 @@ struct SamplerSpec {
   // In (0, 1]. nullopt: text-to-image, all steps from pure noise.
   std::optional<double> strength = std::nullopt;
   SamplerOptions options = {};
-  // Explicit lists instead of `steps` and its spacing; at most one of them, strictly descending.
+  // Explicit lists in place of spacing and sigma schedule; at most one of them, strictly descending. `steps` must equal
+  // their number of steps: timesteps.size(), or sigmas.size() - 1, for the last sigma (0 allowed) ends the last step.
   std::vector<double> timesteps = {};
   std::vector<double> sigmas = {};
 
@@ -37,8 +38,8 @@ struct SamplerSpec {
   template <typename H>
   friend H AbslHashValue(H h, const SamplerSpec& s) {
     return H::combine(std::move(h), s.sampler, s.steps, s.sigma_schedule, s.timestep_spacing, s.eta, s.guidance_scale,
-                      s.guidance_rescale, s.guidance_start, s.guidance_end, s.strength, s.options,
-                      s.timesteps, s.sigmas);
+                      s.guidance_rescale, s.guidance_start, s.guidance_end, s.strength, s.options, s.timesteps,
+                      s.sigmas);
   }
 };
 

@@ -25,6 +25,16 @@ struct SamplerInput {
   bool from_image() const { return spec.strength.has_value(); }
 };
 
+// What a request may set beside steps, spacing and schedule; Compile refuses the rest by name.
+struct AcceptedOptions {
+  int max_solver_order = 0;               // sampler_options.solver_order: 1 .. this; 0: no such option
+  bool churn = false;                     // sampler_options.churn and s_noise
+  bool original_inference_steps = false;  // sampler_options.original_inference_steps
+  bool langevin = false;                  // sampler_options.langevin
+  bool timesteps = false;                 // an explicit list of timesteps
+  bool sigmas = false;                    // an explicit list of noise levels
+};
+
 // One sampler: which diffusers class it stands for, what a request may ask of it, and how it is compiled.
 //
 // `build` opens one evaluation per denoiser call, for the steps first_step .. steps - 1 of the full list, numbered
@@ -35,6 +45,7 @@ struct SamplerDefinition {
   std::vector<SigmaSchedule> sigma_schedules = {SigmaSchedule::kDefault};  // that a request may name
   bool configures_sigmas = false;  // the class reads use_karras_sigmas and its kin from the model's config
   bool accepts_eta = false;
+  AcceptedOptions accepts = {};
   int history = 0;  // values of earlier evaluations it reads, see ProgramBuilder
   absl::Status (*build)(const SamplerInput& input, ProgramBuilder& builder);
 };
