@@ -23,6 +23,24 @@ std::string PostText(const Post& post, int digits) {
   return "";
 }
 
+std::string SpecialText(const Evaluation& e, int digits) {
+  const SpecialCoefs& c = e.special_coefs;
+  switch (e.special) {
+    case Special::kNone:
+      break;
+    case Special::kVarianceNoise:
+      return absl::StrFormat(" noise*exp((%.*g*v %+.*g)/2)", digits, c.scale, digits, c.offset);
+    case Special::kVarianceRoot:
+      return " noise*sqrt(v)";
+    case Special::kLangevinNorm:
+      return absl::StrFormat(" snr=%.*g score=[%.*g*latents %+.*g*model_output]", digits, c.scale, digits,
+                             c.score_from_latents, digits, c.score_from_output);
+    case Special::kMaskBlend:
+      return " mask";
+  }
+  return "";
+}
+
 void AppendEvaluation(const Evaluation& e, int digits, std::string& out) {
   absl::StrAppendFormat(&out, "%d: t=%.*g in*%.*g", e.step, digits, e.timestep, digits, e.input_scale);
   if (e.guidance.kind == GuidanceKind::kClassifierFree)
@@ -32,6 +50,7 @@ void AppendEvaluation(const Evaluation& e, int digits, std::string& out) {
   if (e.draws_noise) out += " draws";
   absl::StrAppendFormat(&out, " x0=%s[%.*g*latents %+.*g*model_output]", PostText(e.post, digits), digits,
                         e.x0_from_latents, digits, e.x0_from_output);
+  out += SpecialText(e, digits);
   for (size_t i = 0; i < e.transition.size(); ++i) {
     const Term& term = e.transition[i];
     const bool first = i == 0 || e.transition[i - 1].to != term.to;

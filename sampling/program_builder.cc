@@ -93,6 +93,11 @@ LinearForm ProgramBuilder::DrawNoise() {
   return LinearForm::Of(Slot::kNoise);
 }
 
+void ProgramBuilder::SetSpecial(Special special, SpecialCoefs coefs) {
+  program_.evaluations.back().special = special;
+  program_.evaluations.back().special_coefs = coefs;
+}
+
 void ProgramBuilder::PushHistory(const LinearForm& value) { history_.insert(history_.begin(), {value, -1}); }
 
 void ProgramBuilder::PlaceHistory() {
@@ -135,6 +140,9 @@ absl::Status ProgramBuilder::CheckFinite() const {
   for (const Evaluation& e : program_.evaluations) {
     bool finite = std::isfinite(e.timestep) && std::isfinite(e.input_scale) && std::isfinite(e.x0_from_latents) &&
                   std::isfinite(e.x0_from_output);
+    const SpecialCoefs& coefs = e.special_coefs;
+    finite = finite && std::isfinite(coefs.scale) && std::isfinite(coefs.offset) &&
+             std::isfinite(coefs.score_from_latents) && std::isfinite(coefs.score_from_output);
     for (const Term& term : e.transition) finite = finite && std::isfinite(term.coefficient);
     if (!finite) {
       return absl::InvalidArgumentError(absl::StrFormat(

@@ -70,6 +70,10 @@ class ProgramBuilder {
   // Normals drawn for this evaluation; the program draws them even if nothing reads them.
   LinearForm DrawNoise();
 
+  // States the special of this evaluation: model output and noise are read as it leaves them. x0 is estimated before,
+  // so a transition must not mix an inlined x0 with a special that changes the model output.
+  void SetSpecial(Special special, SpecialCoefs coefs);
+
   // The value pushed `age` pushes ago, 0 the newest. REQUIRES: age < history_size().
   LinearForm History(int age) const { return history_.at(age).value; }
   int history_size() const { return static_cast<int>(history_.size()); }

@@ -19,7 +19,7 @@ namespace stepcast::sampling {
 //
 // The key is everything Compile reads, by value, so two models with one schedule share programs and a reloaded model
 // with another schedule does not find the old ones. Memory is bounded by the evaluations of the kept programs
-// (about 160 bytes each). Errors are not kept. A program lives on for as long as a job holds it.
+// (about 180 bytes each). Errors are not kept. A program lives on for as long as a job holds it.
 //
 // Thread-safety: all methods may be called from any thread. Compiling happens outside the lock.
 class ProgramCache {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <utility>
 
 namespace stepcast::sampling {
@@ -18,7 +19,44 @@ float AbsoluteQuantile(absl::Span<const float> values, float ratio) {
   return sorted[low] + (rank - static_cast<float>(low)) * (sorted[high] - sorted[low]);
 }
 
+float Norm(absl::Span<const float> values) {
+  double sum = 0.0;
+  for (const float value : values) sum += static_cast<double>(value) * value;
+  return static_cast<float>(std::sqrt(sum));
+}
+
+void ScaleByLangevinStep(const SpecialCoefs& coefs, const SpecialSlots& slots) {
+  for (size_t i = 0; i < slots.model_output.size(); ++i) {
+    float& value = slots.model_output[i];
+    value = coefs.score_from_latents * slots.latents[i] + coefs.score_from_output * value;
+  }
+  const float score_norm = Norm(slots.model_output);
+  const float ratio = score_norm == 0.0f ? 0.0f : coefs.scale * Norm(slots.noise) / score_norm;
+  const float step = 2.0f * ratio * ratio;
+  for (float& value : slots.model_output) value *= step;
+  for (float& value : slots.noise) value *= std::sqrt(2.0f * step);
+}
+
 }  // namespace
+
+void ApplySpecial(Special special, const SpecialCoefs& coefs, const SpecialSlots& slots) {
+  switch (special) {
+    case Special::kNone:
+    case Special::kMaskBlend:
+      return;
+    case Special::kVarianceNoise:
+      for (size_t i = 0; i < slots.noise.size(); ++i) {
+        slots.noise[i] *= std::exp(0.5f * (coefs.scale * slots.variance[i] + coefs.offset));
+      }
+      return;
+    case Special::kVarianceRoot:
+      for (size_t i = 0; i < slots.noise.size(); ++i) slots.noise[i] *= std::sqrt(std::max(slots.variance[i], 0.0f));
+      return;
+    case Special::kLangevinNorm:
+      ScaleByLangevinStep(coefs, slots);
+      return;
+  }
+}
 
 void ApplyPost(const Post& post, absl::Span<float> x0) {
   switch (post.kind) {
@@ -59,15 +97,22 @@ std::vector<float> ReferenceInterpreter::DenoiserInput() const {
 
 void ReferenceInterpreter::Step(absl::Span<const float> model_output, absl::Span<const float> noise) {
   const Evaluation& evaluation = next();
-  slots_[static_cast<size_t>(Slot::kModelOutput)].assign(model_output.begin(), model_output.end());
+  const size_t size = slot(Slot::kLatents).size();
+  std::vector<float>& prediction = slots_[static_cast<size_t>(Slot::kModelOutput)];
+  prediction.assign(model_output.begin(), model_output.begin() + static_cast<std::ptrdiff_t>(size));
   if (evaluation.draws_noise) slots_[static_cast<size_t>(Slot::kNoise)].assign(noise.begin(), noise.end());
 
   std::vector<float>& x0 = slots_[static_cast<size_t>(Slot::kX0)];
   const absl::Span<const float> latents = slot(Slot::kLatents);
   for (size_t i = 0; i < x0.size(); ++i) {
-    x0[i] = evaluation.x0_from_latents * latents[i] + evaluation.x0_from_output * model_output[i];
+    x0[i] = evaluation.x0_from_latents * latents[i] + evaluation.x0_from_output * prediction[i];
   }
   ApplyPost(evaluation.post, absl::MakeSpan(x0));
+  ApplySpecial(evaluation.special, evaluation.special_coefs,
+               {.latents = latents,
+                .variance = model_output.subspan(size),
+                .model_output = absl::MakeSpan(prediction),
+                .noise = absl::MakeSpan(slots_[static_cast<size_t>(Slot::kNoise)])});
 
   std::array<std::vector<float>, kSlotCount> written;
   for (const Term& term : evaluation.transition) {

@@ -14,7 +14,7 @@ namespace stepcast::sampling {
 
 // One image's slots and its position in a program. All arithmetic is float32, terms in the program's order.
 //
-// Thread-safety: none. The program must outlive the interpreter. Evaluations with a `special` are not known here.
+// Thread-safety: none. The program must outlive the interpreter.
 class ReferenceInterpreter {
  public:
   // Starts at evaluation `position` with `latents` as they are before it.
@@ -31,7 +31,8 @@ class ReferenceInterpreter {
   std::vector<float> DenoiserInput() const;
 
   // Takes the guided denoiser output, and normals where next().draws_noise (otherwise they are ignored), computes
-  // x0, applies the transition and moves on. REQUIRES: !done(), sizes equal to the latents'.
+  // x0, applies special and transition and moves on.
+  // REQUIRES: !done(); sizes equal to the latents', but a model output of twice that for the variance specials.
   void Step(absl::Span<const float> model_output, absl::Span<const float> noise = {});
 
   absl::Span<const float> slot(Slot slot) const { return slots_[static_cast<size_t>(slot)]; }
@@ -47,6 +48,17 @@ class ReferenceInterpreter {
 
 // The guided output for `input`; the evaluation tells timestep and guidance.
 using Denoiser = std::function<std::vector<float>(absl::Span<const float> input, const Evaluation& evaluation)>;
+
+// The slots of one image that a special reads and changes.
+struct SpecialSlots {
+  absl::Span<const float> latents;
+  absl::Span<const float> variance;  // v of the variance specials
+  absl::Span<float> model_output;
+  absl::Span<float> noise;
+};
+
+// Changes model output and noise as `special` says. REQUIRES: not kMaskBlend.
+void ApplySpecial(Special special, const SpecialCoefs& coefs, const SpecialSlots& slots);
 
 // x0 := post(x0), in place, over one image.
 void ApplyPost(const Post& post, absl::Span<float> x0);

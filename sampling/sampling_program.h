@@ -8,6 +8,7 @@
 //     model_output := guided denoiser(latents * e.input_scale, e.timestep)
 //     noise        := the next normals of the image's own generator, if e.draws_noise
 //     x0           := post(e.x0_from_latents * latents + e.x0_from_output * model_output)
+//     model_output, noise := as e.special says, usually unchanged
 //     slots        := e.transition applied to slots   (all right-hand sides read before any write)
 //   result := Finish.latents_coef * latents + Finish.x0_coef * x0
 //
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "core/sampling_types.h"
+#include "sampling/special.h"
 
 namespace stepcast::sampling {
 
@@ -77,9 +79,6 @@ struct Post {
   friend bool operator==(const Post&, const Post&) = default;
 };
 
-// Updates that are not linear in the slots with constants known beforehand.
-enum class Special : uint8_t { kNone, kVarianceNoise, kLangevinNorm, kMaskBlend };
-
 // One denoiser evaluation and the update after it.
 struct Evaluation {
   int step = 0;              // 0-based step of the image that this evaluation belongs to
@@ -92,6 +91,7 @@ struct Evaluation {
   float x0_from_output = 0.0f;
   Post post;
   Special special = Special::kNone;
+  SpecialCoefs special_coefs;
   std::vector<Term> transition;  // reads kX0 only where post is not kNone: otherwise x0 serves previews and Finish
 
   // Rows this evaluation occupies in a denoiser forward.

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace stepcast::sampling {
 namespace {
 
@@ -82,6 +84,46 @@ TEST(ApplyPostTest, Threshold) {
     ApplyPost({PostKind::kThreshold, row.limit, row.ratio}, absl::MakeSpan(x0));
     EXPECT_THAT(x0, testing::Pointwise(testing::FloatEq(), row.expected)) << row.what;
   }
+}
+
+TEST(ApplySpecialTest, LearnedVarianceScalesTheNoiseElementByElement) {
+  Evaluation e;
+  e.draws_noise = true;
+  e.transition = {{Slot::kLatents, Slot::kNoise, 1.0f}, {Slot::kLatents, Slot::kModelOutput, 1.0f}};
+  e.special = Special::kVarianceNoise;
+  e.special_coefs = {.scale = 2.0f, .offset = -1.0f};
+  const std::vector<float> output = {10.0f, 20.0f, 0.5f, 1.0f};  // prediction, then v
+  const std::vector<float> noise = {3.0f, -1.0f};
+  {
+    const SamplingProgram program = OneEvaluation(e);
+    ReferenceInterpreter image(program, {0.0f, 0.0f});
+    image.Step(output, noise);
+    EXPECT_THAT(image.Result(), ElementsAre(13.0f, FloatNear(20.0f - std::exp(0.5f), 1e-5f)));
+  }
+  e.special = Special::kVarianceRoot;
+  const SamplingProgram program = OneEvaluation(e);
+  ReferenceInterpreter image(program, {0.0f, 0.0f});
+  image.Step(std::vector<float>{10.0f, 20.0f, 0.25f, -4.0f}, noise);
+  EXPECT_THAT(image.Result(), ElementsAre(11.5f, 20.0f));  // a negative variance counts as none
+}
+
+TEST(ApplySpecialTest, LangevinStepComesFromTheNormsOfTheImage) {
+  Evaluation e;
+  e.draws_noise = true;
+  e.x0_from_output = 1.0f;  // of the output as the denoiser gave it
+  e.special = Special::kLangevinNorm;
+  e.special_coefs = {.scale = 0.5f, .score_from_latents = 1.0f, .score_from_output = -1.0f};
+  e.transition = {{Slot::kLatents, Slot::kModelOutput, 1.0f}, {Slot::kLatents, Slot::kNoise, 1.0f}};
+  const SamplingProgram program = OneEvaluation(e);
+  ReferenceInterpreter image(program, {1.0f, 0.0f});
+  // score (-3, -4), norm 5; noise (6, 8), norm 10: s = 2 (0.5 * 10 / 5)^2 = 2.
+  image.Step(std::vector<float>{4.0f, 4.0f}, std::vector<float>{6.0f, 8.0f});
+  EXPECT_THAT(image.Result(), ElementsAre(6.0f, 8.0f));
+  EXPECT_THAT(image.slot(Slot::kX0), ElementsAre(4.0f, 4.0f));
+
+  ReferenceInterpreter still(program, {0.0f, 0.0f});
+  still.Step(std::vector<float>{0.0f, 0.0f}, std::vector<float>{6.0f, 8.0f});
+  EXPECT_THAT(still.Result(), ElementsAre(0.0f, 0.0f));
 }
 
 TEST(RunProgramTest, DrawsExactlyWhenTheProgramSaysSo) {
