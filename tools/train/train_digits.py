@@ -69,12 +69,13 @@ def run_sheet(work: Work, arguments: argparse.Namespace) -> None:
 
 
 def run_evaluate(work: Work, arguments: argparse.Namespace) -> None:
-    model, judged_by = sampling.LoadedModel.load(arguments.output), judge.load_average(work.dir)
+    model = sampling.LoadedModel.load(arguments.output)
+    bench = evaluate.Bench(judge.load_average(work.dir), work.training, work.held_out)
     folder = work.dir / "evaluation"
     folder.mkdir(exist_ok=True)
-    evaluate.evaluate_real(model, judged_by, work.training, work.held_out, folder)
+    evaluate.evaluate_real(model, bench, folder)
     for sampler in arguments.samplers:
-        evaluate.evaluate(model, judged_by, work.training, work.held_out, sampler, folder)
+        evaluate.evaluate(model, bench, sampler, folder)
     evaluate.print_tables(folder)
 
 

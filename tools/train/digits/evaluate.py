@@ -19,8 +19,9 @@ from digits.data import Digits, to_float, to_uint8
 from digits.sampling import Guidance, LangevinSettings, LoadedModel, sample, sample_langevin
 
 # name: scheduler and steps (None: Langevin), and how many pictures of each class are worth its time
-SAMPLERS = {"DPM++ 2M 12": (("DPM++ 2M", 12), 100), "DDIM 20": (("DDIM", 20), 100), "Langevin 25x5": (None, 30),
-            "DDPM 250": (("DDPM", 250), 30)}
+SAMPLERS = {"DPM++ 2M 12": (("DPM++ 2M", 12), 50), "DDIM 20": (("DDIM", 20), 50), "Langevin 25x5": (None, 20),
+            "DDPM 250": (("DDPM", 250), 20)}
+QUICK = ("DPM++ 2M 12", "DDIM 20")
 GUIDANCE_CURVE = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 CLASSIFIER_CURVE = (0.0, 1.0, 2.0, 4.0, 8.0)
 BATCH = 100
@@ -50,26 +51,33 @@ def nearest_distances(images: torch.Tensor, training: torch.Tensor) -> torch.Ten
     return torch.cdist(images.flatten(1).float(), training.flatten(1).float()).min(1).values
 
 
-def judge_pictures(judge: nn.Module, pictures: torch.Tensor, labels: torch.Tensor, training: Digits,
-                   held_out: Digits) -> dict:
-    """accuracy; spread relative to real digits; nearest: median distance to the training set relative to unseen digits'."""
-    answers = judging.probabilities(judge, pictures).argmax(1)
-    right = answers == labels
-    own = nearest_distances(pictures, training.images).median()
-    unseen = nearest_distances(held_out.images, training.images).median()
-    return {
-        "pictures": len(labels), "accuracy": round(right.float().mean().item(), 4),
-        "worst_class": round(min(right[labels == c].float().mean().item() for c in range(CLASSES)), 4),
-        "spread": round(spread(pictures, labels) / spread(held_out.images, held_out.labels), 3),
-        "nearest": round((own / unseen).item(), 3),
-    }
+class Bench:
+    """The judge, and the real digits that pictures are compared with."""
+
+    def __init__(self, judge: nn.Module, training: Digits, held_out: Digits):
+        self.judge, self.training, self.held_out = judge, training, held_out
+        self.real_spread = spread(held_out.images, held_out.labels)
+        self.unseen = nearest_distances(held_out.images, training.images).median()
+
+    def measure(self, pictures: torch.Tensor, labels: torch.Tensor) -> dict:
+        """accuracy, over all and of the worst class; spread relative to that of real digits; nearest: the median distance
+        to the training set relative to that of digits which nobody has seen."""
+        right = judging.probabilities(self.judge, pictures).argmax(1) == labels
+        nearest = nearest_distances(pictures, self.training.images).median()
+        return {
+            "pictures": len(labels), "accuracy": round(right.float().mean().item(), 4),
+            "worst_class": round(min(right[labels == c].float().mean().item() for c in range(CLASSES)), 4),
+            "spread": round(spread(pictures, labels) / self.real_spread, 3),
+            "nearest": round((nearest / self.unseen).item(), 3),
+        }
 
 
-def measurements() -> list[tuple[str, Guidance]]:
-    """One column of the README's tables: classifier-free guidance, the classifier alone, and both on one sampler."""
+def measurements(sampler: str) -> list[tuple[str, Guidance]]:
+    """One column of the README's tables: classifier-free guidance, the classifier alone, and the label with both."""
+    both = CLASSIFIER_CURVE[1:] if sampler in QUICK else ()
     return [*((f"guidance {scale:g}", Guidance(scale)) for scale in GUIDANCE_CURVE),
             *((f"no label, classifier {scale:g}", Guidance(1.0, scale, labelled=False)) for scale in CLASSIFIER_CURVE),
-            *((f"guidance 1, classifier {scale:g}", Guidance(1.0, scale)) for scale in CLASSIFIER_CURVE[1:])]
+            *((f"guidance 1, classifier {scale:g}", Guidance(1.0, scale)) for scale in both)]
 
 
 class Notes:
@@ -88,24 +96,23 @@ class Notes:
         print(f"{self.path.stem}: {name}: {json.dumps(result)}", flush=True)
 
 
-def evaluate_real(model: LoadedModel, judge: nn.Module, training: Digits, held_out: Digits, folder: Path) -> None:
+def evaluate_real(model: LoadedModel, bench: Bench, folder: Path) -> None:
     """What the judge says of unseen real digits, as they are and as the autoencoder rebuilds them."""
-    notes = Notes(folder / "real digits.json")
-    notes.add("held out", judge_pictures(judge, held_out.images, held_out.labels, training, held_out))
-    rebuilt = to_uint8(decode(model.vae, encode_means(model.vae, to_float(held_out.images))))
-    notes.add("rebuilt", judge_pictures(judge, rebuilt, held_out.labels, training, held_out))
+    notes, real = Notes(folder / "real digits.json"), bench.held_out
+    notes.add("held out", bench.measure(real.images, real.labels))
+    rebuilt = to_uint8(decode(model.vae, encode_means(model.vae, to_float(real.images))))
+    notes.add("rebuilt", bench.measure(rebuilt, real.labels))
 
 
-def evaluate(model: LoadedModel, judge: nn.Module, training: Digits, held_out: Digits, sampler: str, folder: Path) -> None:
+def evaluate(model: LoadedModel, bench: Bench, sampler: str, folder: Path) -> None:
     """Every measurement of one sampler, into `folder`/SAMPLER.json."""
     notes = Notes(folder / f"{sampler}.json")
     per_class = SAMPLERS[sampler][1]
     labels = torch.arange(CLASSES).repeat_interleave(per_class)
     labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))]
-    for name, guidance in measurements():
+    for name, guidance in measurements(sampler):
         if name not in notes:
-            pictures = paint(model, sampler, labels, guidance, first_seed=10_000)
-            notes.add(name, judge_pictures(judge, pictures, labels, training, held_out))
+            notes.add(name, bench.measure(paint(model, sampler, labels, guidance, first_seed=10_000), labels))
 
 
 def print_tables(folder: Path) -> None:
@@ -113,7 +120,7 @@ def print_tables(folder: Path) -> None:
     columns = {name: Notes(folder / f"{name}.json").results for name in SAMPLERS}
     for value in ("accuracy", "spread", "nearest"):
         print(f"\n| {value} | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
-        for name, _ in measurements():
+        for name, _ in measurements(QUICK[0]):
             cells = [results[name][value] if name in results else None for results in columns.values()]
             percent = value == "accuracy"
             shown = ["" if c is None else f"{100 * c:.1f} %" if percent else f"{c:.2f}" for c in cells]
