@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/device.h"
@@ -36,6 +37,9 @@ class DenoiseState final : public JobState {
   // Pinned embeddings. `uncond` stays null when no evaluation of the program is guided.
   SharedEmbedding cond;
   SharedEmbedding uncond;
+
+  // What classifier guidance steers towards; of class-conditional models.
+  std::optional<int> class_index;
 
   // Makes the slots for latents of `height` x `width` cells, if not done yet: latents = noise_coef * the first
   // normals of the generator (drawn before any step noise, as diffusers does), everything else zero.

@@ -22,12 +22,20 @@ absl::Status NumericFault(absl::string_view what) {
 }
 
 // Refuses what programs can say but this engine does not do.
-absl::Status CheckProgram(const sampling::SamplingProgram& program) {
+absl::Status CheckProgram(const sampling::SamplingProgram& program, const GenerationRequest& request,
+                          const model::ModelBundle& bundle) {
+  bool asks_classifier = false;
   for (const sampling::Evaluation& evaluation : program.evaluations) {
-    if (evaluation.special != sampling::Special::kNone || evaluation.classifier_coef != 0.0f) {
+    if (evaluation.special != sampling::Special::kNone) {
       return absl::UnimplementedError("the program needs an update that is not linear in its slots");
     }
+    asks_classifier = asks_classifier || evaluation.classifier_coef != 0.0f;
   }
+  if (!asks_classifier) return absl::OkStatus();
+  if (bundle.classifier() == nullptr) {
+    return absl::UnimplementedError(absl::StrCat("model '", bundle.info()->id, "' has no classifier"));
+  }
+  if (!request.class_index.has_value()) return absl::InvalidArgumentError("classifier guidance needs a class");
   return absl::OkStatus();
 }
 
@@ -41,6 +49,7 @@ DiffusionExecutor::DiffusionExecutor(DiffusionExecutorOptions options, EngineMet
       cache_(options.embedding_cache_entries, metrics),
       encoder_(cache_, guard_),
       batch_(*device_),
+      classifier_guidance_(*device_),
       runner_(*device_) {
   for (auto& bundle : options.bundles) {
     const std::string id = bundle->info()->id;
@@ -60,11 +69,9 @@ absl::Status DiffusionExecutor::Start(Job& job) {
   if (bundle == bundles_.end()) {
     return absl::NotFoundError(absl::StrCat("model '", request.model->id, "' is not loaded on ", device_->name()));
   }
-  if (bundle->second->info()->conditioning != ConditioningKind::kText) {
-    return absl::UnimplementedError(absl::StrCat("model '", request.model->id, "' is not conditioned on text"));
-  }
-  if (absl::Status status = CheckProgram(job.program()); !status.ok()) return status;
+  if (absl::Status status = CheckProgram(job.program(), request, *bundle->second); !status.ok()) return status;
   auto state = std::make_unique<DenoiseState>(bundle->second, job.spec().program, job.seed());
+  state->class_index = request.class_index;
   const absl::StatusOr<bool> needs_encode = encoder_.Start({&request, state.get()});
   if (!needs_encode.ok()) return needs_encode.status();
   job.set_needs_encode(*needs_encode);
@@ -145,9 +152,11 @@ void DiffusionExecutor::RunDenoise(Jobs jobs, Results results) {
     active.push_back({&state, &job->program().evaluations[static_cast<size_t>(job->position())]});
   }
   SlotBatch slots = runner_.Gather(active);
-  const at::Tensor prediction = batch_.Predict(active, slots.latents());
+  at::Tensor prediction = batch_.Predict(active, slots.latents());
+  const std::vector<size_t> lost = classifier_guidance_.Apply(active, slots.latents(), prediction);
   runner_.Apply(active, prediction, slots);
   MakePreviews(jobs, slots.x0(), results);
+  for (const size_t n : lost) results[n].status = NumericFault("the gradient of the classifier");
 }
 
 void DiffusionExecutor::MakePreviews(Jobs jobs, const at::Tensor& x0, Results results) const {

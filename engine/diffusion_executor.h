@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "core/metrics.h"
+#include "engine/classifier_guidance.h"
 #include "engine/device.h"
 #include "engine/embedding_cache.h"
 #include "engine/program_runner.h"
@@ -74,6 +75,7 @@ class DiffusionExecutor final : public StepExecutor {
   EmbeddingCache cache_;
   PromptEncoder encoder_;
   StepBatch batch_;
+  ClassifierGuidance classifier_guidance_;
   ProgramRunner runner_;
   bool thread_bound_ = false;
 };

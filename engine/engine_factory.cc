@@ -1,5 +1,6 @@
 #include "engine/engine_factory.h"
 
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
@@ -56,6 +57,14 @@ std::vector<Sampler> UsableSamplers(const ModelInfo& info) {
   return usable;
 }
 
+// Something that the model can be asked for.
+model::ConditioningInput AnyInput(const ModelInfo& info) {
+  model::ConditioningInput input;
+  input.token_ids.assign(std::max<size_t>(1, info.tokenizer_dirs.size()), std::vector<int32_t>(kPromptTokens, 0));
+  if (!info.class_labels.empty()) input.class_index = info.class_labels.begin()->first;
+  return input;
+}
+
 // Runs every part of the model once in the shapes of a default request: the libraries below choose and build
 // their kernels on first use.
 void RunOnce(const ModelBundle& bundle) {
@@ -65,11 +74,12 @@ void RunOnce(const ModelBundle& bundle) {
   const int64_t height = info.defaults.height / info.vae_scale_factor;
   const int64_t width = info.defaults.width / info.vae_scale_factor;
   const at::Tensor latents = at::zeros({2, info.latent_channels, height, width}, floats);
-  const std::vector<std::vector<int32_t>> token_ids(std::max<size_t>(1, info.tokenizer_dirs.size()),
-                                                    std::vector<int32_t>(kPromptTokens, 0));
-  const std::vector<model::ConditioningInput> prompts(2, {.token_ids = token_ids, .clip_skip = 0});
-  const model::Conditioning conditioning = bundle.conditioner().Encode(prompts);
-  bundle.denoiser()(latents.to(bundle.dtype()), at::zeros({2}, floats), conditioning);
+  const model::Conditioning conditioning = bundle.conditioner().Encode({AnyInput(info), AnyInput(info)});
+  bundle.denoiser()(latents.to(bundle.dtype()), at::ones({2}, floats), conditioning);
+  if (bundle.classifier() != nullptr) {
+    const at::Tensor labels = at::zeros({2}, at::TensorOptions(c10::ScalarType::Long).device(bundle.device()));
+    bundle.classifier()->Gradient(latents, at::ones({2}, floats), labels);
+  }
   bundle.codec().Decode(latents.narrow(0, 0, 1));
 }
 

@@ -1,6 +1,7 @@
 #include "engine/prompt_encoder.h"
 
 #include <ATen/ops/isfinite.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <deque>
@@ -14,18 +15,20 @@
 namespace stepcast::engine {
 namespace {
 
-PromptKey KeyOf(const model::ModelBundle& bundle, const std::vector<std::vector<int32_t>>& ids, int clip_skip) {
+PromptKey KeyOf(const model::ModelBundle& bundle, model::ConditioningInput input) {
   const ModelInfo& info = *bundle.info();
-  return {.model = absl::StrCat(info.id, "@", info.sha256, "@", info.dtype),
-          .input = {.token_ids = ids, .clip_skip = clip_skip}};
+  return {.model = absl::StrCat(info.id, "@", info.sha256, "@", info.dtype), .input = std::move(input)};
 }
 
 PromptKey PositiveKey(const PromptJob& job) {
-  return KeyOf(job.state->bundle(), job.request->prompt_ids, job.request->clip_skip);
+  return KeyOf(job.state->bundle(), {.token_ids = job.request->prompt_ids,
+                                     .clip_skip = job.request->clip_skip,
+                                     .class_index = job.request->class_index});
 }
 
+// Without a class: the null class.
 PromptKey NegativeKey(const PromptJob& job) {
-  return KeyOf(job.state->bundle(), job.request->negative_prompt_ids, /*clip_skip=*/0);
+  return KeyOf(job.state->bundle(), {.token_ids = job.request->negative_prompt_ids});
 }
 
 bool IsGuided(const sampling::SamplingProgram& program) {
@@ -41,6 +44,19 @@ absl::Status CheckIds(absl::string_view field, const std::vector<std::vector<int
             absl::StrCat(field, " has token id ", id, "; the text encoder knows 0 to ", vocab_size - 1));
       }
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckClass(const PromptJob& job) {
+  const ModelInfo& info = *job.state->bundle().info();
+  if (info.conditioning != ConditioningKind::kClassLabel) return absl::OkStatus();
+  const std::optional<int>& index = job.request->class_index;
+  if (index.has_value() && !info.class_labels.contains(*index)) {
+    return absl::InvalidArgumentError(absl::StrCat("model '", info.id, "' has no class ", *index));
+  }
+  if ((!index.has_value() || IsGuided(job.state->program())) && !info.has_null_class) {
+    return absl::InvalidArgumentError(absl::StrCat("model '", info.id, "' has no class that stands for any class"));
   }
   return absl::OkStatus();
 }
@@ -62,6 +78,10 @@ model::Conditioning RowOf(const model::Conditioning& rows, int64_t i) {
 }  // namespace
 
 absl::StatusOr<bool> PromptEncoder::Start(const PromptJob& job) {
+  if (!job.state->bundle().conditioner().runs_network()) {
+    STEPCAST_RETURN_IF_ERROR(StartAtOnce(job));
+    return false;
+  }
   const int64_t vocab_size = job.state->bundle().conditioner().vocab_size();
   STEPCAST_RETURN_IF_ERROR(CheckIds("prompt", job.request->prompt_ids, vocab_size));
   job.state->cond = cache_.Find(PositiveKey(job));
@@ -69,6 +89,20 @@ absl::StatusOr<bool> PromptEncoder::Start(const PromptJob& job) {
   STEPCAST_RETURN_IF_ERROR(CheckIds("negative_prompt", job.request->negative_prompt_ids, vocab_size));
   job.state->uncond = cache_.Find(NegativeKey(job));
   return job.state->cond == nullptr || job.state->uncond == nullptr;
+}
+
+absl::Status PromptEncoder::StartAtOnce(const PromptJob& job) {
+  STEPCAST_RETURN_IF_ERROR(CheckClass(job));
+  return guard_.Run("conditioning", [&] {
+    const c10::InferenceMode inference_mode;
+    job.state->cond = AtOnce(job.state->bundle(), PositiveKey(job));
+    if (IsGuided(job.state->program())) job.state->uncond = AtOnce(job.state->bundle(), NegativeKey(job));
+  });
+}
+
+SharedEmbedding PromptEncoder::AtOnce(const model::ModelBundle& bundle, const PromptKey& key) {
+  if (SharedEmbedding known = cache_.Peek(key)) return known;
+  return cache_.Insert(key, bundle.conditioner().Encode({key.input}));
 }
 
 std::vector<absl::Status> PromptEncoder::Encode(absl::Span<const PromptJob> jobs) {

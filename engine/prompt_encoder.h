@@ -1,5 +1,5 @@
 #pragma once
-// Turns the prompts of jobs into embeddings, through the cache.
+// Turns what jobs are to show, prompts or classes, into the conditioning of their rows, through the cache.
 
 #include <memory>
 #include <string>
@@ -20,6 +20,7 @@ struct PromptJob {
   DenoiseState* state = nullptr;
 };
 
+// A class is at hand at once: its jobs never need an encode tick, and their "negative prompt" is the null class.
 // Positive and negative prompts are separate entries of the cache: the negative prompt of one request is often
 // that of all others. clip_skip applies to the positive prompt alone, as in diffusers.
 //
@@ -30,7 +31,8 @@ class PromptEncoder {
   PromptEncoder(EmbeddingCache& cache, const TorchGuard& guard) : cache_(cache), guard_(guard) {}
 
   // Pins what the cache already has. Returns whether the job still needs an encode tick.
-  // Errors: INVALID_ARGUMENT for token ids outside the vocabulary, or a guided job without a negative prompt.
+  // Errors: INVALID_ARGUMENT for token ids outside the vocabulary, a guided job without a negative prompt, a class that
+  // the model does not have.
   absl::StatusOr<bool> Start(const PromptJob& job);
 
   // Encodes what the jobs still miss, every distinct prompt once, batched. Returns one status per job; a prompt
@@ -44,6 +46,9 @@ class PromptEncoder {
     absl::Status status;
   };
 
+  // For models whose conditioner runs no network.
+  absl::Status StartAtOnce(const PromptJob& job);
+  SharedEmbedding AtOnce(const model::ModelBundle& bundle, const PromptKey& key);
   void EncodeTasks(const model::ModelBundle& bundle, absl::Span<Task* const> tasks);
 
   EmbeddingCache& cache_;

@@ -11,6 +11,7 @@
 #include "core/status_macros.h"
 #include "sampling/check_options.h"
 #include "sampling/class_defaults.h"
+#include "sampling/classifier_guidance.h"
 #include "sampling/noise_schedule.h"
 #include "sampling/program_builder.h"
 #include "sampling/samplers/registry.h"
@@ -39,6 +40,7 @@ absl::Status CheckSpec(const SamplerSpec& spec, const SamplerDefinition& definit
   STEPCAST_RETURN_IF_ERROR(CheckRange("guidance_start", spec.guidance_start, 0.0, 1.0));
   STEPCAST_RETURN_IF_ERROR(CheckRange("guidance_end", spec.guidance_end, spec.guidance_start, 1.0));
   STEPCAST_RETURN_IF_ERROR(CheckRange("eta", spec.eta, 0.0, 1.0));
+  STEPCAST_RETURN_IF_ERROR(CheckRange("classifier_scale", spec.classifier_scale, 0.0, kMaxClassifierScale));
   if (spec.eta != 0.0 && !definition.accepts_eta) {
     return absl::InvalidArgumentError(
         absl::StrFormat("eta: got %g, but %s has no eta; leave it unset", spec.eta, SamplerName(spec.sampler)));
@@ -115,6 +117,8 @@ absl::StatusOr<SharedProgram> Compile(const NoiseScheduleConfig& schedule, const
   STEPCAST_RETURN_IF_ERROR(definition->build(input, builder));
   STEPCAST_ASSIGN_OR_RETURN(SamplingProgram program, std::move(builder).Build());
   SetGuidance(spec, program);
+  STEPCAST_RETURN_IF_ERROR(
+      SetClassifierGuidance(spec.classifier_scale, settings.prediction_type, noise_schedule, program));
   return std::make_shared<const SamplingProgram>(std::move(program));
 }
 

@@ -12,6 +12,9 @@
 
 namespace stepcast::sampling {
 
+// Beyond, a guided step leaves what any classifier was trained at.
+inline constexpr double kMaxClassifierScale = 100.0;
+
 // What a request asks of the sampler. Ranges are those of the API; Compile checks what only it can know.
 struct SamplerSpec {
   Sampler sampler = Sampler::kDdim;
@@ -24,6 +27,7 @@ struct SamplerSpec {
   double guidance_rescale = 0.0;  // 0 .. 1
   double guidance_start = 0.0;    // guided iff int(start * n) <= step < int(end * n), n = executed steps
   double guidance_end = 1.0;
+  double classifier_scale = 0.0;  // >= 0; 0: no classifier guidance
   // Image-to-image: floor(steps * strength) steps run, from the encoded image with the noise of the first of them.
   // In (0, 1]. nullopt: text-to-image, all steps from pure noise.
   std::optional<double> strength = std::nullopt;
@@ -38,8 +42,8 @@ struct SamplerSpec {
   template <typename H>
   friend H AbslHashValue(H h, const SamplerSpec& s) {
     return H::combine(std::move(h), s.sampler, s.steps, s.sigma_schedule, s.timestep_spacing, s.eta, s.guidance_scale,
-                      s.guidance_rescale, s.guidance_start, s.guidance_end, s.strength, s.options, s.timesteps,
-                      s.sigmas);
+                      s.guidance_rescale, s.guidance_start, s.guidance_end, s.classifier_scale, s.strength, s.options,
+                      s.timesteps, s.sigmas);
   }
 };
 

@@ -50,6 +50,7 @@ sampling::SharedProgram CompilePicture(const NoiseScheduleConfig& schedule, cons
   spec.steps = picture.steps;
   spec.sigma_schedule = picture.sigma_schedule;
   spec.eta = picture.eta;
+  spec.classifier_scale = picture.classifier_scale;
   spec.guidance_scale = picture.guidance_scale;
   spec.guidance_rescale = picture.guidance_rescale;
   spec.guidance_start = picture.guidance_start;
@@ -68,6 +69,8 @@ JobSpec MakePictureSpec(const SharedModelInfo& model, const Picture& picture, st
   request->prompt_ids = {Padded(picture.prompt)};
   request->negative_prompt_ids = {Padded(picture.negative)};
   request->clip_skip = picture.clip_skip;
+  request->class_index = picture.class_index;
+  request->classifier_scale = picture.classifier_scale;
   request->width = picture.width;
   request->height = picture.height;
   request->steps = picture.steps;

@@ -23,6 +23,8 @@ struct Picture {
   std::vector<int32_t> prompt = {1, 2, 3, 0};
   std::vector<int32_t> negative = {1, 0, 0, 0};
   int clip_skip = 0;
+  std::optional<int> class_index = std::nullopt;
+  double classifier_scale = 0.0;
   int width = 32;   // pixels
   int height = 32;  // pixels
   int steps = 4;
@@ -40,7 +42,7 @@ struct Picture {
 // scaled_linear betas, v_prediction: the schedule of a small latent model.
 NoiseScheduleConfig TestSchedule();
 
-// Info of a text model with TestSchedule, 4 latent channels and 4 pixels per cell.
+// Info of a model with TestSchedule, 4 latent channels and 4 pixels per cell.
 SharedModelInfo MakePictureModel(const std::string& id);
 
 // Aborts the test when the program does not compile.
