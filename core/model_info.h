@@ -53,6 +53,7 @@ struct ModelInfo {
   ModelDefaults defaults;
   ModelLimits limits;
   int latent_channels = 4;
+  bool predicts_variance = false;  // the denoiser has twice as many output channels, for learned DDPM variances
   int vae_scale_factor = 8;  // pixels per latent cell
   int64_t parameter_count = 0;
   std::string dtype;   // compute dtype: "fp32", "bf16", "fp16"

@@ -33,7 +33,7 @@ std::vector<size_t> ClassifierGuidance::Apply(absl::Span<const ActiveJob> jobs, 
   const at::Tensor input = at::index_select(latents, 0, rows).mul_(uploaded.select(0, 1).view({-1, 1, 1, 1}));
   const model::Classifier& classifier = *jobs.front().state->bundle().classifier();
   const at::Tensor gradient = classifier.Gradient(input, uploaded.select(0, 0), UploadIndices(device_, labels));
-  prediction.index_add_(0, rows, gradient * uploaded.select(0, 2).view({-1, 1, 1, 1}));
+  prediction.narrow(1, 0, latents.size(1)).index_add_(0, rows, gradient * uploaded.select(0, 2).view({-1, 1, 1, 1}));
 
   const at::Tensor finite = at::isfinite(gradient).flatten(1).all(1).to(c10::Device(c10::DeviceType::CPU));
   std::vector<size_t> lost;

@@ -15,6 +15,8 @@
 namespace stepcast::engine {
 namespace {
 
+using sampling::Special;
+
 DenoiseState& StateOf(const Job& job) { return static_cast<DenoiseState&>(*job.state()); }
 
 absl::Status NumericFault(absl::string_view what) {
@@ -26,8 +28,11 @@ absl::Status CheckProgram(const sampling::SamplingProgram& program, const Genera
                           const model::ModelBundle& bundle) {
   bool asks_classifier = false;
   for (const sampling::Evaluation& evaluation : program.evaluations) {
-    if (evaluation.special != sampling::Special::kNone) {
-      return absl::UnimplementedError("the program needs an update that is not linear in its slots");
+    if (evaluation.special == Special::kMaskBlend) return absl::UnimplementedError("masks are not blended yet");
+    const bool reads_variance =
+        evaluation.special == Special::kVarianceNoise || evaluation.special == Special::kVarianceRoot;
+    if (reads_variance && !bundle.info()->predicts_variance) {
+      return absl::UnimplementedError(absl::StrCat("model '", bundle.info()->id, "' does not predict a variance"));
     }
     asks_classifier = asks_classifier || evaluation.classifier_coef != 0.0f;
   }

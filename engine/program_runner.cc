@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "engine/special_updates.h"
 #include "engine/upload.h"
 
 namespace stepcast::engine {
@@ -58,6 +59,12 @@ std::array<int64_t, kSlotCount> IndexOf(const std::vector<Slot>& slots) {
   index.fill(-1);
   for (size_t i = 0; i < slots.size(); ++i) index[static_cast<size_t>(slots[i])] = static_cast<int64_t>(i);
   return index;
+}
+
+// [N, C, h, w], a view; undefined when no job of the batch draws noise.
+at::Tensor NoiseOf(const SlotBatch& batch) {
+  const int64_t column = IndexOf(batch.columns)[static_cast<size_t>(Slot::kNoise)];
+  return column < 0 ? at::Tensor() : batch.values.select(1, column);
 }
 
 // Clamps the rows that ask for it; the others get infinite bounds.
@@ -106,9 +113,12 @@ SlotBatch ProgramRunner::Gather(absl::Span<const ActiveJob> jobs) const {
 }
 
 void ProgramRunner::Apply(absl::Span<const ActiveJob> jobs, const at::Tensor& prediction, SlotBatch& batch) const {
-  batch.model_output().copy_(prediction);
+  const int64_t channels = batch.values.size(2);
+  batch.model_output().copy_(prediction.narrow(1, 0, channels));
   EstimateX0(jobs, batch);
   DrawNoise(jobs, batch);
+  const at::Tensor variance = prediction.narrow(1, channels, prediction.size(1) - channels);
+  ApplySpecials(jobs, {batch.latents(), variance, batch.model_output(), NoiseOf(batch)});
   const std::vector<Slot> targets = Targets(jobs);
   const at::Tensor next = at::bmm(Transitions(jobs, batch, targets), batch.values.flatten(2))
                               .view({batch.values.size(0), static_cast<int64_t>(targets.size()), batch.values.size(2),
@@ -151,7 +161,7 @@ void ProgramRunner::DrawNoise(absl::Span<const ActiveJob> jobs, SlotBatch& batch
       {static_cast<int64_t>(drawing.size()), values.size(2), values.size(3), values.size(4)}, c10::ScalarType::Float);
   float* row = host.data_ptr<float>();
   for (const int64_t n : drawing) row = std::ranges::copy(jobs[static_cast<size_t>(n)].state->Noise(), row).out;
-  at::Tensor column = values.select(1, IndexOf(batch.columns)[static_cast<size_t>(Slot::kNoise)]);
+  at::Tensor column = NoiseOf(batch);
   if (drawing.size() == jobs.size()) {
     column.copy_(device_.Upload(host));
   } else {

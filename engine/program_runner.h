@@ -35,9 +35,9 @@ class ProgramRunner {
   // Copies the jobs' slots into one batch. REQUIRES: latents of equal shape; not empty.
   SlotBatch Gather(absl::Span<const ActiveJob> jobs) const;
 
-  // Takes the guided prediction [N, C, h, w] float32 and finishes the evaluation: x0 with its post, noise,
-  // transition. Writes the jobs' states last, so that a tick that fails before may be tried again. Afterwards
-  // batch.x0() is the x0 that previews show.
+  // Takes the guided prediction [N, C, h, w] float32 ([N, 2C, h, w] of models that also predict the variance of each
+  // step) and finishes the evaluation: x0 with its post, noise, what is special, transition. Writes the jobs' states
+  // last, so that a tick that fails before may be tried again. Afterwards batch.x0() is the x0 that previews show.
   void Apply(absl::Span<const ActiveJob> jobs, const at::Tensor& prediction, SlotBatch& batch) const;
 
  private:

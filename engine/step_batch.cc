@@ -117,6 +117,13 @@ const model::Conditioning& StepBatch::ConditioningRows(absl::Span<const ActiveJo
 at::Tensor StepBatch::Combine(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
                               const at::Tensor& output) const {
   if (!layout.any_guided) return output;
+  const int64_t channels = jobs.front().state->bundle().info()->latent_channels;
+  if (output.size(1) > channels) {
+    // Guidance is of the prediction; a variance beside it is that of the conditional row.
+    const at::Tensor variance = at::index_select(output.narrow(1, channels, output.size(1) - channels), 0,
+                                                 UploadIndices(device_, layout.cond_row));
+    return at::cat({Combine(jobs, layout, output.narrow(1, 0, channels)), variance}, 1);
+  }
   at::Tensor uncond;
   at::Tensor cond;
   if (layout.all_guided) {

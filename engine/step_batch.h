@@ -39,7 +39,8 @@ class StepBatch {
   explicit StepBatch(const ComputeDevice& device) : device_(device) {}
 
   // latents [N, C, h, w] float32, one per job (not yet scaled). Returns the guided prediction
-  // [N, C, h, w] float32: uncond + scale * (cond - uncond), rescaled where asked (arXiv:2305.08891, eq. 15-16).
+  // [N, C, h, w] float32: uncond + scale * (cond - uncond), rescaled where asked (arXiv:2305.08891, eq. 15-16); of
+  // models that predict a variance [N, 2C, h, w], the variance of the conditional row behind the prediction.
   // REQUIRES: all jobs use the same bundle; not empty.
   at::Tensor Predict(absl::Span<const ActiveJob> jobs, const at::Tensor& latents);
 

@@ -33,9 +33,9 @@ absl::Status CheckUNet(const ModelIndex& index, const UNetConfig& unet, const Au
     return Refuse(path, absl::StrCat("in_channels ", unet.in_channels, " must equal the autoencoder's latent_channels ",
                                      vae.latent_channels));
   }
-  if (unet.out_channels != vae.latent_channels) {
-    return Refuse(path, absl::StrCat("out_channels ", unet.out_channels,
-                                     " must equal the autoencoder's latent_channels ", vae.latent_channels));
+  if (unet.out_channels != vae.latent_channels && unet.out_channels != 2 * vae.latent_channels) {
+    return Refuse(path, absl::StrCat("out_channels ", unet.out_channels, " must be the autoencoder's latent_channels ",
+                                     vae.latent_channels, ", or twice as many, the variance after the prediction"));
   }
   if (unet.sample_height == 0) return Refuse(path, "sample_size is needed");
   return absl::OkStatus();
@@ -103,6 +103,7 @@ ModelInfo Describe(const ComponentLoader& loader, const NoiseScheduleConfig& sch
   ModelInfo info = loader.Describe(schedule, shape, std::min(kSmallestSide, native_side));
   info.conditioning = classes.labels.empty() ? ConditioningKind::kNone : ConditioningKind::kClassLabel;
   info.class_labels = classes.labels;
+  info.predicts_variance = unet.out_channels == 2 * vae.latent_channels;
   info.has_null_class = classes.null_class.has_value();
   info.defaults.guidance_scale = info.has_null_class ? kDefaultGuidance : 1.0;
   // These models are small: as many steps as they were trained with are affordable.

@@ -280,7 +280,7 @@ TEST_F(DiffusionExecutorTest, StartRefusesWhatItCannotPaint) {
   EXPECT_EQ(outside->state(), nullptr);
 
   auto program = std::make_shared<sampling::SamplingProgram>(*CompilePicture(TestSchedule(), {}));
-  program->evaluations.front().special = sampling::Special::kLangevinNorm;
+  program->evaluations.front().special = sampling::Special::kVarianceNoise;
   JobSpec spec = Add({})->spec();
   spec.program = program;
   Job special(JobId{99}, spec);

@@ -4,6 +4,7 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -76,15 +77,16 @@ class ProgramRunnerTest : public ::testing::Test {
   void Tick(const std::vector<Twin*>& chosen) {
     std::vector<ActiveJob> jobs;
     for (Twin* twin : chosen) jobs.push_back({&twin->state, &twin->reference->next()});
-    const at::Tensor predictions = at::randn({static_cast<int64_t>(chosen.size()), 4, kHeight, kWidth}) * 1.5;
+    const at::Tensor predictions = at::randn({static_cast<int64_t>(chosen.size()), channels_, kHeight, kWidth}) * 1.5;
+    const size_t values = static_cast<size_t>(channels_) * kHeight * kWidth;
     SlotBatch batch = runner_.Gather(jobs);
     runner_.Apply(jobs, predictions, batch);
     for (size_t n = 0; n < chosen.size(); ++n) {
       Twin& twin = *chosen[n];
       std::vector<float> noise(kValues);
       if (twin.reference->next().draws_noise) twin.noise.Fill(absl::MakeSpan(noise));
-      const float* prediction = predictions.data_ptr<float>() + n * kValues;
-      twin.reference->Step(absl::MakeConstSpan(prediction, kValues), noise);
+      const float* prediction = predictions.data_ptr<float>() + n * values;
+      twin.reference->Step(absl::MakeConstSpan(prediction, values), noise);
       const std::string where =
           absl::StrCat("job ", n, " of ", chosen.size(), ", sampler ", static_cast<int>(twin.program->sampler),
                        ", position ", twin.reference->position());
@@ -97,6 +99,7 @@ class ProgramRunnerTest : public ::testing::Test {
   }
 
   const c10::InferenceMode inference_mode_;
+  int64_t channels_ = 4;  // of the predictions; 8: with a variance
   FakeScript script_;
   std::shared_ptr<const model::ModelBundle> bundle_ = MakeFakeBundle("fake", &script_);
   std::unique_ptr<ComputeDevice> device_ = *OpenDevice("cpu", 1);
@@ -104,17 +107,32 @@ class ProgramRunnerTest : public ::testing::Test {
   std::vector<std::unique_ptr<Twin>> twins_;
 };
 
+// The `variant`-th way to ask for `sampler`. A few samplers take only models that predict noise.
+SharedProgram AnyProgram(Sampler sampler, size_t variant, int steps) {
+  sampling::SamplerSpec spec;
+  spec.sampler = sampler;
+  spec.steps = steps;
+  spec.guidance_scale = 2.5;
+  if (sampler == Sampler::kDdim || sampler == Sampler::kTcd) spec.eta = 0.5 * static_cast<double>(variant % 3);
+  const bool sigma_sampler = sampler == Sampler::kEuler || sampler == Sampler::kDpmpp2m;
+  if (sigma_sampler && variant % 2 == 0) spec.sigma_schedule = SigmaSchedule::kKarras;
+  NoiseScheduleConfig schedule = TestSchedule();
+  auto program = sampling::Compile(schedule, spec);
+  if (program.ok()) return *program;
+  schedule.prediction_type = PredictionType::kEpsilon;
+  program = sampling::Compile(schedule, spec);
+  EXPECT_TRUE(program.ok()) << SamplerName(sampler) << ": " << program.status();
+  return program.ok() ? *program : nullptr;
+}
+
 TEST_F(ProgramRunnerTest, AnyMixOfSamplersAtAnyPositionEqualsTheReference) {
   std::mt19937 random(20240607);
   const std::vector<Sampler>& samplers = sampling::SupportedSamplers();
   for (size_t i = 0; i < 3 * samplers.size(); ++i) {
-    Picture picture;
-    picture.sampler = samplers[i % samplers.size()];
-    picture.steps = 2 + static_cast<int>(random() % 9);
-    picture.eta = picture.sampler == Sampler::kDdim ? 0.5 * (i % 3) : 0.0;
-    const bool sigma_sampler = picture.sampler == Sampler::kEuler || picture.sampler == Sampler::kDpmpp2m;
-    if (sigma_sampler && i % 2 == 0) picture.sigma_schedule = SigmaSchedule::kKarras;
-    Add(CompilePicture(TestSchedule(), picture), static_cast<int64_t>(random()));
+    const int steps = 2 + static_cast<int>(random() % 9);
+    const SharedProgram program = AnyProgram(samplers[i % samplers.size()], i / samplers.size(), steps);
+    ASSERT_NE(program, nullptr);
+    Add(program, static_cast<int64_t>(random()));
   }
   int largest = 0;
   for (bool live = true; live;) {
@@ -165,6 +183,41 @@ TEST_F(ProgramRunnerTest, EveryPostAndEverySlotInOneBatch) {
   }
   for (int step = 0; step < 4; ++step) Tick(all);
   for (const auto& twin : twins_) EXPECT_TRUE(Near(twin->state.FinishedLatents(), twin->reference->Result()));
+}
+
+SharedProgram SpecialProgram(sampling::Special special) {
+  auto program = std::make_shared<sampling::SamplingProgram>(*MadeUpProgram(PostKind::kNone, /*draws_noise=*/false));
+  for (Evaluation& evaluation : program->evaluations) {
+    evaluation.draws_noise = true;
+    evaluation.special = special;
+    evaluation.special_coefs = {
+        .scale = 0.17f, .offset = -1.1f, .score_from_latents = -0.4f, .score_from_output = 0.9f};
+    evaluation.transition.push_back({Slot::kLatents, Slot::kNoise, 0.7f});
+  }
+  return program;
+}
+
+TEST_F(ProgramRunnerTest, EverySpecialInOneBatch) {
+  using sampling::Special;
+  channels_ = 8;
+  std::vector<Twin*> all;
+  for (const Special special :
+       {Special::kNone, Special::kVarianceNoise, Special::kVarianceRoot, Special::kLangevinNorm}) {
+    all.push_back(&Add(SpecialProgram(special), 11));
+  }
+  for (int step = 0; step < 4; ++step) Tick(all);
+  for (const auto& twin : twins_) EXPECT_TRUE(Near(twin->state.FinishedLatents(), twin->reference->Result()));
+}
+
+TEST_F(ProgramRunnerTest, ALangevinStepWithoutAScoreMovesNothing) {
+  Twin& still = Add(SpecialProgram(sampling::Special::kLangevinNorm), 3);
+  auto program = std::make_shared<sampling::SamplingProgram>(still.state.program());
+  Evaluation evaluation = program->evaluations.front();
+  evaluation.special_coefs = {.scale = 0.17f, .offset = 0.0f, .score_from_latents = 0.0f, .score_from_output = 1.0f};
+  const std::vector<ActiveJob> jobs = {{&still.state, &evaluation}};
+  SlotBatch batch = runner_.Gather(jobs);
+  runner_.Apply(jobs, at::zeros({1, 4, kHeight, kWidth}), batch);
+  EXPECT_TRUE(still.state.tensors().front().isfinite().all().item<bool>()) << "0 / 0";
 }
 
 TEST_F(ProgramRunnerTest, ClippingOneRowLeavesTheOthersUnbounded) {
