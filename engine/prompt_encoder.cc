@@ -21,14 +21,16 @@ PromptKey KeyOf(const model::ModelBundle& bundle, model::ConditioningInput input
 }
 
 PromptKey PositiveKey(const PromptJob& job) {
-  return KeyOf(job.state->bundle(), {.token_ids = job.request->prompt_ids,
-                                     .clip_skip = job.request->clip_skip,
-                                     .class_index = job.request->class_index});
+  const model::ModelBundle& bundle = job.state->bundle();
+  if (bundle.conditioner().vocab_size() == 0) return KeyOf(bundle, {.class_index = job.request->class_index});
+  return KeyOf(bundle, {.token_ids = job.request->prompt_ids, .clip_skip = job.request->clip_skip});
 }
 
-// Without a class: the null class.
+// Where there is no text: the null class.
 PromptKey NegativeKey(const PromptJob& job) {
-  return KeyOf(job.state->bundle(), {.token_ids = job.request->negative_prompt_ids});
+  const model::ModelBundle& bundle = job.state->bundle();
+  if (bundle.conditioner().vocab_size() == 0) return KeyOf(bundle, {});
+  return KeyOf(bundle, {.token_ids = job.request->negative_prompt_ids});
 }
 
 bool IsGuided(const sampling::SamplingProgram& program) {
