@@ -42,7 +42,7 @@ SCHEDULERS = {
 TAKES_GENERATOR = ("DDIM", "DDPM", "EULER", "EULER_ANCESTRAL")
 WEIGHTS = [f"{part}/diffusion_pytorch_model.safetensors" for part in ("unet", "vae", "classifier")]
 DEFAULTS = {"seed": 0, "image_index": 0, "width": 32, "height": 32, "steps": 20, "guidance_scale": 2.0, "eta": 0.0,
-            "classifier_scale": 0.0}
+            "classifier_scale": 0.0, "timestep_spacing": "DEFAULT"}
 REQUESTS = [
     {"name": "ddim", "sampler": "DDIM", "class_index": 7, "seed": 1},
     {"name": "ddim_eta_1", "sampler": "DDIM", "class_index": 3, "seed": 2, "steps": 12, "eta": 1.0},
@@ -52,18 +52,21 @@ REQUESTS = [
     {"name": "ddpm", "sampler": "DDPM", "class_index": 2, "seed": 6, "steps": 50},
     {"name": "ddpm_second_image", "sampler": "DDPM", "class_index": 0, "seed": 7, "image_index": 1, "steps": 25},
     {"name": "dpmpp_2m", "sampler": "DPMPP_2M", "class_index": 9, "seed": 8, "steps": 12},
+    {"name": "dpmpp_2m_leading", "sampler": "DPMPP_2M", "class_index": 7, "seed": 15, "timestep_spacing": "LEADING"},
     {"name": "dpmpp_2m_both_guidances", "sampler": "DPMPP_2M", "class_index": 4, "seed": 9, "steps": 12, "classifier_scale": 1.0},
     {"name": "euler", "sampler": "EULER", "class_index": 6, "seed": 10, "guidance_scale": 3.0},
     {"name": "euler_wide", "sampler": "EULER", "class_index": 1, "seed": 11, "steps": 10, "width": 48},
     {"name": "euler_ancestral", "sampler": "EULER_ANCESTRAL", "class_index": 4, "seed": 12},
     {"name": "unipc", "sampler": "UNIPC", "class_index": 5, "seed": 13, "steps": 12},
-    {"name": "heun", "sampler": "HEUN", "class_index": 3, "seed": 14, "steps": 10},
+    {"name": "heun", "sampler": "HEUN", "class_index": 3, "seed": 14, "steps": 10, "timestep_spacing": "LEADING"},
 ]
 
 
 def paint(model, request):
     """One picture, a PIL image."""
-    scheduler = SCHEDULERS[request["sampler"]].from_pretrained(model.folder / "scheduler")
+    spacing = request["timestep_spacing"]
+    options = {} if spacing == "DEFAULT" else {"timestep_spacing": spacing.lower()}
+    scheduler = SCHEDULERS[request["sampler"]].from_pretrained(model.folder / "scheduler", **options)
     scheduler.set_timesteps(request["steps"])
     generator = torch.Generator("cpu").manual_seed(request["seed"] + request["image_index"])
     extra = {"generator": generator} if request["sampler"] in TAKES_GENERATOR else {}
