@@ -9,8 +9,8 @@ namespace stepcast {
 
 // An 8-bit RGB picture: rows top to bottom, pixels left to right, bytes R, G, B, no padding.
 struct Image {
-  int width = 0;   // pixels
-  int height = 0;  // pixels
+  int width = 0;                // pixels
+  int height = 0;               // pixels
   std::vector<uint8_t> pixels;  // width * height * 3 bytes
 };
 

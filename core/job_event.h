@@ -17,7 +17,7 @@ struct JobProgress {
   int steps = 0;             // of the whole image
   int evaluations_done = 0;  // finished denoiser evaluations
   int evaluations_total = 0;
-  int queue_position = 0;    // jobs ahead that have not started; 0 once running
+  int queue_position = 0;  // jobs ahead that have not started; 0 once running
 };
 
 // The current estimate of the finished picture.

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/score_sde_config.h"
+
 namespace stepcast {
 
 // Numerical methods that turn noise into an image. The order equals stepcast.v1.Sampler in the proto.
@@ -84,6 +86,10 @@ struct NoiseScheduleConfig {
   std::optional<bool> skip_prk_steps;
   std::optional<int> original_inference_steps;
   std::optional<double> timestep_scaling;
+  std::optional<bool> log_linear_interpolation;  // Euler: interpolation_type is "log_linear"
+  std::optional<bool> continuous_timesteps;      // Euler: timestep_type is "continuous"
+  ScoreSdeConfig score_sde = {};
+  bool embeds_guidance = false;  // of the denoiser, not the file: the guidance scale is its input (time_cond_proj_dim)
   std::optional<double> sigma_min;
   std::optional<double> sigma_max;
   std::optional<double> sigma_data;
@@ -100,7 +106,8 @@ struct NoiseScheduleConfig {
                    c.use_exponential_sigmas, c.use_beta_sigmas, c.use_lu_lambdas, c.final_sigmas_type, c.solver_order,
                    c.lower_order_final, c.euler_at_final);
     return H::combine(std::move(h), c.skip_prk_steps, c.original_inference_steps, c.timestep_scaling, c.sigma_min,
-                      c.sigma_max, c.sigma_data);
+                      c.sigma_max, c.sigma_data, c.log_linear_interpolation, c.continuous_timesteps, c.score_sde,
+                      c.embeds_guidance);
   }
 };
 

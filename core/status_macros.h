@@ -7,11 +7,11 @@
 #include "absl/status/statusor.h"
 
 // Returns from the enclosing function when `expr` (an absl::Status) is not OK.
-#define STEPCAST_RETURN_IF_ERROR(expr)                   \
-  do {                                                   \
+#define STEPCAST_RETURN_IF_ERROR(expr)                    \
+  do {                                                    \
     if (::absl::Status status_ = (expr); !status_.ok()) { \
-      return status_;                                    \
-    }                                                    \
+      return status_;                                     \
+    }                                                     \
   } while (false)
 
 #define STEPCAST_CONCAT_INNER(a, b) a##b

@@ -89,6 +89,15 @@ void ReadSolver(JsonConfig& json, NoiseScheduleConfig& config) {
   config.timestep_scaling = json.OptionalDouble("timestep_scaling");
 }
 
+void ReadEulerAndScore(JsonConfig& json, NoiseScheduleConfig& config) {
+  config.log_linear_interpolation =
+      OptionalEnum<bool>(json, "interpolation_type", {{"linear", false}, {"log_linear", true}});
+  config.continuous_timesteps = OptionalEnum<bool>(json, "timestep_type", {{"discrete", false}, {"continuous", true}});
+  config.score_sde.snr = json.OptionalDouble("snr");
+  config.score_sde.sampling_eps = json.OptionalDouble("sampling_eps");
+  config.score_sde.correct_steps = OptionalSmallInt(json, "correct_steps", 0, 100);
+}
+
 // What pipelines override in their scheduler's config. An absent key is set as well: that is what the pipeline's own
 // scheduler does, and the samplers that a request may choose instead should agree with it.
 void ApplyPipelineRules(absl::string_view pipeline_class, NoiseScheduleConfig& config) {
@@ -110,10 +119,10 @@ absl::StatusOr<NoiseScheduleConfig> ParseSchedulerConfig(JsonConfig& json, const
   ReadClipping(json, config);
   ReadSpacing(json, config);
   ReadSolver(json, config);
+  ReadEulerAndScore(json, config);
   // Settings of single scheduler classes that no sampler of ours reads, all of them with one sensible value.
-  json.Ignore({"algorithm_type", "solver_type", "interpolation_type", "timestep_type", "sigma_schedule",
-               "lambda_min_clipped", "predict_x0", "disable_corrector", "solver_p", "use_flow_sigmas", "flow_shift",
-               "rho", "snr", "sampling_eps", "correct_steps", "invert_sigmas", "skip_type"});
+  json.Ignore({"algorithm_type", "solver_type", "sigma_schedule", "lambda_min_clipped", "predict_x0",
+               "disable_corrector", "solver_p", "use_flow_sigmas", "flow_shift", "rho", "invert_sigmas", "skip_type"});
   STEPCAST_RETURN_IF_ERROR(json.Finish());
   ApplyPipelineRules(pipeline_class, config);
   return config;

@@ -1,5 +1,6 @@
 #include "sampling/class_defaults.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string_view>
 
@@ -11,6 +12,8 @@ namespace stepcast::sampling {
 namespace {
 
 constexpr int kMaxTrainTimesteps = 100'000;
+constexpr int kMaxCorrectSteps = 100;
+constexpr char kScoreSdeVeClass[] = "ScoreSdeVeScheduler";
 
 absl::Status CheckInside(std::string_view key, double value, double low, double high) {
   if (value > low && value < high) return absl::OkStatus();
@@ -53,6 +56,42 @@ absl::Status CheckSettings(const ScheduleSettings& settings) {
   return absl::OkStatus();
 }
 
+void ReadDistillation(const NoiseScheduleConfig& config, ScheduleSettings& settings) {
+  settings.skip_prk_steps = config.skip_prk_steps.value_or(false);
+  settings.original_inference_steps = config.original_inference_steps.value_or(
+      std::min(settings.original_inference_steps, settings.num_train_timesteps));
+  settings.timestep_scaling = config.timestep_scaling.value_or(settings.timestep_scaling);
+  settings.log_linear_interpolation = config.log_linear_interpolation.value_or(false);
+  settings.continuous_timesteps = config.continuous_timesteps.value_or(false);
+}
+
+void ReadScoreSde(const NoiseScheduleConfig& config, ScheduleSettings& settings) {
+  settings.predicts_score = config.scheduler_class == kScoreSdeVeClass;
+  settings.snr = config.score_sde.snr.value_or(settings.snr);
+  settings.sampling_eps = config.score_sde.sampling_eps.value_or(settings.sampling_eps);
+  settings.correct_steps = config.score_sde.correct_steps.value_or(settings.correct_steps);
+  if (!settings.predicts_score) return;
+  settings.sigma_min = settings.sigma_min.value_or(0.01);
+  settings.sigma_max = settings.sigma_max.value_or(1348.0);
+}
+
+absl::Status CheckDistillation(const ScheduleSettings& settings) {
+  if (settings.original_inference_steps < 1 || settings.original_inference_steps > settings.num_train_timesteps) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("scheduler_config.json: original_inference_steps is %d; it must be 1 to %d",
+                        settings.original_inference_steps, settings.num_train_timesteps));
+  }
+  return CheckInside("timestep_scaling", settings.timestep_scaling, 0.0, HUGE_VAL);
+}
+
+absl::Status CheckScoreSde(const ScheduleSettings& settings) {
+  STEPCAST_RETURN_IF_ERROR(CheckInside("snr", settings.snr, 0.0, HUGE_VAL));
+  STEPCAST_RETURN_IF_ERROR(CheckInside("sampling_eps", settings.sampling_eps, 0.0, 1.0));
+  if (settings.correct_steps >= 0 && settings.correct_steps <= kMaxCorrectSteps) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat("scheduler_config.json: correct_steps is %d; it must be 0 to %d",
+                                                    settings.correct_steps, kMaxCorrectSteps));
+}
+
 // The order of precedence is diffusers'.
 SigmaSchedule ConfiguredSigmaSchedule(const NoiseScheduleConfig& config) {
   if (config.use_karras_sigmas.value_or(false)) return SigmaSchedule::kKarras;
@@ -88,6 +127,10 @@ absl::StatusOr<ScheduleSettings> ResolveSettings(const NoiseScheduleConfig& conf
   settings.euler_at_final = config.euler_at_final.value_or(false);
   settings.sigma_min = config.sigma_min;
   settings.sigma_max = config.sigma_max;
+  ReadDistillation(config, settings);
+  ReadScoreSde(config, settings);
+  STEPCAST_RETURN_IF_ERROR(CheckDistillation(settings));
+  STEPCAST_RETURN_IF_ERROR(CheckScoreSde(settings));
   STEPCAST_RETURN_IF_ERROR(CheckSettings(settings));
   return settings;
 }

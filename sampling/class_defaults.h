@@ -47,6 +47,15 @@ struct ScheduleSettings {
   bool set_alpha_to_one = true;
   ZeroSnr zero_snr = ZeroSnr::kUnknown;  // kUnknown: no rescale
   VarianceType variance_type = VarianceType::kFixedSmall;
+  bool skip_prk_steps = false;            // PNDM
+  int original_inference_steps = 50;      // LCM, TCD: 1 .. num_train_timesteps
+  double timestep_scaling = 10.0;         // LCM
+  bool log_linear_interpolation = false;  // Euler
+  bool continuous_timesteps = false;      // Euler
+  bool predicts_score = false;            // a ScoreSdeVe model: its output is the score, and it is told sigma
+  double snr = 0.15;
+  double sampling_eps = 1e-5;
+  int correct_steps = 1;                                   // 0 .. 100
   SigmaSchedule sigma_schedule = SigmaSchedule::kDefault;  // from use_karras_sigmas and its kin
   FinalSigmas final_sigmas_type = FinalSigmas::kZero;
   bool lower_order_final = true;

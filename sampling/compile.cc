@@ -61,6 +61,12 @@ absl::Status CheckSpec(const SamplerSpec& spec, const SamplerDefinition& definit
 absl::StatusOr<ScheduleSettings> Settings(const NoiseScheduleConfig& config, const SamplerSpec& spec,
                                           const SamplerDefinition& definition) {
   STEPCAST_ASSIGN_OR_RETURN(ScheduleSettings settings, ResolveSettings(config, definition.defaults));
+  if (settings.predicts_score && !definition.takes_score) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "sampler: %s does not go with a model of class ScoreSdeVe, which predicts the score of its own noise levels; "
+        "use SDE_VE or ANNEALED_LANGEVIN",
+        SamplerName(spec.sampler)));
+  }
   if (spec.timestep_spacing) settings.timestep_spacing = *spec.timestep_spacing;
   const auto& known = definition.sigma_schedules;
   const bool configured =
@@ -92,14 +98,20 @@ absl::StatusOr<int> FirstStep(const SamplerSpec& spec) {
   return spec.steps - executed;
 }
 
-void SetGuidance(const SamplerSpec& spec, SamplingProgram& program) {
+void SetGuidance(const SamplerSpec& spec, bool embeds_guidance, SamplingProgram& program) {
+  // A denoiser with the scale as an input always gets one: 1 where nothing is asked for.
+  if (embeds_guidance) {
+    for (Evaluation& evaluation : program.evaluations) evaluation.guidance = {GuidanceKind::kEmbedded, 1.0f, 0.0f};
+  }
   if (spec.guidance_scale <= 1.0) return;
   const int first = static_cast<int>(spec.guidance_start * program.steps);
   const int last = static_cast<int>(spec.guidance_end * program.steps);
   for (Evaluation& evaluation : program.evaluations) {
     if (evaluation.step < first || evaluation.step >= last) continue;
-    evaluation.guidance = {GuidanceKind::kClassifierFree, static_cast<float>(spec.guidance_scale),
-                           static_cast<float>(spec.guidance_rescale)};
+    evaluation.guidance.scale = static_cast<float>(spec.guidance_scale);
+    if (embeds_guidance) continue;  // one row: nothing to take the difference of, nor to rescale
+    evaluation.guidance.kind = GuidanceKind::kClassifierFree;
+    evaluation.guidance.rescale = static_cast<float>(spec.guidance_rescale);
   }
 }
 
@@ -116,7 +128,7 @@ absl::StatusOr<SharedProgram> Compile(const NoiseScheduleConfig& schedule, const
   const SamplerInput input{spec, settings, noise_schedule, first_step};
   STEPCAST_RETURN_IF_ERROR(definition->build(input, builder));
   STEPCAST_ASSIGN_OR_RETURN(SamplingProgram program, std::move(builder).Build());
-  SetGuidance(spec, program);
+  SetGuidance(spec, schedule.embeds_guidance, program);
   STEPCAST_RETURN_IF_ERROR(
       SetClassifierGuidance(spec.classifier_scale, settings.prediction_type, noise_schedule, program));
   return std::make_shared<const SamplingProgram>(std::move(program));

@@ -103,6 +103,12 @@ absl::StatusOr<SigmaSteps> SpreadSigmas(const NoiseSchedule& schedule, const Sig
   std::vector<double> timesteps = SpacedTimesteps(rule.spacing, steps);
   std::vector<double> sigmas;
   for (const double t : timesteps) sigmas.push_back(InterpolateTable(schedule.sigmas(), t));
+  if (rule.log_linear) {
+    const absl::Span<const float> table = schedule.sigmas();
+    const std::vector<float> logs = TorchLinspace(std::log(table.back()), std::log(table.front()), steps + 1);
+    sigmas.clear();
+    for (const float value : logs) sigmas.push_back(std::exp(value));
+  }
   if (rule.schedule != SigmaSchedule::kDefault) {
     sigmas = Spread(rule.schedule, RangeOf(schedule, rule, sigmas), steps);
     if (absl::Status status = CheckFalling(sigmas); !status.ok()) return status;
@@ -119,7 +125,40 @@ absl::StatusOr<SigmaSteps> SpreadSigmas(const NoiseSchedule& schedule, const Sig
     result.timesteps.push_back(static_cast<float>(rule.integer_timesteps ? std::trunc(t) : t));
   }
   result.sigmas.assign(sigmas.begin(), sigmas.end());
+  if (static_cast<int>(sigmas.size()) == steps)
+    result.sigmas.push_back(rule.final_sigmas == FinalSigmas::kSigmaMin ? schedule.sigmas().front() : 0.0f);
+  return result;
+}
+
+absl::StatusOr<SigmaSteps> ExplicitTimesteps(const NoiseSchedule& schedule, const SigmaStepsRule& rule,
+                                             absl::Span<const double> timesteps) {
+  SigmaSteps result;
+  for (size_t i = 0; i < timesteps.size(); ++i) {
+    const double t = timesteps[i];
+    if (rule.integer_timesteps && t != std::trunc(t)) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("timesteps: entry %d is %g; this sampler takes whole timesteps only", i, t));
+    }
+    result.timesteps.push_back(static_cast<float>(t));
+    result.sigmas.push_back(static_cast<float>(InterpolateTable(schedule.sigmas(), t)));
+  }
   result.sigmas.push_back(rule.final_sigmas == FinalSigmas::kSigmaMin ? schedule.sigmas().front() : 0.0f);
+  return result;
+}
+
+absl::StatusOr<SigmaSteps> ExplicitSigmas(const NoiseSchedule& schedule, const SigmaStepsRule& rule,
+                                          absl::Span<const double> sigmas) {
+  const SigmaToTimestep to_timestep(schedule.sigmas());
+  SigmaSteps result;
+  result.sigmas.assign(sigmas.begin(), sigmas.end());
+  for (size_t i = 0; i + 1 < result.sigmas.size(); ++i) {
+    const double t = to_timestep(result.sigmas[i]);
+    if (!std::isfinite(t)) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("sigmas: entry %d, %g, has no timestep in this model's noise schedule", i, sigmas[i]));
+    }
+    result.timesteps.push_back(static_cast<float>(rule.integer_timesteps ? std::trunc(t) : t));
+  }
   return result;
 }
 

@@ -53,6 +53,7 @@ struct SigmaStepsRule {
   SpacingRule spacing = {};
   SigmaSchedule schedule = SigmaSchedule::kDefault;
   FinalSigmas final_sigmas = FinalSigmas::kZero;
+  bool log_linear = false;  // levels even in ln sigma over the whole table, n + 1 of them: the last step ends there
   bool table_ends = false;  // Karras and its kin span the whole table (DPM-Solver), not the spaced sigmas (Euler)
   bool integer_timesteps = false;                  // DPM-Solver tells the denoiser whole timesteps
   bool round_karras = false;                       // Karras and Lu round to them; otherwise they are cut off
@@ -64,5 +65,15 @@ struct SigmaStepsRule {
 // Errors: INVALID_ARGUMENT when the levels do not fall from a positive start to the end.
 // REQUIRES: steps >= 1.
 absl::StatusOr<SigmaSteps> SpreadSigmas(const NoiseSchedule& schedule, const SigmaStepsRule& rule, int steps);
+
+// The request's own steps: noise levels of the timesteps of a list, fractional ones between entries of the table; or
+// the list's noise levels themselves, the last of which ends the last step. The rule's spacing and schedule do not
+// count. REQUIRES: strictly falling lists as Compile checks them, not empty, at least two sigmas.
+// Errors: INVALID_ARGUMENT naming `timesteps` or `sigmas`, where a class with whole timesteps gets fractions or a
+// table with infinite sigmas cannot place the levels.
+absl::StatusOr<SigmaSteps> ExplicitTimesteps(const NoiseSchedule& schedule, const SigmaStepsRule& rule,
+                                             absl::Span<const double> timesteps);
+absl::StatusOr<SigmaSteps> ExplicitSigmas(const NoiseSchedule& schedule, const SigmaStepsRule& rule,
+                                          absl::Span<const double> sigmas);
 
 }  // namespace stepcast::sampling

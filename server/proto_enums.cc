@@ -8,6 +8,8 @@ static_assert(v1::SAMPLER_DDIM == static_cast<int>(Sampler::kDdim) + 1);
 static_assert(v1::SAMPLER_EULER == static_cast<int>(Sampler::kEuler) + 1);
 static_assert(v1::SAMPLER_EULER_ANCESTRAL == static_cast<int>(Sampler::kEulerAncestral) + 1);
 static_assert(v1::SAMPLER_DPMPP_2M == static_cast<int>(Sampler::kDpmpp2m) + 1);
+static_assert(v1::SAMPLER_LCM == static_cast<int>(Sampler::kLcm) + 1);
+static_assert(v1::SAMPLER_ANNEALED_LANGEVIN == static_cast<int>(Sampler::kAnnealedLangevin) + 1);
 static_assert(v1::SIGMA_SCHEDULE_DEFAULT == static_cast<int>(SigmaSchedule::kDefault) + 1);
 static_assert(v1::SIGMA_SCHEDULE_LU == static_cast<int>(SigmaSchedule::kLu) + 1);
 static_assert(v1::TIMESTEP_SPACING_LINSPACE == static_cast<int>(TimestepSpacing::kLinspace) + 1);

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "absl/strings/str_format.h"
 #include "core/status_macros.h"
 #include "sampling/samplers/registry.h"
 
@@ -27,33 +26,39 @@ struct StepScalars {
   float mean_from_x0() const { return std::sqrt(p) * beta / one_minus_a; }
   float mean_from_latents() const { return std::sqrt(alpha) * one_minus_p / one_minus_a; }
 
+  float SmallVariance() const { return std::max(one_minus_p / one_minus_a * beta, 1e-20f); }
+
   float StandardDeviation(VarianceType type) const {
     if (type == VarianceType::kFixedLarge) return std::sqrt(beta);
-    const float variance = std::max(one_minus_p / one_minus_a * beta, 1e-20f);
+    const float variance = SmallVariance();
     return type == VarianceType::kFixedSmallLog ? std::exp(0.5f * std::log(variance)) : std::sqrt(variance);
   }
 };
 
-absl::Status CheckVariance(VarianceType type) {
-  switch (type) {
-    case VarianceType::kFixedSmall:
-    case VarianceType::kFixedSmallLog:
-    case VarianceType::kFixedLarge:
-      return absl::OkStatus();
-    case VarianceType::kFixedLargeLog:
-      return absl::InvalidArgumentError(
-          "sampler: DDPM with the model's variance_type fixed_large_log has no finite noise (the root of a negative "
-          "logarithm); choose another sampler");
-    case VarianceType::kLearned:
-    case VarianceType::kLearnedRange:
-      break;
+// The step's noise, of the model's own variance where it learned one.
+LinearForm DrawNoise(const StepScalars& scalars, VarianceType type, ProgramBuilder& builder) {
+  const LinearForm noise = builder.DrawNoise();
+  if (type == VarianceType::kLearned) {
+    builder.SetSpecial(Special::kVarianceRoot, {});
+    return noise;
   }
-  return absl::InvalidArgumentError(
-      "sampler: DDPM does not support models that learned their variance; choose another sampler");
+  if (type == VarianceType::kLearnedRange) {
+    // v in [-1, 1] moves the logarithm of the variance between its smallest and largest sensible value.
+    const float low = std::log(scalars.SmallVariance());
+    const float high = std::log(scalars.beta);
+    builder.SetSpecial(Special::kVarianceNoise, {.scale = 0.5f * (high - low), .offset = 0.5f * (high + low)});
+    return noise;
+  }
+  return scalars.StandardDeviation(type) * noise;
 }
 
 absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
-  STEPCAST_RETURN_IF_ERROR(CheckVariance(input.settings.variance_type));
+  const VarianceType variance = input.settings.variance_type;
+  if (variance == VarianceType::kFixedLargeLog) {
+    return absl::InvalidArgumentError(
+        "sampler: DDPM with the model's variance_type fixed_large_log has no finite noise (the root of a negative "
+        "logarithm); choose another sampler");
+  }
   STEPCAST_ASSIGN_OR_RETURN(const std::vector<int> timesteps, TableTimesteps(input));
   const absl::Span<const float> alphas = input.schedule.alphas_cumprod();
   const PredictionType prediction = input.settings.prediction_type;
@@ -67,7 +72,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
                                             PostOf(input.settings));
     LinearForm next = scalars.mean_from_x0() * x0 + scalars.mean_from_latents() * builder.latents();
     // Drawn at the end of a list that stops above 0 as well, where its share is 1e-10: the stream of normals counts.
-    if (t > 0) next += scalars.StandardDeviation(input.settings.variance_type) * builder.DrawNoise();
+    if (t > 0) next += DrawNoise(scalars, variance, builder);
     builder.Assign(Slot::kLatents, next);
   }
   return absl::OkStatus();
@@ -79,6 +84,7 @@ const SamplerDefinition& DdpmSampler() {
   static const SamplerDefinition definition = {
       .sampler = Sampler::kDdpm,
       .defaults = {.timestep_spacing = TimestepSpacing::kLeading, .clip_sample = true, .zero_snr = ZeroSnr::kExact},
+      .accepts = {.timesteps = true},
       .build = Build,
   };
   return definition;

@@ -22,6 +22,7 @@ absl::StatusOr<SigmaSteps> DpmSteps(const SamplerInput& input) {
       .integer_timesteps = true,
       .round_karras = settings.beta_schedule != BetaSchedule::kSquaredCosCapV2,
   };
+  if (!input.spec.timesteps.empty()) return ExplicitTimesteps(input.schedule, rule, input.spec.timesteps);
   return SpreadSigmas(input.schedule, rule, input.steps());
 }
 

@@ -55,6 +55,7 @@ const SamplerDefinition& Dpmpp2mSampler() {
       .sigma_schedules = {SigmaSchedule::kDefault, SigmaSchedule::kKarras, SigmaSchedule::kExponential,
                           SigmaSchedule::kBeta, SigmaSchedule::kLu},
       .configures_sigmas = true,
+      .accepts = {.timesteps = true},
       .history = 1,
       .build = Build,
   };

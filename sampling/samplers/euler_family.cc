@@ -5,7 +5,7 @@
 
 namespace stepcast::sampling {
 
-absl::StatusOr<SigmaSteps> EulerSteps(const SamplerInput& input, FinalSigmas final_sigmas) {
+absl::StatusOr<SigmaSteps> EulerSteps(const SamplerInput& input, FinalSigmas final_sigmas, bool round_karras) {
   const ScheduleSettings& settings = input.settings;
   const SigmaStepsRule rule{
       .spacing = {.spacing = settings.timestep_spacing,
@@ -14,9 +14,13 @@ absl::StatusOr<SigmaSteps> EulerSteps(const SamplerInput& input, FinalSigmas fin
                   .fractional = true},
       .schedule = settings.sigma_schedule,
       .final_sigmas = final_sigmas,
+      .log_linear = input.spec.sampler == Sampler::kEuler && settings.log_linear_interpolation,
+      .round_karras = round_karras,
       .sigma_min = settings.sigma_min,
       .sigma_max = settings.sigma_max,
   };
+  if (!input.spec.sigmas.empty()) return ExplicitSigmas(input.schedule, rule, input.spec.sigmas);
+  if (!input.spec.timesteps.empty()) return ExplicitTimesteps(input.schedule, rule, input.spec.timesteps);
   return SpreadSigmas(input.schedule, rule, input.steps());
 }
 

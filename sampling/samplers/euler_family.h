@@ -7,8 +7,9 @@
 
 namespace stepcast::sampling {
 
-// Steps of the Euler classes. `final_sigmas`: where the last step ends.
-absl::StatusOr<SigmaSteps> EulerSteps(const SamplerInput& input, FinalSigmas final_sigmas);
+// Steps of the Euler classes, or the request's own list. `final_sigmas`: where the last step ends. `round_karras`:
+// Karras levels are told as whole timesteps.
+absl::StatusOr<SigmaSteps> EulerSteps(const SamplerInput& input, FinalSigmas final_sigmas, bool round_karras = false);
 
 // Image plus noise of the first level, or pure noise of the largest (with leading spacing: as if an image of unit
 // variance were under it).

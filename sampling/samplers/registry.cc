@@ -6,11 +6,20 @@ namespace stepcast::sampling {
 
 absl::Span<const SamplerDefinition* const> AllSamplers() {
   static const auto& samplers = *new std::vector<const SamplerDefinition*>{
-      &DdpmSampler(),            //
-      &DdimSampler(),            //
-      &EulerSampler(),           //
-      &EulerAncestralSampler(),  //
-      &Dpmpp2mSampler(),         //
+      &DdpmSampler(),              //
+      &DdimSampler(),              //
+      &PndmSampler(),              //
+      &EulerSampler(),             //
+      &EulerAncestralSampler(),    //
+      &HeunSampler(),              //
+      &LmsSampler(),               //
+      &Dpm2Sampler(),              //
+      &Dpm2AncestralSampler(),     //
+      &Dpmpp2mSampler(),           //
+      &LcmSampler(),               //
+      &TcdSampler(),               //
+      &SdeVeSampler(),             //
+      &AnnealedLangevinSampler(),  //
   };
   return samplers;
 }

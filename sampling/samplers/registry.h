@@ -8,9 +8,18 @@ namespace stepcast::sampling {
 
 const SamplerDefinition& DdpmSampler();
 const SamplerDefinition& DdimSampler();
+const SamplerDefinition& PndmSampler();
 const SamplerDefinition& EulerSampler();
 const SamplerDefinition& EulerAncestralSampler();
+const SamplerDefinition& HeunSampler();
+const SamplerDefinition& LmsSampler();
+const SamplerDefinition& Dpm2Sampler();
+const SamplerDefinition& Dpm2AncestralSampler();
 const SamplerDefinition& Dpmpp2mSampler();
+const SamplerDefinition& LcmSampler();
+const SamplerDefinition& TcdSampler();
+const SamplerDefinition& SdeVeSampler();
+const SamplerDefinition& AnnealedLangevinSampler();
 
 // All samplers, in the order of the enum.
 absl::Span<const SamplerDefinition* const> AllSamplers();

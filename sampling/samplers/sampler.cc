@@ -7,7 +7,10 @@
 namespace stepcast::sampling {
 
 Post PostOf(const ScheduleSettings& settings) {
-  if (settings.thresholding) return ThresholdingOf(settings);
+  return settings.thresholding ? ThresholdingOf(settings) : ClipOf(settings);
+}
+
+Post ClipOf(const ScheduleSettings& settings) {
   if (settings.clip_sample) return {PostKind::kClip, static_cast<float>(settings.clip_sample_range), 0.0f};
   return {};
 }
@@ -23,7 +26,17 @@ Start VariancePreservingStart(const SamplerInput& input, double alpha_cumprod) {
   return {static_cast<float>(std::sqrt(alpha_cumprod)), static_cast<float>(std::sqrt(1.0 - alpha_cumprod))};
 }
 
+absl::StatusOr<std::vector<int>> WholeTimesteps(absl::Span<const double> list) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (list[i] == std::trunc(list[i])) continue;
+    return absl::InvalidArgumentError(
+        absl::StrFormat("timesteps: entry %d is %g; this sampler takes whole timesteps only", i, list[i]));
+  }
+  return std::vector<int>(list.begin(), list.end());
+}
+
 absl::StatusOr<std::vector<int>> TableTimesteps(const SamplerInput& input) {
+  if (!input.spec.timesteps.empty()) return WholeTimesteps(input.spec.timesteps);
   const SpacingRule rule{.spacing = input.settings.timestep_spacing,
                          .num_train_timesteps = input.settings.num_train_timesteps,
                          .steps_offset = input.settings.steps_offset};

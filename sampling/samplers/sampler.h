@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "core/sampling_types.h"
 #include "sampling/class_defaults.h"
 #include "sampling/compile.h"
@@ -44,6 +45,7 @@ struct SamplerDefinition {
   ClassDefaults defaults;
   std::vector<SigmaSchedule> sigma_schedules = {SigmaSchedule::kDefault};  // that a request may name
   bool configures_sigmas = false;  // the class reads use_karras_sigmas and its kin from the model's config
+  bool takes_score = false;        // goes with denoisers that predict the score (ScoreSdeVe)
   bool accepts_eta = false;
   AcceptedOptions accepts = {};
   int history = 0;  // values of earlier evaluations it reads, see ProgramBuilder
@@ -53,6 +55,9 @@ struct SamplerDefinition {
 // The post of classes that know clip_sample and thresholding; the latter wins.
 Post PostOf(const ScheduleSettings& settings);
 
+// Only clip_sample (Heun).
+Post ClipOf(const ScheduleSettings& settings);
+
 // Only thresholding (DPM-Solver).
 Post ThresholdingOf(const ScheduleSettings& settings);
 
@@ -60,8 +65,13 @@ Post ThresholdingOf(const ScheduleSettings& settings);
 // noise of cumulative alpha `alpha_cumprod`.
 Start VariancePreservingStart(const SamplerInput& input, double alpha_cumprod);
 
-// Whole timesteps of a class that indexes the table of cumulative alphas with them (DDPM, DDIM).
-// Errors: INVALID_ARGUMENT naming `steps` when one lies outside the training timesteps.
+// The request's explicit `timesteps`, at least one.
+// Errors: INVALID_ARGUMENT naming `timesteps` when one is fractional.
+absl::StatusOr<std::vector<int>> WholeTimesteps(absl::Span<const double> list);
+
+// Whole timesteps of a class that indexes the table of cumulative alphas with them (DDPM, DDIM): the request's list, or
+// as the spacing gives them. Errors: INVALID_ARGUMENT naming `steps` when one lies outside the training timesteps, or
+// `timesteps` when one is fractional.
 absl::StatusOr<std::vector<int>> TableTimesteps(const SamplerInput& input);
 
 }  // namespace stepcast::sampling

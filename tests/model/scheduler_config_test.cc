@@ -64,14 +64,29 @@ TEST(ParseSchedulerConfig, AppliesWhatEachPipelineOverrides) {
   EXPECT_EQ(other->clip_sample, true);
 }
 
+TEST(ParseSchedulerConfig, KeysOfSingleClasses) {
+  const auto euler = Parse(R"({"interpolation_type": "log_linear", "timestep_type": "continuous"})",
+                           "EulerDiscreteScheduler", "StableDiffusionXLPipeline");
+  EXPECT_EQ(euler->log_linear_interpolation, true);
+  EXPECT_EQ(euler->continuous_timesteps, true);
+  const auto score =
+      Parse(R"({"snr": 0.16, "sampling_eps": 0.001, "correct_steps": 2})", "ScoreSdeVeScheduler", "ScoreSdeVePipeline");
+  EXPECT_EQ(score->score_sde, (ScoreSdeConfig{.snr = 0.16, .sampling_eps = 0.001, .correct_steps = 2}));
+  const auto wrong = Parse(R"({"interpolation_type": "cubic", "timestep_type": "odd", "correct_steps": -1})",
+                           "EulerDiscreteScheduler", "StableDiffusionXLPipeline");
+  for (const char* part : {"interpolation_type: 'cubic'", "timestep_type: 'odd'", "correct_steps: -1 is outside"}) {
+    EXPECT_THAT(std::string(wrong.status().message()), HasSubstr(part));
+  }
+}
+
 TEST(ParseSchedulerConfig, NamesEveryBadValue) {
   const auto config = Parse(R"({"beta_schedule": "wavy", "prediction_type": 3, "num_train_timesteps": 0,
       "timestep_spacing": "random", "variance_type": "fixed_huge", "trained_betas": ["x"]})",
                             "DDIMScheduler", "DDIMPipeline");
   const std::string message(config.status().message());
-  for (const char* part : {"beta_schedule: 'wavy' is not supported (linear, scaled_linear", "prediction_type: a string",
-                           "num_train_timesteps: 0 is outside", "timestep_spacing: 'random'", "fixed_huge",
-                           "trained_betas: a list"}) {
+  for (const char* part :
+       {"beta_schedule: 'wavy' is not supported (linear, scaled_linear", "prediction_type: a string",
+        "num_train_timesteps: 0 is outside", "timestep_spacing: 'random'", "fixed_huge", "trained_betas: a list"}) {
     EXPECT_THAT(message, HasSubstr(part));
   }
 }

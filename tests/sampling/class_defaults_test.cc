@@ -110,5 +110,44 @@ TEST(ClassDefaultsTest, RefusalsNameTheKey) {
   }
 }
 
+TEST(ClassDefaultsTest, DistillationAndScoreKeys) {
+  const ScheduleSettings defaults = ResolveSettings({}, {}).value();
+  EXPECT_FALSE(defaults.skip_prk_steps || defaults.log_linear_interpolation || defaults.continuous_timesteps);
+  EXPECT_EQ(defaults.original_inference_steps, 50);
+  EXPECT_EQ(defaults.timestep_scaling, 10.0);
+  EXPECT_FALSE(defaults.predicts_score);
+
+  NoiseScheduleConfig config;
+  config.scheduler_class = "ScoreSdeVeScheduler";
+  const ScheduleSettings score = ResolveSettings(config, {}).value();
+  EXPECT_TRUE(score.predicts_score);
+  EXPECT_EQ(score.sigma_min, 0.01);
+  EXPECT_EQ(score.sigma_max, 1348.0);
+  config.sigma_max = 50.0;
+  config.score_sde = {.snr = 0.2, .sampling_eps = 1e-3, .correct_steps = 2};
+  const ScheduleSettings file = ResolveSettings(config, {}).value();
+  EXPECT_EQ(file.sigma_max, 50.0);
+  EXPECT_EQ(file.snr, 0.2);
+  EXPECT_EQ(file.sampling_eps, 1e-3);
+  EXPECT_EQ(file.correct_steps, 2);
+}
+
+TEST(ClassDefaultsTest, DistillationAndScoreKeysOutOfRange) {
+  const std::pair<const char*, std::function<void(NoiseScheduleConfig&)>> rows[] = {
+      {"original_inference_steps is 0", [](auto& c) { c.original_inference_steps = 0; }},
+      {"original_inference_steps is 1001", [](auto& c) { c.original_inference_steps = 1001; }},
+      {"timestep_scaling is 0", [](auto& c) { c.timestep_scaling = 0.0; }},
+      {"snr is -1", [](auto& c) { c.score_sde.snr = -1.0; }},
+      {"sampling_eps is 1", [](auto& c) { c.score_sde.sampling_eps = 1.0; }},
+      {"correct_steps is 101", [](auto& c) { c.score_sde.correct_steps = 101; }},
+  };
+  for (const auto& [says, spoil] : rows) {
+    NoiseScheduleConfig config;
+    spoil(config);
+    EXPECT_THAT(std::string(ResolveSettings(config, {}).status().message()),
+                testing::HasSubstr(std::string("scheduler_config.json: ") + says));
+  }
+}
+
 }  // namespace
 }  // namespace stepcast::sampling

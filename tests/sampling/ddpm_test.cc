@@ -88,11 +88,48 @@ TEST(DdpmTest, VarianceTypes) {
   EXPECT_NEAR(coefficient(VarianceType::kFixedSmallLog), small, 4e-7f * small);
   EXPECT_GT(coefficient(VarianceType::kFixedLarge), small);
 
-  for (const VarianceType type : {VarianceType::kFixedLargeLog, VarianceType::kLearned, VarianceType::kLearnedRange}) {
-    const absl::Status status = Compile(WithVariance(type), Spec(10)).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(std::string(status.message()), testing::StartsWith("sampler: DDPM"));
+  // Its logarithm of a variance below 1 is negative and has no root.
+  const absl::Status status = Compile(WithVariance(VarianceType::kFixedLargeLog), Spec(10)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), testing::StartsWith("sampler: DDPM"));
+}
+
+// A model that learned its range moves between the variances of fixed_small and fixed_large.
+TEST(DdpmTest, LearnedRangeSpansTheFixedVariances) {
+  const Evaluation small = Compile(WithVariance(VarianceType::kFixedSmall), Spec(10)).value()->evaluations[4];
+  const Evaluation large = Compile(WithVariance(VarianceType::kFixedLarge), Spec(10)).value()->evaluations[4];
+  const Evaluation range = Compile(WithVariance(VarianceType::kLearnedRange), Spec(10)).value()->evaluations[4];
+  ASSERT_EQ(range.special, Special::kVarianceNoise);
+  EXPECT_EQ(NoiseCoefficient(range), 1.0f);
+  const auto factor = [&](float v) {
+    std::vector<float> prediction = {0.0f};
+    std::vector<float> noise = {1.0f};
+    ApplySpecial(range.special, range.special_coefs,
+                 {.latents = {},
+                  .variance = absl::MakeConstSpan(&v, 1),
+                  .model_output = absl::MakeSpan(prediction),
+                  .noise = absl::MakeSpan(noise)});
+    return noise[0];
+  };
+  // float32 logarithms and back.
+  EXPECT_NEAR(factor(-1.0f), NoiseCoefficient(small), 1e-6f * NoiseCoefficient(small));
+  EXPECT_NEAR(factor(1.0f), NoiseCoefficient(large), 1e-6f * NoiseCoefficient(large));
+}
+
+TEST(DdpmTest, LearnedVarianceIsTheModelsOwn) {
+  const SharedProgram program = Compile(WithVariance(VarianceType::kLearned), Spec(10)).value();
+  for (const Evaluation& e : program->evaluations) {
+    EXPECT_EQ(e.special, e.draws_noise ? Special::kVarianceRoot : Special::kNone);
   }
+}
+
+TEST(DdpmTest, AListThatEqualsTheDefaultOneChangesNothing) {
+  SamplerSpec spec = Spec(4);
+  spec.timesteps = {750, 500, 250, 0};
+  EXPECT_EQ(*Compile(Config(), spec).value(), *Compile(Config(), Spec(4)).value());
+  spec.timesteps = {750, 500.5, 250, 0};
+  EXPECT_THAT(std::string(Compile(Config(), spec).status().message()),
+              testing::StartsWith("timesteps: entry 1 is 500.5; this sampler takes whole timesteps only"));
 }
 
 }  // namespace
