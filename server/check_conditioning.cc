@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -93,15 +94,22 @@ void CheckClass(const RequestContext& context, GenerationRequest& resolved, Fiel
     }
     violations.Add("class_index", absl::StrCat(wire.class_index()),
                    "the index of one of Model.class_labels of GetModel");
+    return;
   }
   if (wire.has_class_label()) {
-    const auto found = std::find_if(labels.begin(), labels.end(),
-                                    [&wire](const auto& label) { return label.second == wire.class_label(); });
+    const auto is_asked = [&wire](const auto& label) { return label.second == wire.class_label(); };
+    const auto found = std::find_if(labels.begin(), labels.end(), is_asked);
     if (found == labels.end()) {
       violations.Add("class_label", Quoted(wire.class_label()), AllowedLabels(context.info()));
-      return;
+    } else if (std::any_of(std::next(found), labels.end(), is_asked)) {
+      violations.Add("class_label", Quoted(wire.class_label()), "a label of one class; name this one by class_index");
+    } else {
+      resolved.class_index = found->first;
     }
-    resolved.class_index = found->first;
+    return;
+  }
+  if (!context.info().has_null_class) {
+    violations.Add("class_label", "nothing", AllowedLabels(context.info()));
   }
 }
 

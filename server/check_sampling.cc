@@ -12,9 +12,6 @@ namespace {
 
 constexpr double kMaxGuidanceScale = 30.0;
 
-// diffusers' default, in every scheduler class of the built samplers.
-constexpr int kDefaultTrainTimesteps = 1000;
-
 // What came, for an enum field: the value's name or, when it has none, its number.
 template <typename Wire>
 std::string EnumName(const std::string& name, Wire value) {
@@ -89,6 +86,26 @@ double CheckFraction(absl::string_view field, double value, double unset, FieldV
   return violations.CheckReal(field, value, 0.0, 1.0) ? value : unset;
 }
 
+// A class model without a class to paint has nothing to be guided to.
+double DefaultGuidance(const RequestContext& context, const GenerationRequest& resolved) {
+  const ModelInfo& info = context.info();
+  const bool classless = info.conditioning == ConditioningKind::kClassLabel && !resolved.class_index.has_value();
+  return classless ? 1.0 : info.defaults.guidance_scale;
+}
+
+// Guidance of a class model leads from any class to one.
+void CheckNullClass(const RequestContext& context, const GenerationRequest& resolved, double scale,
+                    FieldViolations& violations) {
+  const ModelInfo& info = context.info();
+  if (info.conditioning != ConditioningKind::kClassLabel || !(scale > 1.0)) return;
+  if (!info.has_null_class) {
+    violations.Add("guidance_scale", absl::StrCat(scale),
+                   absl::StrCat("at most 1, because ", info.id, " has no class that stands for any class"));
+  } else if (!resolved.class_index.has_value() && !violations.Has("class_index") && !violations.Has("class_label")) {
+    violations.Add("guidance_scale", absl::StrCat(scale), "at most 1 without class_index or class_label");
+  }
+}
+
 void RefuseGuidance(const RequestContext& context, FieldViolations& violations) {
   const v1::GenerateRequest& wire = context.wire;
   const auto refuse = [&](bool given, absl::string_view field, double value) {
@@ -117,16 +134,10 @@ void WarnOfNoEffect(const v1::GenerateRequest& wire, GenerationRequest& resolved
 }  // namespace
 
 void CheckSampling(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations) {
-  const ModelInfo& info = context.info();
-  const int trained = info.noise_schedule.num_train_timesteps.value_or(kDefaultTrainTimesteps);
-  const int steps = context.wire.has_steps() ? context.wire.steps() : info.defaults.steps;
-  if (violations.CheckRange("steps", steps, 1, std::min(context.model_limits.max_steps, trained),
-                            "ModelLimits.max_steps of GetModel")) {
-    resolved.steps = steps;
-  }
   const SamplerSupport* support = CheckSampler(context, resolved, violations);
   CheckSigmaSchedule(context, *support, resolved, violations);
   CheckTimestepSpacing(context, *support, resolved, violations);
+  CheckSteps(context, *support, resolved, violations);
   CheckEta(context, *support, resolved, violations);
 }
 
@@ -136,7 +147,8 @@ void CheckGuidance(const RequestContext& context, GenerationRequest& resolved, F
     resolved.guidance_scale = 1.0;
     return RefuseGuidance(context, violations);
   }
-  const double scale = wire.has_guidance_scale() ? wire.guidance_scale() : context.info().defaults.guidance_scale;
+  const double scale = wire.has_guidance_scale() ? wire.guidance_scale() : DefaultGuidance(context, resolved);
+  CheckNullClass(context, resolved, scale, violations);
   if (violations.CheckReal("guidance_scale", scale, 0.0, kMaxGuidanceScale)) resolved.guidance_scale = scale;
   resolved.guidance_rescale = CheckFraction("guidance_rescale", wire.guidance_rescale(), 0.0, violations);
   resolved.guidance_start = CheckFraction("guidance_start", wire.guidance_start(), 0.0, violations);

@@ -17,15 +17,36 @@ void SetConditioning(const GenerationRequest& request, v1::GenerateRequest& wire
 void SetSampling(const GenerationRequest& request, v1::GenerateRequest& wire) {
   wire.set_steps(request.steps);
   wire.set_sampler(ToProto(request.sampler));
-  wire.set_sigma_schedule(ToProto(request.sigma_schedule));
-  wire.set_timestep_spacing(ToProto(
-      request.timestep_spacing.value_or(DefaultTimestepSpacing(request.model->noise_schedule, request.sampler))));
+  if (request.timesteps.empty() && request.sigmas.empty()) {
+    wire.set_sigma_schedule(ToProto(request.sigma_schedule));
+    wire.set_timestep_spacing(ToProto(
+        request.timestep_spacing.value_or(DefaultTimestepSpacing(request.model->noise_schedule, request.sampler))));
+  }
+  wire.mutable_timesteps()->Add(request.timesteps.begin(), request.timesteps.end());
+  wire.mutable_sigmas()->Add(request.sigmas.begin(), request.sigmas.end());
   if (TakesEta(request.sampler)) wire.set_eta(request.eta);
   if (request.model->conditioning == ConditioningKind::kNone) return;
   wire.set_guidance_scale(request.guidance_scale);
   wire.set_guidance_rescale(request.guidance_rescale);
   wire.set_guidance_start(request.guidance_start);
   wire.set_guidance_end(request.guidance_end);
+  if (request.model->has_classifier) wire.set_classifier_scale(request.classifier_scale);
+}
+
+// Those that were asked for: what is left open is the sampler's own affair.
+void SetSamplerOptions(const SamplerOptions& options, v1::GenerateRequest& wire) {
+  if (options == SamplerOptions()) return;
+  v1::SamplerOptions& set = *wire.mutable_sampler_options();
+  if (options.solver_order) set.set_solver_order(*options.solver_order);
+  if (options.churn) set.set_churn(*options.churn);
+  if (options.s_noise) set.set_s_noise(*options.s_noise);
+  if (options.original_inference_steps) set.set_original_inference_steps(*options.original_inference_steps);
+  if (options.langevin == LangevinOptions()) return;
+  v1::LangevinOptions& langevin = *set.mutable_langevin();
+  if (options.langevin.levels) langevin.set_levels(*options.langevin.levels);
+  if (options.langevin.inner_steps) langevin.set_inner_steps(*options.langevin.inner_steps);
+  if (options.langevin.epsilon) langevin.set_epsilon(*options.langevin.epsilon);
+  if (options.langevin.final_denoise) langevin.set_final_denoise(*options.langevin.final_denoise);
 }
 
 void SetOutput(const GenerationRequest& request, v1::GenerateRequest& wire) {
@@ -51,6 +72,7 @@ v1::GenerateRequest ToEffectiveRequest(const GenerationRequest& request) {
   wire.set_height(request.height);
   SetConditioning(request, wire);
   SetSampling(request, wire);
+  SetSamplerOptions(request.sampler_options, wire);
   SetOutput(request, wire);
   return wire;
 }

@@ -75,7 +75,11 @@ sampling::SamplerSpec SpecOf(const GenerationRequest& request) {
           .guidance_rescale = request.guidance_rescale,
           .guidance_start = request.guidance_start,
           .guidance_end = request.guidance_end,
-          .strength = std::nullopt};
+          .classifier_scale = request.classifier_scale,
+          .strength = std::nullopt,
+          .options = request.sampler_options,
+          .timesteps = request.timesteps,
+          .sigmas = request.sigmas};
 }
 
 absl::Status Draining() { return MakeError({.reason = v1::ERROR_REASON_DRAINING}); }

@@ -64,12 +64,22 @@ v1::Model DescribeModel(const RegisteredModel& model, bool is_default, const Lim
     sampler->set_sampler(ToProto(support.sampler));
     for (const SigmaSchedule schedule : support.sigma_schedules) sampler->add_sigma_schedules(ToProto(schedule));
     sampler->set_takes_eta(support.takes_eta);
+    sampler->set_max_solver_order(support.options.max_solver_order);
+    sampler->set_takes_churn(support.options.churn);
+    sampler->set_takes_original_inference_steps(support.options.original_inference_steps);
+    sampler->set_takes_langevin(support.options.langevin);
+    sampler->set_takes_timesteps(support.options.timesteps);
+    sampler->set_takes_sigmas(support.options.sigmas);
+    sampler->set_draws_noise(support.draws_noise);
+    sampler->set_evaluations(support.evaluations);
   }
   *described.mutable_defaults() = DescribeDefaults(model);
   *described.mutable_limits() = DescribeModelLimits(model, limits);
   described.set_parameter_count(info.parameter_count);
   described.set_dtype(info.dtype);
   described.set_device(info.device);
+  described.set_has_classifier(info.has_classifier);
+  described.set_has_null_class(info.has_null_class);
   return described;
 }
 

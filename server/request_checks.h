@@ -33,8 +33,18 @@ void CheckSize(const RequestContext& context, GenerationRequest& resolved, Field
 // prompt, negative_prompt, clip_skip, class_index, class_label. Texts become token ids.
 void CheckConditioning(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
-// steps, sampler, sigma_schedule, timestep_spacing, eta.
+// steps, timesteps, sigmas, sampler, sigma_schedule, timestep_spacing, eta.
 void CheckSampling(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
+
+// steps, or the list that stands for them: timesteps or sigmas. Part of CheckSampling.
+void CheckSteps(const RequestContext& context, const SamplerSupport& support, GenerationRequest& resolved,
+                FieldViolations& violations);
+
+// sampler_options. After CheckSampling.
+void CheckSamplerOptions(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
+
+// classifier_scale. After CheckConditioning.
+void CheckClassifierGuidance(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
 // guidance_scale, guidance_rescale, guidance_start, guidance_end. After CheckSampling and CheckConditioning: warns of
 // what has no effect.

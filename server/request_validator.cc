@@ -50,10 +50,16 @@ void CheckSeeds(const RequestContext& context, SeedSource& seeds, GenerationRequ
 // Rows of one step of one picture.
 int RowsPerStep(const GenerationRequest& request) { return request.guidance_scale > 1.0 ? 2 : 1; }
 
+// Annealed Langevin counts levels, and takes several steps at each.
+int64_t StepsOf(const GenerationRequest& request) {
+  const LangevinOptions& langevin = request.sampler_options.langevin;
+  return int64_t{langevin.levels.value_or(request.steps)} * langevin.inner_steps.value_or(1);
+}
+
 absl::Status CheckWork(const GenerationRequest& request, const LimitsConfig& limits) {
   if (limits.max_megapixel_steps <= 0.0) return absl::OkStatus();
-  const double work =
-      1e-6 * request.width * request.height * request.steps * request.image_count * RowsPerStep(request);
+  const double work = 1e-6 * request.width * request.height * static_cast<double>(StepsOf(request)) *
+                      request.image_count * RowsPerStep(request);
   if (work <= limits.max_megapixel_steps) return absl::OkStatus();
   const std::string asked = absl::StrFormat("%.6g", work);
   const std::string allowed = absl::StrFormat("%.6g", limits.max_megapixel_steps);
@@ -97,11 +103,15 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& request
   CheckSeeds(context, seeds, *resolved, violations);
   CheckSize(context, *resolved, violations);
   CheckSampling(context, *resolved, violations);
+  CheckSamplerOptions(context, *resolved, violations);
   CheckGuidance(context, *resolved, violations);
+  CheckClassifierGuidance(context, *resolved, violations);
   CheckOutput(context, *resolved, violations);
   RefuseUnknownFields(request, "", violations);
   RefuseUnknownFields(request.output(), "output.", violations);
   RefuseUnknownFields(request.preview(), "preview.", violations);
+  RefuseUnknownFields(request.sampler_options(), "sampler_options.", violations);
+  RefuseUnknownFields(request.sampler_options().langevin(), "sampler_options.langevin.", violations);
   STEPCAST_RETURN_IF_ERROR(violations.ToStatus());
   STEPCAST_RETURN_IF_ERROR(CheckWork(*resolved, limits));
   return resolved;
@@ -130,6 +140,7 @@ absl::Status CheckDefaultsFit(const ModelRegistry& models, const LimitsConfig& l
     v1::GenerateRequest request;
     request.set_model(model.info->id);
     if (model.info->conditioning == ConditioningKind::kText) request.set_prompt("a");
+    if (!model.info->class_labels.empty()) request.set_class_index(model.info->class_labels.begin()->first);
     const absl::Status status = ValidateRequest(request, models, limits, seed).status();
     if (!status.ok()) {
       return absl::InvalidArgumentError(

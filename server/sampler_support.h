@@ -6,6 +6,7 @@
 
 #include "core/model_info.h"
 #include "core/sampling_types.h"
+#include "sampling/samplers/sampler.h"
 
 namespace stepcast {
 
@@ -15,6 +16,9 @@ struct SamplerSupport {
   std::vector<SigmaSchedule> sigma_schedules = {};  // in the order of the enum; kDefault among them
   bool takes_eta = false;
   TimestepSpacing timestep_spacing = TimestepSpacing::kLeading;  // of requests that name none
+  sampling::AcceptedOptions options = {};
+  bool draws_noise = false;  // while it paints, with its default options
+  int evaluations = 0;       // of a picture with the model's default steps
 };
 
 // Probes the compiler with `model`'s noise schedule. Samplers that it refuses altogether are left out.

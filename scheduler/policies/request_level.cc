@@ -13,7 +13,8 @@ namespace {
 auto Settings(const GenerationRequest& request) {
   return std::tie(request.model->id, request.width, request.height, request.steps, request.sampler,
                   request.sigma_schedule, request.timestep_spacing, request.guidance_scale, request.guidance_rescale,
-                  request.guidance_start, request.guidance_end, request.eta);
+                  request.guidance_start, request.guidance_end, request.eta, request.sampler_options, request.timesteps,
+                  request.sigmas, request.classifier_scale);
 }
 
 int MostRows(const sampling::SamplingProgram& program) {

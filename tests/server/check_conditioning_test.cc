@@ -62,6 +62,28 @@ TEST(CheckConditioningTest, ClassesByIndexAndByLabel) {
   EXPECT_EQ(Checked(model, Wire(R"(class_label: "nine")")).resolved.class_index, 9);
 }
 
+TEST(CheckConditioningTest, ALabelOfSeveralClassesIsAmbiguous) {
+  ModelInfo info = ClassModel();
+  info.class_labels[10] = "crane";
+  info.class_labels[12] = "crane";
+  const RegisteredModel model = Register(info);
+  const Checked checked(model, Wire(R"(class_label: "crane")"));
+  ASSERT_THAT(checked.violations.violations(), SizeIs(1));
+  EXPECT_EQ(checked.violations.violations()[0].description,
+            "got \"crane\"; allowed: a label of one class; name this one by class_index");
+  EXPECT_EQ(Checked(model, Wire("class_index: 12")).resolved.class_index, 12);
+}
+
+TEST(CheckConditioningTest, WithoutANullClassAClassIsRequired) {
+  ModelInfo info = ClassModel();
+  info.has_null_class = false;
+  info.defaults.guidance_scale = 1.0;
+  const Checked checked(Register(info), Wire(""));
+  ASSERT_THAT(checked.violations.violations(), SizeIs(1));
+  EXPECT_EQ(checked.violations.violations()[0].field, "class_label");
+  EXPECT_TRUE(Checked(Register(info), Wire("class_index: 3")).violations.empty());
+}
+
 TEST(CheckConditioningTest, LongLabelListsAreNotSpelledOut) {
   ModelInfo info = ClassModel();
   for (int i = 10; i < 1000; ++i) info.class_labels[i] = std::to_string(i);

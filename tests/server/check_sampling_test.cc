@@ -85,6 +85,27 @@ TEST(CheckSamplingTest, StepsNeverExceedTheTrainingTimesteps) {
   EXPECT_FALSE(Checked(model, Wire("steps: 101")).violations.empty());
 }
 
+TEST(CheckSamplingTest, WithoutAClassNothingIsGuided) {
+  const RegisteredModel model = Register(ClassModel());
+  EXPECT_EQ(Checked(model, Wire("")).resolved.guidance_scale, 1.0);
+  EXPECT_TRUE(Checked(model, Wire("guidance_scale: 0.5")).violations.empty());
+  EXPECT_TRUE(Checked(model, Wire("guidance_scale: 2")).violations.Has("guidance_scale"));
+  Checked checked(model, Wire(""));
+  checked.resolved.class_index = 7;
+  const v1::GenerateRequest wire;
+  CheckGuidance({wire, model, checked.limits, NarrowLimits(*model.info, checked.limits)}, checked.resolved,
+                checked.violations);
+  EXPECT_EQ(checked.resolved.guidance_scale, 5.0) << "the model's";
+}
+
+TEST(CheckSamplingTest, WithoutANullClassNothingCanBeGuided) {
+  ModelInfo info = ClassModel();
+  info.has_null_class = false;
+  info.defaults.guidance_scale = 1.0;
+  const Checked checked(Register(info), Wire("guidance_scale: 2"));
+  EXPECT_TRUE(checked.violations.Has("guidance_scale"));
+}
+
 TEST(CheckSamplingTest, UnconditionalModelsAreNotGuided) {
   const Checked checked(Register(UnconditionalModel()), Wire(""));
   EXPECT_TRUE(checked.violations.empty());

@@ -100,13 +100,15 @@ TEST(ContractTest, HasNoUnsignedIntegersAndNoFloats) {
 // Every number of a request says whether it was set, so that 0 is a value.
 TEST(ContractTest, EveryTunableKnowsWhetherItWasSet) {
   for (const Descriptor* message :
-       {v1::GenerateRequest::descriptor(), v1::OutputOptions::descriptor(), v1::PreviewOptions::descriptor()}) {
+       {v1::GenerateRequest::descriptor(), v1::OutputOptions::descriptor(), v1::PreviewOptions::descriptor(),
+        v1::SamplerOptions::descriptor(), v1::LangevinOptions::descriptor()}) {
     for (int i = 0; i < message->field_count(); ++i) {
       const FieldDescriptor& field = *message->field(i);
       const auto type = field.cpp_type();
       const bool number = type == FieldDescriptor::CPPTYPE_INT32 || type == FieldDescriptor::CPPTYPE_INT64 ||
                           type == FieldDescriptor::CPPTYPE_DOUBLE;
-      if (number) {
+      // A list that is empty was not set.
+      if (number && !field.is_repeated()) {
         EXPECT_TRUE(field.has_presence()) << field.full_name();
       }
     }

@@ -45,6 +45,7 @@ TEST(EffectiveRequestTest, ValidatedAgainItIsTheSame) {
       R"(prompt: "p" seed: 9007199254740988 image_count: 4 width: 128 height: 48)",
       R"(model: "digits" class_label: "nine")",
       R"(model: "digits")",
+      R"(model: "digits" class_index: 7 classifier_scale: 1.5 guidance_scale: 1)",
       R"(model: "noise" steps: 3)",
   };
   for (const std::string& row : rows) {

@@ -75,7 +75,8 @@ inline ModelInfo TextModel(std::string id = "texty") {
   return info;
 }
 
-// "digits": classes 0..9 with labels "0".."9" but for class 9, "nine"; DDIM and DDPM only, 1000 steps allowed.
+// "digits": classes 0..9 with labels "0".."9" but for class 9, "nine"; a null class and a classifier; DDIM and DDPM
+// only, 1000 steps allowed.
 inline ModelInfo ClassModel() {
   ModelInfo info = TextModel("digits");
   info.conditioning = ConditioningKind::kClassLabel;
@@ -83,6 +84,8 @@ inline ModelInfo ClassModel() {
   info.text_layers = 0;
   for (int i = 0; i < 9; ++i) info.class_labels[i] = std::to_string(i);
   info.class_labels[9] = "nine";
+  info.has_null_class = true;
+  info.has_classifier = true;
   info.samplers = {Sampler::kDdpm, Sampler::kDdim};
   info.limits.max_steps = 1000;
   return info;

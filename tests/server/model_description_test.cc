@@ -3,6 +3,8 @@
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
+#include "sampling/samplers/registry.h"
+#include "server/proto_enums.h"
 #include "tests/server/fake_models.h"
 
 namespace stepcast {
@@ -17,15 +19,21 @@ TEST(DescribeModelTest, TellsWhatTheValidatorEnforces) {
     id: "digits" display_name: "Texty" license: "Apache-2.0"
     sha256: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
     conditioning: CONDITIONING_KIND_CLASS_LABEL
-    samplers { sampler: SAMPLER_DDPM sigma_schedules: SIGMA_SCHEDULE_DEFAULT }
-    samplers { sampler: SAMPLER_DDIM sigma_schedules: SIGMA_SCHEDULE_DEFAULT takes_eta: true }
+    samplers { sampler: SAMPLER_DDPM sigma_schedules: SIGMA_SCHEDULE_DEFAULT draws_noise: true evaluations: 20 }
+    samplers { sampler: SAMPLER_DDIM sigma_schedules: SIGMA_SCHEDULE_DEFAULT takes_eta: true evaluations: 20 }
     defaults {
       sampler: SAMPLER_DDIM sigma_schedule: SIGMA_SCHEDULE_DEFAULT timestep_spacing: TIMESTEP_SPACING_LEADING
       steps: 20 guidance_scale: 5 width: 64 height: 64
     }
     limits { size_multiple: 8 min_side: 32 max_side: 128 max_area: 8192 max_steps: 1000 }
-    parameter_count: 123 dtype: "fp32" device: "cpu")",
+    parameter_count: 123 dtype: "fp32" device: "cpu" has_classifier: true has_null_class: true)",
                                           &expected));
+  // What a sampler takes is told by sampling/.
+  for (v1::SamplerSupport& support : *expected.mutable_samplers()) {
+    const sampling::AcceptedOptions& accepts = sampling::FindSampler(*FromProto(support.sampler()))->accepts;
+    support.set_takes_timesteps(accepts.timesteps);
+    support.set_takes_sigmas(accepts.sigmas);
+  }
   for (int i = 0; i < 10; ++i) {
     v1::ClassLabel& label = *expected.add_class_labels();
     label.set_index(i);

@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "sampling/compile.h"
+#include "sampling/samplers/registry.h"
 #include "tests/server/fake_models.h"
 
 namespace stepcast {
@@ -32,6 +33,16 @@ TEST(SamplerSupportTest, LeavesOutWhatDoesNotCompile) {
   EXPECT_EQ(supported[0].sampler, Sampler::kDdim);
   info.noise_schedule.beta_start = -1.0;
   EXPECT_THAT(ProbeSamplers(info), IsEmpty());
+}
+
+TEST(SamplerSupportTest, TellsCostNoiseAndOptions) {
+  for (const SamplerSupport& support : ProbeSamplers(TextModel())) {
+    const sampling::SamplerDefinition& definition = *sampling::FindSampler(support.sampler);
+    EXPECT_EQ(support.evaluations, 20) << SamplerName(support.sampler) << ": one for each of the default steps";
+    EXPECT_EQ(support.draws_noise, support.sampler == Sampler::kDdpm || support.sampler == Sampler::kEulerAncestral);
+    EXPECT_EQ(support.options.timesteps, definition.accepts.timesteps);
+    EXPECT_EQ(support.options.max_solver_order, definition.accepts.max_solver_order);
+  }
 }
 
 TEST(SamplerSupportTest, OnlyDdimTakesEta) {

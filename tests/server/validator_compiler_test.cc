@@ -30,10 +30,20 @@ class RandomRequests {
     if (Sometimes()) request.set_guidance_rescale(Int(0, 5) / 4.0);
     if (Sometimes()) request.set_guidance_start(Int(0, 5) / 4.0);
     if (Sometimes()) request.set_guidance_end(Int(0, 5) / 4.0);
+    if (request.model() == "digits" && random_() % 2 == 0) request.set_class_index(Int(0, 10));
+    if (Sometimes()) request.set_classifier_scale(Int(0, 5));
+    if (Sometimes()) request.mutable_sampler_options()->set_solver_order(Int(0, 4));
+    if (Sometimes()) request.mutable_sampler_options()->set_churn(Int(-1, 4) / 4.0);
+    if (random_() % 10 == 0) AddTo(*request.mutable_timesteps(), 900, 100);
+    if (random_() % 10 == 0) AddTo(*request.mutable_sigmas(), 10, 2);
     return request;
   }
 
  private:
+  // A descending list; now and then it goes on below 0.
+  void AddTo(google::protobuf::RepeatedField<double>& list, double first, double step) {
+    for (int i = Int(1, 8); i > 0; --i, first -= step) list.Add(first);
+  }
   bool Sometimes() { return random_() % 5 == 0; }
   int Int(int min, int max) { return min + static_cast<int>(random_() % static_cast<unsigned>(max - min + 1)); }
 
@@ -51,6 +61,10 @@ sampling::SamplerSpec SpecOf(const GenerationRequest& request) {
   spec.guidance_rescale = request.guidance_rescale;
   spec.guidance_start = request.guidance_start;
   spec.guidance_end = request.guidance_end;
+  spec.classifier_scale = request.classifier_scale;
+  spec.options = request.sampler_options;
+  spec.timesteps = request.timesteps;
+  spec.sigmas = request.sigmas;
   return spec;
 }
 
