@@ -3,11 +3,15 @@
 #include <cctype>
 #include <map>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
+#include "clients/cli/compare.h"
 #include "clients/cli/generate.h"
 #include "clients/cli/queries.h"
+#include "clients/cli/samplers.h"
+#include "clients/cli/sampling_options.h"
 
 namespace stepcast::cli {
 namespace {
@@ -18,6 +22,7 @@ namespace v1 = ::stepcast::v1;
 struct GenerateArguments {
   GenerateOptions options;
   std::string prompt, sampler, sigma_schedule, format;
+  std::vector<std::string> compare;
 };
 
 std::string Lower(std::string s) {
@@ -43,8 +48,6 @@ void AddGenerate(CLI::App& app, GenerateArguments& a) {
       "-m,--model", [&r](const std::string& v) { r.set_model(v); }, "Model id; see `stepcast models`");
   app.add_option_function<std::string>(
       "-n,--negative", [&r](const std::string& v) { r.set_negative_prompt(v); }, "What to avoid");
-  app.add_option_function<std::string>(
-      "--class-label", [&r](const std::string& v) { r.set_class_label(v); }, "Class, for class-conditional models");
   app.add_option_function<int64_t>(
       "--seed", [&r](int64_t v) { r.set_seed(v); }, "0..2^53-1; equal seeds give equal pictures");
   app.add_option_function<int>("--steps", [&r](int v) { r.set_steps(v); }, "Sampling steps");
@@ -58,6 +61,11 @@ void AddGenerate(CLI::App& app, GenerateArguments& a) {
   app.add_option_function<int>("--clip-skip", [&r](int v) { r.set_clip_skip(v); }, "Text encoder layers to skip");
   app.add_option("--sampler", a.sampler, "Sampler")
       ->check(CLI::IsMember(Names(v1::Sampler_descriptor(), 8), CLI::ignore_case));
+  app.add_option("--compare", a.compare, "Paint with each of these samplers, and write one sheet of them")
+      ->delimiter(',')
+      ->excludes(app.get_option("--sampler"))
+      ->check(CLI::IsMember(Names(v1::Sampler_descriptor(), 8), CLI::ignore_case));
+  AddSamplingOptions(app, r);
   app.add_option("--sigma-schedule", a.sigma_schedule, "Noise schedule")
       ->check(CLI::IsMember(Names(v1::SigmaSchedule_descriptor(), 15), CLI::ignore_case));
   app.add_option("--format", a.format, "File format; default: from the output's extension, else png")
@@ -104,6 +112,17 @@ void FinishRequest(GenerateArguments& a) {
   }
 }
 
+CompareOptions ToCompare(const GenerateArguments& a) {
+  CompareOptions options{a.options.request, {}, a.options.output};
+  for (const std::string& name : a.compare) {
+    options.samplers.push_back(static_cast<v1::Sampler>(Names(v1::Sampler_descriptor(), 8)[Lower(name)]));
+  }
+  options.request.clear_image_count();
+  options.request.clear_preview();
+  options.request.mutable_output()->set_format(v1::IMAGE_FORMAT_PNG);
+  return options;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Paints pictures with a Stepcast server.", "stepcast");
   app.require_subcommand(1);
@@ -123,6 +142,9 @@ int Main(int argc, char** argv) {
   CLI::App* models_command = app.add_subcommand("models", "List the models, or describe one");
   models_command->add_option("model", model, "Model id");
   models_command->add_flag("--json", json, "As JSON");
+  CLI::App* samplers_command = app.add_subcommand("samplers", "The samplers of a model, and what each takes");
+  samplers_command->add_option("model", model, "Model id");
+  samplers_command->add_flag("--json", json, "As JSON");
   CLI::App* info_command = app.add_subcommand("info", "Version, devices, limits and queue of the server");
   info_command->add_flag("--json", json, "As JSON");
 
@@ -139,9 +161,11 @@ int Main(int argc, char** argv) {
   }
   if (*generate_command) {
     FinishRequest(generate);
+    if (!generate.compare.empty()) return Compare(connection, ToCompare(generate));
     return Generate(connection, std::move(generate.options));
   }
   if (*models_command) return Models(connection, model, json);
+  if (*samplers_command) return Samplers(connection, model, json);
   if (*info_command) return Info(connection, json);
   return Health(connection, health);
 }
