@@ -1,0 +1,126 @@
+#include "tests/parity/painter.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "codec/image_codec.h"
+#include "core/sha256.h"
+
+namespace stepcast {
+namespace {
+
+// Float32 on both sides, but kernels sum in another order: with every weight perturbed by 1e-6 the worst picture of
+// a large corpus moves by 0.44 of 255, so a value next to a rounding edge may land one byte away.
+constexpr int kLargestDifference = 1;
+constexpr double kMeanDifference = 0.05;
+
+class NullSink final : public EventSink {
+ public:
+  void OnEvent(JobEvent) override {}
+};
+
+}  // namespace
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream bytes;
+  bytes << in.rdbuf();
+  return bytes.str();
+}
+
+Painter::Painter(const std::string& model_dir, const nlohmann::json& manifest) {
+  for (const auto& [file, digest] : manifest["weights"].items()) {
+    EXPECT_EQ(Sha256Hex(ReadFile(model_dir + "/" + file)), digest.get<std::string>())
+        << file << " is not the file that the pictures were painted with; run the script of tools/parity again";
+  }
+  EngineOptions options;
+  options.models = {{.id = "model", .path = model_dir}};
+  options.device = "cpu";
+  options.dtype = "fp32";
+  absl::StatusOr<LoadedEngine> engine = CreateEngine(options, metrics_);
+  EXPECT_TRUE(engine.ok()) << engine.status();
+  if (engine.ok()) engine_ = *std::move(engine);
+}
+
+sampling::SamplerSpec Painter::SpecOf(const nlohmann::json& wanted) {
+  sampling::SamplerSpec spec;
+  spec.sampler = *SamplerFromName(wanted["sampler"].get<std::string>());
+  spec.steps = wanted["steps"];
+  const bool karras = wanted.value("sigma_schedule", "DEFAULT") == "KARRAS";
+  spec.sigma_schedule = karras ? SigmaSchedule::kKarras : SigmaSchedule::kDefault;
+  const std::string spacing = wanted.value("timestep_spacing", "DEFAULT");
+  if (spacing == "LEADING") spec.timestep_spacing = TimestepSpacing::kLeading;
+  if (spacing == "TRAILING") spec.timestep_spacing = TimestepSpacing::kTrailing;
+  spec.eta = wanted["eta"];
+  spec.guidance_scale = wanted["guidance_scale"];
+  spec.guidance_rescale = wanted.value("guidance_rescale", 0.0);
+  spec.classifier_scale = wanted.value("classifier_scale", 0.0);
+  return spec;
+}
+
+std::unique_ptr<Job> Painter::MakeJob(const nlohmann::json& wanted, std::shared_ptr<GenerationRequest> request) {
+  const auto program = sampling::Compile(model()->noise_schedule, SpecOf(wanted));
+  EXPECT_TRUE(program.ok()) << program.status();
+  request->model = model();
+  request->width = wanted["width"];
+  request->height = wanted["height"];
+  request->seed = wanted["seed"];
+  request->image_count = wanted["image_index"].get<int>() + 1;
+  JobSpec job;
+  job.request = std::move(request);
+  job.image_index = wanted["image_index"];
+  job.program = *program;
+  job.sink = std::make_shared<NullSink>();
+  return std::make_unique<Job>(JobId{next_id_++}, std::move(job));
+}
+
+std::vector<StepResult> Painter::Execute(Phase phase, const std::vector<Job*>& jobs) {
+  StepPlan plan;
+  plan.key.phase = phase;
+  for (const Job* job : jobs) plan.jobs.push_back(job->id());
+  return engine_.executor->Execute(plan, jobs);
+}
+
+std::vector<SharedImage> Painter::Paint(const std::vector<Job*>& jobs) {
+  std::vector<Job*> unencoded;
+  for (Job* job : jobs) {
+    EXPECT_EQ(engine_.executor->Start(*job), absl::OkStatus());
+    if (job->needs_encode()) unencoded.push_back(job);
+  }
+  if (!unencoded.empty()) {
+    for (const StepResult& result : Execute(Phase::kEncode, unencoded)) {
+      EXPECT_TRUE(result.status.ok()) << result.status;
+    }
+  }
+  for (std::vector<Job*> live = jobs; !live.empty(); std::erase_if(live, [](Job* job) { return job->denoised(); })) {
+    for (const StepResult& result : Execute(Phase::kDenoise, live)) EXPECT_TRUE(result.status.ok()) << result.status;
+    for (Job* job : live) job->Advance();
+  }
+  std::vector<SharedImage> images;
+  for (const StepResult& result : Execute(Phase::kDecode, jobs)) images.push_back(result.image);
+  return images;
+}
+
+void ExpectEqualToReference(const std::string& path, const SharedImage& image) {
+  ASSERT_NE(image, nullptr) << path;
+  const auto reference = DecodeImage(ReadFile(path), DecodeLimits{});
+  ASSERT_TRUE(reference.ok()) << path << ": " << reference.status();
+  ASSERT_EQ(image->width, reference->width) << path;
+  ASSERT_EQ(image->height, reference->height) << path;
+  int largest = 0;
+  int64_t sum = 0;
+  for (size_t i = 0; i < image->pixels.size(); ++i) {
+    const int difference = std::abs(int{image->pixels[i]} - int{reference->pixels[i]});
+    largest = std::max(largest, difference);
+    sum += difference;
+  }
+  EXPECT_LE(largest, kLargestDifference) << path;
+  EXPECT_LE(static_cast<double>(sum) / static_cast<double>(image->pixels.size()), kMeanDifference) << path;
+}
+
+}  // namespace stepcast
