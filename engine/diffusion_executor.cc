@@ -28,6 +28,10 @@ absl::Status CheckProgram(const sampling::SamplingProgram& program, const Genera
                           const model::ModelBundle& bundle) {
   bool asks_classifier = false;
   for (const sampling::Evaluation& evaluation : program.evaluations) {
+    const bool told_scale = evaluation.guidance.kind == sampling::GuidanceKind::kEmbedded;
+    if (told_scale && !bundle.info()->noise_schedule.embeds_guidance) {
+      return absl::UnimplementedError(absl::StrCat("model '", bundle.info()->id, "' cannot be told a guidance scale"));
+    }
     if (evaluation.special == Special::kMaskBlend) return absl::UnimplementedError("masks are not blended yet");
     const bool reads_variance =
         evaluation.special == Special::kVarianceNoise || evaluation.special == Special::kVarianceRoot;

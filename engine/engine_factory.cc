@@ -45,6 +45,13 @@ absl::Status CheckOptions(const EngineOptions& options) {
   return absl::OkStatus();
 }
 
+bool ReadsVariance(const sampling::SamplingProgram& program) {
+  return std::ranges::any_of(program.evaluations, [](const sampling::Evaluation& evaluation) {
+    return evaluation.special == sampling::Special::kVarianceNoise ||
+           evaluation.special == sampling::Special::kVarianceRoot;
+  });
+}
+
 // The samplers whose program exists for this model's noise schedule.
 std::vector<Sampler> UsableSamplers(const ModelInfo& info) {
   std::vector<Sampler> usable;
@@ -52,7 +59,8 @@ std::vector<Sampler> UsableSamplers(const ModelInfo& info) {
     sampling::SamplerSpec spec;
     spec.sampler = sampler;
     spec.steps = info.defaults.steps;
-    if (sampling::Compile(info.noise_schedule, spec).ok()) usable.push_back(sampler);
+    const auto program = sampling::Compile(info.noise_schedule, spec);
+    if (program.ok() && (info.predicts_variance || !ReadsVariance(**program))) usable.push_back(sampler);
   }
   return usable;
 }

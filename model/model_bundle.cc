@@ -16,7 +16,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> ModelBundle::Load(const LoadO
   return absl::InvalidArgumentError(
       absl::StrCat(index.path(), ": pipeline '", absl::CHexEscape(index.pipeline_class),
                    "' is not supported (StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, ",
-                   "ClassConditionalLatentDiffusionPipeline are)"));
+                   "LatentConsistencyModelPipeline, ", "ClassConditionalLatentDiffusionPipeline are)"));
 }
 
 }  // namespace stepcast::model

@@ -17,6 +17,9 @@ namespace stepcast::model {
 namespace {
 
 constexpr double kDefaultGuidance = 7.5;
+// Latent consistency models (Luo et al. 2023) are told the scale, and need few steps.
+constexpr double kEmbeddedGuidance = 8.5;
+constexpr int kConsistencySteps = 4;
 constexpr int64_t kSmallestSide = 64;
 
 // What the pipeline cannot drive although the network could be built.
@@ -35,7 +38,6 @@ absl::Status CheckUNet(const ModelIndex& index, const UNetConfig& unet, const Au
     return refuse(
         absl::StrCat("cross_attention_dim ", width, " must equal the text encoder's hidden_size ", text.hidden_size));
   }
-  if (unet.time_cond_proj_dim > 0) return refuse("time_cond_proj_dim: latent-consistency models are not supported");
   if (unet.class_embedding != ClassEmbedding::kNone) return refuse("num_class_embeds: upscalers are not supported");
   if (unet.addition_time_embed_dim > 0) return refuse("addition_embed_type: text_time needs an SDXL pipeline");
   return absl::OkStatus();
@@ -62,7 +64,8 @@ ModelInfo Describe(const ComponentLoader& loader, const NoiseScheduleConfig& sch
   info.conditioning = ConditioningKind::kText;
   info.tokenizer_dirs = {loader.index().PathOf("tokenizer")};
   info.text_layers = static_cast<int>(text.num_hidden_layers);
-  info.defaults.guidance_scale = kDefaultGuidance;
+  info.defaults.guidance_scale = schedule.embeds_guidance ? kEmbeddedGuidance : kDefaultGuidance;
+  if (info.defaults.sampler == Sampler::kLcm) info.defaults.steps = kConsistencySteps;
   return info;
 }
 
@@ -79,7 +82,8 @@ absl::StatusOr<std::unique_ptr<const TextConditioner>> LoadText(ComponentLoader&
 }  // namespace
 
 bool IsStableDiffusion(absl::string_view pipeline_class) {
-  return pipeline_class == "StableDiffusionPipeline" || pipeline_class == "StableDiffusionImg2ImgPipeline";
+  return pipeline_class == "StableDiffusionPipeline" || pipeline_class == "StableDiffusionImg2ImgPipeline" ||
+         pipeline_class == "LatentConsistencyModelPipeline";
 }
 
 absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusion(const ModelIndex& index,
@@ -91,13 +95,14 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusion(const Mod
   STEPCAST_ASSIGN_OR_RETURN(const std::string text_class,
                             index.ClassOf("text_encoder", {"CLIPTextModel", "CLIPTextModelWithProjection"}));
 
-  STEPCAST_ASSIGN_OR_RETURN(const NoiseScheduleConfig schedule, loader.Schedule());
+  STEPCAST_ASSIGN_OR_RETURN(NoiseScheduleConfig schedule, loader.Schedule());
   STEPCAST_ASSIGN_OR_RETURN(JsonConfig text_json, loader.Config("text_encoder"));
   STEPCAST_ASSIGN_OR_RETURN(const ClipTextConfig text, ParseClipTextConfig(text_json, text_class));
   STEPCAST_ASSIGN_OR_RETURN(const AutoencoderConfig vae, loader.AutoencoderSettings());
   STEPCAST_ASSIGN_OR_RETURN(JsonConfig unet_json, loader.Config("unet"));
   STEPCAST_ASSIGN_OR_RETURN(UNetConfig unet, ParseUNetConfig(unet_json));
   FixOldSampleSize(unet_json, unet);
+  schedule.embeds_guidance = unet.time_cond_proj_dim > 0;
   for (const JsonConfig* json : {&text_json, &unet_json}) loader.NoteUnknownKeys(*json);
   STEPCAST_RETURN_IF_ERROR(CheckUNet(index, unet, vae, text));
 

@@ -47,16 +47,16 @@ bool HasOwnLevels(Sampler sampler) {
 
 }  // namespace
 
-absl::Status SetClassifierGuidance(double scale, PredictionType prediction, const NoiseSchedule& schedule,
+absl::Status SetClassifierGuidance(double scale, const ScheduleSettings& settings, const NoiseSchedule& schedule,
                                    SamplingProgram& program) {
   if (scale == 0.0) return absl::OkStatus();
-  if (HasOwnLevels(program.sampler)) {
+  if (settings.predicts_score || HasOwnLevels(program.sampler)) {
     return absl::InvalidArgumentError(
         absl::StrFormat("classifier_scale: %s has noise levels of its own, which no classifier was trained at",
                         SamplerName(program.sampler)));
   }
   for (Evaluation& evaluation : program.evaluations) {
-    const double coefficient = scale * Coefficient(prediction, LevelAt(schedule, evaluation.timestep));
+    const double coefficient = scale * Coefficient(settings.prediction_type, LevelAt(schedule, evaluation.timestep));
     evaluation.classifier_coef = static_cast<float>(coefficient);
     if (std::isfinite(evaluation.classifier_coef)) continue;
     return absl::InvalidArgumentError(

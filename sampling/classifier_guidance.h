@@ -2,7 +2,7 @@
 // Fills in how strongly each evaluation follows the gradient of a classifier.
 
 #include "absl/status/status.h"
-#include "core/sampling_types.h"
+#include "sampling/class_defaults.h"
 #include "sampling/noise_schedule.h"
 #include "sampling/sampling_program.h"
 
@@ -15,7 +15,7 @@ namespace stepcast::sampling {
 //
 // Does nothing at scale 0. Errors: INVALID_ARGUMENT naming classifier_scale for samplers that do not work in the
 // noise levels of the model's schedule, and where a level leaves no signal, so that the step has no bound.
-absl::Status SetClassifierGuidance(double scale, PredictionType prediction, const NoiseSchedule& schedule,
+absl::Status SetClassifierGuidance(double scale, const ScheduleSettings& settings, const NoiseSchedule& schedule,
                                    SamplingProgram& program);
 
 }  // namespace stepcast::sampling

@@ -129,8 +129,7 @@ absl::StatusOr<SharedProgram> Compile(const NoiseScheduleConfig& schedule, const
   STEPCAST_RETURN_IF_ERROR(definition->build(input, builder));
   STEPCAST_ASSIGN_OR_RETURN(SamplingProgram program, std::move(builder).Build());
   SetGuidance(spec, schedule.embeds_guidance, program);
-  STEPCAST_RETURN_IF_ERROR(
-      SetClassifierGuidance(spec.classifier_scale, settings.prediction_type, noise_schedule, program));
+  STEPCAST_RETURN_IF_ERROR(SetClassifierGuidance(spec.classifier_scale, settings, noise_schedule, program));
   return std::make_shared<const SamplingProgram>(std::move(program));
 }
 

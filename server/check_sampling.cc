@@ -82,6 +82,16 @@ void CheckEta(const RequestContext& context, const SamplerSupport& support, Gene
   }
 }
 
+// A model that is told the scale has no unguided prediction to be led away from, nor two to rescale.
+void WarnOfEmbeddedGuidance(GenerationRequest& resolved) {
+  if (!resolved.negative_prompt.empty()) {
+    resolved.warnings.push_back("negative_prompt has no effect: this model is told the guidance scale, not guided");
+  }
+  if (resolved.guidance_rescale > 0.0) {
+    resolved.warnings.push_back("guidance_rescale has no effect: this model is told the guidance scale, not guided");
+  }
+}
+
 double CheckFraction(absl::string_view field, double value, double unset, FieldViolations& violations) {
   return violations.CheckReal(field, value, 0.0, 1.0) ? value : unset;
 }
@@ -159,6 +169,7 @@ void CheckGuidance(const RequestContext& context, GenerationRequest& resolved, F
                    absl::StrCat("at most guidance_end, which is ", resolved.guidance_end));
     return;
   }
+  if (context.info().noise_schedule.embeds_guidance) return WarnOfEmbeddedGuidance(resolved);
   const double steps = resolved.steps;
   const bool interval =
       static_cast<int>(resolved.guidance_start * steps) < static_cast<int>(resolved.guidance_end * steps);

@@ -48,7 +48,9 @@ void CheckSeeds(const RequestContext& context, SeedSource& seeds, GenerationRequ
 }
 
 // Rows of one step of one picture.
-int RowsPerStep(const GenerationRequest& request) { return request.guidance_scale > 1.0 ? 2 : 1; }
+int RowsPerStep(const GenerationRequest& request) {
+  return request.guidance_scale > 1.0 && !request.model->noise_schedule.embeds_guidance ? 2 : 1;
+}
 
 // Annealed Langevin counts levels, and takes several steps at each.
 int64_t StepsOf(const GenerationRequest& request) {

@@ -79,6 +79,38 @@ TEST_F(ToolsTest, CliTellsAboutTheServer) {
   EXPECT_EQ(Cli({"frobnicate"}).code, 2);
 }
 
+TEST_F(ToolsTest, CliPaintsADigit) {
+  const std::string path = TempPath("seven.png");
+  const ExitReport report = Cli({"generate", "--model", "digits", "--class-label", "7", "--classifier-scale", "1",
+                                 "--timesteps", "999,750,500,250", "--sampler", "ddim", "-o", path, "--json"});
+  ASSERT_EQ(report.code, 0) << report.output;
+  const nlohmann::json json = nlohmann::json::parse(report.output);
+  EXPECT_EQ(json["request"]["class_index"], 7);
+  EXPECT_EQ(json["request"]["classifier_scale"], 1.0);
+  EXPECT_EQ(json["request"]["steps"], 4);
+  EXPECT_EQ(Decode(ReadFile(path)).width, 32);
+}
+
+TEST_F(ToolsTest, CliListsSamplers) {
+  const ExitReport report = Cli({"samplers", "digits"});
+  ASSERT_EQ(report.code, 0) << report.output;
+  EXPECT_THAT(report.output, HasSubstr("evals/12"));
+  EXPECT_THAT(report.output, HasSubstr("dpmpp_2m *"));
+  EXPECT_THAT(report.output, HasSubstr("eta"));
+  EXPECT_EQ(Cli({"samplers", "absent"}).code, 3);
+}
+
+TEST_F(ToolsTest, CliComparesSamplersOnOneSheet) {
+  const std::string path = TempPath("sheet.png");
+  const ExitReport report = Cli({"generate", "--model", "digits", "--class-label", "3", "--steps", "4", "--compare",
+                                 "euler,ddim,dpmpp_2m", "-o", path});
+  ASSERT_EQ(report.code, 0) << report.output;
+  EXPECT_THAT(report.output, HasSubstr("row 2 column 1  dpmpp_2m"));
+  const Image sheet = Decode(ReadFile(path));
+  EXPECT_EQ(sheet.width, 66) << "two pictures and a gap";
+  EXPECT_EQ(sheet.height, 66);
+}
+
 TEST_F(ToolsTest, CliWithoutAServer) {
   const ExitReport report = RunProgram({BinaryPath("stepcast"), "--host", "127.0.0.1:1", "info"});
   EXPECT_EQ(report.code, 4);
@@ -121,6 +153,13 @@ TEST_F(GrpcurlTest, Generate) {
   EXPECT_EQ(report.code, 0) << report.output;
   EXPECT_THAT(report.output, HasSubstr("\"accepted\""));
   EXPECT_THAT(report.output, testing::ContainsRegex("\"image_?[cC]hunk\""));
+  EXPECT_THAT(report.output, HasSubstr("\"completed\""));
+}
+
+TEST_F(GrpcurlTest, GenerateADigit) {
+  const ExitReport report =
+      Call(R"({"model":"digits","class_label":"7"})", "stepcast.v1.ImageGenerationService/Generate");
+  EXPECT_EQ(report.code, 0) << report.output;
   EXPECT_THAT(report.output, HasSubstr("\"completed\""));
 }
 

@@ -10,6 +10,8 @@
 #include <gtest/gtest.h>
 
 #include "model/model_bundle.h"
+#include "model/unet/unet_2d_condition_model.h"
+#include "model/unet/unet_config.h"
 #include "tests/model/replay.h"
 #include "tests/model/safetensors_writer.h"
 
@@ -123,6 +125,36 @@ TEST(StableDiffusion, TheBundledModelLoadsWithoutAWarning) {
   EXPECT_EQ(info.vae_scale_factor, 4);
   EXPECT_EQ(info.limits.size_multiple, 8);
   EXPECT_EQ(info.defaults.width, 64);
+}
+
+TEST(StableDiffusion, LatentConsistencyModelsAreToldTheirScale) {
+  const std::string folder = TinyModel("lcm");
+  nlohmann::json config = FindCase("unet_sd2").config;
+  config["time_cond_proj_dim"] = 16;
+  WriteFile(folder + "/unet/config.json", config.dump());
+  // Weights of that shape, whatever their values.
+  auto json = JsonConfig::Parse(config.dump(), "config");
+  WeightMap shapes;
+  const UNet2DConditionModel described(shapes, *ParseUNetConfig(*json));
+  SafetensorsWriter writer;
+  for (const auto& [name, shape] : shapes.requested()) {
+    int64_t size = 1;
+    for (const int64_t dim : shape) size *= dim;
+    writer.Add(name, shape, std::vector<float>(static_cast<size_t>(size), 0.01f));
+  }
+  WriteFile(folder + "/unet/diffusion_pytorch_model.safetensors", writer.Build());
+  std::string index = kIndex;
+  index.replace(index.find("StableDiffusionPipeline"), 23, "LatentConsistencyModelPipeline");
+  index.replace(index.find("PNDMScheduler"), 13, "LCMScheduler");
+  WriteFile(folder + "/model_index.json", index);
+  const auto bundle = Load(folder);
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  const ModelInfo& info = *(*bundle)->info();
+  EXPECT_TRUE(info.noise_schedule.embeds_guidance);
+  EXPECT_EQ(info.defaults.sampler, Sampler::kLcm);
+  EXPECT_EQ(info.defaults.steps, 4);
+  EXPECT_EQ(info.defaults.guidance_scale, 8.5);
+  EXPECT_FALSE((*Load(TinyModel("told_nothing")))->info()->noise_schedule.embeds_guidance);
 }
 
 struct Breakage {

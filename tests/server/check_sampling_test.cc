@@ -106,6 +106,14 @@ TEST(CheckSamplingTest, WithoutANullClassNothingCanBeGuided) {
   EXPECT_TRUE(checked.violations.Has("guidance_scale"));
 }
 
+TEST(CheckSamplingTest, AModelThatIsToldTheScaleIsNotGuided) {
+  ModelInfo info = TextModel();
+  info.noise_schedule.embeds_guidance = true;
+  const RegisteredModel model = Register(info);
+  EXPECT_TRUE(Checked(model, Wire("guidance_scale: 0.5")).resolved.warnings.empty());
+  EXPECT_EQ(Checked(model, Wire("guidance_rescale: 0.5")).resolved.warnings.size(), 1u);
+}
+
 TEST(CheckSamplingTest, UnconditionalModelsAreNotGuided) {
   const Checked checked(Register(UnconditionalModel()), Wire(""));
   EXPECT_TRUE(checked.violations.empty());
