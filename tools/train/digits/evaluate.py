@@ -18,7 +18,7 @@ from digits.autoencoder import decode, encode_means
 from digits.data import Digits, to_float, to_uint8
 from digits.sampling import Guidance, LangevinSettings, LoadedModel, sample, sample_langevin
 
-# name: scheduler and steps (None: Langevin), and how many pictures of each class are worth its time
+# name: scheduler and steps (None: Langevin), and how many pictures of each class are worth their time
 SAMPLERS = {"DPM++ 2M 12": (("DPM++ 2M", 12), 50), "DDIM 20": (("DDIM", 20), 50), "Langevin 25x5": (None, 20),
             "DDPM 250": (("DDPM", 250), 20)}
 QUICK = ("DPM++ 2M 12", "DDIM 20")
@@ -74,9 +74,12 @@ class Bench:
 
 def measurements(sampler: str) -> list[tuple[str, Guidance]]:
     """One column of the README's tables: classifier-free guidance, the classifier alone, and the label with both."""
-    both = CLASSIFIER_CURVE[1:] if sampler in QUICK else ()
-    return [*((f"guidance {scale:g}", Guidance(scale)) for scale in GUIDANCE_CURVE),
-            *((f"no label, classifier {scale:g}", Guidance(1.0, scale, labelled=False)) for scale in CLASSIFIER_CURVE),
+    quick = sampler in QUICK
+    both = CLASSIFIER_CURVE[1:] if quick else ()
+    free = GUIDANCE_CURVE if quick else (1.0, 2.0, 4.0)
+    only = CLASSIFIER_CURVE if quick else (0.0, 2.0, 8.0)
+    return [*((f"guidance {scale:g}", Guidance(scale)) for scale in free),
+            *((f"no label, classifier {scale:g}", Guidance(1.0, scale, labelled=False)) for scale in only),
             *((f"guidance 1, classifier {scale:g}", Guidance(1.0, scale)) for scale in both)]
 
 
