@@ -14,6 +14,7 @@ namespace {
 // Above the first, data of unit variance is all noise; below the last, a step moves less than a code value.
 constexpr SigmaRange kLimits = {0.05, 20.0};
 constexpr int kInnerSteps = 5;
+constexpr int kMaxEvaluations = 10'000;
 
 // Of the last level's variance. Steps are in proportion to the variance of their level, so this is each level's share:
 // large enough to mix within a few steps, far below the 4 where the iteration would grow.
@@ -29,6 +30,12 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
                         range.sigma_min, range.sigma_max));
   }
   const int count = options.levels.value_or(input.steps());
+  const int inner_steps = options.inner_steps.value_or(kInnerSteps);
+  if (count * inner_steps > kMaxEvaluations) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("sampler_options.langevin.inner_steps: %d levels of %d steps are more than %d evaluations",
+                        count, inner_steps, kMaxEvaluations));
+  }
   const int first = input.from_image() ? count - static_cast<int>(count * *input.spec.strength) : 0;
   if (first == count) return absl::InvalidArgumentError("strength: leaves no noise level to run");
   const std::vector<double> sigmas = ExponentialSigmas(range, count);
@@ -40,7 +47,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
   for (int i = first; i < count; ++i) {
     const VeLevel level = levels.At(sigmas[i]);
     const double alpha = epsilon * sigmas[i] * sigmas[i] / last_variance;
-    for (int t = 0; t < options.inner_steps.value_or(kInnerSteps); ++t) {
+    for (int t = 0; t < inner_steps; ++t) {
       builder.Evaluate(i - first, level.timestep, level.input_scale);
       builder.PredictX0(level.x0);
       builder.Assign(Slot::kLatents, builder.latents() + 0.5 * alpha * builder.Combine(level.score) +

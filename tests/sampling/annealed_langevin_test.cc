@@ -97,5 +97,11 @@ TEST(AnnealedLangevinTest, ALevelLeftByStrengthIsNeeded) {
   EXPECT_THAT(std::string(Compile({}, spec).status().message()), testing::StartsWith("strength: "));
 }
 
+TEST(AnnealedLangevinTest, EvaluationsAreBounded) {
+  EXPECT_TRUE(Compile({}, Spec(100, 100)).ok());
+  EXPECT_THAT(std::string(Compile({}, Spec(1000, 11)).status().message()),
+              testing::StartsWith("sampler_options.langevin.inner_steps: 1000 levels of 11 steps are more than 10000"));
+}
+
 }  // namespace
 }  // namespace stepcast::sampling

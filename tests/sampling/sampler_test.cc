@@ -29,6 +29,7 @@ TEST(PostOfTest, ThresholdingWinsOverClipping) {
   settings.clip_sample = true;
   settings.clip_sample_range = 1.5;
   EXPECT_EQ(PostOf(settings), (Post{PostKind::kClip, 1.5f, 0.0f}));
+  EXPECT_EQ(ClipOf(settings), PostOf(settings));
   EXPECT_EQ(ThresholdingOf(settings).kind, PostKind::kNone);
   settings.thresholding = true;
   settings.sample_max_value = 3.0;
@@ -41,6 +42,15 @@ TEST(TableTimestepsTest, OutsideTheTableIsRefused) {
   EXPECT_THAT(TableTimesteps(fixture.input()).value(), testing::ElementsAre(9, 7, 5, 3));
   fixture.settings.steps_offset = 4;
   EXPECT_THAT(std::string(TableTimesteps(fixture.input()).status().message()), testing::HasSubstr("reach timestep 10"));
+}
+
+TEST(TableTimestepsTest, TheRequestsListWins) {
+  Fixture fixture({.num_train_timesteps = 10}, 3);
+  fixture.spec.timesteps = {9, 4, 0};
+  EXPECT_THAT(TableTimesteps(fixture.input()).value(), testing::ElementsAre(9, 4, 0));
+  fixture.spec.timesteps = {9, 4.25, 0};
+  EXPECT_THAT(std::string(TableTimesteps(fixture.input()).status().message()),
+              testing::StartsWith("timesteps: entry 1 is 4.25; this sampler takes whole timesteps only"));
 }
 
 TEST(DpmLevelTest, IsVariancePreserving) {

@@ -106,5 +106,40 @@ TEST(SpreadSigmasTest, LuIsEvenInLambda) {
   for (size_t i = 1; i < 5; ++i) EXPECT_NEAR(std::log(steps.sigmas[i] / steps.sigmas[i - 1]), first, 1e-5);
 }
 
+TEST(ExplicitTimestepsTest, LevelsOfTheTableAndTheEndOfTheRule) {
+  const NoiseSchedule schedule = Table();
+  SigmaStepsRule rule;
+  const SigmaSteps steps = ExplicitTimesteps(schedule, rule, {999.0, 499.5, 3.0}).value();
+  EXPECT_THAT(steps.timesteps, testing::ElementsAre(999.0f, 499.5f, 3.0f));
+  EXPECT_EQ(steps.sigmas[0], schedule.sigmas()[999]);
+  EXPECT_NEAR(steps.sigmas[1], (schedule.sigmas()[499] + schedule.sigmas()[500]) / 2, 1e-6f);
+  EXPECT_EQ(steps.sigmas[3], 0.0f);
+  rule.final_sigmas = FinalSigmas::kSigmaMin;
+  EXPECT_EQ(ExplicitTimesteps(schedule, rule, {999.0})->sigmas[1], schedule.sigmas()[0]);
+  rule.integer_timesteps = true;
+  EXPECT_THAT(std::string(ExplicitTimesteps(schedule, rule, {999.0, 499.5}).status().message()),
+              testing::StartsWith("timesteps: entry 1 is 499.5"));
+}
+
+TEST(ExplicitSigmasTest, TheLastLevelIsTheEnd) {
+  const NoiseSchedule schedule = Table();
+  const double level = schedule.sigmas()[700];
+  const SigmaSteps steps = ExplicitSigmas(schedule, {}, {level, 1.0, 0.0}).value();
+  EXPECT_THAT(steps.sigmas, testing::ElementsAre(static_cast<float>(level), 1.0f, 0.0f));
+  ASSERT_EQ(steps.timesteps.size(), 2u);
+  EXPECT_NEAR(steps.timesteps[0], 700.0f, 1e-3f);
+}
+
+TEST(SpreadSigmasTest, LogLinearLevelsEndAtTheTablesSmallest) {
+  const NoiseSchedule schedule = Table();
+  const SigmaSteps steps = SpreadSigmas(schedule, {.log_linear = true}, 4).value();
+  ASSERT_EQ(steps.sigmas.size(), 5u);
+  EXPECT_NEAR(steps.sigmas[0] / schedule.sigmas()[999], 1.0f, 1e-6f);
+  EXPECT_NEAR(steps.sigmas[4] / schedule.sigmas()[0], 1.0f, 1e-6f);
+  for (size_t i = 1; i < 4; ++i) {
+    EXPECT_NEAR(steps.sigmas[i] * steps.sigmas[i] / (steps.sigmas[i - 1] * steps.sigmas[i + 1]), 1.0, 1e-5);
+  }
+}
+
 }  // namespace
 }  // namespace stepcast::sampling
