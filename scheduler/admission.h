@@ -2,6 +2,8 @@
 // Who may come in.
 
 #include <limits>
+#include <map>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -22,7 +24,13 @@ struct TenantLimits {
 struct AdmissionLimits {
   int max_queued_jobs = 64;                                   // jobs admitted but not started, 1..100000
   absl::Duration max_queued_work = absl::InfiniteDuration();  // predicted device time of those, > 0
-  TenantLimits tenant = {};                                   // of every tenant
+  TenantLimits tenant = {};                                   // of every tenant that `tenants` does not name
+  std::map<std::string, TenantLimits> tenants = {};
+
+  const TenantLimits& Of(const std::string& name) const {
+    const auto found = tenants.find(name);
+    return found == tenants.end() ? tenant : found->second;
+  }
 };
 
 // What an admitted request may expect.

@@ -53,6 +53,7 @@ absl::Status Guarded(Call call) {
 }
 
 absl::Status Draining(absl::string_view what) { return WithReason(absl::UnavailableError(what), "DRAINING"); }
+absl::Status Lost() { return WithReason(absl::UnavailableError("the device is lost"), "DEVICE_LOST"); }
 absl::Status Stopped() { return Draining("the engine has stopped"); }
 
 StepSchedulerOptions SchedulerOptions(const EngineLoopOptions& options, const ExecutorLimits& limits) {
@@ -105,6 +106,7 @@ struct EngineLoop::Impl {
   int64_t next_job_id;
   bool open = true;  // false once the mailbox is closed
   bool draining = false;
+  bool lost = false;  // the executor said so: it is not asked again
   absl::Time drain_deadline = absl::InfiniteFuture();
   std::vector<absl::AnyInvocable<void() &&>> on_drained;
   absl::Time last_progress;
@@ -187,7 +189,10 @@ void EngineLoop::Impl::Read(SubmitMail mail) {
   std::vector<std::unique_ptr<Job>> jobs = MakeJobs(std::move(mail.specs));
   Admission admission{
       .jobs = {}, .queue_position = verdict->queue_position, .wait = verdict->wait, .total = verdict->total};
-  for (const auto& job : jobs) admission.jobs.push_back(job->id());
+  for (const auto& job : jobs) {
+    admission.jobs.push_back(job->id());
+    admission.work += scheduler.costs().Isolated(job->spec());
+  }
   std::move(mail.on_decision)(std::move(admission));
 
   std::vector<std::pair<JobId, absl::Status>> failed;
@@ -211,6 +216,7 @@ std::vector<std::unique_ptr<Job>> EngineLoop::Impl::MakeJobs(std::vector<JobSpec
 
 absl::StatusOr<AdmissionVerdict> EngineLoop::Impl::Judge(absl::Span<const JobSpec> specs, absl::Time now) const {
   if (!open) return Stopped();
+  if (lost) return Lost();
   if (draining) return Draining("the engine is draining");
   return CheckAdmission(options.admission, specs, scheduler, now);
 }
@@ -241,9 +247,12 @@ void EngineLoop::Impl::Execute(const StepPlan& plan) {
   last_progress = clock.Now();
   metrics.ObserveTick(PhaseName(plan.phase()), plan.key.model, static_cast<int>(plan.jobs.size()), plan.rows,
                       last_progress - start);
+  // Before the mail, so that a request that came meanwhile is refused and may go to another device.
+  for (const StepResult& result : results) lost |= ErrorReason(result.status) == "DEVICE_LOST";
   // Before Complete, so that whoever was cancelled during the tick ends cancelled and its result is dropped.
   ReadMail(absl::ZeroDuration());
   scheduler.Complete(plan, std::move(results), last_progress);
+  if (lost) scheduler.CancelAll(Lost(), last_progress);
 }
 
 void EngineLoop::Impl::CheckDrain() {
@@ -257,7 +266,8 @@ void EngineLoop::Impl::Publish() {
                    .ticks = scheduler.plans_made(),
                    .last_progress = last_progress,
                    .draining = draining,
-                   .ready = true};
+                   .ready = true,
+                   .lost = lost};
   bool queue_changed = false;
   {
     MutexLock lock(status_mutex);

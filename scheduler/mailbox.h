@@ -22,6 +22,7 @@ struct Admission {
   int queue_position = 0;        // jobs ahead of the first one that have not started
   absl::Duration wait = {};      // predicted, until the first of them starts
   absl::Duration total = {};     // predicted, until the last of them ends
+  absl::Duration work = {};      // predicted, of all of them if each ran alone, one after the other
 };
 
 // The letters. Each is one call of EngineLoop.

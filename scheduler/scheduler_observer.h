@@ -25,6 +25,10 @@ class SchedulerObserver {
   // StepScheduler::Next made a plan that is not empty; `predicted` is filled in.
   virtual void OnPlan(const StepPlan& plan, absl::Time now) = 0;
 
+  // Follows OnPlan where `wants_jobs` says so: the plan's jobs as they stand before the tick, in its order.
+  virtual bool wants_jobs() const { return false; }
+  virtual void OnPlanJobs(const StepPlan& /*plan*/, absl::Span<Job* const> /*jobs*/, absl::Time /*now*/) {}
+
   // A plan completed. `results` are as the executor gave them.
   virtual void OnComplete(const StepPlan& plan, absl::Span<const StepResult> results, absl::Time now) = 0;
 };

@@ -149,7 +149,10 @@ StepPlan StepScheduler::Next(absl::Time now) {
       flight->records.push_back(record);
     }
     flights_.emplace(plan.id, std::move(flight));
-    if (options_.observer != nullptr) options_.observer->OnPlan(plan, now);
+    if (options_.observer != nullptr) {
+      options_.observer->OnPlan(plan, now);
+      if (options_.observer->wants_jobs()) options_.observer->OnPlanJobs(plan, JobsOf(plan), now);
+    }
   }
   AfterCall();
   return plan;

@@ -455,5 +455,27 @@ TEST_F(EngineLoopTest, AStormOfSubmitsAndCancelsLosesNothing) {
   EXPECT_EQ(device_->live_states(), 0);
 }
 
+TEST_F(EngineLoopTest, ALostDeviceEndsEveryJobAndAdmitsNoMore) {
+  Start();
+  device_->Hold();
+  ASSERT_TRUE(Submit({.steps = 9, .seed = 1}).ok());
+  ASSERT_TRUE(device_->AwaitHeld());
+  // Of another key, so that no denoise tick contains both.
+  Decision other;
+  loop_->Submit(MakeSpecs({.width = 128, .steps = 9, .seed = 2}, sink_), other.Callback());
+  device_->SetFault([](const Job&, Phase phase) {
+    return phase == Phase::kDenoise ? WithReason(absl::UnavailableError("gone"), "DEVICE_LOST") : absl::OkStatus();
+  });
+  device_->Release();
+  ASSERT_TRUE(other.Get().ok());
+  ASSERT_TRUE(sink_->AwaitFinished(2));
+  for (const JobId job : {JobId{1}, JobId{2}}) EXPECT_EQ(ErrorReason(*sink_->StatusOf(job)), "DEVICE_LOST") << job;
+  const int plans = device_->plans();
+  EXPECT_EQ(ErrorReason(Submit({}).status()), "DEVICE_LOST");
+  EXPECT_EQ(device_->plans(), plans) << "it is not asked again";
+  EXPECT_TRUE(loop_->status().lost);
+  EXPECT_EQ(device_->live_states(), 0);
+}
+
 }  // namespace
 }  // namespace stepcast

@@ -1,7 +1,6 @@
 #include "tests/server/service_fixture.h"
 
 #include <arpa/inet.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -229,15 +228,6 @@ double ServiceFixture::Series(const std::string& prefix) const {
 
 bool ServiceFixture::AwaitIdle() const {
   return Await([this] { return server_->Idle() && server_->engine_idle(); });
-}
-
-bool Await(const std::function<bool()>& condition) {
-  const absl::Time giving_up = RealClock().Now() + kAwaitLimit;
-  while (!condition()) {
-    if (RealClock().Now() > giving_up) return false;
-    sched_yield();
-  }
-  return true;
 }
 
 }  // namespace stepcast

@@ -72,7 +72,4 @@ class ServiceFixture : public testing::Test {
   std::unique_ptr<Server> server_;
 };
 
-// Waits, without sleeping for a fixed time, until `condition` holds; false after a minute, which means never.
-[[nodiscard]] bool Await(const std::function<bool()>& condition);
-
 }  // namespace stepcast

@@ -1,6 +1,9 @@
 #pragma once
 // Waiting for another thread in a test, without sleeping.
 
+#include <functional>
+#include <thread>
+
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 #include "core/clock.h"
@@ -41,5 +44,15 @@ class Notification {
   CondVar changed_;
   bool notified_ ABSL_GUARDED_BY(mutex_) = false;
 };
+
+// Waits, without sleeping for a fixed time, until `condition` holds; false after kAwaitLimit, which means never.
+[[nodiscard]] inline bool Await(const std::function<bool()>& condition) {
+  const absl::Time giving_up = RealClock().Now() + kAwaitLimit;
+  while (!condition()) {
+    if (RealClock().Now() > giving_up) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
 
 }  // namespace stepcast
