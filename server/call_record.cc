@@ -47,6 +47,12 @@ CallRecord::CallRecord(std::string_view method, grpc::CallbackServerContext& con
       deadline_(Deadline(context, default_deadline, arrival_)),
       request_id_(RequestId(context)) {}
 
+std::string_view CallRecord::Metadata(const std::string& key) const {
+  const auto found = context_.client_metadata().find(key);
+  if (found == context_.client_metadata().end()) return "";
+  return {found->second.data(), found->second.size()};
+}
+
 grpc::Status CallRecord::Finish(const CallOutcome& outcome) {
   grpc::Status status = ToGrpcStatus(outcome.status);
   const std::string reason = ReasonOf(outcome.status);

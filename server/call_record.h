@@ -37,6 +37,9 @@ class CallRecord {
   absl::Time deadline() const { return deadline_; }
   const std::string& request_id() const { return request_id_; }
 
+  // What the client's metadata says under `key` (lower case); "" when nothing.
+  std::string_view Metadata(const std::string& key) const;
+
   // Writes the access line, counts the call, sets the trailers and returns what the reactor finishes with.
   // REQUIRES: called once, before the reactor's Finish.
   grpc::Status Finish(const CallOutcome& outcome);

@@ -12,6 +12,7 @@
 #include "core/status_macros.h"
 #include "server/config_checks.h"
 #include "server/strict_yaml.h"
+#include "server/tenants.h"
 #include "server/text_limits.h"
 
 namespace stepcast {
@@ -19,6 +20,7 @@ namespace {
 
 constexpr int64_t kMib = 1 << 20;
 constexpr size_t kMaxModels = 256;
+constexpr size_t kMaxNamedTenants = 1000;
 
 // Bytes read before the file is refused as too large: one more than ParseYaml takes.
 constexpr std::streamsize kMaxReadBytes = kMib + 1;
@@ -104,6 +106,66 @@ void ReadDrain(YamlMapping& root, YamlErrors& errors, DrainConfig& drain) {
   section.Finish();
 }
 
+void ReadHealth(YamlMapping& root, YamlErrors& errors, HealthConfig& health) {
+  const std::optional<YAML::Node> node = root.Child("health");
+  if (!node.has_value()) return;
+  YamlMapping section(*node, "health", errors);
+  section.Duration("stall_timeout", absl::Seconds(1), absl::Hours(24), health.stall_timeout);
+  section.Finish();
+}
+
+void ReadTenantLimits(YamlMapping& section, TenantConfig& tenant) {
+  section.Int("max_running", 0, 100'000, tenant.max_running);
+  section.Int("max_queued", 0, 100'000, tenant.max_queued);
+  section.DurationOrNone("max_queued_work", absl::Seconds(1), absl::Hours(24), tenant.max_queued_work);
+}
+
+// What an entry leaves out it has from `default`.
+void ReadNamedTenants(YamlMapping& section, YamlErrors& errors, TenantsConfig& tenants) {
+  const std::optional<YAML::Node> list = section.Child("named");
+  if (!list.has_value()) return;
+  if (!list->IsSequence() || list->size() > kMaxNamedTenants) {
+    errors.Add(section.LineOf("named"),
+               absl::StrCat("tenants.named: allowed: a list of at most ", kMaxNamedTenants, " {name, weight, ...}"));
+    return;
+  }
+  for (size_t i = 0; i < list->size(); ++i) {
+    const std::string place = absl::StrCat("tenants.named[", i, "]");
+    YamlMapping entry((*list)[i], place, errors);
+    std::string name;
+    TenantConfig tenant = tenants.defaults;
+    entry.Text("name", name);
+    entry.Real("weight", 0.001, 1000.0, tenant.weight);
+    ReadTenantLimits(entry, tenant);
+    entry.Finish();
+    if (!IsTenantName(name) || name == kDefaultTenant) {
+      errors.Add(entry.LineOf("name"), absl::StrCat(place, ".name: got ", Quoted(name), "; allowed: ", kTenantNames,
+                                                    ", but for \"default\", which is tenants.default"));
+    } else if (!tenants.named.emplace(name, tenant).second) {
+      errors.Add(entry.LineOf("name"), absl::StrCat(place, ".name: ", Quoted(name), " was given already"));
+    }
+  }
+}
+
+void ReadTenants(YamlMapping& root, YamlErrors& errors, TenantsConfig& tenants) {
+  const std::optional<YAML::Node> node = root.Child("tenants");
+  if (!node.has_value()) return;
+  YamlMapping section(*node, "tenants", errors);
+  section.Text("metadata_key", tenants.metadata_key);
+  if (!tenants.metadata_key.empty() && !IsMetadataKey(tenants.metadata_key)) {
+    errors.Add(section.LineOf("metadata_key"),
+               absl::StrCat("tenants.metadata_key: got ", Quoted(tenants.metadata_key), "; allowed: ", kMetadataKeys));
+  }
+  section.Int("max", 0, 100'000, tenants.max);
+  if (const std::optional<YAML::Node> defaults = section.Child("default"); defaults.has_value()) {
+    YamlMapping settings(*defaults, "tenants.default", errors);
+    ReadTenantLimits(settings, tenants.defaults);
+    settings.Finish();
+  }
+  ReadNamedTenants(section, errors, tenants);
+  section.Finish();
+}
+
 void ReadCodec(YamlMapping& root, YamlErrors& errors, CodecConfig& codec) {
   const std::optional<YAML::Node> node = root.Child("codec");
   if (!node.has_value()) return;
@@ -150,6 +212,8 @@ ServerConfig ReadRoot(const YAML::Node& node, const std::string& path, YamlError
   ReadLimits(root, errors, config.limits);
   root.DurationOrNone("default_deadline", absl::Milliseconds(1), absl::Hours(24), config.default_deadline);
   ReadDrain(root, errors, config.drain);
+  ReadHealth(root, errors, config.health);
+  ReadTenants(root, errors, config.tenants);
   ReadCodec(root, errors, config.codec);
   ReadLog(root, errors, config.log);
   root.Bool("reflection", config.reflection);

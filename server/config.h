@@ -1,6 +1,7 @@
 #pragma once
 // The server's configuration: one YAML file, one struct. deploy/config.example.yaml shows every key with its default.
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,6 +45,31 @@ struct DrainConfig {
   absl::Duration timeout = absl::Seconds(60);    // 0..24 h
 };
 
+// When the process is no longer worth keeping.
+struct HealthConfig {
+  // Work is pending and no tick has ended for this long: liveness ends. A tick of the slowest documented model takes
+  // seconds. 1 s..24 h.
+  absl::Duration stall_timeout = absl::Seconds(120);
+};
+
+// What one tenant may have; each device counts for itself.
+struct TenantConfig {
+  double weight = 1.0;  // share of device time against others, 0.001..1000; of named tenants, the others weigh 1
+  int max_running = 0;  // pictures being painted, 0..100000; 0: no limit
+  int max_queued = 0;   // pictures that wait, 0..100000; 0: no limit
+  absl::Duration max_queued_work = absl::InfiniteDuration();  // device time that those need, "none" or 1 s..24 h
+
+  friend bool operator==(const TenantConfig&, const TenantConfig&) = default;
+};
+
+// For whom calls are made (server/tenants.h).
+struct TenantsConfig {
+  std::string metadata_key = "x-stepcast-tenant";  // gRPC metadata that names the tenant; "": all calls are "default"
+  int max = 256;                                   // names beyond `named` that are told apart, 0..100000
+  TenantConfig defaults = {};                      // of the tenant "default" and of those not named
+  std::map<std::string, TenantConfig> named;
+};
+
 struct CodecConfig {
   int threads = 2;      // 1..64
   int max_queued = 64;  // 1..100000; previews beyond it are dropped, finished pictures never
@@ -66,6 +92,8 @@ struct ServerConfig {
   LimitsConfig limits;
   absl::Duration default_deadline = absl::InfiniteDuration();  // of calls that bring none; "none" or 1 ms..24 h
   DrainConfig drain;
+  HealthConfig health;
+  TenantsConfig tenants;
   CodecConfig codec;
   LogConfig log;
   bool reflection = true;  // lets grpcurl describe the public port

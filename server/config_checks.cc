@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -84,6 +85,14 @@ bool IsDevice(const std::string& device) {
 
 bool IsDtype(const std::string& dtype) {
   return dtype == "auto" || dtype == "fp32" || dtype == "bf16" || dtype == "fp16";
+}
+
+bool IsMetadataKey(const std::string& key) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  };
+  return !key.empty() && key.size() <= 64 && std::all_of(key.begin(), key.end(), allowed) &&
+         !absl::StartsWith(key, "grpc-") && !absl::EndsWith(key, "-bin");
 }
 
 std::vector<std::string> FindModelMistakes(const std::vector<ModelSource>& models) {

@@ -12,8 +12,12 @@ namespace stepcast {
 inline constexpr char kDevices[] = "auto, cpu, cuda, cuda:N";
 inline constexpr char kDtypes[] = "auto, fp32, bf16, fp16";
 
+inline constexpr char kMetadataKeys[] = "[a-z0-9_.-]{1,64}, no grpc-..., no ...-bin, or nothing";
+
 bool IsDevice(const std::string& device);
 bool IsDtype(const std::string& dtype);
+// Whether gRPC carries text under this name.
+bool IsMetadataKey(const std::string& key);
 
 // What is wrong with the last of `models`, considering the others; empty when nothing is.
 std::vector<std::string> FindModelMistakes(const std::vector<ModelSource>& models);

@@ -74,6 +74,7 @@ v1::GenerateRequest ToEffectiveRequest(const GenerationRequest& request) {
   SetSampling(request, wire);
   SetSamplerOptions(request.sampler_options, wire);
   SetOutput(request, wire);
+  wire.set_priority(ToProto(request.priority));
   return wire;
 }
 

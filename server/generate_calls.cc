@@ -89,8 +89,7 @@ class GenerateImageReactor final : public PaintingReactor<grpc::ServerUnaryReact
   bool Send(v1::GenerateResponse&& message) override {
     switch (message.event_case()) {
       case v1::GenerateResponse::kAccepted:
-        *answer_.mutable_request() = std::move(*message.mutable_accepted()->mutable_request());
-        *answer_.mutable_warnings() = std::move(*message.mutable_accepted()->mutable_warnings());
+        Take(std::move(*message.mutable_accepted()));
         break;
       case v1::GenerateResponse::kImageChunk:
         Collect(std::move(*message.mutable_image_chunk()));
@@ -116,6 +115,14 @@ class GenerateImageReactor final : public PaintingReactor<grpc::ServerUnaryReact
   }
 
  private:
+  void Take(v1::Accepted&& accepted) {
+    *answer_.mutable_request() = std::move(*accepted.mutable_request());
+    *answer_.mutable_warnings() = std::move(*accepted.mutable_warnings());
+    if (!accepted.has_estimated_total()) return;
+    *answer_.mutable_estimated_wait() = accepted.estimated_wait();
+    *answer_.mutable_estimated_total() = accepted.estimated_total();
+  }
+
   // Pictures come in order of completion, chunks of one picture in order of offset.
   void Collect(v1::ImageChunk&& chunk) {
     while (answer_.images_size() <= chunk.image_index()) answer_.add_images();

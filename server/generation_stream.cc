@@ -6,9 +6,20 @@
 #include "core/error_reason.h"
 #include "scheduler/admission.h"
 #include "server/picture_encoder.h"
+#include "server/proto_time.h"
 #include "server/status_mapping.h"
 
 namespace stepcast {
+namespace {
+
+// A total of zero says that costs are not known yet.
+void SetEstimates(absl::Duration wait, absl::Duration total, v1::Accepted& accepted) {
+  if (total <= absl::ZeroDuration()) return;
+  *accepted.mutable_estimated_wait() = ToProto(wait);
+  *accepted.mutable_estimated_total() = ToProto(total);
+}
+
+}  // namespace
 
 GenerationStream::GenerationStream(StreamRequest request, ResponseTransport& transport, const StreamServices& services)
     : request_(std::move(request)),
@@ -32,15 +43,19 @@ std::vector<JobSpec> GenerationStream::Specs() {
 }
 
 void GenerationStream::Submit() {
-  services_.loop.Submit(Specs(), [self = shared_from_this()](absl::StatusOr<Admission> admission) {
+  services_.loops.Submit(Specs(), [self = shared_from_this()](absl::StatusOr<Admission> admission) {
     self->OnAdmission(std::move(admission));
   });
 }
 
 void GenerationStream::SubmitNothing() {
-  services_.loop.Estimate(Specs(), [self = shared_from_this()](absl::StatusOr<AdmissionVerdict> verdict) {
+  services_.loops.Estimate(Specs(), [self = shared_from_this()](absl::StatusOr<AdmissionVerdict> verdict) {
     self->OnVerdict(std::move(verdict));
   });
+}
+
+AdmissionContext GenerationStream::AdmissionHints() const {
+  return {.tenant = request_.request->tenant, .retry_after = services_.pace.RetryAfter(request_.request->image_count)};
 }
 
 void GenerationStream::OnVerdict(absl::StatusOr<AdmissionVerdict> verdict) {
@@ -49,10 +64,11 @@ void GenerationStream::OnVerdict(absl::StatusOr<AdmissionVerdict> verdict) {
   if (verdict.ok()) {
     v1::Accepted accepted = request_.accepted;
     accepted.set_queue_position(verdict->queue_position);
+    SetEstimates(verdict->wait, verdict->total, accepted);
     writer_.PushAccepted(std::move(accepted));
     end_ = absl::OkStatus();
   } else {
-    end_ = FromAdmissionError(verdict.status(), services_.pace.RetryAfter(request_.request->image_count));
+    end_ = FromAdmissionError(verdict.status(), AdmissionHints());
   }
   PostPump();
 }
@@ -64,7 +80,7 @@ void GenerationStream::OnAdmission(absl::StatusOr<Admission> admission) {
     MutexLock lock(mutex_);
     if (!admission.ok()) {
       if (!end_) {
-        end_ = FromAdmissionError(admission.status(), services_.pace.RetryAfter(request_.request->image_count));
+        end_ = FromAdmissionError(admission.status(), AdmissionHints());
       }
     } else {
       jobs_ = admission->jobs;
@@ -74,6 +90,7 @@ void GenerationStream::OnAdmission(absl::StatusOr<Admission> admission) {
       } else {
         v1::Accepted accepted = request_.accepted;
         accepted.set_queue_position(admission->queue_position);
+        SetEstimates(admission->wait, admission->total, accepted);
         writer_.PushAccepted(std::move(accepted));
       }
     }
@@ -218,7 +235,7 @@ std::vector<JobId> GenerationStream::Break(const absl::Status& reason) {
 }
 
 void GenerationStream::CancelJobs(const std::vector<JobId>& jobs, const absl::Status& reason) {
-  for (const JobId job : jobs) services_.loop.Cancel(job, reason);
+  for (const JobId job : jobs) services_.loops.Cancel(job, reason);
 }
 
 void GenerationStream::Cancel(const absl::Status& reason) {

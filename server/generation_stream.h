@@ -12,11 +12,12 @@
 #include "absl/status/statusor.h"
 #include "codec/codec_pool.h"
 #include "core/mutex.h"
-#include "scheduler/engine_loop.h"
+#include "scheduler/dispatcher.h"
 #include "server/call_record.h"
 #include "server/completion_pace.h"
 #include "server/live_calls.h"
 #include "server/request_tally.h"
+#include "server/status_mapping.h"
 #include "server/stream_writer.h"
 
 namespace stepcast {
@@ -38,9 +39,9 @@ class ResponseTransport {
 };
 
 // What all streams share. Each keeps a copy, because its last codec task may run while the server goes away; what the
-// references name lives longer than both pools, but for the loop, which no ended stream calls.
+// references name lives longer than both pools, but for the loops, which no ended stream calls.
 struct StreamServices {
-  EngineLoop& loop;
+  Dispatcher& loops;
   CodecPool& codec;    // encodes
   CodecPool& writers;  // starts writes for the engine thread, which never enters gRPC
   ServerMetrics& metrics;
@@ -102,6 +103,7 @@ class GenerationStream final : public EventSink,
   std::vector<JobSpec> Specs();
   void OnAdmission(absl::StatusOr<Admission> admission);
   void OnVerdict(absl::StatusOr<AdmissionVerdict> verdict);
+  AdmissionContext AdmissionHints() const;
   void On(int image_index, JobProgress& progress) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void On(int image_index, JobPreview& preview) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void On(int image_index, JobImage& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -10,6 +10,7 @@
 #include "server/model_description.h"
 #include "server/proto_time.h"
 #include "server/request_parser.h"
+#include "server/schedule_description.h"
 #include "server/status_mapping.h"
 #include "server/text_limits.h"
 #include "server/version.h"
@@ -19,24 +20,6 @@ namespace {
 
 constexpr int kDefaultPageSize = 50;
 constexpr int kMaxPageSize = 1000;
-
-template <typename Message>
-absl::Status Parse(const grpc::ByteBuffer& bytes, const LimitsConfig& limits, Message& message) {
-  const auto size = static_cast<int64_t>(bytes.Length());
-  if (size > limits.max_request_bytes) {
-    return MakeError({.reason = v1::ERROR_REASON_WORK_LIMIT,
-                      .message = absl::StrCat("the request has ", size, " bytes; allowed: ", limits.max_request_bytes,
-                                              ", see ServerLimits.max_request_bytes of GetServerInfo"),
-                      .metadata = {{"request_bytes", absl::StrCat(size)},
-                                   {"max_request_bytes", absl::StrCat(limits.max_request_bytes)}}});
-  }
-  grpc::Slice slice;
-  // One slice in the common case: no copy.
-  if (!bytes.TrySingleSlice(&slice).ok()) {
-    if (!bytes.DumpToSingleSlice(&slice).ok()) return MakeError({.reason = v1::ERROR_REASON_MALFORMED_REQUEST});
-  }
-  return ParseRequest({reinterpret_cast<const char*>(slice.begin()), slice.size()}, message);
-}
 
 // A call that paints nothing.
 struct PlainCall {
@@ -52,7 +35,7 @@ template <typename Request, typename Answer>
 grpc::ServerUnaryReactor* AnswerNow(PlainCall call, Answer answer) {
   grpc::ServerUnaryReactor* const reactor = call.context.DefaultReactor();
   Request request;
-  CallOutcome outcome{.status = Parse(call.bytes, call.limits, request)};
+  CallOutcome outcome{.status = ParseRequest(call.bytes, call.limits.max_request_bytes, request)};
   if (outcome.status.ok()) {
     const auto message = answer(request);
     outcome.status = message.status();
@@ -86,9 +69,9 @@ absl::Status Draining() { return MakeError({.reason = v1::ERROR_REASON_DRAINING}
 
 }  // namespace
 
-ImageService::ImageService(const ServerConfig& config, ServerMetrics& metrics, LiveCalls& live, SeedSource& seeds,
+ImageService::ImageService(const ServerConfig& config, ServerMetrics& metrics, LiveCalls& live, RequestSources sources,
                            const Clock& clock)
-    : config_(config), metrics_(metrics), live_(live), seeds_(seeds), clock_(clock), started_(clock.Now()) {}
+    : config_(config), metrics_(metrics), live_(live), sources_(sources), clock_(clock), started_(clock.Now()) {}
 
 void ImageService::Serve(const Backend& backend) { backend_ = &backend; }
 
@@ -124,7 +107,10 @@ absl::StatusOr<StreamRequest> ImageService::Prepare(const v1::GenerateRequest& r
     return violations.ToStatus();
   }
   StreamRequest stream;
-  STEPCAST_ASSIGN_OR_RETURN(stream.request, ValidateRequest(request, backend->models, config_.limits, seeds_));
+  STEPCAST_ASSIGN_OR_RETURN(const std::string tenant,
+                            sources_.tenants.Resolve(record.Metadata(config_.tenants.metadata_key)));
+  STEPCAST_ASSIGN_OR_RETURN(stream.request,
+                            ValidateRequest(request, backend->models, config_.limits, sources_.seeds, tenant));
   if (unary) STEPCAST_RETURN_IF_ERROR(CheckUnaryResponseFits(*stream.request, config_.limits));
   absl::StatusOr<sampling::SharedProgram> program =
       programs_.Get(stream.request->model->noise_schedule, SpecOf(*stream.request));
@@ -152,7 +138,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* ImageService::Generate(grpc::Callbac
                                                                    const grpc::ByteBuffer* bytes) {
   CallStart start = Begin("Generate", *context);
   v1::GenerateRequest request;
-  if (absl::Status parsed = Parse(*bytes, config_.limits, request); !parsed.ok()) {
+  if (absl::Status parsed = ParseRequest(*bytes, config_.limits.max_request_bytes, request); !parsed.ok()) {
     start.request = std::move(parsed);
   } else {
     Check(request, /*unary=*/false, start);
@@ -164,7 +150,7 @@ grpc::ServerUnaryReactor* ImageService::GenerateImage(grpc::CallbackServerContex
                                                       const grpc::ByteBuffer* bytes, grpc::ByteBuffer* response) {
   CallStart start = Begin("GenerateImage", *context);
   v1::GenerateImageRequest request;
-  if (absl::Status parsed = Parse(*bytes, config_.limits, request); !parsed.ok()) {
+  if (absl::Status parsed = ParseRequest(*bytes, config_.limits.max_request_bytes, request); !parsed.ok()) {
     start.request = std::move(parsed);
   } else {
     Check(request.request(), /*unary=*/true, start);
@@ -234,13 +220,14 @@ absl::StatusOr<v1::GetServerInfoResponse> ImageService::Info(const v1::GetServer
                                           : v1::SERVING_STATE_SERVING);
   if (backend == nullptr) return response;
   response.set_default_model(backend->models.default_model().info->id);
-  v1::Device& device = *response.add_devices();
-  device.set_name(backend->device);
-  device.set_max_rows(backend->max_rows);
-  const EngineStatus engine = backend->streams.loop.status();
-  response.mutable_queue()->set_waiting(engine.waiting);
-  response.mutable_queue()->set_running(engine.running);
-  response.mutable_queue()->set_ticks(engine.ticks);
+  v1::QueueState& queue = *response.mutable_queue();
+  for (const DeviceStatus& device : backend->streams.loops.devices()) {
+    const v1::Device& told = *response.add_devices() = DescribeDevice(device);
+    queue.set_waiting(queue.waiting() + told.queue().waiting());
+    queue.set_running(queue.running() + told.queue().running());
+    queue.set_ticks(queue.ticks() + told.queue().ticks());
+    response.set_strict_rows(device.limits.strict_rows);
+  }
   return response;
 }
 

@@ -16,6 +16,7 @@
 #include "server/live_calls.h"
 #include "server/model_registry.h"
 #include "server/request_validator.h"
+#include "server/tenants.h"
 #include "stepcast/v1/image_generation.grpc.pb.h"
 
 namespace stepcast {
@@ -24,8 +25,12 @@ namespace stepcast {
 struct Backend {
   ModelRegistry models;
   StreamServices streams;
-  std::string device;  // "cpu"
-  int max_rows = 0;    // denoiser rows per tick
+};
+
+// What a request needs that it does not bring.
+struct RequestSources {
+  SeedSource& seeds;
+  Tenants& tenants;
 };
 
 // Every method takes raw bytes: gRPC 1.51 answers a message it cannot parse with an UNIMPLEMENTED that says nothing,
@@ -43,7 +48,7 @@ using RawImageGenerationService = v1::ImageGenerationService::WithRawCallbackMet
 class ImageService final : public RawImageGenerationService {
  public:
   // All must outlive the gRPC server that this is registered with.
-  ImageService(const ServerConfig& config, ServerMetrics& metrics, LiveCalls& live, SeedSource& seeds,
+  ImageService(const ServerConfig& config, ServerMetrics& metrics, LiveCalls& live, RequestSources sources,
                const Clock& clock);
 
   // Until then every call is refused with MODEL_LOADING. `backend` must outlive this. REQUIRES: called once.
@@ -78,7 +83,7 @@ class ImageService final : public RawImageGenerationService {
   const ServerConfig& config_;
   ServerMetrics& metrics_;
   LiveCalls& live_;
-  SeedSource& seeds_;
+  const RequestSources sources_;
   const Clock& clock_;
   const absl::Time started_;
   sampling::ProgramCache programs_;

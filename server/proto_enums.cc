@@ -17,6 +17,8 @@ static_assert(v1::TIMESTEP_SPACING_TRAILING == static_cast<int>(TimestepSpacing:
 static_assert(v1::IMAGE_FORMAT_PNG == static_cast<int>(ImageFormat::kPng) + 1);
 static_assert(v1::IMAGE_FORMAT_WEBP == static_cast<int>(ImageFormat::kWebp) + 1);
 static_assert(v1::CONDITIONING_KIND_TEXT == static_cast<int>(ConditioningKind::kText) + 1);
+static_assert(v1::PRIORITY_INTERACTIVE == static_cast<int>(Priority::kInteractive) + 1);
+static_assert(v1::PRIORITY_BATCH == static_cast<int>(Priority::kBatch) + 1);
 static_assert(v1::CONDITIONING_KIND_NONE == static_cast<int>(ConditioningKind::kNone) + 1);
 
 // Wire values are ours plus one, because 0 is UNSPECIFIED.
@@ -37,6 +39,7 @@ v1::Sampler ToProto(Sampler sampler) { return AddOne<v1::Sampler>(sampler); }
 v1::SigmaSchedule ToProto(SigmaSchedule schedule) { return AddOne<v1::SigmaSchedule>(schedule); }
 v1::TimestepSpacing ToProto(TimestepSpacing spacing) { return AddOne<v1::TimestepSpacing>(spacing); }
 v1::ImageFormat ToProto(ImageFormat format) { return AddOne<v1::ImageFormat>(format); }
+v1::Priority ToProto(Priority priority) { return AddOne<v1::Priority>(priority); }
 v1::ConditioningKind ToProto(ConditioningKind kind) { return AddOne<v1::ConditioningKind>(kind); }
 
 std::optional<Sampler> FromProto(v1::Sampler sampler) {
@@ -50,6 +53,9 @@ std::optional<TimestepSpacing> FromProto(v1::TimestepSpacing spacing) {
 }
 std::optional<ImageFormat> FromProto(v1::ImageFormat format) {
   return SubtractOne<ImageFormat>(format, v1::ImageFormat_IsValid(format));
+}
+std::optional<Priority> FromProto(v1::Priority priority) {
+  return SubtractOne<Priority>(priority, v1::Priority_IsValid(priority));
 }
 
 }  // namespace stepcast

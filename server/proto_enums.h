@@ -8,6 +8,7 @@
 #include "core/sampling_types.h"
 #include "stepcast/v1/model.pb.h"
 #include "stepcast/v1/output.pb.h"
+#include "stepcast/v1/priority.pb.h"
 #include "stepcast/v1/sampling.pb.h"
 
 namespace stepcast {
@@ -17,11 +18,13 @@ v1::SigmaSchedule ToProto(SigmaSchedule schedule);
 v1::TimestepSpacing ToProto(TimestepSpacing spacing);
 v1::ImageFormat ToProto(ImageFormat format);
 v1::ConditioningKind ToProto(ConditioningKind kind);
+v1::Priority ToProto(Priority priority);
 
 // nullopt for UNSPECIFIED and for numbers that are no value.
 std::optional<Sampler> FromProto(v1::Sampler sampler);
 std::optional<SigmaSchedule> FromProto(v1::SigmaSchedule schedule);
 std::optional<TimestepSpacing> FromProto(v1::TimestepSpacing spacing);
 std::optional<ImageFormat> FromProto(v1::ImageFormat format);
+std::optional<Priority> FromProto(v1::Priority priority);
 
 }  // namespace stepcast

@@ -20,6 +20,7 @@ struct RequestContext {
   const RegisteredModel& model;
   const LimitsConfig& limits;  // the server's
   ModelLimits model_limits;    // the model's and the server's, whichever is narrower
+  std::string tenant = "";     // for whom the call is made
 
   const ModelInfo& info() const { return *model.info; }
 
@@ -52,6 +53,9 @@ void CheckGuidance(const RequestContext& context, GenerationRequest& resolved, F
 
 // output, preview. After CheckSize and CheckSampling.
 void CheckOutput(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
+
+// priority; the tenant.
+void CheckService(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
 // Most previews of a picture of `steps` steps with one after every n-th but the last.
 int PreviewCount(int steps, int every_n_steps);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/unknown_field_set.h"
+#include "grpcpp/support/slice.h"
 #include "server/field_violations.h"
 #include "server/text_limits.h"
 
@@ -56,6 +57,23 @@ absl::Status ParseRequest(std::string_view bytes, google::protobuf::Message& mes
   return MakeError({.reason = v1::ERROR_REASON_MALFORMED_REQUEST,
                     .message = absl::StrCat("the ", bytes.size(), " bytes of the request are no valid ",
                                             message.GetDescriptor()->full_name())});
+}
+
+absl::Status ParseRequest(const grpc::ByteBuffer& bytes, int64_t max_bytes, google::protobuf::Message& message) {
+  const auto size = static_cast<int64_t>(bytes.Length());
+  if (size > max_bytes) {
+    return MakeError(
+        {.reason = v1::ERROR_REASON_WORK_LIMIT,
+         .message = absl::StrCat("the request has ", size, " bytes; allowed: ", max_bytes,
+                                 ", see ServerLimits.max_request_bytes of GetServerInfo"),
+         .metadata = {{"request_bytes", absl::StrCat(size)}, {"max_request_bytes", absl::StrCat(max_bytes)}}});
+  }
+  grpc::Slice slice;
+  // One slice in the common case: no copy.
+  if (!bytes.TrySingleSlice(&slice).ok()) {
+    if (!bytes.DumpToSingleSlice(&slice).ok()) return MakeError({.reason = v1::ERROR_REASON_MALFORMED_REQUEST});
+  }
+  return ParseRequest({reinterpret_cast<const char*>(slice.begin()), slice.size()}, message);
 }
 
 }  // namespace stepcast

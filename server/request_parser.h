@@ -2,10 +2,12 @@
 // From bytes to a message, for methods that take raw bytes because the gRPC library answers a malformed message with an
 // UNIMPLEMENTED that says nothing.
 
+#include <cstdint>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "google/protobuf/message.h"
+#include "grpcpp/support/byte_buffer.h"
 
 namespace stepcast {
 
@@ -14,5 +16,8 @@ namespace stepcast {
 // Errors, made by MakeError: FIELD_INVALID naming the string fields that are not UTF-8; MALFORMED_REQUEST for anything
 // else that is no message.
 absl::Status ParseRequest(std::string_view bytes, google::protobuf::Message& message);
+
+// As above, from what gRPC received. Errors besides: WORK_LIMIT for more than `max_bytes`.
+absl::Status ParseRequest(const grpc::ByteBuffer& bytes, int64_t max_bytes, google::protobuf::Message& message);
 
 }  // namespace stepcast

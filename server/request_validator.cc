@@ -95,9 +95,10 @@ absl::StatusOr<const RegisteredModel*> FindModel(std::string_view id, const Mode
 }
 
 absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& request, const ModelRegistry& models,
-                                              const LimitsConfig& limits, SeedSource& seeds) {
+                                              const LimitsConfig& limits, SeedSource& seeds,
+                                              const std::string& tenant) {
   STEPCAST_ASSIGN_OR_RETURN(const RegisteredModel* model, FindModel(request.model(), models));
-  const RequestContext context{request, *model, limits, NarrowLimits(*model->info, limits)};
+  const RequestContext context{request, *model, limits, NarrowLimits(*model->info, limits), tenant};
   auto resolved = std::make_shared<GenerationRequest>();
   resolved->model = model->info;
   FieldViolations violations;
@@ -109,6 +110,7 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& request
   CheckGuidance(context, *resolved, violations);
   CheckClassifierGuidance(context, *resolved, violations);
   CheckOutput(context, *resolved, violations);
+  CheckService(context, *resolved, violations);
   RefuseUnknownFields(request, "", violations);
   RefuseUnknownFields(request.output(), "output.", violations);
   RefuseUnknownFields(request.preview(), "preview.", violations);

@@ -41,12 +41,13 @@ class RandomSeedSource final : public SeedSource {
 // Errors, made by MakeError: MODEL_NOT_FOUND, with those that exist; FIELD_INVALID for anything that cannot be an id.
 absl::StatusOr<const RegisteredModel*> FindModel(std::string_view id, const ModelRegistry& models);
 
-// Checks `request` against `models` and `limits` and fills in every default.
+// Checks `request`, made for `tenant`, against `models` and `limits` and fills in every default.
 //
 // Errors, made by MakeError: MODEL_NOT_FOUND; FIELD_INVALID with all wrong fields, each with what came, what is allowed
 // and where to list allowed values; WORK_LIMIT when every field is fine but together they ask for too much.
 absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& request, const ModelRegistry& models,
-                                              const LimitsConfig& limits, SeedSource& seeds);
+                                              const LimitsConfig& limits, SeedSource& seeds,
+                                              const std::string& tenant = "");
 
 // Whether the answer of a unary call fits the message limit, judged by the size of the pictures' pixels: more than PNG
 // ever needs, and than lossy formats need for anything but noise. Errors: WORK_LIMIT, naming Generate.

@@ -11,6 +11,7 @@
 #include "core/status_macros.h"
 #include "prometheus/registry.h"
 #include "server/logging.h"
+#include "server/loop_options.h"
 #include "server/request_validator.h"
 #include "server/status_mapping.h"
 
@@ -42,11 +43,14 @@ Server::Server(ServerConfig config, const Clock& clock, std::function<void()> wa
       live_([this] { wake_(); }),
       codec_(config_.codec.threads, config_.codec.max_queued),
       writers_(/*threads=*/1, kWriterQueue),
-      service_(config_, metrics_, live_, seeds_, clock) {}
+      tenants_(config_.tenants),
+      service_(config_, metrics_, live_, {seeds_, tenants_}, clock),
+      scheduler_service_(ticks_, writers_, metrics_, clock),
+      devices_(config_.health.stall_timeout) {}
 
 Server::~Server() {
   StopServing();
-  if (loop_ != nullptr) loop_->Stop();
+  if (loops_ != nullptr) loops_->Stop();
 }
 
 absl::Status Server::Listen() {
@@ -64,7 +68,7 @@ absl::Status Server::Listen() {
     options.name = "admin gRPC";
     options.host = listen.admin_host;
     options.port = *listen.admin_port;
-    options.services = {&admin_health_};
+    options.services = {&admin_health_, &scheduler_service_};
     options.reflection = true;
     STEPCAST_ASSIGN_OR_RETURN(admin_, Listener::Start(options));
     ports_.admin = admin_->port();
@@ -95,54 +99,47 @@ absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLo
   STEPCAST_ASSIGN_OR_RETURN(ModelRegistry models,
                             ModelRegistry::Create(engine.models, config_.default_model, load_tokenizer));
   STEPCAST_RETURN_IF_ERROR(CheckDefaultsFit(models, config_.limits));
-  metrics_.AddModels(engine.models, engine.device);
-  const int max_rows = engine.executor->Limits().max_denoise_rows;
-  STEPCAST_ASSIGN_OR_RETURN(loop_, EngineLoop::Create(config_.scheduler, std::move(engine.executor), clock_, metrics_));
+  metrics_.AddModels(engine.models);
+  STEPCAST_RETURN_IF_ERROR(StartLoops(engine));
   backend_.emplace(Backend{.models = std::move(models),
-                           .streams = {.loop = *loop_,
+                           .streams = {.loops = *loops_,
                                        .codec = codec_,
                                        .writers = writers_,
                                        .metrics = metrics_,
                                        .pace = pace_,
                                        .clock = clock_,
-                                       .on_device_lost =
-                                           [this] {
-                                             device_lost_ = true;
-                                             wake_();
-                                           },
-                                       .chunk_bytes = config_.limits.image_chunk_bytes},
-                           .device = engine.device,
-                           .max_rows = max_rows});
+                                       .on_device_lost = [this] { wake_(); },
+                                       .chunk_bytes = config_.limits.image_chunk_bytes}});
   service_.Serve(*backend_);
+  scheduler_service_.Serve(*loops_);
   health_.SetReady(true);
+  return absl::OkStatus();
+}
+
+absl::Status Server::StartLoops(LoadedEngine& engine) {
+  std::vector<DispatchDevice> devices;
+  observers_.push_back(ticks_.ObserverOf(engine.device));
+  devices.push_back({.name = engine.device,
+                     .executor = std::move(engine.executor),
+                     .metrics = &metrics_.AddDevice(engine.device),
+                     .observer = observers_.back().get()});
+  STEPCAST_ASSIGN_OR_RETURN(loops_, Dispatcher::Create(LoopOptions(config_), std::move(devices), clock_));
   return absl::OkStatus();
 }
 
 void Server::Housekeep() {
   const absl::Time now = clock_.Now();
   live_.CheckStalls(now);
-  CheckLiveness(now);
+  LookAfterDevices(now);
 }
 
-void Server::CheckLiveness(absl::Time now) {
-  if (loop_ == nullptr) return;
-  const EngineStatus engine = loop_->status();
-  const bool pending = engine.waiting + engine.running > 0;
-  // After an idle hour the last progress is an hour old, and that is nobody's fault.
-  if (pending && !was_pending_) pending_since_ = now;
-  was_pending_ = pending;
-  const absl::Duration silence = now - std::max(engine.last_progress, pending_since_);
-  const bool live = !device_lost_ && !(pending && silence > kStallTimeout);
-  if (!live && health_.Get(kHealthLiveness) == grpc::health::v1::HealthCheckResponse::SERVING) {
-    Log(LogLevel::kError, "not live",
-        {{"waiting", int64_t{engine.waiting}},
-         {"running", int64_t{engine.running}},
-         {"ticks", engine.ticks},
-         {"seconds_without_progress", absl::ToDoubleSeconds(silence)},
-         {"device_lost", int64_t{device_lost_ ? 1 : 0}}});
-  }
-  health_.SetLive(live);
-  if (device_lost_) health_.SetReady(false);
+void Server::LookAfterDevices(absl::Time now) {
+  if (loops_ == nullptr) return;
+  const std::vector<DeviceStatus> devices = loops_->devices();
+  devices_.Look(devices, now);
+  for (const DeviceStatus& device : devices) metrics_.SetDeviceUp(device.name, !device.engine.lost);
+  health_.SetLive(devices_.live());
+  if (devices_.all_lost()) health_.SetReady(false);
 }
 
 void Server::AnnounceNotReady() { health_.SetReady(false); }
@@ -150,7 +147,7 @@ void Server::AnnounceNotReady() { health_.SetReady(false); }
 void Server::RefuseNew() { service_.RefuseNew(); }
 
 void Server::FinishAdmitted(absl::Time deadline) {
-  if (loop_ != nullptr) loop_->Drain(deadline, [this] { wake_(); });
+  if (loops_ != nullptr) loops_->Drain(deadline, [this] { wake_(); });
 }
 
 void Server::CancelRest() { live_.Close(Draining()); }
@@ -158,8 +155,8 @@ void Server::CancelRest() { live_.Close(Draining()); }
 bool Server::Idle() const { return live_.size() == 0; }
 
 bool Server::engine_idle() const {
-  if (loop_ == nullptr) return true;
-  const EngineStatus engine = loop_->status();
+  if (loops_ == nullptr) return true;
+  const EngineStatus engine = loops_->status();
   return engine.waiting + engine.running == 0;
 }
 
@@ -168,6 +165,7 @@ void Server::StopServing() {
   health_.SetReady(false);
   service_.RefuseNew();
   live_.Close(Draining());
+  scheduler_service_.EndCalls();
   health_.EndWatches();
   if (public_ != nullptr) public_->Shutdown(kShutdownGrace);
   if (admin_ != nullptr) admin_->Shutdown(kShutdownGrace);

@@ -1,26 +1,30 @@
 #pragma once
 // The whole server but the engine: ports, services, threads, and the order in which they come and go.
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "codec/codec_pool.h"
 #include "core/clock.h"
 #include "engine/engine_factory.h"
-#include "scheduler/engine_loop.h"
+#include "scheduler/dispatcher.h"
 #include "server/completion_pace.h"
 #include "server/config.h"
+#include "server/device_watch.h"
 #include "server/drain.h"
 #include "server/health.h"
 #include "server/image_service.h"
 #include "server/listener.h"
 #include "server/live_calls.h"
 #include "server/metrics_exporter.h"
+#include "server/scheduler_service.h"
 #include "server/server_metrics.h"
+#include "server/tenants.h"
+#include "server/tick_feed.h"
 
 namespace stepcast {
 
@@ -37,7 +41,7 @@ struct ServerPorts {
 // Thread-safety: Create, Serve, Housekeep, the DrainActions and StopServing belong to one thread.
 class Server final : public DrainActions {
  public:
-  // `wake` runs, on any thread, when a drain may go on or the device was lost. `clock` must outlive the server.
+  // `wake` runs, on any thread, when a drain may go on or a device was lost. `clock` must outlive the server.
   // Errors: FAILED_PRECONDITION, one line, when a port cannot be bound or port_file not be written.
   static absl::StatusOr<std::unique_ptr<Server>> Create(
       ServerConfig config, const Clock& clock, std::function<void()> wake = [] {});
@@ -48,10 +52,10 @@ class Server final : public DrainActions {
   ServerMetrics& metrics() { return metrics_; }
 
   // Takes the engine and becomes ready. REQUIRES: called at most once.
-  // Errors: those of ModelRegistry::Create, CheckDefaultsFit and EngineLoop::Create.
+  // Errors: those of ModelRegistry::Create, CheckDefaultsFit and Dispatcher::Create.
   absl::Status Serve(LoadedEngine engine, const ModelRegistry::TokenizerLoader& load_tokenizer = &ClipTokenizer::Load);
 
-  // Ends calls whose clients have stopped reading and tells liveness; meant for once a second.
+  // Ends calls whose clients have stopped reading and looks after the devices; meant for once a second.
   void Housekeep();
 
   // DrainActions.
@@ -66,25 +70,22 @@ class Server final : public DrainActions {
 
   const ServerPorts& ports() const { return ports_; }
   const ServerConfig& config() const { return config_; }
-  bool device_lost() const { return device_lost_; }
+  // Whether no device is left, as of the last Housekeep.
+  bool device_lost() const { return devices_.all_lost(); }
   int live_calls() const { return live_.size(); }
   // Whether the engine has no job; true before Serve.
   bool engine_idle() const;
 
  private:
-  // Work is pending and no tick has ended for this long: the process is not worth keeping. A tick of the slowest
-  // bundled or documented model takes seconds.
-  static constexpr absl::Duration kStallTimeout = absl::Seconds(120);
-
   Server(ServerConfig config, const Clock& clock, std::function<void()> wake);
   absl::Status Listen();
   absl::Status WritePortFile() const;
-  void CheckLiveness(absl::Time now);
+  absl::Status StartLoops(LoadedEngine& engine);
+  void LookAfterDevices(absl::Time now);
 
   const ServerConfig config_;
   const Clock& clock_;
   const std::function<void()> wake_;
-  std::atomic<bool> device_lost_{false};
 
   // In order of construction; what follows uses what precedes.
   ServerMetrics metrics_;
@@ -94,9 +95,13 @@ class Server final : public DrainActions {
   CompletionPace pace_;
   CodecPool codec_;
   CodecPool writers_;  // one thread: all messages that the engine's events cause leave through it
-  std::unique_ptr<EngineLoop> loop_;
+  TickFeed ticks_;
+  std::vector<std::unique_ptr<SchedulerObserver>> observers_;  // one per device
+  std::unique_ptr<Dispatcher> loops_;
+  Tenants tenants_;
   std::optional<Backend> backend_;
   ImageService service_;
+  SchedulerService scheduler_service_;
   HealthService public_health_{health_};
   HealthService admin_health_{health_};
   std::unique_ptr<MetricsExporter> exporter_;
@@ -104,9 +109,8 @@ class Server final : public DrainActions {
   std::unique_ptr<Listener> admin_;
   ServerPorts ports_;
 
+  DeviceWatch devices_;
   bool stopped_ = false;
-  bool was_pending_ = false;
-  absl::Time pending_since_ = absl::InfinitePast();
 };
 
 }  // namespace stepcast

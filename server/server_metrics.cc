@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
+#include "server/device_metrics.h"
 #include "server/version.h"
 
 namespace stepcast {
@@ -39,18 +41,34 @@ const Buckets& TickSeconds() {
       new Buckets{.001, .002, .005, .01, .02, .03, .05, .075, .1, .15, .2, .3, .5, .75, 1, 2, 5};
   return *buckets;
 }
+const Buckets& ErrorRatios() {
+  static const Buckets* const buckets = new Buckets{.01, .02, .05, .1, .15, .2, .3, .5, 1, 2};
+  return *buckets;
+}
 const Buckets& Rows() {
   static const Buckets* const buckets = new Buckets{1, 2, 4, 8, 16, 32, 64};
   return *buckets;
 }
 
-constexpr std::string_view kMethods[] = {"Generate", "GenerateImage", "ListModels", "GetModel", "GetServerInfo"};
+constexpr std::string_view kMethods[] = {"Generate",      "GenerateImage", "ListModels", "GetModel",
+                                         "GetServerInfo", "WatchTicks",    "GetSchedule"};
 constexpr std::string_view kCodes[] = {
     "OK",        "CANCELLED",          "UNKNOWN",  "INVALID_ARGUMENT", "DEADLINE_EXCEEDED",
     "NOT_FOUND", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE",      "FAILED_PRECONDITION"};
-constexpr std::string_view kReasons[] = {"FIELD_INVALID", "MALFORMED_REQUEST", "WORK_LIMIT",   "MODEL_NOT_FOUND",
-                                         "QUEUE_FULL",    "DEVICE_MEMORY",     "DRAINING",     "MODEL_LOADING",
-                                         "DEVICE_LOST",   "DEADLINE",          "ENGINE_ERROR", "UNKNOWN"};
+constexpr std::string_view kReasons[] = {"FIELD_INVALID",
+                                         "MALFORMED_REQUEST",
+                                         "WORK_LIMIT",
+                                         "MODEL_NOT_FOUND",
+                                         "QUEUE_FULL",
+                                         "TENANT_LIMIT",
+                                         "DEADLINE_UNREACHABLE",
+                                         "DEVICE_MEMORY",
+                                         "DRAINING",
+                                         "MODEL_LOADING",
+                                         "DEVICE_LOST",
+                                         "DEADLINE",
+                                         "ENGINE_ERROR",
+                                         "UNKNOWN"};
 constexpr std::string_view kPhases[] = {"encode", "denoise", "preview", "decode"};
 constexpr std::string_view kOutcomes[] = {"succeeded", "failed", "cancelled", "expired"};
 
@@ -83,7 +101,7 @@ class SeriesMap {
 
 std::string Str(std::string_view text) { return std::string(text); }
 
-// The series with a model or device label. Complete before anybody sees it: calls are counted while models load.
+// The series with a model label. Complete before anybody sees it: calls are counted while models load.
 struct ModelSeries {
   SeriesMap<Counter> calls;            // method, model, code
   SeriesMap<Histogram> call_seconds;   // model, outcome
@@ -91,7 +109,6 @@ struct ModelSeries {
   SeriesMap<Counter> images;           // model, finish_reason
   SeriesMap<Histogram> image_seconds;  // model, outcome
   SeriesMap<Counter> steps;            // model, kind
-  Gauge* last_progress = nullptr;
 };
 
 }  // namespace
@@ -115,9 +132,11 @@ struct ServerMetrics::Impl {
   const Clock& clock;
   const std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
 
-  SeriesMap<Counter> calls;           // method, "", code
-  SeriesMap<Counter> rejections;      // reason
-  SeriesMap<Histogram> tick_seconds;  // phase
+  SeriesMap<Counter> calls;                // method, "", code
+  SeriesMap<Counter> rejections;           // reason
+  SeriesMap<Histogram> tick_seconds;       // phase
+  SeriesMap<Histogram> prediction_errors;  // phase
+  std::map<std::string, std::unique_ptr<DeviceMetrics>> devices;
   std::unique_ptr<ModelSeries> model_series;
   std::atomic<const ModelSeries*> models{nullptr};  // null until AddModels is through
 
@@ -187,6 +206,11 @@ ServerMetrics::ServerMetrics(const Clock& clock) : impl_(std::make_unique<Impl>(
     impl_->tick_seconds.Insert(
         impl_->AddHistogram("stepcast_tick_duration_seconds", "Engine ticks.", TickSeconds(), {{"phase", Str(phase)}}),
         {phase});
+    impl_->prediction_errors.Insert(
+        impl_->AddHistogram("stepcast_tick_prediction_error_ratio",
+                            "How far the cost model's prediction of a tick was off, as a fraction of what it took.",
+                            ErrorRatios(), {{"phase", Str(phase)}}),
+        {phase});
   }
   constexpr const char* kResults[] = {"sent", "replaced", "dropped"};
   for (size_t i = 0; i < impl_->previews.size(); ++i) {
@@ -203,13 +227,18 @@ ServerMetrics::ServerMetrics(const Clock& clock) : impl_(std::make_unique<Impl>(
 
 ServerMetrics::~ServerMetrics() = default;
 
-void ServerMetrics::AddModels(absl::Span<const SharedModelInfo> models, std::string_view device) {
+EngineMetrics& ServerMetrics::AddDevice(const std::string& device) {
+  std::unique_ptr<DeviceMetrics>& series = impl_->devices[device];
+  series = std::make_unique<DeviceMetrics>(device, *impl_->registry, *this, QueueGauges{impl_->waiting, impl_->running},
+                                           impl_->clock);
+  return *series;
+}
+
+void ServerMetrics::SetDeviceUp(const std::string& device, bool up) { impl_->devices.at(device)->SetUp(up); }
+
+void ServerMetrics::AddModels(absl::Span<const SharedModelInfo> models) {
   auto series = std::make_unique<ModelSeries>();
   for (const SharedModelInfo& model : models) impl_->AddModel(*model, *series);
-  series->last_progress = &impl_->AddGauge(
-      "stepcast_engine_last_progress_timestamp_seconds",
-      "End of the last tick, seconds since the epoch; the start until there is one.", {{"device", Str(device)}});
-  series->last_progress->Set(absl::ToDoubleSeconds(impl_->clock.Now() - absl::UnixEpoch()));
   impl_->model_series = std::move(series);
   impl_->models = impl_->model_series.get();
 }
@@ -222,7 +251,12 @@ void ServerMetrics::ObserveTick(std::string_view phase, std::string_view model, 
   if (phase == "denoise") {
     if (Histogram* series = models->rows.Find({model})) series->Observe(rows);
   }
-  models->last_progress->Set(absl::ToDoubleSeconds(impl_->clock.Now() - absl::UnixEpoch()));
+}
+
+void ServerMetrics::ObservePrediction(std::string_view phase, absl::Duration predicted, absl::Duration measured) {
+  if (measured <= absl::ZeroDuration()) return;
+  Histogram* const series = impl_->prediction_errors.Find({phase});
+  if (series != nullptr) series->Observe(absl::FDivDuration(absl::AbsDuration(measured - predicted), measured));
 }
 
 void ServerMetrics::SetQueue(int waiting, int running) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "absl/time/time.h"
@@ -44,12 +45,19 @@ class ServerMetrics final : public EngineMetrics {
   explicit ServerMetrics(const Clock& clock);
   ~ServerMetrics() override;
 
-  // Makes the series that have a model or device label. Call once, before jobs run.
-  void AddModels(absl::Span<const SharedModelInfo> models, std::string_view device);
+  // Makes the series that have a model label. Call once, before jobs run.
+  void AddModels(absl::Span<const SharedModelInfo> models);
 
-  // EngineMetrics.
+  // Makes the series of one device and returns what its loop is to report to; that belongs to this and lives as long.
+  // Call once per device, after AddModels.
+  EngineMetrics& AddDevice(const std::string& device);
+  // Whether the device works. REQUIRES: it was added.
+  void SetDeviceUp(const std::string& device, bool up);
+
+  // EngineMetrics, for whoever has no device of its own.
   void ObserveTick(std::string_view phase, std::string_view model, int jobs, int rows,
                    absl::Duration duration) override;
+  void ObservePrediction(std::string_view phase, absl::Duration predicted, absl::Duration measured) override;
   void SetQueue(int waiting, int running) override;
   void CountJob(std::string_view model, std::string_view outcome, absl::Duration since_arrival) override;
   void CountEmbeddingLookup(bool hit) override;

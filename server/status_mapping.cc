@@ -30,6 +30,10 @@ constexpr size_t kMaxMessageBytes = 512;
 constexpr size_t kMaxMetadataBytes = 256;
 constexpr size_t kMaxDetailsBytes = 3000;
 
+// A prediction can be arbitrarily good or bad; a client should neither hammer nor go away for ever.
+constexpr absl::Duration kMinRetryDelay = absl::Milliseconds(100);
+constexpr absl::Duration kMaxRetryDelay = absl::Minutes(10);
+
 struct ReasonRow {
   v1::ErrorReason reason;
   absl::StatusCode code;
@@ -46,6 +50,10 @@ constexpr std::array kReasons = {
               "too many pictures wait already; try again later"},
     ReasonRow{v1::ERROR_REASON_DEVICE_MEMORY, absl::StatusCode::kResourceExhausted,
               "the device has not enough memory for this picture; ask for a smaller one or try again later"},
+    ReasonRow{v1::ERROR_REASON_TENANT_LIMIT, absl::StatusCode::kResourceExhausted,
+              "the tenant has as much work here as it may have; try again later"},
+    ReasonRow{v1::ERROR_REASON_DEADLINE_UNREACHABLE, absl::StatusCode::kResourceExhausted,
+              "the pictures would be late; allow more time or try again later"},
     ReasonRow{v1::ERROR_REASON_DRAINING, absl::StatusCode::kUnavailable,
               "the server is about to stop; try again elsewhere with the same seed"},
     ReasonRow{v1::ERROR_REASON_DEVICE_LOST, absl::StatusCode::kUnavailable,
@@ -139,6 +147,13 @@ google::rpc::Status Assemble(const ErrorDetails& details, size_t max_bytes, size
   }
   status.add_details()->PackFrom(info);
   if (shown > 0) status.add_details()->PackFrom(bad_request);
+  if (!details.quota_subject.empty()) {
+    google::rpc::QuotaFailure quota;
+    auto* violation = quota.add_violations();
+    violation->set_subject(Shortened(details.quota_subject, kMaxMetadataBytes));
+    violation->set_description(status.message());
+    status.add_details()->PackFrom(quota);
+  }
   if (details.retry_after.has_value()) {
     google::rpc::RetryInfo retry;
     const int64_t millis = absl::ToInt64Milliseconds(*details.retry_after);
@@ -199,9 +214,19 @@ absl::Status FromCompileError(const absl::Status& refusal) {
   return MakeError(details);
 }
 
-absl::Status FromAdmissionError(const absl::Status& refusal, absl::Duration retry_after) {
+absl::Status FromAdmissionError(const absl::Status& refusal, const AdmissionContext& context) {
   if (!absl::IsResourceExhausted(refusal)) return ToClientError(refusal);
-  return MakeError({.reason = v1::ERROR_REASON_QUEUE_FULL, .retry_after = retry_after});
+  const v1::ErrorReason reason =
+      ReasonFromName(ErrorReason(refusal).value_or("")).value_or(v1::ERROR_REASON_QUEUE_FULL);
+  const absl::Duration delay = RetryDelayOf(refusal).value_or(context.retry_after);
+  ErrorDetails details{.reason = reason,
+                       .message = std::string(refusal.message()),
+                       .retry_after = std::clamp(delay, kMinRetryDelay, kMaxRetryDelay)};
+  if (reason == v1::ERROR_REASON_TENANT_LIMIT) {
+    details.quota_subject = absl::StrCat("tenant:", context.tenant);
+    details.metadata.emplace_back("tenant", context.tenant);
+  }
+  return MakeError(details);
 }
 
 absl::Status FromJobError(const absl::Status& outcome, int steps_done, absl::Span<const int> failed_images) {

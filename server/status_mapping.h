@@ -34,6 +34,8 @@ struct ErrorDetails {
   std::vector<std::pair<std::string, std::string>> metadata = {};
   std::vector<FieldViolation> violations = {};
   std::optional<absl::Duration> retry_after = {};
+  // Whose limit is reached ("tenant:acme"), told as google.rpc.QuotaFailure with the message; "": nobody's.
+  std::string quota_subject = {};
 };
 
 // A status with the code of its reason, carrying the details in google.rpc's form. Message and details are cut (and say
@@ -44,9 +46,15 @@ absl::Status MakeError(const ErrorDetails& details);
 // field of the request passes unchanged: a fault of the model.
 absl::Status FromCompileError(const absl::Status& refusal);
 
-// For a refusal of EngineLoop::Submit: QUEUE_FULL with a hint to come back after `retry_after`; others as
-// ToClientError.
-absl::Status FromAdmissionError(const absl::Status& refusal, absl::Duration retry_after);
+// What an admission's refusal may need to be told well.
+struct AdmissionContext {
+  std::string tenant = {};                        // of the request
+  absl::Duration retry_after = absl::Seconds(1);  // the hint of a refusal that brings none
+};
+
+// For a refusal of Dispatcher::Submit for want of room or time: its reason (QUEUE_FULL without one), its own words,
+// which name numbers of ours alone, and its retry delay; TENANT_LIMIT also names the tenant. Others as ToClientError.
+absl::Status FromAdmissionError(const absl::Status& refusal, const AdmissionContext& context);
 
 // For a request that ended without all its pictures: as ToClientError, with `steps_done` (by the image that came
 // furthest) and, where some images succeeded, `failed_images` in the metadata.

@@ -39,6 +39,14 @@ TEST(ConfigChecksTest, DevicesAndDtypes) {
   for (const char* dtype : {"", "float32", "int8"}) EXPECT_FALSE(IsDtype(dtype)) << dtype;
 }
 
+TEST(ConfigChecksTest, MetadataKeysAreTextOfTheCaller) {
+  for (const char* key : {"x-stepcast-tenant", "tenant", "a.b_c-9"}) EXPECT_TRUE(IsMetadataKey(key)) << key;
+  for (const char* key : {"", "Tenant", "grpc-tenant", "tenant-bin", "a b", ":path"}) {
+    EXPECT_FALSE(IsMetadataKey(key)) << key;
+  }
+  EXPECT_FALSE(IsMetadataKey(std::string(65, 'x')));
+}
+
 TEST(ConfigChecksTest, OverridesWin) {
   ServerConfig config = OneModel();
   ConfigOverrides overrides;

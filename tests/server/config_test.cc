@@ -58,6 +58,11 @@ void ExpectEqual(const ServerConfig& a, const ServerConfig& b) {
   EXPECT_EQ(a.default_deadline, b.default_deadline);
   EXPECT_EQ(a.drain.linger, b.drain.linger);
   EXPECT_EQ(a.drain.timeout, b.drain.timeout);
+  EXPECT_EQ(a.health.stall_timeout, b.health.stall_timeout);
+  EXPECT_EQ(a.tenants.metadata_key, b.tenants.metadata_key);
+  EXPECT_EQ(a.tenants.max, b.tenants.max);
+  EXPECT_TRUE(a.tenants.defaults == b.tenants.defaults);
+  EXPECT_TRUE(a.tenants.named == b.tenants.named);
   EXPECT_EQ(a.codec.threads, b.codec.threads);
   EXPECT_EQ(a.codec.max_queued, b.codec.max_queued);
   EXPECT_EQ(a.log.level, b.log.level);
@@ -95,6 +100,14 @@ limits:
   image_chunk_bytes: 1024
 default_deadline: 2m
 drain: {linger: 5s, timeout: 10m}
+health: {stall_timeout: 5m}
+tenants:
+  metadata_key: x-team
+  max: 3
+  default: {max_running: 4, max_queued: 10, max_queued_work: 2m}
+  named:
+    - {name: acme, weight: 3}
+    - {name: batch@example.com, weight: 0.5, max_running: 1, max_queued: 0, max_queued_work: none}
 codec: {threads: 4, max_queued: 9}
 log: {level: warning, format: json}
 reflection: false
@@ -123,6 +136,13 @@ TEST(ConfigTest, ReadsEveryKey) {
   expected.limits = {100, 200, 16, 1024, 65536, 0, 64, 12.5, 1 << 20, 65536, 1024};
   expected.default_deadline = absl::Minutes(2);
   expected.drain = {absl::Seconds(5), absl::Minutes(10)};
+  expected.health.stall_timeout = absl::Minutes(5);
+  expected.tenants.metadata_key = "x-team";
+  expected.tenants.max = 3;
+  expected.tenants.defaults = {.max_running = 4, .max_queued = 10, .max_queued_work = absl::Minutes(2)};
+  expected.tenants.named["acme"] = {
+      .weight = 3, .max_running = 4, .max_queued = 10, .max_queued_work = absl::Minutes(2)};
+  expected.tenants.named["batch@example.com"] = {.weight = 0.5, .max_running = 1};
   expected.codec = {4, 9};
   expected.log = {LogLevel::kWarning, LogFormat::kJson};
   expected.reflection = false;
@@ -184,6 +204,15 @@ TEST(ConfigTest, ExampleEqualsTheDefaultsAndNamesEveryKey) {
                           "drain",
                           "linger",
                           "timeout",
+                          "health",
+                          "stall_timeout",
+                          "tenants",
+                          "metadata_key",
+                          "max",
+                          "default",
+                          "max_running",
+                          "max_queued_work",
+                          "named",
                           "codec",
                           "max_queued",
                           "log",
@@ -221,6 +250,24 @@ TEST(ConfigTest, EachMistakeHasItsLine) {
       {"limits:\n  max_image_count: 17",
        "/etc/stepcast/a.yaml:2: limits.max_image_count: got \"17\"; allowed: a whole number in 1..16"},
       {"limits: 5", "/etc/stepcast/a.yaml:1: limits: got \"5\"; allowed: a mapping of keys to values"},
+      {"health:\n  stall_timeout: 500ms",
+       "/etc/stepcast/a.yaml:2: health.stall_timeout: got \"500ms\"; allowed: a duration in 1s..24h, like 30s or "
+       "1m30s"},
+      {"tenants:\n  metadata_key: grpc-tenant",
+       "/etc/stepcast/a.yaml:2: tenants.metadata_key: got \"grpc-tenant\"; allowed: [a-z0-9_.-]{1,64}, no grpc-..., no "
+       "...-bin, or nothing"},
+      {"tenants:\n  metadata_key: X-Tenant", "/etc/stepcast/a.yaml:2: tenants.metadata_key: got \"X-Tenant\""},
+      {"tenants:\n  metadata_key: tenant-bin", "/etc/stepcast/a.yaml:2: tenants.metadata_key: got \"tenant-bin\""},
+      {"tenants:\n  named: [{name: a b}]",
+       "/etc/stepcast/a.yaml:2: tenants.named[0].name: got \"a b\"; allowed: [A-Za-z0-9][A-Za-z0-9._@-]{0,63}"},
+      {"tenants:\n  named: [{name: default}]",
+       "/etc/stepcast/a.yaml:2: tenants.named[0].name: got \"default\"; allowed: [A-Za-z0-9][A-Za-z0-9._@-]{0,63}, but "
+       "for \"default\", which is tenants.default"},
+      {"tenants:\n  named:\n  - {name: a}\n  - {name: a}",
+       "/etc/stepcast/a.yaml:4: tenants.named[1].name: \"a\" was given already"},
+      {"tenants:\n  named: [{name: a, weight: 0}]",
+       "/etc/stepcast/a.yaml:2: tenants.named[0].weight: got \"0\"; allowed: a number in 0.001..1000"},
+      {"tenants:\n  default: {weight: 2}", "/etc/stepcast/a.yaml:2: unknown key tenants.default.\"weight\""},
       {"default_deadline: 0",
        "/etc/stepcast/a.yaml:1: default_deadline: got \"0\"; allowed: a duration in 1ms..24h, like 30s or 1m30s"},
       {"log:\n  level: trace",

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "stepcast/v1/error_reason.pb.h"
 #include "stepcast/v1/image_generation.pb.h"
+#include "stepcast/v1/scheduler.pb.h"
 
 namespace stepcast {
 namespace {
@@ -33,6 +34,7 @@ std::vector<const FileDescriptor*> OurFiles() {
     if (service->dependency(i)->package() == "stepcast.v1") files.push_back(service->dependency(i));
   }
   files.push_back(service);
+  files.push_back(v1::Tick::descriptor()->file());
   return files;
 }
 

@@ -25,7 +25,7 @@ TEST(EffectiveRequestTest, EveryDefaultIsFilledIn) {
     model: "texty" prompt: "p" seed: 77 image_count: 1 width: 64 height: 64 steps: 20 guidance_scale: 5
     sampler: SAMPLER_DDIM clip_skip: 0 guidance_rescale: 0 guidance_start: 0 guidance_end: 1
     sigma_schedule: SIGMA_SCHEDULE_DEFAULT timestep_spacing: TIMESTEP_SPACING_LEADING eta: 0
-    output { format: IMAGE_FORMAT_PNG })")))
+    output { format: IMAGE_FORMAT_PNG } priority: PRIORITY_STANDARD)")))
       << effective.DebugString();
 }
 
@@ -46,6 +46,7 @@ TEST(EffectiveRequestTest, ValidatedAgainItIsTheSame) {
       R"(model: "digits" class_label: "nine")",
       R"(model: "digits")",
       R"(model: "digits" class_index: 7 classifier_scale: 1.5 guidance_scale: 1)",
+      R"(prompt: "p" priority: PRIORITY_BATCH)",
       R"(model: "noise" steps: 3)",
   };
   for (const std::string& row : rows) {

@@ -28,12 +28,40 @@ class GenerateCallsTest : public ServiceFixture {
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &request)) << text;
     return request;
   }
+  // A stream that a test reads by itself. One at a time.
+  grpc::ClientReader<Event>& Open(const std::string& text, grpc::ClientContext& context,
+                                  const grpc::ChannelArguments& arguments = {}) {
+    stub_ = v1::ImageGenerationService::NewStub(NewChannel(arguments));
+    reader_ = stub_->Generate(&context, Request(text));
+    return *reader_;
+  }
+  // A client that does not read: without these its transport swallows megabytes before back-pressure shows.
+  static grpc::ChannelArguments Narrow() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 65535);
+    return arguments;
+  }
+  // Many large previews, which nobody reads, and the end of the painting.
+  grpc::ClientReader<Event>& OpenAndDoNotRead(grpc::ClientContext& context) {
+    Start(TestConfig(), WithNoisyPreviews(MakeFakeExecutor(device_), 512));
+    grpc::ClientReader<Event>& reader = Open(R"(prompt: "a" steps: 25 width: 1024 height: 1024
+        preview { every_n_steps: 1 max_side: 512 format: IMAGE_FORMAT_PNG })",
+                                             context, Narrow());
+    EXPECT_TRUE(
+        Await([this] { return server_->engine_idle() && Series("stepcast_images_total{finish_reason=\"succ") == 1; }));
+    return reader;
+  }
   grpc::Status Unary(const std::string& text, v1::GenerateImageResponse& response) const {
     v1::GenerateImageRequest request;
     *request.mutable_request() = Request(text);
     grpc::ClientContext context;
     return NewStub()->GenerateImage(&context, request, &response);
   }
+
+ private:
+  std::unique_ptr<v1::ImageGenerationService::Stub> stub_;
+  std::unique_ptr<grpc::ClientReader<Event>> reader_;
 };
 
 TEST_F(GenerateCallsTest, StreamsInOrderWithEveryValueTold) {
@@ -94,13 +122,12 @@ TEST_F(GenerateCallsTest, ProgressAndPreviewsArriveWhileItPaints) {
     return absl::OkStatus();
   });
   grpc::ClientContext context;
-  const auto stub = NewStub();
-  const auto reader = stub->Generate(&context, Request(R"(prompt: "a" steps: 6 preview { every_n_steps: 2 })"));
+  grpc::ClientReader<Event>& reader = Open(R"(prompt: "a" steps: 6 preview { every_n_steps: 2 })", context);
   bool progress = false;
   bool preview = false;
   Event event;
   // Step 5 waits for both: neither may depend on a later tick.
-  while (!(progress && preview) && reader->Read(&event)) {
+  while (!(progress && preview) && reader.Read(&event)) {
     if (event.has_progress() && event.progress().step() > 0) {
       progress = true;
       EXPECT_EQ(event.progress().steps(), 6);
@@ -110,7 +137,7 @@ TEST_F(GenerateCallsTest, ProgressAndPreviewsArriveWhileItPaints) {
   }
   EXPECT_TRUE(progress && preview);
   seen.Notify();
-  EXPECT_TRUE(Drain(*reader, context).status.ok());
+  EXPECT_TRUE(Drain(reader, context).status.ok());
 }
 
 TEST_F(GenerateCallsTest, TheEffectiveRequestAsksForTheSamePicture) {
@@ -162,7 +189,7 @@ TEST_F(GenerateCallsTest, ValidateOnlyPaintsNothing) {
 
 TEST_F(GenerateCallsTest, ValidateOnlyFailsWhenTheCallWould) {
   ServerConfig config = TestConfig();
-  config.scheduler.max_queued_jobs = 1;
+  config.scheduler.admission.max_queued_jobs = 1;
   Start(std::move(config));
   const StreamResult result = Generate(R"(prompt: "a" image_count: 2 validate_only: true)");
   EXPECT_EQ(result.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
@@ -222,8 +249,7 @@ TEST_F(GenerateCallsTest, CancelFreesTheRowsAtTheNextTick) {
   Start();
   device_.Hold();
   grpc::ClientContext context;
-  const auto stub = NewStub();
-  const auto reader = stub->Generate(&context, Request(R"(prompt: "a" steps: 50)"));
+  grpc::ClientReader<Event>& reader = Open(R"(prompt: "a" steps: 50)", context);
   ASSERT_TRUE(device_.AwaitHeld());
   context.TryCancel();
   ASSERT_TRUE(Await([this] { return server_->Idle(); })) << "the call ends while the engine still works";
@@ -232,7 +258,7 @@ TEST_F(GenerateCallsTest, CancelFreesTheRowsAtTheNextTick) {
   ASSERT_TRUE(AwaitIdle());
   EXPECT_LE(device_.plans(), plans + 1);
   EXPECT_EQ(device_.live_states(), 0);
-  EXPECT_EQ(Drain(*reader, context).status.error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(Drain(reader, context).status.error_code(), grpc::StatusCode::CANCELLED);
   EXPECT_EQ(Series(R"(stepcast_requests_total{code="CANCELLED",method="Generate",model="texty"})"), 1);
   EXPECT_EQ(Series(R"(stepcast_images_total{finish_reason="cancelled",model="texty"})"), 1);
 }
@@ -283,7 +309,7 @@ TEST_F(GenerateCallsTest, ADeadlineEndsTheCallAndTheWork) {
 
 TEST_F(GenerateCallsTest, EightAtOnceShareTicks) {
   ServerConfig config = TestConfig();
-  config.scheduler.max_queued_jobs = 64;
+  config.scheduler.admission.max_queued_jobs = 64;
   Start(std::move(config));
   device_.Hold();
   std::vector<std::thread> clients;
@@ -306,22 +332,13 @@ TEST_F(GenerateCallsTest, EightAtOnceShareTicks) {
 
 TEST_F(GenerateCallsTest, AClientThatStopsReadingHarmsNobody) {
   constexpr int kPreviews = 24;  // of 25 steps, the last without
-  Start(TestConfig(), WithNoisyPreviews(MakeFakeExecutor(device_), 512));
-  // Without these the client's transport swallows megabytes before back-pressure shows.
-  grpc::ChannelArguments narrow;
-  narrow.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  narrow.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 65535);
-  const auto stub = v1::ImageGenerationService::NewStub(NewChannel(narrow));
   grpc::ClientContext context;
-  const auto reader = stub->Generate(&context, Request(R"(prompt: "a" steps: 25 width: 1024 height: 1024
-      preview { every_n_steps: 1 max_side: 512 format: IMAGE_FORMAT_PNG })"));
   // It reads nothing. The engine goes on, and so do the others.
-  ASSERT_TRUE(
-      Await([this] { return server_->engine_idle() && Series("stepcast_images_total{finish_reason=\"succ") == 1; }));
+  grpc::ClientReader<Event>& reader = OpenAndDoNotRead(context);
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(Generate(R"(prompt: "b" steps: 2)").status.ok());
 
   // It reads again: what was stale is gone, what must come comes.
-  const StreamResult result = Drain(*reader, context);
+  const StreamResult result = Drain(reader, context);
   ASSERT_TRUE(result.status.ok()) << result.status.error_message();
   EXPECT_NE(result.Pictures(1)[0], "");
   EXPECT_TRUE(result.messages.back().has_completed());
@@ -333,16 +350,8 @@ TEST_F(GenerateCallsTest, AClientThatStopsReadingHarmsNobody) {
 }
 
 TEST_F(GenerateCallsTest, AClientThatNeverReadsIsCancelled) {
-  Start(TestConfig(), WithNoisyPreviews(MakeFakeExecutor(device_), 512));
-  grpc::ChannelArguments narrow;
-  narrow.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  narrow.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 65535);
-  const auto stub = v1::ImageGenerationService::NewStub(NewChannel(narrow));
   grpc::ClientContext context;
-  const auto reader = stub->Generate(&context, Request(R"(prompt: "a" steps: 25 width: 1024 height: 1024
-      preview { every_n_steps: 1 max_side: 512 format: IMAGE_FORMAT_PNG })"));
-  ASSERT_TRUE(
-      Await([this] { return server_->engine_idle() && Series("stepcast_images_total{finish_reason=\"succ") == 1; }));
+  grpc::ClientReader<Event>& reader = OpenAndDoNotRead(context);
   server_->Housekeep();
   EXPECT_EQ(server_->live_calls(), 1);
   // More than once, because the write that hangs may only have started.
@@ -352,7 +361,7 @@ TEST_F(GenerateCallsTest, AClientThatNeverReadsIsCancelled) {
     return server_->Idle();
   }));
   EXPECT_EQ(Series("stepcast_stalled_clients_total"), 1);
-  EXPECT_EQ(Drain(*reader, context).status.error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(Drain(reader, context).status.error_code(), grpc::StatusCode::CANCELLED);
 }
 
 }  // namespace

@@ -92,11 +92,13 @@ class GenerationStreamTest : public testing::Test {
  protected:
   GenerationStreamTest() {
     const SharedModelInfo model = MakeModelInfo("emoji");
-    metrics_.AddModels({model}, "cpu");
-    auto loop = EngineLoop::Create({}, MakeFakeExecutor(device_), clock_, metrics_);
-    EXPECT_TRUE(loop.ok()) << loop.status();
-    loop_ = *std::move(loop);
-    services_ = std::make_unique<StreamServices>(StreamServices{.loop = *loop_,
+    metrics_.AddModels({model});
+    std::vector<DispatchDevice> devices;
+    devices.push_back({.name = "cpu", .executor = MakeFakeExecutor(device_), .metrics = &metrics_});
+    auto loops = Dispatcher::Create({}, std::move(devices), clock_);
+    EXPECT_TRUE(loops.ok()) << loops.status();
+    loops_ = *std::move(loops);
+    services_ = std::make_unique<StreamServices>(StreamServices{.loops = *loops_,
                                                                 .codec = codec_,
                                                                 .writers = writers_,
                                                                 .metrics = metrics_,
@@ -118,7 +120,7 @@ class GenerationStreamTest : public testing::Test {
   // Waits until every job submitted so far has ended and every event has been told. No job may be submitted later.
   void AwaitNoJobs() {
     Notification drained;
-    loop_->Drain(absl::InfiniteFuture(), [&drained] { drained.Notify(); });
+    loops_->Drain(absl::InfiniteFuture(), [&drained] { drained.Notify(); });
     EXPECT_TRUE(drained.Await());
   }
 
@@ -133,7 +135,7 @@ class GenerationStreamTest : public testing::Test {
   CompletionPace pace_;
   CodecPool codec_{1, 64};
   CodecPool writers_{1, 64};
-  std::unique_ptr<EngineLoop> loop_;
+  std::unique_ptr<Dispatcher> loops_;
   std::unique_ptr<StreamServices> services_;
   std::atomic<bool> device_lost_{false};
 };

@@ -192,6 +192,9 @@ TEST_F(ImageServiceTest, GetServerInfoTellsTheStateOfTheQueue) {
   ASSERT_EQ(info.devices_size(), 1);
   EXPECT_EQ(info.devices(0).name(), "cpu");
   EXPECT_EQ(info.devices(0).max_rows(), 16);
+  EXPECT_EQ(info.devices(0).state(), v1::DEVICE_STATE_SERVING);
+  EXPECT_EQ(info.devices(0).queue().waiting() + info.devices(0).queue().running(), 2);
+  EXPECT_EQ(info.strict_rows(), 0);
   EXPECT_EQ(info.limits().max_image_count(), 4);
   EXPECT_EQ(info.policy(), "fifo");
 
@@ -217,6 +220,33 @@ TEST_F(ImageServiceTest, RequestIdsAreEchoedOrMade) {
     }
   }
   EXPECT_EQ(Generate("").request_id.size(), 16u);
+}
+
+TEST_F(ImageServiceTest, TenantsComeFromTheirMetadata) {
+  const struct {
+    std::string sent;
+    std::string told;  // the violation's text; "" when accepted
+  } rows[] = {{"acme", ""}, {"default", ""}, {"a b", "x-stepcast-tenant"}, {std::string(65, 'x'), "x-stepcast-tenant"}};
+  Start();
+  for (const auto& row : rows) {
+    grpc::ClientContext context;
+    context.AddMetadata("x-stepcast-tenant", row.sent);
+    const StreamResult result = Generate(R"(prompt: "a" steps: 1)", context);
+    EXPECT_EQ(result.status.ok(), row.told.empty()) << result.status.error_message();
+    if (!row.told.empty()) {
+      EXPECT_THAT(ViolationsIn(result.status), ElementsAre(row.told)) << row.sent;
+      EXPECT_EQ(result.reason, "FIELD_INVALID");
+    }
+  }
+}
+
+TEST_F(ImageServiceTest, WithoutAKeyEverybodyIsTheDefault) {
+  ServerConfig config = TestConfig();
+  config.tenants.metadata_key = "";
+  Start(std::move(config));
+  grpc::ClientContext context;
+  context.AddMetadata("x-stepcast-tenant", "a b");
+  EXPECT_TRUE(Generate(R"(prompt: "a" steps: 1)", context).status.ok());
 }
 
 TEST_F(ImageServiceTest, DrainingRefusesNewWorkOnly) {

@@ -32,6 +32,8 @@ TEST(ProtoEnumsTest, NamesAgree) {
   }
   EXPECT_EQ(ToProto(ImageFormat::kJpeg), v1::IMAGE_FORMAT_JPEG);
   EXPECT_EQ(FromProto(v1::IMAGE_FORMAT_WEBP), ImageFormat::kWebp);
+  EXPECT_EQ(ToProto(Priority::kStandard), v1::PRIORITY_STANDARD);
+  EXPECT_EQ(FromProto(v1::PRIORITY_INTERACTIVE), Priority::kInteractive);
   EXPECT_EQ(ToProto(ConditioningKind::kClassLabel), v1::CONDITIONING_KIND_CLASS_LABEL);
 }
 
@@ -44,6 +46,7 @@ TEST(ProtoEnumsTest, UnspecifiedAndUnknownNumbersAreNothing) {
     EXPECT_EQ(FromProto(static_cast<v1::Sampler>(number)), std::nullopt) << number;
   }
   EXPECT_EQ(FromProto(static_cast<v1::ImageFormat>(4)), std::nullopt);
+  EXPECT_EQ(FromProto(static_cast<v1::Priority>(4)), std::nullopt);
 }
 
 }  // namespace

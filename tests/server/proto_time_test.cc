@@ -22,5 +22,11 @@ TEST(ProtoTimeTest, KeepsNanosecondsAndSign) {
   }
 }
 
+TEST(ProtoTimeTest, TimesCountFromTheEpoch) {
+  const google::protobuf::Timestamp time = ToProto(absl::UnixEpoch() + absl::Milliseconds(1500));
+  EXPECT_EQ(time.seconds(), 1);
+  EXPECT_EQ(time.nanos(), 500'000'000);
+}
+
 }  // namespace
 }  // namespace stepcast

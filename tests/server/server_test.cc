@@ -154,8 +154,11 @@ TEST_F(ServerTest, ALostDeviceEndsReadinessAndLiveness) {
   Start();
   device_.SetFault([](const Job&, Phase) { return WithReason(absl::UnavailableError("x"), "DEVICE_LOST"); });
   EXPECT_EQ(Generate(R"(prompt: "a")").reason, "DEVICE_LOST");
-  EXPECT_TRUE(server_->device_lost());
-  server_->Housekeep();
+  // The loop reports it a moment after the jobs have ended.
+  ASSERT_TRUE(Await([this] {
+    server_->Housekeep();
+    return server_->device_lost();
+  }));
   EXPECT_EQ(Health(server_->ports().admin, kHealthLiveness), HealthCheckResponse::NOT_SERVING);
   EXPECT_EQ(Health(server_->ports().grpc, kHealthReadiness), HealthCheckResponse::NOT_SERVING);
 }

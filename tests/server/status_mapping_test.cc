@@ -28,6 +28,7 @@ struct Received {
   google::rpc::BadRequest bad_request;
   google::rpc::RetryInfo retry;
   bool has_retry = false;
+  google::rpc::QuotaFailure quota;
 
   std::string metadata(const std::string& key) const {
     const auto found = info.metadata().find(key);
@@ -41,7 +42,7 @@ Received Receive(const absl::Status& error) {
   EXPECT_TRUE(received.details.ParseFromString(received.status.error_details()));
   for (const auto& any : received.details.details()) {
     const bool known = any.UnpackTo(&received.info) || any.UnpackTo(&received.bad_request) ||
-                       (received.has_retry = any.UnpackTo(&received.retry));
+                       any.UnpackTo(&received.quota) || (received.has_retry = any.UnpackTo(&received.retry));
     EXPECT_TRUE(known) << any.type_url();
   }
   EXPECT_EQ(received.details.code(), static_cast<int>(received.status.error_code()));
@@ -67,6 +68,8 @@ TEST(StatusMappingTest, EveryReasonHasItsCode) {
       {v1::ERROR_REASON_MODEL_NOT_FOUND, grpc::StatusCode::NOT_FOUND},
       {v1::ERROR_REASON_QUEUE_FULL, grpc::StatusCode::RESOURCE_EXHAUSTED},
       {v1::ERROR_REASON_DEVICE_MEMORY, grpc::StatusCode::RESOURCE_EXHAUSTED},
+      {v1::ERROR_REASON_TENANT_LIMIT, grpc::StatusCode::RESOURCE_EXHAUSTED},
+      {v1::ERROR_REASON_DEADLINE_UNREACHABLE, grpc::StatusCode::RESOURCE_EXHAUSTED},
       {v1::ERROR_REASON_DRAINING, grpc::StatusCode::UNAVAILABLE},
       {v1::ERROR_REASON_DEVICE_LOST, grpc::StatusCode::UNAVAILABLE},
       {v1::ERROR_REASON_MODEL_LOADING, grpc::StatusCode::UNAVAILABLE},
@@ -223,16 +226,46 @@ TEST(StatusMappingTest, NamesTheImagesThatFailed) {
 }
 
 TEST(StatusMappingTest, AdmissionRefusals) {
-  const absl::Status full = FromAdmissionError(absl::ResourceExhaustedError("64 of 64"), absl::Milliseconds(2500));
-  EXPECT_EQ(Receive(full).status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(Receive(full).info.reason(), "QUEUE_FULL");
-  EXPECT_EQ(Receive(full).retry.retry_delay().seconds(), 2);
-  EXPECT_EQ(RetryPushback(full), "2500");
-  const absl::Status draining = FromAdmissionError(absl::UnavailableError("draining"), absl::Seconds(1));
+  const auto refuse = [](const char* reason, absl::Duration delay) {
+    return WithRetryDelay(WithReason(absl::ResourceExhaustedError("8 of 8"), reason), delay);
+  };
+  const absl::Status no_reason = absl::ResourceExhaustedError("64 of 64");
+  const struct {
+    absl::Status refusal;
+    std::string reason;
+    std::string pushback;
+    std::string subject;
+  } rows[] = {
+      {no_reason, "QUEUE_FULL", "2500", ""},
+      {WithReason(no_reason, "QUEUE_FULL"), "QUEUE_FULL", "2500", ""},
+      {refuse("QUEUE_FULL", absl::Seconds(4)), "QUEUE_FULL", "4000", ""},
+      {refuse("DEADLINE_UNREACHABLE", absl::Milliseconds(1500)), "DEADLINE_UNREACHABLE", "1500", ""},
+      {refuse("TENANT_LIMIT", absl::Seconds(3)), "TENANT_LIMIT", "3000", "tenant:acme"},
+      {refuse("QUEUE_FULL", absl::ZeroDuration()), "QUEUE_FULL", "100", ""},
+      {refuse("QUEUE_FULL", absl::Hours(20)), "QUEUE_FULL", "600000", ""},
+  };
+  for (const auto& row : rows) {
+    const absl::Status error =
+        FromAdmissionError(row.refusal, {.tenant = "acme", .retry_after = absl::Milliseconds(2500)});
+    const Received received = Receive(error);
+    EXPECT_EQ(received.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << row.refusal;
+    EXPECT_EQ(received.status.error_message(), std::string(row.refusal.message()));
+    EXPECT_EQ(received.info.reason(), row.reason) << row.refusal;
+    EXPECT_EQ(RetryPushback(error), row.pushback) << row.refusal;
+    EXPECT_TRUE(received.has_retry);
+    EXPECT_EQ(received.metadata("tenant"), row.subject.empty() ? "" : "acme");
+    ASSERT_EQ(received.quota.violations_size(), row.subject.empty() ? 0 : 1) << row.refusal;
+    if (row.subject.empty()) continue;
+    EXPECT_EQ(received.quota.violations(0).subject(), row.subject);
+    EXPECT_EQ(received.quota.violations(0).description(), "8 of 8");
+  }
+}
+
+TEST(StatusMappingTest, OtherRefusalsAreNoMatterOfRoom) {
+  const absl::Status draining = FromAdmissionError(absl::UnavailableError("draining"), {});
   EXPECT_EQ(Receive(draining).info.reason(), "DRAINING");
   EXPECT_EQ(RetryPushback(draining), std::nullopt);
-  const absl::Status late = FromAdmissionError(absl::DeadlineExceededError("late"), absl::Seconds(1));
-  EXPECT_EQ(Receive(late).info.reason(), "DEADLINE");
+  EXPECT_EQ(Receive(FromAdmissionError(absl::DeadlineExceededError("late"), {})).info.reason(), "DEADLINE");
 }
 
 TEST(StatusMappingTest, CompileRefusalsNameTheField) {
@@ -254,7 +287,7 @@ TEST(StatusMappingTest, CompileRefusalsNameTheField) {
 TEST(StatusMappingTest, MadeErrorsPassUnchanged) {
   const absl::Status made = MakeError({.reason = v1::ERROR_REASON_WORK_LIMIT, .message = "too much"});
   EXPECT_EQ(ToClientError(made), made);
-  EXPECT_EQ(FromAdmissionError(made, absl::Seconds(1)).message(), "too much");
+  EXPECT_EQ(FromAdmissionError(made, {}).message(), "too much");
 }
 
 TEST(StatusMappingTest, CodeNames) {

@@ -1,0 +1,47 @@
+#include "server/tenants.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "core/string_view.h"
+#include "server/field_violations.h"
+#include "server/text_limits.h"
+
+namespace stepcast {
+namespace {
+
+constexpr size_t kMaxNameBytes = 64;
+
+}  // namespace
+
+bool IsTenantName(std::string_view name) {
+  const auto allowed = [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '@' || c == '-';
+  };
+  return !name.empty() && name.size() <= kMaxNameBytes && absl::ascii_isalnum(static_cast<unsigned char>(name[0])) &&
+         std::all_of(name.begin(), name.end(), allowed);
+}
+
+absl::StatusOr<std::string> Tenants::Resolve(std::string_view claimed) {
+  if (claimed.empty() || claimed == kDefaultTenant) return std::string(kDefaultTenant);
+  if (!IsTenantName(claimed)) {
+    FieldViolations violations;
+    violations.Add(config_.metadata_key, Quoted(ToAbsl(claimed)), kTenantNames);
+    return violations.ToStatus();
+  }
+  std::string name(claimed);
+  if (config_.named.contains(name)) return name;
+  MutexLock lock(mutex_);
+  if (known_.contains(name)) return name;
+  if (static_cast<int>(known_.size()) >= config_.max) return std::string(kDefaultTenant);
+  known_.insert(name);
+  return name;
+}
+
+std::string_view Tenants::Label(std::string_view tenant) const {
+  if (tenant.empty() || tenant == kDefaultTenant) return kDefaultTenant;
+  const auto found = config_.named.find(std::string(tenant));
+  return found == config_.named.end() ? "other" : std::string_view(found->first);
+}
+
+}  // namespace stepcast

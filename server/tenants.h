@@ -1,0 +1,46 @@
+#pragma once
+// For whom calls are made.
+
+#include <string>
+#include <string_view>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "core/mutex.h"
+#include "server/config.h"
+
+namespace stepcast {
+
+// The tenant of calls that name none, and of those that are one name too many.
+inline constexpr char kDefaultTenant[] = "default";
+
+// Whether `name` can be a tenant: [A-Za-z0-9][A-Za-z0-9._@-]{0,63}.
+bool IsTenantName(std::string_view name);
+inline constexpr char kTenantNames[] = "[A-Za-z0-9][A-Za-z0-9._@-]{0,63}";
+
+// The names that this server tells apart: those of the configuration, and the first `max` others. The rest counts as
+// "default", so that callers who invent names grow neither tables nor series.
+//
+// A name is what the caller says: whether it is true is the business of whoever lets callers in.
+//
+// Thread-safety: all methods may be called from any thread.
+class Tenants {
+ public:
+  // `config` must outlive this.
+  explicit Tenants(const TenantsConfig& config) : config_(config) {}
+
+  // The tenant of a call whose metadata says `claimed`; "" when it says nothing.
+  // Errors, made by MakeError: FIELD_INVALID, naming the metadata key, for what cannot be a name.
+  absl::StatusOr<std::string> Resolve(std::string_view claimed);
+
+  // The name under which `tenant` is counted in series: its own when the configuration knows it, "default", or "other".
+  std::string_view Label(std::string_view tenant) const;
+
+ private:
+  const TenantsConfig& config_;
+  Mutex mutex_;
+  absl::flat_hash_set<std::string> known_ ABSL_GUARDED_BY(mutex_);  // beyond those of the configuration
+};
+
+}  // namespace stepcast

@@ -1,0 +1,63 @@
+#include "server/tenants.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/wire_requests.h"
+
+namespace stepcast {
+namespace {
+
+TEST(TenantsTest, NamesAreShortAndPlain) {
+  for (const std::string name : {"a", "7", "acme", "Team-7.paint_b@example.com", "default"}) {
+    EXPECT_TRUE(IsTenantName(name)) << name;
+  }
+  EXPECT_TRUE(IsTenantName(std::string(64, 'x')));
+  for (const std::string name : {"", "-a", ".a", "@a", "a b", "a\n", "a/b", "caf\xc3\xa9", "a\"", "a,b"}) {
+    EXPECT_FALSE(IsTenantName(name)) << name;
+  }
+  EXPECT_FALSE(IsTenantName(std::string(65, 'x')));
+  EXPECT_FALSE(IsTenantName(std::string("a\0b", 3)));
+}
+
+TEST(TenantsTest, WhoSaysNothingIsTheDefault) {
+  const TenantsConfig config;
+  Tenants tenants(config);
+  EXPECT_EQ(*tenants.Resolve(""), "default");
+  EXPECT_EQ(*tenants.Resolve("default"), "default");
+  EXPECT_EQ(*tenants.Resolve("acme"), "acme");
+}
+
+TEST(TenantsTest, WhatCannotBeANameIsRefused) {
+  TenantsConfig config;
+  config.metadata_key = "x-team";
+  Tenants tenants(config);
+  EXPECT_THAT(ViolationsOf(tenants.Resolve("a b").status()),
+              testing::ElementsAre("x-team: got \"a b\"; allowed: [A-Za-z0-9][A-Za-z0-9._@-]{0,63}"));
+}
+
+TEST(TenantsTest, InventedNamesAreBoundedAndConfiguredOnesAlwaysKnown) {
+  TenantsConfig config;
+  config.max = 2;
+  config.named["vip"] = {};
+  Tenants tenants(config);
+  EXPECT_EQ(*tenants.Resolve("a"), "a");
+  EXPECT_EQ(*tenants.Resolve("b"), "b");
+  EXPECT_EQ(*tenants.Resolve("c"), "default") << "one too many";
+  EXPECT_EQ(*tenants.Resolve("a"), "a");
+  EXPECT_EQ(*tenants.Resolve("vip"), "vip");
+}
+
+TEST(TenantsTest, LabelsAreTheConfigurationsAlone) {
+  TenantsConfig config;
+  config.named["vip"] = {};
+  const Tenants tenants(config);
+  EXPECT_EQ(tenants.Label("vip"), "vip");
+  EXPECT_EQ(tenants.Label("somebody"), "other");
+  EXPECT_EQ(tenants.Label("default"), "default");
+  EXPECT_EQ(tenants.Label(""), "default");
+}
+
+}  // namespace
+}  // namespace stepcast
