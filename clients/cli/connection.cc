@@ -36,6 +36,7 @@ void Prepare(const ConnectionOptions& options, grpc::ClientContext& context) {
     const auto milliseconds = static_cast<int64_t>(options.timeout_s * 1000);
     context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(milliseconds, GPR_TIMESPAN)));
   }
+  if (!options.tenant.empty()) context.AddMetadata("x-stepcast-tenant", options.tenant);
 }
 
 }  // namespace stepcast::cli

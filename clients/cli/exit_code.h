@@ -14,8 +14,8 @@ enum ExitCode : int {
   kUsage = 2,           // unknown option, missing argument
   kInvalidRequest = 3,  // the server refused a value: fix the request
   kUnavailable = 4,     // no server, draining, still loading: try again later or elsewhere
-  kOverloaded = 5,      // queue full: back off
-  kDeadline = 6,        // --timeout passed
+  kOverloaded = 5,      // queue full, or no time for the deadline: back off
+  kDeadline = 6,        // --deadline or --timeout passed
   kInterrupted = 130,   // Ctrl-C
 };
 

@@ -93,7 +93,7 @@ class Session {
       std::fprintf(out, "%s  %dx%d  seed %lld\n", image.path.c_str(), image.chunk.width(), image.chunk.height(),
                    static_cast<long long>(image.chunk.seed()));
     }
-    if (images_.empty() && options_.request.validate_only()) std::fprintf(out, "valid\n");
+    if (images_.empty() && options_.request.validate_only()) std::fprintf(out, "valid%s\n", Estimates().c_str());
   }
 
  private:
@@ -102,6 +102,15 @@ class Session {
     v1::ImageChunk chunk;  // the last one, without data
     int64_t bytes = 0;
   };
+
+  // ", would start in 0.4 s and be done in 3.2 s", if the server says so.
+  std::string Estimates() const {
+    if (!accepted_.has_estimated_total()) return "";
+    char text[80];
+    std::snprintf(text, sizeof(text), ", would start in %.1f s and be done in %.1f s",
+                  Seconds(accepted_.estimated_wait()), Seconds(accepted_.estimated_total()));
+    return text;
+  }
 
   bool OnAccepted(const v1::Accepted& accepted) {
     accepted_ = accepted;
@@ -172,6 +181,10 @@ class Session {
                                 {"mime", image.chunk.mime()},
                                 {"bytes", image.bytes},
                                 {"sha256", image.chunk.sha256()}});
+    }
+    if (accepted_.has_estimated_total()) {
+      json["estimates_s"] = {{"wait", Seconds(accepted_.estimated_wait())},
+                             {"total", Seconds(accepted_.estimated_total())}};
     }
     if (completed_.has_timings()) {
       const auto& timings = completed_.timings();

@@ -1,5 +1,6 @@
 // `stepcast`, the command-line client. What each command does is in its own file.
 
+#include <algorithm>
 #include <cctype>
 #include <map>
 #include <string>
@@ -12,6 +13,7 @@
 #include "clients/cli/queries.h"
 #include "clients/cli/samplers.h"
 #include "clients/cli/sampling_options.h"
+#include "clients/cli/top.h"
 
 namespace stepcast::cli {
 namespace {
@@ -21,7 +23,7 @@ namespace v1 = ::stepcast::v1;
 // What CLI11 writes into. Fields of the request are set only when given, so that the server's defaults apply.
 struct GenerateArguments {
   GenerateOptions options;
-  std::string prompt, sampler, sigma_schedule, format;
+  std::string prompt, sampler, sigma_schedule, format, priority;
   std::vector<std::string> compare;
 };
 
@@ -82,8 +84,24 @@ void AddGenerate(CLI::App& app, GenerateArguments& a) {
   app.add_flag("--watch", a.options.watch, "Write the unfinished picture to NAME.preview.jpg while it is painted");
   app.add_flag("--json", a.options.json, "Tell the result as JSON on stdout");
   app.add_flag("-q,--quiet", a.options.quiet, "No progress bar");
+}
+
+// For whom, how urgent, until when.
+void AddService(CLI::App& app, GenerateArguments& a, ConnectionOptions& connection) {
+  app.add_option("--priority", a.priority, "How urgent; batch takes what the others leave")
+      ->check(CLI::IsMember(Names(v1::Priority_descriptor(), 9), CLI::ignore_case));
+  app.add_option("--deadline", connection.timeout_s,
+                 "Seconds until the pictures must be done; refused at once if they cannot be")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--tenant", connection.tenant, "For whom; the server shares its time between tenants")
+      ->envname("STEPCAST_TENANT")
+      ->check([](const std::string& name) {
+        const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f; });
+        return plain ? std::string() : std::string("printable ASCII without spaces");
+      });
   app.add_flag_function(
-      "--validate-only", [&r](int64_t) { r.set_validate_only(true); }, "Check the request, paint nothing");
+      "--validate-only", [&a](int64_t) { a.options.request.set_validate_only(true); },
+      "Check the request and tell how long it would take; paint nothing");
 }
 
 std::string FormatOfExtension(const std::string& output) {
@@ -105,6 +123,9 @@ void FinishRequest(GenerateArguments& a) {
     r.set_sigma_schedule(
         static_cast<v1::SigmaSchedule>(Names(v1::SigmaSchedule_descriptor(), 15)[Lower(a.sigma_schedule)]));
   }
+  if (!a.priority.empty()) {
+    r.set_priority(static_cast<v1::Priority>(Names(v1::Priority_descriptor(), 9)[Lower(a.priority)]));
+  }
   if (a.format.empty()) a.format = FormatOfExtension(a.options.output);
   if (!a.format.empty()) {
     r.mutable_output()->set_format(
@@ -123,6 +144,17 @@ CompareOptions ToCompare(const GenerateArguments& a) {
   return options;
 }
 
+void AddTop(CLI::App& app, TopOptions& top, ConnectionOptions& admin) {
+  app.add_option("--admin", admin.host, "host:port of the server's admin port")
+      ->envname("STEPCAST_ADMIN")
+      ->capture_default_str();
+  app.add_option("--interval", top.interval_s, "Seconds between frames")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->capture_default_str();
+  app.add_flag("--once", top.once, "One frame, then end");
+  app.add_flag("--json", top.json, "A JSON object per frame");
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Paints pictures with a Stepcast server.", "stepcast");
   app.require_subcommand(1);
@@ -136,6 +168,7 @@ int Main(int argc, char** argv) {
   GenerateArguments generate;
   CLI::App* generate_command = app.add_subcommand("generate", "Paint pictures");
   AddGenerate(*generate_command, generate);
+  AddService(*generate_command, generate, connection);
 
   bool json = false;
   std::string model;
@@ -154,6 +187,11 @@ int Main(int argc, char** argv) {
   health_command->add_option("--wait", health.wait_s, "Seconds to wait for it")->check(CLI::NonNegativeNumber);
   health_command->add_option("--while-pid", health.while_pid, "Stop waiting when this process is gone");
 
+  TopOptions top;
+  ConnectionOptions admin{.host = "localhost:50052"};
+  CLI::App* top_command = app.add_subcommand("top", "What the scheduler does, live, from the admin port");
+  AddTop(*top_command, top, admin);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -167,6 +205,7 @@ int Main(int argc, char** argv) {
   if (*models_command) return Models(connection, model, json);
   if (*samplers_command) return Samplers(connection, model, json);
   if (*info_command) return Info(connection, json);
+  if (*top_command) return Top(admin, top);
   return Health(connection, health);
 }
 

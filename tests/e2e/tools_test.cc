@@ -111,6 +111,31 @@ TEST_F(ToolsTest, CliComparesSamplersOnOneSheet) {
   EXPECT_EQ(sheet.height, 66);
 }
 
+TEST_F(ToolsTest, CliTellsHowLongARequestWouldTake) {
+  const ExitReport report =
+      Cli({"generate", "a red apple", "--validate-only", "--priority", "batch", "--tenant", "acme"});
+  EXPECT_EQ(report.code, 0) << report.output;
+  EXPECT_THAT(report.output, HasSubstr("valid"));
+  EXPECT_EQ(Cli({"generate", "a red apple", "--tenant", "a b"}).code, 2);
+  EXPECT_EQ(Cli({"generate", "a red apple", "--tenant", "a/b", "-o", TempPath("x.png")}).code, 3);
+  EXPECT_EQ(Cli({"generate", "a red apple", "--priority", "royal"}).code, 2);
+}
+
+TEST_F(ToolsTest, CliTopShowsOneFrame) {
+  const std::vector<std::string> top = {"top", "--admin", server_->admin_address(), "--once", "--interval", "0.2"};
+  const ExitReport text = Cli(top);
+  EXPECT_EQ(text.code, 0) << text.output;
+  EXPECT_THAT(text.output, HasSubstr("policy"));
+  EXPECT_THAT(text.output, HasSubstr("serving"));
+  std::vector<std::string> json = top;
+  json.emplace_back("--json");
+  const ExitReport frame = Cli(json);
+  EXPECT_EQ(frame.code, 0) << frame.output;
+  EXPECT_EQ(nlohmann::json::parse(frame.output)["schedule"]["devices"].size(), 1u);
+  EXPECT_EQ(Cli({"top", "--admin", server_->address(), "--once"}).code, 1) << "the public port has no such service";
+  EXPECT_EQ(Cli({"top", "--admin", "127.0.0.1:1", "--once", "--interval", "0.2"}).code, 4);
+}
+
 TEST_F(ToolsTest, CliWithoutAServer) {
   const ExitReport report = RunProgram({BinaryPath("stepcast"), "--host", "127.0.0.1:1", "info"});
   EXPECT_EQ(report.code, 4);
