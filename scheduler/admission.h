@@ -35,11 +35,14 @@ struct AdmissionLimits {
 
 // What an admitted request may expect.
 struct AdmissionVerdict {
-  int queue_position = 0;  // jobs ahead of the first one that have not started
-  absl::Duration wait;     // until the first of its jobs starts
-  absl::Duration total;    // until the last of its jobs ends
+  int queue_position = 0;     // jobs ahead of the first one that have not started
+  absl::Duration wait = {};   // until the first of its jobs starts
+  absl::Duration total = {};  // until the last of its jobs ends
 };
 
+// Bounds are counts and predicted device time. A request with a deadline is refused at once when playing the queue
+// forward with it in it ends later, or makes anybody else late who was let in with a deadline; all with a margin of 5 %.
+//
 // Whether `request`, the jobs of one call, may join `scheduler` now; all or none. Submit and the dry run both ask here.
 // Errors: RESOURCE_EXHAUSTED with reason QUEUE_FULL, TENANT_LIMIT or DEADLINE_UNREACHABLE and a retry delay
 // (core/error_reason.h); DEADLINE_EXCEEDED (a deadline is not in the future); INVALID_ARGUMENT (no image).

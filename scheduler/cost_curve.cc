@@ -7,7 +7,7 @@
 namespace stepcast {
 namespace {
 
-constexpr double kWeight = 0.1;      // of a new measurement in the moving average
+constexpr double kWeight = 0.05;     // of a new measurement in the moving average
 constexpr double kOutlier = 2.0;     // how far from the expectation one measurement may pull
 constexpr double kKneeShare = 0.9;   // of the best rows per second
 constexpr double kRounding = 1e-12;  // what a last bit may make of that share
@@ -97,7 +97,9 @@ size_t CostCurve::PointFor(int rows) {
   const auto at = static_cast<size_t>(next - points_.begin());
   if (next != points_.end() && next->rows == rows) return at;
   const double seconds = Seconds(rows);
-  points_.insert(next, {rows, seconds, seconds, false});
+  // Between two measurements the line is as good as one.
+  const bool between = next != points_.end() && next != points_.begin() && next->measured && (next - 1)->measured;
+  points_.insert(next, {rows, seconds, seconds, between});
   return at;
 }
 

@@ -1,9 +1,7 @@
 #pragma once
 // Decides which jobs step next.
 
-#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,38 +10,10 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "scheduler/cost_model.h"
-#include "scheduler/job.h"
-#include "scheduler/step_executor.h"
+#include "scheduler/snapshot.h"
 #include "scheduler/step_plan.h"
 
 namespace stepcast {
-
-struct KeyView;
-
-// What a policy may know of one live job. Stays at its address while the job lives.
-struct JobView {
-  const Job* job = nullptr;
-  const KeyView* queue = nullptr;  // the key it waits for
-  int rows = 1;                    // job->rows(), kept here because policies read it for every job
-  int64_t last_plan = 0;           // id of the last plan that contained it; 0: never planned
-  bool in_flight = false;          // in a plan that has not completed; must not be planned again before that
-};
-
-// The live jobs whose next tick has one key, those in flight included, in order of arrival. Never empty.
-struct KeyView {
-  BatchKey key;
-  std::vector<const JobView*> jobs;
-  int64_t last_plan = 0;   // id of the newest plan for this key since it has jobs; 0: none yet
-  int64_t since_plan = 0;  // id of the newest plan of all when the key got its first job
-};
-
-// A maintained view of the scheduler, not a copy made per tick. Valid until the scheduler's next call.
-struct SchedulerSnapshot {
-  absl::Span<const JobView* const> jobs;   // all live jobs, in order of arrival (of id)
-  absl::Span<const KeyView* const> keys;   // all keys that have jobs, in order of BatchKey
-  absl::Span<const JobView* const> group;  // live members of the group `request_level` runs; empty between groups
-  ExecutorLimits limits;
-};
 
 // A scheduling policy: a pure function from what the scheduler sees to what the engine does next.
 //
@@ -56,6 +26,15 @@ class SchedulingPolicy {
   virtual ~SchedulingPolicy() = default;
 
   virtual std::string_view name() const = 0;
+
+  // Whether a job that cannot meet its client's deadline even alone is ended at once.
+  virtual bool expires_hopeless() const { return false; }
+
+  // What forecasts go by: the order in which `snapshot`'s jobs and `more` (priced like those, in no lane) would lead
+  // if nobody else came, and the most rows a tick of `key` may have while jobs with `live_rows` rows want it.
+  virtual std::vector<const JobView*> Order(const SchedulerSnapshot& snapshot, absl::Span<const JobView* const> more,
+                                            absl::Time now) const;
+  virtual int RowLimit(const BatchKey& key, int live_rows, const CostModel& costs) const;
 
   // Returns what to run at `now`, or an empty plan (with `wake_at`, if waiting may help). Leaves `id` and `predicted`
   // zero. REQUIRES: every job in `snapshot` is live. ENSURES: all planned jobs share one key and none was in flight;

@@ -29,11 +29,18 @@ absl::Status TooLate() {
   return WithReason(absl::DeadlineExceededError("the deadline passed before the picture was finished"), "DEADLINE");
 }
 
+absl::Status Unreachable() {
+  return WithReason(absl::DeadlineExceededError("the picture could not be finished before its deadline any more"),
+                    "DEADLINE");
+}
+
 // What a waiting job becomes when its first plan is of `phase`.
 JobStatus FirstStatus(Phase phase) {
   if (phase == Phase::kEncode) return JobStatus::kEncoding;
   return phase == Phase::kDecode ? JobStatus::kDecoding : JobStatus::kRunning;
 }
+
+bool Older(const JobView* a, const JobView* b) { return a->job->id() < b->job->id(); }
 
 void AddTick(JobStatistics& statistics, const StepPlan& plan, absl::Duration elapsed) {
   switch (plan.phase()) {
@@ -78,7 +85,11 @@ struct StepScheduler::Flight {
 
 StepScheduler::StepScheduler(std::unique_ptr<SchedulingPolicy> policy, const StepSchedulerOptions& options,
                              EngineMetrics& metrics)
-    : policy_(std::move(policy)), options_(options), metrics_(metrics), costs_(options.limits) {
+    : policy_(std::move(policy)),
+      options_(options),
+      metrics_(metrics),
+      costs_(options.limits),
+      lanes_(costs_, options_.tenant_weights) {
   for (const CostEntry& entry : options_.initial_costs) {
     costs_.SetCurve(entry.key, entry.points);
     if (entry.row_cap > 0) costs_.LowerRowCap(entry.key, entry.row_cap);
@@ -98,6 +109,8 @@ void StepScheduler::Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time no
     const absl::Time deadline = record->job->spec().deadline;
     if (deadline != absl::InfiniteFuture()) deadlines_.emplace(deadline, id);
     index_.Insert(record->view, newest_plan_);
+    lanes_.Insert(record->view, now);
+    memory_.seen[static_cast<size_t>(record->job->request().priority)] = now;
     records_.emplace(id, std::move(record));
     ++waiting_;
   }
@@ -140,6 +153,8 @@ StepPlan StepScheduler::Next(absl::Time now) {
     plan.predicted = costs_.Predict(plan.key, plan.rows);
     if (invariants_ != nullptr) invariants_->Planned(plan, options_.limits);
     index_.MarkPlanned(plan.key, plan.id);
+    Remember(plan);
+    for (const JobId id : plan.evict) Evict(*Find(id));
     for (const JobId id : plan.group) group_.push_back(&Find(id)->view);
     auto flight = std::make_unique<Flight>(Flight{.plan = plan, .planned = now, .records = {}});
     flight->records.reserve(plan.jobs.size());
@@ -156,6 +171,22 @@ StepPlan StepScheduler::Next(absl::Time now) {
   }
   AfterCall();
   return plan;
+}
+
+void StepScheduler::Remember(const StepPlan& plan) {
+  memory_.newest_plan = plan.id;
+  const double seconds = absl::ToDoubleSeconds(plan.predicted);
+  if (plan.phase() == Phase::kDenoise) {
+    memory_.denoise = seconds;
+    memory_.aside = 0.0;
+  } else {
+    memory_.aside += seconds;
+  }
+}
+
+void StepScheduler::Evict(Record& record) {
+  Move(*record.job, JobStatus::kParked);
+  Vacate(record);
 }
 
 std::vector<Job*> StepScheduler::JobsOf(const StepPlan& plan) const {
@@ -195,6 +226,12 @@ void StepScheduler::Learn(const Flight& flight, absl::Span<const StepResult> res
     metrics_.ObservePrediction(PhaseName(flight.plan.phase()), flight.plan.predicted, measured);
   }
   costs_.Observe(flight.plan.key, flight.plan.rows, measured);
+  lanes_.FollowCosts(flight.plan.key);
+}
+
+void StepScheduler::LowerRowCap(const BatchKey& key, int rows) {
+  costs_.LowerRowCap(key, rows);
+  lanes_.FollowCosts(key);
 }
 
 void StepScheduler::Heartbeat(absl::Time now) {
@@ -217,11 +254,19 @@ void StepScheduler::Heartbeat(absl::Time now) {
 absl::Time StepScheduler::NextEvent() const {
   absl::Time next = records_.empty() ? absl::InfiniteFuture() : next_heartbeat_;
   if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
+  if (policy_->expires_hopeless()) next = std::min(next, lanes_.NextHopeless());
   return next;
 }
 
 SchedulerSnapshot StepScheduler::Snapshot() const {
-  return {.jobs = index_.jobs(), .keys = index_.keys(), .group = group_, .limits = options_.limits};
+  return {.jobs = index_.jobs(),
+          .keys = index_.keys(),
+          .group = group_,
+          .lanes = lanes_.lanes(),
+          .residents = residents_,
+          .elder = lanes_.elder(),
+          .limits = options_.limits,
+          .memory = memory_};
 }
 
 absl::Status StepScheduler::CheckInvariants() { return invariants_->Check(Snapshot()); }
@@ -237,6 +282,8 @@ void StepScheduler::Expire(absl::Time now) {
     deadlines_.erase(deadlines_.begin());
     Leave(record, TooLate(), now);
   }
+  if (!policy_->expires_hopeless()) return;
+  while (const JobView* hopeless = lanes_.Hopeless(now)) Leave(*Find(hopeless->job->id()), Unreachable(), now);
 }
 
 void StepScheduler::Leave(Record& record, const absl::Status& reason, absl::Time now) {
@@ -252,6 +299,8 @@ void StepScheduler::BeginTick(Record& record, const StepPlan& plan, absl::Time n
   Job& job = *record.job;
   record.view.in_flight = true;
   record.view.last_plan = plan.id;
+  Occupy(record);
+  if (job.status() == JobStatus::kParked) Move(job, JobStatus::kRunning);
   if (job.status() != JobStatus::kWaiting) return;
   --waiting_;
   Move(job, FirstStatus(plan.phase()));
@@ -263,6 +312,7 @@ void StepScheduler::BeginTick(Record& record, const StepPlan& plan, absl::Time n
 void StepScheduler::EndTick(Record& record, StepResult result, const Flight& flight, absl::Time now) {
   Job& job = *record.job;
   record.view.in_flight = false;
+  lanes_.Charge(record.view, absl::ToDoubleSeconds(now - flight.planned) * record.view.rows / flight.plan.rows);
   AddTick(job.statistics(), flight.plan, now - flight.planned);
   if (!record.leaving.ok()) {
     const absl::Status reason = record.leaving;
@@ -274,6 +324,7 @@ void StepScheduler::EndTick(Record& record, StepResult result, const Flight& fli
       job.set_needs_encode(false);
       Move(job, JobStatus::kRunning);
       index_.Refresh(record.view, newest_plan_);
+      lanes_.Refresh(record.view);
       break;
     case Phase::kDenoise:
       EndDenoise(record, result, now);
@@ -292,6 +343,7 @@ void StepScheduler::EndDenoise(Record& record, StepResult& result, absl::Time no
   ++job.statistics().evaluations;
   if (job.denoised()) Move(job, JobStatus::kDecoding);
   index_.Refresh(record.view, newest_plan_);
+  lanes_.Refresh(record.view);
   record.last_told = now;
   record.reporter.Progress(job, /*queue_position=*/0);
   if (result.preview != nullptr) record.reporter.Preview(job.finished_steps(), std::move(result.preview));
@@ -311,6 +363,8 @@ void StepScheduler::End(Record& record, JobStatus outcome, absl::Status status, 
   if (job.status() == JobStatus::kWaiting) --waiting_;
   Move(job, outcome);
   index_.Erase(record.view);
+  lanes_.Erase(record.view);
+  Vacate(record);
   std::erase(group_, &record.view);
   if (job.spec().deadline != absl::InfiniteFuture()) deadlines_.erase({job.spec().deadline, id});
   const std::unique_ptr<Record> last = std::move(records_.extract(id).mapped());
@@ -320,6 +374,18 @@ void StepScheduler::End(Record& record, JobStatus outcome, absl::Status status, 
   const absl::Time arrival = job.spec().arrival == absl::InfinitePast() ? last->submitted : job.spec().arrival;
   metrics_.CountJob(job.request().model->id, JobStatusName(outcome), now - arrival);
   last->reporter.Finish(std::move(status), job.statistics());
+}
+
+void StepScheduler::Occupy(Record& record) {
+  if (record.view.resident) return;
+  record.view.resident = true;
+  residents_.insert(std::lower_bound(residents_.begin(), residents_.end(), &record.view, Older), &record.view);
+}
+
+void StepScheduler::Vacate(Record& record) {
+  if (!record.view.resident) return;
+  record.view.resident = false;
+  residents_.erase(std::lower_bound(residents_.begin(), residents_.end(), &record.view, Older));
 }
 
 void StepScheduler::AfterCall() {

@@ -18,6 +18,7 @@
 #include "scheduler/invariants.h"
 #include "scheduler/job.h"
 #include "scheduler/job_index.h"
+#include "scheduler/lane_index.h"
 #include "scheduler/policy.h"
 #include "scheduler/scheduler_observer.h"
 #include "scheduler/step_executor.h"
@@ -93,7 +94,10 @@ class StepScheduler {
 
   // What this scheduler has learnt about its device. Complete teaches it.
   const CostModel& costs() const { return costs_; }
-  CostModel& costs() { return costs_; }
+  // Takes note that no more than `rows` of `key` fit the device's memory.
+  void LowerRowCap(const BatchKey& key, int rows);
+
+  const LaneIndex& lanes() const { return lanes_; }
   int waiting() const { return waiting_; }
   int live() const { return static_cast<int>(records_.size()); }
   int64_t plans_made() const { return newest_plan_; }
@@ -108,12 +112,16 @@ class StepScheduler {
   Record* Find(JobId id) const;
   void Expire(absl::Time now);
   void Leave(Record& record, const absl::Status& reason, absl::Time now);
+  void Remember(const StepPlan& plan);
+  void Evict(Record& record);
   void BeginTick(Record& record, const StepPlan& plan, absl::Time now);
   void Learn(const Flight& flight, absl::Span<const StepResult> results, absl::Time now);
   void EndTick(Record& record, StepResult result, const Flight& flight, absl::Time now);
   void EndDenoise(Record& record, StepResult& result, absl::Time now);
   void EndDecode(Record& record, StepResult& result, absl::Time now);
   void End(Record& record, JobStatus outcome, absl::Status status, absl::Time now);
+  void Occupy(Record& record);
+  void Vacate(Record& record);
   void AfterCall();
 
   const std::unique_ptr<SchedulingPolicy> policy_;
@@ -122,6 +130,9 @@ class StepScheduler {
   CostModel costs_;
   absl::flat_hash_map<JobId, std::unique_ptr<Record>> records_;  // the live jobs
   JobIndex index_;
+  LaneIndex lanes_;
+  TickMemory memory_;
+  std::vector<const JobView*> residents_;  // by id
   std::vector<const JobView*> group_;
   absl::flat_hash_map<int64_t, std::unique_ptr<Flight>> flights_;  // by plan id
   absl::btree_set<std::pair<absl::Time, JobId>> deadlines_;

@@ -2,6 +2,7 @@
 #include "scheduler/policies/fifo.h"
 #include "scheduler/policies/request_level.h"
 #include "scheduler/policies/serial.h"
+#include "scheduler/policies/slo.h"
 #include "scheduler/policy.h"
 
 namespace stepcast {
@@ -14,9 +15,10 @@ absl::StatusOr<std::unique_ptr<SchedulingPolicy>> MakePolicy(const PolicyOptions
   }
   if (options.name == "serial") return std::make_unique<SerialPolicy>();
   if (options.name == "fifo") return std::make_unique<FifoPolicy>();
+  if (options.name == "slo") return std::make_unique<SloPolicy>();
   if (options.name == "request_level") return std::make_unique<RequestLevelPolicy>(options.max_queue_delay);
   return absl::InvalidArgumentError(
-      absl::StrCat("scheduler.policy is '", options.name, "'; known: serial, fifo, request_level"));
+      absl::StrCat("scheduler.policy is '", options.name, "'; known: slo, fifo, request_level, serial"));
 }
 
 }  // namespace stepcast

@@ -59,7 +59,7 @@ TEST_F(AdmissionTest, ARefusalGivesTheCountsAndADelay) {
   const absl::Status status = Ask({.max_queued_jobs = 8}, {.image_count = 4}).status();
   EXPECT_EQ(status.message(), "the queue is full: 6 of at most 8 jobs wait and the request brings 4");
   EXPECT_EQ(ErrorReason(status), "QUEUE_FULL");
-  EXPECT_GE(RetryDelayOf(status).value_or(absl::ZeroDuration()), absl::Seconds(1));
+  EXPECT_GE(RetryDelayOf(status).value_or(absl::ZeroDuration()), absl::Milliseconds(100));
 }
 
 TEST_F(AdmissionTest, ADeadlineMustLieAhead) {

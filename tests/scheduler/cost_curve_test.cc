@@ -63,7 +63,7 @@ TEST(CostCurveTest, TheKneeIsWhereMoreRowsStopPaying) {
 
 TEST(CostCurveTest, MeasurementsMoveTheAverage) {
   CostCurve curve({{2, Ms(100)}, {8, Ms(300)}});
-  for (int i = 0; i < 60; ++i) curve.Observe(2, 0.120);
+  for (int i = 0; i < 150; ++i) curve.Observe(2, 0.120);
   EXPECT_NEAR(curve.Seconds(2), 0.120, 1e-4);
   EXPECT_NEAR(curve.Seconds(8), 0.300, 1e-12);
   EXPECT_NEAR(curve.Seconds(5), 0.210, 1e-4);
@@ -72,8 +72,8 @@ TEST(CostCurveTest, MeasurementsMoveTheAverage) {
 TEST(CostCurveTest, OneStallIsNoNews) {
   CostCurve curve({{2, Ms(100)}});
   curve.Observe(2, 60.0);
-  EXPECT_NEAR(curve.Seconds(2), 0.110, 1e-9) << "a minute counts as twice the expectation";
-  for (int i = 0; i < 100; ++i) curve.Observe(2, 1.0);
+  EXPECT_NEAR(curve.Seconds(2), 0.105, 1e-9) << "a minute counts as twice the expectation";
+  for (int i = 0; i < 200; ++i) curve.Observe(2, 1.0);
   EXPECT_NEAR(curve.Seconds(2), 1.0, 1e-3) << "but a lasting change is learnt";
   curve.Observe(2, -1.0);
   curve.Observe(2, std::numeric_limits<double>::quiet_NaN());
@@ -81,11 +81,13 @@ TEST(CostCurveTest, OneStallIsNoNews) {
   EXPECT_EQ(curve.Points().size(), 1u);
 }
 
-TEST(CostCurveTest, ARowCountBetweenBecomesAPoint) {
+TEST(CostCurveTest, ANewRowCountBecomesAPoint) {
   CostCurve curve({{2, Ms(100)}, {8, Ms(400)}});
   curve.Observe(4, 0.150);
-  EXPECT_NEAR(curve.Seconds(4), 0.150, 1e-9) << "what was never measured believes its first measurement";
+  EXPECT_NEAR(curve.Seconds(4), 0.1975, 1e-9) << "between two measurements the line said 200 ms: one twentieth";
   EXPECT_EQ(curve.Points().size(), 3u);
+  curve.Observe(16, 0.600);
+  EXPECT_NEAR(curve.Seconds(16), 0.600, 1e-9) << "beyond them nothing was measured: the first one counts whole";
 }
 
 TEST(CostCurveTest, GuessesFollowTheFirstMeasurement) {

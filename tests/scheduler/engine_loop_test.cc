@@ -141,7 +141,7 @@ TEST_F(EngineLoopTest, OptionsAndLimitsAreChecked) {
     const char* message;
   };
   const Case cases[] = {
-      {{.policy = {.name = "x"}}, {}, "scheduler.policy is 'x'; known: serial, fifo, request_level"},
+      {{.policy = {.name = "x"}}, {}, "scheduler.policy is 'x'; known: slo, fifo, request_level, serial"},
       {{.admission = {.max_queued_jobs = 0}}, {}, "scheduler.max_queued_jobs is 0; allowed: 1..100000"},
       {{.admission = {.max_queued_jobs = 100'001}}, {}, "scheduler.max_queued_jobs is 100001; allowed: 1..100000"},
       {{.heartbeat = absl::ZeroDuration()}, {}, "heartbeat is 0; it must be positive"},

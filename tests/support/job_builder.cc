@@ -36,6 +36,7 @@ SharedRequest MakeRequest(const TestJob& job) {
   request->seed = job.seed;
   request->image_count = job.image_count;
   request->tenant = job.tenant;
+  request->priority = job.priority;
   request->preview.every_n_steps = job.preview_every;
   return request;
 }

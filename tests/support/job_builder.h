@@ -26,6 +26,7 @@ struct TestJob {
   int image_count = 1;
   int preview_every = 0;
   std::string tenant = "";
+  Priority priority = Priority::kStandard;
   absl::Time arrival = absl::InfinitePast();
   absl::Time deadline = absl::InfiniteFuture();
 };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "scheduler/job_index.h"
+#include "scheduler/lane_index.h"
 #include "scheduler/policy.h"
 #include "tests/support/job_builder.h"
 
@@ -21,6 +22,8 @@ struct SceneJob {
   int64_t since_plan = 0;  // newest plan when it came to its key
   bool in_flight = false;
   bool in_group = false;
+  bool resident = false;
+  int64_t last_plan = 0;
 };
 
 // "The newest plan for this key was number `plan`."
@@ -31,15 +34,18 @@ struct ScenePlan {
 
 class PolicyScene {
  public:
-  PolicyScene(const std::vector<SceneJob>& jobs, const std::vector<ScenePlan>& plans, ExecutorLimits limits);
+  PolicyScene(const std::vector<SceneJob>& jobs, const std::vector<ScenePlan>& plans, ExecutorLimits limits,
+              const std::vector<CostEntry>& costs = {});
 
   SchedulerSnapshot Snapshot() const;
 
   // What `policy` plans at `now`, as a line. Asks twice: a policy has no memory.
   std::string PlanOf(const SchedulingPolicy& policy, absl::Time now = absl::UnixEpoch()) const;
 
-  // What the scene's device costs; nothing is known at first.
-  CostModel& costs() { return costs_; }
+  const CostModel& costs() const { return costs_; }
+  LaneIndex& lanes() { return lanes_; }
+  // What the scheduler remembers; nothing at first.
+  TickMemory& memory() { return memory_; }
 
  private:
   std::vector<std::unique_ptr<Job>> jobs_;
@@ -47,7 +53,10 @@ class PolicyScene {
   JobIndex index_;
   std::vector<const JobView*> group_;
   const ExecutorLimits limits_;
-  CostModel costs_{limits_};
+  CostModel costs_;
+  LaneIndex lanes_;
+  TickMemory memory_;
+  std::vector<const JobView*> residents_;
 };
 
 }  // namespace stepcast

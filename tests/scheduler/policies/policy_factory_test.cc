@@ -6,7 +6,7 @@ namespace stepcast {
 namespace {
 
 TEST(PolicyFactoryTest, MakesEveryPolicyByName) {
-  for (const char* name : {"serial", "fifo", "request_level"}) {
+  for (const char* name : {"slo", "serial", "fifo", "request_level"}) {
     const auto policy = MakePolicy({.name = name});
     ASSERT_TRUE(policy.ok()) << policy.status();
     EXPECT_EQ((*policy)->name(), name);
@@ -15,7 +15,7 @@ TEST(PolicyFactoryTest, MakesEveryPolicyByName) {
 
 TEST(PolicyFactoryTest, RefusalsNameTheFieldAndWhatIsAllowed) {
   EXPECT_EQ(MakePolicy({.name = "lifo"}).status(),
-            absl::InvalidArgumentError("scheduler.policy is 'lifo'; known: serial, fifo, request_level"));
+            absl::InvalidArgumentError("scheduler.policy is 'lifo'; known: slo, fifo, request_level, serial"));
   EXPECT_EQ(MakePolicy({.max_queue_delay = absl::Seconds(-1)}).status(),
             absl::InvalidArgumentError("scheduler.max_queue_delay is -1s; it must be finite and not negative"));
 }

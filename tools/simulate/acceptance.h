@@ -1,0 +1,41 @@
+#pragma once
+// What the slo policy must show, measured. docs/scheduling.md explains the claims.
+
+#include <string>
+#include <vector>
+
+namespace stepcast::simulate {
+
+// One claim. It holds when `measured` is at least `bound` (or at most, if `at_most`).
+struct Claim {
+  std::string name;
+  double measured = 0.0;
+  double bound = 0.0;
+  bool at_most = false;
+
+  bool holds() const { return at_most ? measured <= bound : measured >= bound; }
+  // "ok    L mix, load 0.8: mean of request_level / mean of slo    2.59  >= 1.80"
+  std::string ToString() const;
+};
+
+struct AcceptanceOptions {
+  int seeds = 3;  // per measurement, 1..
+  int arrivals = 3'300;
+};
+
+// Each runs some of the claims. Curves L, S, C: BuiltInDevice. Mix: 4, 8, 20, 30 or 50 steps, equally likely. Load:
+// rate x E[steps] x t(8) / 8. Isolated: steps x t(1). The first 300 arrivals are dropped.
+std::vector<Claim> MeanLatencyClaims(const AcceptanceOptions& options);
+// Goodput: the highest rate, by bisection, at which 90 % finish within 3 x isolated. slo is told that deadline and
+// refuses or drops; the others take everybody and drop nobody, as they do without one.
+std::vector<Claim> GoodputClaims(const AcceptanceOptions& options);
+// 1.5 x overload, a deadline of 3 x isolated; fifo drops at the deadline. With and without 10 % noise on every tick.
+std::vector<Claim> OverloadClaims(const AcceptanceOptions& options);
+// Sixteen batch jobs of 30 steps always live, interactive jobs of 20 steps at a tenth of 8 / (20 t(8)).
+std::vector<Claim> InteractiveClaims(const AcceptanceOptions& options);
+// Two tenants with sixteen jobs always live, weights 3 and 1: tumbling windows of a minute.
+std::vector<Claim> TenantClaims(const AcceptanceOptions& options);
+// 32 cold prompts and 16 finished latents at once while four jobs run.
+std::vector<Claim> PhaseClaims();
+
+}  // namespace stepcast::simulate

@@ -1,0 +1,47 @@
+#pragma once
+// A StepScheduler on virtual time.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/clock.h"
+#include "scheduler/admission.h"
+#include "scheduler/step_scheduler.h"
+#include "tools/simulate/curves.h"
+#include "tools/simulate/outcome.h"
+#include "tools/simulate/traffic.h"
+
+namespace stepcast::simulate {
+
+// Keeps `live` jobs like `pattern` in the system: for each that ends, one comes.
+struct Backlog {
+  int live = 0;
+  Arrival pattern = {};
+};
+
+struct RunOptions {
+  PolicyOptions policy = {.name = "slo"};
+  Device device = {};
+  std::vector<Arrival> arrivals = {};
+  std::vector<Backlog> backlogs = {};
+  // With it, jobs are asked for as a server does; without it, everybody comes in.
+  bool admission = false;
+  AdmissionLimits limits = {.max_queued_jobs = 100'000};
+  std::map<std::string, double> tenant_weights = {};
+  // Every tick takes its cost x (1 + noise x a normal number), at least a fifth of it.
+  double noise = 0.0;
+  uint64_t noise_seed = 1;
+  // The scheduler knows the costs from the start; else it learns them.
+  bool knows_costs = true;
+  absl::Duration until = absl::InfiniteDuration();  // the run ends then, or when nothing is left
+  InvariantChecks checks = InvariantChecks::kOff;
+  const Clock* wall = nullptr;  // set: admissions are timed with it
+  SchedulerObserver* observer = nullptr;
+};
+
+// REQUIRES: the policy exists.
+Outcome Run(const RunOptions& options);
+
+}  // namespace stepcast::simulate

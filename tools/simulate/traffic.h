@@ -1,0 +1,63 @@
+#pragma once
+// Who comes, when, and what they want.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "core/generation_request.h"
+#include "tools/simulate/curves.h"
+
+namespace stepcast::simulate {
+
+// One job of a trace.
+struct Arrival {
+  absl::Duration at = {};  // from the start
+  int steps = 20;
+  bool guided = true;
+  int latent_side = kLatentSide;
+  bool cold = false;  // its prompt must be encoded
+  int done = 0;       // evaluations that somebody has done already, 0..steps
+  int previews_every = 0;
+  Priority priority = Priority::kStandard;
+  std::string tenant = "";
+  double deadline = 0.0;                               // its client's, as a multiple of its isolated time; 0: none
+  absl::Duration patience = absl::InfiniteDuration();  // cancelled so long after its arrival
+};
+
+// Numbers that are the same for the same seed on every machine.
+//
+// Thread-safety: none.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t Next();
+  double Uniform() { return static_cast<double>(Next() >> 11) * 0x1.0p-53; }        // [0, 1)
+  int Below(int n) { return static_cast<int>(Next() % static_cast<uint64_t>(n)); }  // 0..n-1
+  double Exponential();                                                             // mean 1
+  double Gamma(double shape);                                                       // mean `shape`
+  double Normal();
+
+ private:
+  uint64_t state_;
+};
+
+struct TrafficOptions {
+  uint64_t seed = 1;
+  int arrivals = 3'300;
+  double rate = 1.0;                            // per second
+  double burstiness = 1.0;                      // gaps are gamma with this squared coefficient of variation;
+                                                // 1: Poisson
+  std::vector<int> steps = {4, 8, 20, 30, 50};  // equally likely
+  Arrival pattern = {};                         // everything else
+};
+std::vector<Arrival> MakeTraffic(const TrafficOptions& options);
+
+// Two traces, each in order of time, as one.
+std::vector<Arrival> Merge(const std::vector<Arrival>& a, const std::vector<Arrival>& b);
+
+// Arrivals per second at `load` = rate x E[steps] x t(8) / 8.
+double RateAt(const Device& device, double load, const std::vector<int>& steps);
+
+}  // namespace stepcast::simulate
