@@ -93,7 +93,13 @@ Simulation::Simulation(SimulationOptions options)
       device_(DeviceOptions(options_, clock_)),
       executor_(MakeFakeExecutor(device_)),
       stories_(std::make_shared<StorySink>(clock_)),
-      scheduler_(*MakePolicy(options_.policy), {.limits = options_.limits, .checks = options_.checks}, metrics_) {}
+      scheduler_(*MakePolicy(options_.policy),
+                 {.limits = options_.limits,
+                  .initial_costs = options_.initial_costs,
+                  .tenant_weights = options_.tenant_weights,
+                  .observer = options_.observer,
+                  .checks = options_.checks},
+                 metrics_) {}
 
 Simulation::~Simulation() { scheduler_.CancelAll(absl::CancelledError("the simulation is over"), clock_.Now()); }
 

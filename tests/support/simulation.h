@@ -23,6 +23,9 @@ struct SimulationOptions {
   std::function<absl::Duration(const StepPlan&)> latency = {};
   InvariantChecks checks = InvariantChecks::kEveryCall;
   bool keep_log = true;
+  std::vector<CostEntry> initial_costs = {};
+  std::map<std::string, double> tenant_weights = {};
+  SchedulerObserver* observer = nullptr;  // outlives the simulation
 };
 
 // Follows every event of every job and keeps what is not as it should be: progress that jumps or goes back, a

@@ -1,88 +1,41 @@
 #include "tools/simulate/driver.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
+#include <functional>
 #include <limits>
-#include <map>
 #include <queue>
-#include <tuple>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "tools/simulate/device.h"
+#include "tools/simulate/specs.h"
 
 namespace stepcast::simulate {
 namespace {
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
+constexpr int kNoBacklog = -1;
 
 double Elapsed(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
 
-// A request and a program of the right shape; equal arrivals share them.
-class SpecMaker {
- public:
-  SpecMaker() {
-    auto model = std::make_shared<ModelInfo>();
-    model->id = kModel;
-    model->vae_scale_factor = kVaeScale;
-    model_ = std::move(model);
-  }
-
-  JobSpec Make(const Arrival& arrival, std::shared_ptr<EventSink> sink) {
-    const auto key = std::tuple(arrival.steps, arrival.guided, arrival.latent_side, arrival.previews_every,
-                                arrival.priority, arrival.tenant);
-    auto& [request, program] = made_[key];
-    if (request == nullptr) {
-      request = MakeRequest(arrival);
-      program = MakeProgram(arrival);
-    }
-    return {.request = request, .program = program, .sink = std::move(sink)};
-  }
-
- private:
-  SharedRequest MakeRequest(const Arrival& arrival) const {
-    auto request = std::make_shared<GenerationRequest>();
-    request->model = model_;
-    request->width = request->height = arrival.latent_side * kVaeScale;
-    request->steps = arrival.steps;
-    request->guidance_scale = arrival.guided ? 5.0 : 1.0;
-    request->priority = arrival.priority;
-    request->tenant = arrival.tenant;
-    request->preview.every_n_steps = arrival.previews_every;
-    return request;
-  }
-
-  static sampling::SharedProgram MakeProgram(const Arrival& arrival) {
-    auto program = std::make_shared<sampling::SamplingProgram>();
-    program->steps = arrival.steps;
-    for (int step = 0; step < arrival.steps; ++step) {
-      sampling::Evaluation evaluation;
-      evaluation.step = step;
-      if (arrival.guided) evaluation.guidance = {.kind = sampling::GuidanceKind::kClassifierFree, .scale = 5.0f};
-      program->evaluations.push_back(std::move(evaluation));
-    }
-    return program;
-  }
-
-  SharedModelInfo model_;
-  std::map<std::tuple<int, bool, int, int, Priority, std::string>, std::pair<SharedRequest, sampling::SharedProgram>>
-      made_;
-};
-
-// Writes ends into the fates of its jobs.
+// Writes ends into the fates of its jobs. Job i + 1 is fate i.
 class FateSink final : public EventSink {
  public:
   FateSink(std::vector<Fate>& fates, const absl::Time& now) : fates_(fates), now_(now) {}
 
-  void Follow(JobId job, size_t fate, int backlog) { followed_[job] = {fate, backlog}; }
+  void Follow(JobId job, int backlog) { backlogs_[job] = backlog; }
 
   void OnEvent(JobEvent event) override {
     const auto* finished = std::get_if<JobFinished>(&event.what);
     if (finished == nullptr) return;
-    const auto entry = followed_.find(event.job);
-    Fate& fate = fates_[entry->second.first];
+    Fate& fate = fates_[static_cast<size_t>(event.job.value) - 1];
     fate.end = finished->status.code();
     fate.finished = Elapsed(now_);
     fate.evaluations = finished->statistics.evaluations;
-    if (entry->second.second >= 0) ended_of_backlog.push_back(entry->second.second);
-    followed_.erase(entry);
+    const auto backlog = backlogs_.find(event.job);
+    if (backlog == backlogs_.end()) return;
+    ended_of_backlog.push_back(backlog->second);
+    backlogs_.erase(backlog);
   }
 
   std::vector<int> ended_of_backlog;
@@ -90,123 +43,132 @@ class FateSink final : public EventSink {
  private:
   std::vector<Fate>& fates_;
   const absl::Time& now_;
-  absl::flat_hash_map<JobId, std::pair<size_t, int>> followed_;
+  absl::flat_hash_map<JobId, int> backlogs_;
 };
 
 class Driver {
  public:
   explicit Driver(const RunOptions& options)
-      : options_(options),
-        sink_(std::make_shared<FateSink>(outcome_.fates, now_)),
-        truth_(options.device.limits),
-        noise_(options.noise_seed),
-        scheduler_(*MakePolicy(options.policy), SchedulerOptions(options), metrics_) {
+      : options_(options), sink_(std::make_shared<FateSink>(outcome_.fates, now_)), truth_(options.device.limits) {
     for (const CostEntry& entry : options.device.costs) truth_.SetCurve(entry.key, entry.points);
+    for (int i = 0; i < options.devices; ++i) {
+      devices_.push_back(std::make_unique<SimulatedDevice>(options_, i, truth_));
+    }
     outcome_.fates.reserve(options.arrivals.size());
   }
 
   Outcome Run() {
     for (size_t i = 0; i < options_.backlogs.size(); ++i) {
-      for (int n = 0; n < options_.backlogs[i].live; ++n) Submit(options_.backlogs[i].pattern, static_cast<int>(i));
+      for (int n = 0; n < options_.backlogs[i].live; ++n) Post(options_.backlogs[i].pattern, static_cast<int>(i));
     }
     const absl::Time end = absl::UnixEpoch() + options_.until;
-    while (now_ < end && Turn()) {
-    }
-    outcome_.end = Elapsed(now_);
-    scheduler_.CancelAll(absl::UnknownError("the run is over"), now_);
+    do {
+      TurnIdleDevices();
+    } while (now_ < end && GoOn());
+    Stop();
     return std::move(outcome_);
   }
 
  private:
-  static StepSchedulerOptions SchedulerOptions(const RunOptions& options) {
-    return {.limits = options.device.limits,
-            .heartbeat = absl::Hours(100),
-            .initial_costs = options.knows_costs ? options.device.costs : std::vector<CostEntry>{},
-            .tenant_weights = options.tenant_weights,
-            .observer = options.observer,
-            .checks = options.checks};
+  // Every idle device reads its mail and begins a tick. A job that ends in passing may call for another one.
+  void TurnIdleDevices() {
+    do {
+      for (const int backlog : std::exchange(sink_->ended_of_backlog, {})) {
+        Post(options_.backlogs[static_cast<size_t>(backlog)].pattern, backlog);
+      }
+      for (const auto& device : devices_) {
+        if (device->busy()) continue;
+        ReadMail(*device);
+        if (const std::optional<Tick> tick = device->Begin(now_)) outcome_.ticks.push_back(*tick);
+      }
+    } while (!sink_->ended_of_backlog.empty());
   }
 
-  // One tick, or one jump to the next event. False when nothing is left.
-  bool Turn() {
-    ReadMail();
-    const StepPlan plan = scheduler_.Next(now_);
-    if (plan.empty()) {
-      absl::Time next = scheduler_.live() > 0 ? scheduler_.NextEvent() : absl::InfiniteFuture();
-      if (plan.wake_at.has_value()) next = std::min(next, *plan.wake_at);
-      if (next_arrival_ < options_.arrivals.size()) {
-        next = std::min(next, absl::UnixEpoch() + options_.arrivals[next_arrival_].at);
-      }
-      if (!leaving_.empty()) next = std::min(next, leaving_.top().first);
-      if (next == absl::InfiniteFuture() || (next <= now_ && !sink_->ended_of_backlog.empty())) {
-        return !sink_->ended_of_backlog.empty();
-      }
-      now_ = std::max(now_, next);
-      return true;
+  // Goes to the next time at which something happens, and lets it happen. False when nothing will.
+  bool GoOn() {
+    absl::Time next = absl::InfiniteFuture();
+    for (const auto& device : devices_) next = std::min(next, device->due());
+    if (next_arrival_ < options_.arrivals.size()) {
+      next = std::min(next, absl::UnixEpoch() + options_.arrivals[next_arrival_].at);
     }
-    const double start = Elapsed(now_);
-    const double cost = truth_.Seconds(plan.key, plan.rows) * Noise();
-    now_ += absl::Seconds(cost);
-    outcome_.ticks.push_back({.start = start,
-                              .seconds = cost,
-                              .predicted = absl::ToDoubleSeconds(plan.predicted),
-                              .phase = plan.phase(),
-                              .rows = plan.rows,
-                              .jobs = static_cast<int>(plan.jobs.size())});
-    ReadMail();
-    std::vector<StepResult> results(plan.jobs.size());
-    if (plan.phase() == Phase::kDecode) {
-      for (StepResult& result : results) result.image = image_;
+    if (!leaving_.empty()) next = std::min(next, leaving_.top().at);
+    if (next == absl::InfiniteFuture()) return false;
+    now_ = std::max(now_, next);
+
+    while (next_arrival_ < options_.arrivals.size() &&
+           absl::UnixEpoch() + options_.arrivals[next_arrival_].at <= now_) {
+      Post(options_.arrivals[next_arrival_++], kNoBacklog);
     }
-    scheduler_.Complete(plan, std::move(results), now_);
+    for (; !leaving_.empty() && leaving_.top().at <= now_; leaving_.pop()) {
+      leaving_.top().device->Cancel(leaving_.top().job);
+    }
+    for (const auto& device : devices_) {
+      if (!device->busy() || device->due() > now_) continue;
+      ReadMail(*device);
+      device->Complete(now_);
+    }
     return true;
   }
 
-  double Noise() { return options_.noise == 0.0 ? 1.0 : std::max(0.2, 1.0 + options_.noise * noise_.Normal()); }
-
-  void ReadMail() {
-    while (next_arrival_ < options_.arrivals.size() &&
-           absl::UnixEpoch() + options_.arrivals[next_arrival_].at <= now_) {
-      Submit(options_.arrivals[next_arrival_++], -1);
+  void Post(const Arrival& arrival, int backlog) {
+    SimulatedDevice& device = LeastBusy();
+    SimulatedDevice::Jobs jobs;
+    for (int image = 0; image < arrival.images; ++image) {
+      JobSpec spec = specs_.Make(arrival, sink_);
+      spec.image_index = image;
+      spec.arrival = backlog == kNoBacklog ? absl::UnixEpoch() + arrival.at : now_;
+      absl::Duration isolated = truth_.Isolated(spec);
+      if (!arrival.cold) isolated -= truth_.Predict(KeyOf(*spec.request, Phase::kEncode), 1);
+      if (arrival.deadline > 0.0) spec.deadline = spec.arrival + isolated * arrival.deadline;
+      spec.deadline = std::min(spec.deadline, spec.arrival + arrival.due);
+      outcome_.fates.push_back({.arrival = arrival,
+                                .admitted = true,
+                                .came = Elapsed(spec.arrival),
+                                .finished = kNever,
+                                .isolated = absl::ToDoubleSeconds(isolated),
+                                .due = absl::ToDoubleSeconds(spec.deadline - spec.arrival)});
+      const JobId id{static_cast<int64_t>(outcome_.fates.size())};
+      if (backlog != kNoBacklog) sink_->Follow(id, backlog);
+      if (arrival.patience != absl::InfiniteDuration()) {
+        leaving_.push({.at = spec.arrival + arrival.patience, .job = id, .device = &device});
+      }
+      jobs.push_back(std::make_unique<Job>(id, std::move(spec)));
+      jobs.back()->set_needs_encode(arrival.cold);
+      for (int i = 0; i < arrival.done; ++i) jobs.back()->Advance();
     }
-    for (const int backlog : std::exchange(sink_->ended_of_backlog, {})) {
-      Submit(options_.backlogs[static_cast<size_t>(backlog)].pattern, backlog);
-    }
-    while (!leaving_.empty() && leaving_.top().first <= now_) {
-      scheduler_.Cancel(leaving_.top().second, absl::CancelledError("out of patience"), now_);
-      leaving_.pop();
-    }
+    device.Post(std::move(jobs));
   }
 
-  void Submit(const Arrival& arrival, int backlog) {
-    JobSpec spec = specs_.Make(arrival, sink_);
-    spec.arrival = backlog < 0 ? absl::UnixEpoch() + arrival.at : now_;
-    absl::Duration isolated = truth_.Isolated(spec);
-    if (!arrival.cold) isolated -= truth_.Predict(KeyOf(*spec.request, Phase::kEncode), 1);
-    if (arrival.deadline > 0.0) spec.deadline = spec.arrival + isolated * arrival.deadline;
-    Fate fate{.arrival = arrival,
-              .came = Elapsed(spec.arrival),
-              .finished = kNever,
-              .isolated = absl::ToDoubleSeconds(isolated)};
-    fate.admitted = !options_.admission || Admit(spec);
-    outcome_.fates.push_back(fate);
-    if (!fate.admitted) {
-      outcome_.fates.back().end = absl::StatusCode::kResourceExhausted;
-      return;
+  SimulatedDevice& LeastBusy() const {
+    SimulatedDevice* least = devices_.front().get();
+    if (devices_.size() == 1) return *least;
+    absl::Duration backlog = absl::InfiniteDuration();
+    for (const auto& device : devices_) {
+      const absl::Duration other = device->Backlog();
+      if (other >= backlog) continue;
+      backlog = other;
+      least = device.get();
     }
-    const JobId id{++last_id_};
-    sink_->Follow(id, outcome_.fates.size() - 1, backlog);
-    if (arrival.patience != absl::InfiniteDuration()) leaving_.push({spec.arrival + arrival.patience, id});
-    std::vector<std::unique_ptr<Job>> jobs;
-    jobs.push_back(std::make_unique<Job>(id, std::move(spec)));
-    jobs.back()->set_needs_encode(arrival.cold);
-    for (int i = 0; i < arrival.done; ++i) jobs.back()->Advance();
-    scheduler_.Submit(std::move(jobs), now_);
+    return *least;
   }
 
-  bool Admit(const JobSpec& spec) {
+  void ReadMail(SimulatedDevice& device) {
+    device.ReadMail(now_, [this](const SimulatedDevice& reader, const SimulatedDevice::Jobs& jobs) {
+      if (!options_.admission || Admit(reader, jobs)) return true;
+      for (const auto& job : jobs) {
+        Fate& fate = outcome_.fates[static_cast<size_t>(job->id().value) - 1];
+        fate.admitted = false;
+        fate.end = absl::StatusCode::kResourceExhausted;
+      }
+      return false;
+    });
+  }
+
+  bool Admit(const SimulatedDevice& device, const SimulatedDevice::Jobs& jobs) {
+    std::vector<JobSpec> specs;
+    for (const auto& job : jobs) specs.push_back(job->spec());
     const absl::Time start = options_.wall == nullptr ? absl::InfinitePast() : options_.wall->Now();
-    const bool admitted = CheckAdmission(options_.limits, {&spec, 1}, scheduler_, now_).ok();
+    const bool admitted = CheckAdmission(options_.limits, specs, device.scheduler(), now_).ok();
     if (options_.wall != nullptr) {
       const double took = absl::ToDoubleSeconds(options_.wall->Now() - start);
       outcome_.longest_decision = std::max(outcome_.longest_decision, took);
@@ -214,20 +176,35 @@ class Driver {
     return admitted;
   }
 
+  // What is running finishes its tick; then everybody goes.
+  void Stop() {
+    outcome_.end = Elapsed(now_);
+    for (const auto& device : devices_) {
+      if (device->busy()) {
+        now_ = device->due();
+        outcome_.end = std::max(outcome_.end, Elapsed(now_));
+        device->Complete(now_);
+      }
+      device->Stop(now_);
+    }
+  }
+
+  struct Leave {
+    absl::Time at;
+    JobId job;
+    SimulatedDevice* device;
+    bool operator<(const Leave& other) const { return std::pair(at, job) > std::pair(other.at, other.job); }
+  };
+
   const RunOptions& options_;
   Outcome outcome_;
   absl::Time now_ = absl::UnixEpoch();
   const std::shared_ptr<FateSink> sink_;
   CostModel truth_;
-  Random noise_;
-  NullEngineMetrics metrics_;
   SpecMaker specs_;
-  const SharedImage image_ = std::make_shared<Image>();
-  StepScheduler scheduler_;
+  std::vector<std::unique_ptr<SimulatedDevice>> devices_;
   size_t next_arrival_ = 0;
-  int64_t last_id_ = 0;
-  using Leave = std::pair<absl::Time, JobId>;
-  std::priority_queue<Leave, std::vector<Leave>, std::greater<>> leaving_;
+  std::priority_queue<Leave> leaving_;  // the first to leave on top
 };
 
 }  // namespace

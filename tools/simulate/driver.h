@@ -1,5 +1,5 @@
 #pragma once
-// A StepScheduler on virtual time.
+// StepSchedulers on virtual time.
 
 #include <map>
 #include <memory>
@@ -30,6 +30,8 @@ struct RunOptions {
   bool admission = false;
   AdmissionLimits limits = {.max_queued_jobs = 100'000};
   std::map<std::string, double> tenant_weights = {};
+  // Equal ones; a request goes whole to the one with the least predicted work, as the Dispatcher decides.
+  int devices = 1;
   // Every tick takes its cost x (1 + noise x a normal number), at least a fifth of it.
   double noise = 0.0;
   uint64_t noise_seed = 1;
@@ -37,11 +39,11 @@ struct RunOptions {
   bool knows_costs = true;
   absl::Duration until = absl::InfiniteDuration();  // the run ends then, or when nothing is left
   InvariantChecks checks = InvariantChecks::kOff;
-  const Clock* wall = nullptr;  // set: admissions are timed with it
-  SchedulerObserver* observer = nullptr;
+  const Clock* wall = nullptr;            // set: admissions are timed with it
+  SchedulerObserver* observer = nullptr;  // of the first device
 };
 
-// REQUIRES: the policy exists.
+// The same options give the same outcome, bit for bit. REQUIRES: the policy exists, devices >= 1, arrivals in order.
 Outcome Run(const RunOptions& options);
 
 }  // namespace stepcast::simulate

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,10 @@ struct Fate {
   bool admitted = false;
   absl::StatusCode end = absl::StatusCode::kUnknown;  // kUnknown: it still lived when the run ended
   double came = 0.0;
-  double finished = 0.0;  // when it ended, whatever the end; infinite if it did not
-  double isolated = 0.0;  // what it takes alone, by the device's true costs
-  int evaluations = 0;    // done, whether or not they were of use
+  double finished = 0.0;                                 // when it ended, whatever the end; infinite if it did not
+  double isolated = 0.0;                                 // what it takes alone, by the device's true costs
+  int evaluations = 0;                                   // done, whether or not they were of use
+  double due = std::numeric_limits<double>::infinity();  // its deadline, seconds after `came`; infinite: none
 
   bool painted() const { return end == absl::StatusCode::kOk; }
   double latency() const { return finished - came; }
@@ -34,6 +36,8 @@ struct Tick {
   Phase phase = Phase::kDenoise;
   int rows = 0;
   int jobs = 0;
+  int padding = 0;  // rows executed and thrown away (strict mode)
+  int device = 0;
 };
 
 struct Outcome {

@@ -11,19 +11,25 @@
 
 namespace stepcast::simulate {
 
-// One job of a trace.
+// One request on its way. In a trace file each field is a column (CSV) or key (JSON lines) of the name in brackets;
+// only arrival_s and steps are required there.
 struct Arrival {
-  absl::Duration at = {};  // from the start
-  int steps = 20;
-  bool guided = true;
-  int latent_side = kLatentSide;
-  bool cold = false;  // its prompt must be encoded
-  int done = 0;       // evaluations that somebody has done already, 0..steps
-  int previews_every = 0;
-  Priority priority = Priority::kStandard;
-  std::string tenant = "";
+  absl::Duration at = {};                              // [arrival_s] from the start
+  int steps = 20;                                      // [steps] 1..1000
+  bool guided = true;                                  // [guided] true: two rows an evaluation
+  int latent_height = kLatentSide;                     // [height] in pixels there: 8 times as much
+  int latent_width = kLatentSide;                      // [width] the same
+  bool cold = false;                                   // [cold] its prompt must be encoded
+  int done = 0;                                        // evaluations that somebody has done already, 0..steps
+  int previews_every = 0;                              // [previews_every] steps; 0: none
+  Priority priority = Priority::kStandard;             // [priority] interactive | standard | batch
+  std::string tenant = "";                             // [tenant]
   double deadline = 0.0;                               // its client's, as a multiple of its isolated time; 0: none
-  absl::Duration patience = absl::InfiniteDuration();  // cancelled so long after its arrival
+  absl::Duration patience = absl::InfiniteDuration();  // [patience_s] cancelled so long after its arrival
+  absl::Duration due = absl::InfiniteDuration();       // [deadline_s] its client's, after its arrival; > 0
+  int evaluations_per_step = 1;                        // [evaluations_per_step] 1..4; 2 for Heun and its kin
+  std::string model = kModel;                          // [model]
+  int images = 1;                                      // [images] 1..1024; each is a job
 };
 
 // Numbers that are the same for the same seed on every machine.
@@ -54,7 +60,7 @@ struct TrafficOptions {
 };
 std::vector<Arrival> MakeTraffic(const TrafficOptions& options);
 
-// Two traces, each in order of time, as one.
+// The two traces, each in order of time, as one; of equal times those of `a` go first.
 std::vector<Arrival> Merge(const std::vector<Arrival>& a, const std::vector<Arrival>& b);
 
 // Arrivals per second at `load` = rate x E[steps] x t(8) / 8.

@@ -1,0 +1,141 @@
+#include "tools/simulate/run_command.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+
+#include "scheduler/cost_cache.h"
+#include "scheduler/recorder.h"
+#include "tools/simulate/recorded_arrivals.h"
+#include "tools/simulate/specs.h"
+
+namespace stepcast::simulate {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class Deaf final : public EventSink {
+ public:
+  void OnEvent(JobEvent) override {}
+};
+
+TEST(RunCommandTest, WordsBecomeASweep) {
+  RunArguments arguments{.policies = {"fifo"},
+                         .loads = {0.5, 0.8},
+                         .clients = {"interactive,share=0.1,tenant=a,steps=8/20", "batch,share=0.9"},
+                         .tenants = {"a=3", "b=x=0.5"},
+                         .devices = {1, 2},
+                         .rows = 8,
+                         .resident = 5};
+  const auto sweep = MakeSweep(arguments);
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  EXPECT_EQ(sweep->mix.classes.size(), 2u);
+  EXPECT_EQ(sweep->mix.classes[0].priority, Priority::kInteractive);
+  EXPECT_EQ(sweep->mix.classes[0].tenant, "a");
+  EXPECT_THAT(sweep->mix.classes[0].steps, ElementsAre(8, 20));
+  EXPECT_EQ(sweep->run.tenant_weights.at("b=x"), 0.5);
+  EXPECT_EQ(sweep->run.device.limits.max_denoise_rows, 8);
+  EXPECT_EQ(sweep->run.device.limits.max_resident_jobs, 5);
+  ASSERT_EQ(sweep->rates.size(), 2u);
+  EXPECT_NEAR(sweep->rates[1] / sweep->rates[0], 1.6, 1e-9);
+}
+
+TEST(RunCommandTest, ErrorsNameTheOption) {
+  const struct {
+    RunArguments arguments;
+    const char* message;
+  } kCases[] = {
+      {{}, "exactly one of --load, --rate, --trace and --recording"},
+      {{.loads = {0.5}, .rates = {1.0}}, "exactly one of"},
+      {{.costs = "X", .loads = {0.5}}, "known: L, S, C"},
+      {{.costs = "no_such_file", .loads = {0.5}}, "--costs: 'no_such_file'"},
+      {{.loads = {-0.5}}, "--load: '-0.5'"},
+      {{.rates = {0.0}}, "--rate: '0'"},
+      {{.loads = {0.5}, .clients = {"urgent"}}, "--client: 'urgent'"},
+      {{.loads = {0.5}, .clients = {"share=0"}}, "--client: 'share=0'"},
+      {{.loads = {0.5}, .clients = {"steps=4/x"}}, "--client: 'steps=4/x'"},
+      {{.loads = {0.5}, .tenants = {"a"}}, "--tenant: 'a'"},
+      {{.loads = {0.5}, .tenants = {"a=-1"}}, "--tenant: 'a=-1'"},
+      {{.trace = "no_such_trace.csv"}, "no_such_trace.csv"},
+      {{.recording = "no_such.rec"}, "no_such.rec"},
+  };
+  for (const auto& test : kCases) {
+    const auto sweep = MakeSweep(test.arguments);
+    ASSERT_FALSE(sweep.ok()) << test.message;
+    EXPECT_THAT(std::string(sweep.status().message()), HasSubstr(test.message));
+  }
+}
+
+TEST(RunCommandTest, AServersCostCacheIsADevice) {
+  const std::string path = testing::TempDir() + "/costs.txt";
+  const std::vector<CostEntry> costs = {{.key = {Phase::kDenoise, "emoji", 16, 16},
+                                         .points = {{2, absl::Milliseconds(20)}, {8, absl::Milliseconds(50)}},
+                                         .row_cap = 8}};
+  ASSERT_TRUE(WriteCostCache(path, "sha-of-emoji cpu fp32 2", costs).ok());
+  const auto device = FindDevice(path);
+  ASSERT_TRUE(device.ok()) << device.status();
+  EXPECT_EQ(device->name, "sha-of-emoji cpu fp32 2");
+  EXPECT_EQ(device->costs, costs);
+  const auto ends = MakeSweep({.costs = path, .rates = {1.0}, .encode_ms = 3.0});
+  EXPECT_THAT(std::string(ends.status().message()), HasSubstr("--encode-ms"));
+  std::ofstream(path) << "something else\n";
+  EXPECT_THAT(std::string(FindDevice(path).status().message()), HasSubstr("no cost cache"));
+}
+
+TEST(RecordedArrivalsTest, ComeBackInOrderWithTheirDeadlinesAndCancels) {
+  const std::string path = testing::TempDir() + "/arrivals.rec";
+  const absl::Time begin = absl::FromUnixSeconds(1'800'000'000);
+  Arrival slow{.steps = 30, .latent_height = 16, .tenant = "a", .evaluations_per_step = 2};
+  slow.model = "emoji";
+  Arrival quick{.steps = 4, .guided = false, .cold = true, .previews_every = 2, .priority = Priority::kInteractive};
+  {
+    auto recorder = Recorder::Open(path, {.begin = begin});
+    ASSERT_TRUE(recorder.ok());
+    SpecMaker maker;
+    const auto submit = [&](int64_t id, const Arrival& arrival, absl::Duration at, absl::Duration handed_over) {
+      JobSpec spec = maker.Make(arrival, std::make_shared<Deaf>());
+      spec.arrival = begin + at;
+      if (id == 1) spec.deadline = spec.arrival + absl::Seconds(9);
+      Job job(JobId{id}, std::move(spec));
+      job.set_needs_encode(arrival.cold);
+      (*recorder)->OnSubmit(job, begin + handed_over);
+    };
+    // Handed over together after a tick; the second had arrived before the first.
+    submit(1, slow, absl::Seconds(3), absl::Seconds(4));
+    submit(2, quick, absl::Seconds(2), absl::Seconds(4));
+    (*recorder)->OnLeave(JobId{2}, absl::CancelledError(""), begin + absl::Seconds(7));
+    (*recorder)->OnLeave(JobId{1}, absl::UnavailableError("drain"), begin + absl::Seconds(8));
+  }
+  const auto reader = RecordingReader::Open(path);
+  ASSERT_TRUE(reader.ok());
+  const auto arrivals = ReadArrivals(**reader);
+  ASSERT_TRUE(arrivals.ok()) << arrivals.status();
+  ASSERT_EQ(arrivals->size(), 2u);
+  const Arrival& first = (*arrivals)[0];
+  EXPECT_EQ(first.at, absl::Seconds(2));
+  EXPECT_EQ(first.steps, 4);
+  EXPECT_FALSE(first.guided);
+  EXPECT_TRUE(first.cold);
+  EXPECT_EQ(first.previews_every, 2);
+  EXPECT_EQ(first.priority, Priority::kInteractive);
+  EXPECT_EQ(first.patience, absl::Seconds(5));
+  EXPECT_EQ(first.due, absl::InfiniteDuration());
+  const Arrival& second = (*arrivals)[1];
+  EXPECT_EQ(second.model, "emoji");
+  EXPECT_EQ(second.latent_height, 16);
+  EXPECT_EQ(second.evaluations_per_step, 2);
+  EXPECT_EQ(second.due, absl::Seconds(9));
+  EXPECT_EQ(second.patience, absl::InfiniteDuration()) << "the server was stopped; the client had not given up";
+}
+
+TEST(RecordedArrivalsTest, AnEmptyRecordingHasNone) {
+  const std::string path = testing::TempDir() + "/empty.rec";
+  ASSERT_TRUE(Recorder::Open(path, {}).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(ReadArrivals(**RecordingReader::Open(path)).status()));
+}
+
+}  // namespace
+}  // namespace stepcast::simulate

@@ -1,0 +1,153 @@
+#include "tools/simulate/run_command.h"
+
+#include <fstream>
+#include <memory>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "core/status_macros.h"
+#include "scheduler/cost_cache.h"
+#include "scheduler/recording_reader.h"
+#include "tools/simulate/recorded_arrivals.h"
+#include "tools/simulate/trace_file.h"
+
+namespace stepcast::simulate {
+namespace {
+
+absl::Status Bad(absl::string_view option, absl::string_view came, absl::string_view allowed) {
+  return absl::InvalidArgumentError(absl::StrCat("--", option, ": '", came, "' is no ", allowed));
+}
+
+absl::Status SetField(absl::string_view field, ClientClass& one) {
+  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(field, absl::MaxSplits('=', 1));
+  const auto& [name, value] = parts;
+  if (field == "interactive" || field == "standard" || field == "batch") {
+    one.priority = field == "interactive" ? Priority::kInteractive
+                   : field == "standard"  ? Priority::kStandard
+                                          : Priority::kBatch;
+  } else if (name == "share") {
+    if (!absl::SimpleAtod(value, &one.share) || !(one.share > 0.0 && one.share <= 1e6)) {
+      return Bad("client", field, "share above 0");
+    }
+  } else if (name == "tenant") {
+    one.tenant = std::string(value);
+  } else if (name == "steps") {
+    one.steps.clear();
+    for (const absl::string_view word : absl::StrSplit(value, '/')) {
+      int steps = 0;
+      if (!absl::SimpleAtoi(word, &steps) || steps < 1 || steps > 1000) {
+        return Bad("client", field, "list of steps in 1..1000, as 4/8/20");
+      }
+      one.steps.push_back(steps);
+    }
+  } else {
+    return Bad("client", field, "priority (interactive, standard, batch), share=, tenant= or steps=");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::map<std::string, double>> ParseWeights(const std::vector<std::string>& tenants) {
+  std::map<std::string, double> weights;
+  for (const std::string& text : tenants) {
+    const size_t equals = text.rfind('=');
+    double weight = 0.0;
+    if (equals == std::string::npos || !absl::SimpleAtod(text.substr(equals + 1), &weight) ||
+        !(weight > 0.0 && weight <= 1e6)) {
+      return Bad("tenant", text, "<name>=<weight above 0>");
+    }
+    weights[text.substr(0, equals)] = weight;
+  }
+  return weights;
+}
+
+absl::Status SetTraffic(const RunArguments& arguments, SweepOptions& sweep) {
+  const int sources = static_cast<int>(!arguments.loads.empty()) + static_cast<int>(!arguments.rates.empty()) +
+                      static_cast<int>(!arguments.trace.empty()) + static_cast<int>(!arguments.recording.empty());
+  if (sources != 1) {
+    return absl::InvalidArgumentError("give exactly one of --load, --rate, --trace and --recording");
+  }
+  if (!arguments.clients.empty()) sweep.mix.classes.clear();
+  for (const std::string& text : arguments.clients) {
+    STEPCAST_ASSIGN_OR_RETURN(ClientClass one, ParseClient(text));
+    sweep.mix.classes.push_back(std::move(one));
+  }
+  sweep.mix.arrivals = arguments.arrivals;
+  sweep.mix.burstiness = arguments.burstiness;
+  if (!arguments.trace.empty()) {
+    STEPCAST_ASSIGN_OR_RETURN(sweep.trace, ReadTraceFile(arguments.trace));
+  } else if (!arguments.recording.empty()) {
+    STEPCAST_ASSIGN_OR_RETURN(const std::unique_ptr<RecordingReader> reader,
+                              RecordingReader::Open(arguments.recording));
+    STEPCAST_ASSIGN_OR_RETURN(sweep.trace, ReadArrivals(*reader));
+  }
+  for (const double load : arguments.loads) {
+    if (!(load > 0.0 && load <= 100.0)) return Bad("load", absl::StrCat(load), "load above 0");
+    sweep.rates.push_back(RateOfLoad(sweep.run.device, load, sweep.mix));
+  }
+  for (const double rate : arguments.rates) {
+    if (!(rate > 0.0 && rate <= 1e6)) return Bad("rate", absl::StrCat(rate), "rate above 0");
+    sweep.rates.push_back(rate);
+  }
+  // A trace is what an operator wants to know about, from its first job on.
+  sweep.warm_up = sweep.trace.empty() ? arguments.warm_up : 0;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ClientClass> ParseClient(const std::string& text) {
+  ClientClass one;
+  for (const absl::string_view field : absl::StrSplit(text, ',')) STEPCAST_RETURN_IF_ERROR(SetField(field, one));
+  return one;
+}
+
+absl::StatusOr<Device> FindDevice(const std::string& costs) {
+  if (costs.size() == 1) return BuiltInDevice(costs);
+  // The file says itself what it was measured on, and here that is taken as said.
+  std::ifstream file(costs);
+  std::string line;
+  if (!file || !std::getline(file, line)) {
+    return absl::NotFoundError(absl::StrCat("--costs: '", costs, "' is neither L, S or C nor a file that can be read"));
+  }
+  absl::string_view fingerprint = line;
+  if (!absl::ConsumePrefix(&fingerprint, "stepcast-costs 1 ")) {
+    return absl::InvalidArgumentError(absl::StrCat("--costs: '", costs, "' is no cost cache of a server"));
+  }
+  Device device{.name = std::string(fingerprint), .limits = {}, .costs = {}};
+  STEPCAST_ASSIGN_OR_RETURN(device.costs, ReadCostCache(costs, std::string(fingerprint)));
+  return device;
+}
+
+absl::StatusOr<SweepOptions> MakeSweep(const RunArguments& arguments) {
+  SweepOptions sweep;
+  STEPCAST_ASSIGN_OR_RETURN(sweep.run.device, FindDevice(arguments.costs));
+  if (arguments.encode_ms > 0.0 || arguments.decode_ms > 0.0) {
+    if (arguments.costs.size() != 1) {
+      return absl::InvalidArgumentError(
+          "--encode-ms and --decode-ms are for built-in devices; a cost cache has its own");
+    }
+    sweep.run.device = WithEnds(std::move(sweep.run.device), absl::Milliseconds(arguments.encode_ms),
+                                absl::Milliseconds(arguments.decode_ms));
+  }
+  ExecutorLimits& limits = sweep.run.device.limits;
+  limits.max_denoise_rows = arguments.rows;
+  limits.max_encode_jobs = arguments.encode_jobs;
+  limits.max_decode_jobs = arguments.decode_jobs;
+  limits.strict_rows = arguments.strict_rows;
+  if (arguments.resident > 0) limits.max_resident_jobs = arguments.resident;
+  STEPCAST_RETURN_IF_ERROR(SetTraffic(arguments, sweep));
+  STEPCAST_ASSIGN_OR_RETURN(sweep.run.tenant_weights, ParseWeights(arguments.tenants));
+  sweep.run.policy.max_queue_delay = absl::Milliseconds(arguments.queue_delay_ms);
+  sweep.run.noise = arguments.noise;
+  sweep.run.admission = arguments.admission;
+  sweep.run.limits.max_queued_jobs = arguments.max_queued;
+  sweep.policies = arguments.policies;
+  sweep.devices = arguments.devices;
+  sweep.seeds = arguments.seeds;
+  sweep.deadline = arguments.deadline;
+  return sweep;
+}
+
+}  // namespace stepcast::simulate

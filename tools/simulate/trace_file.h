@@ -1,0 +1,21 @@
+#pragma once
+// Arrivals from a file: CSV with a header line, or one JSON object a line.
+
+#include <istream>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "tools/simulate/traffic.h"
+
+namespace stepcast::simulate {
+
+// Reads a whole trace. `name` is for messages. A file whose first character is '{' is JSON lines.
+// Errors: INVALID_ARGUMENT as "<name>:<line>: <column>: what came, what is allowed", also for unknown columns and
+// an empty trace; RESOURCE_EXHAUSTED beyond ten million rows.
+absl::StatusOr<std::vector<Arrival>> ReadTrace(std::istream& in, const std::string& name);
+
+// The same from a file. Errors: also NOT_FOUND.
+absl::StatusOr<std::vector<Arrival>> ReadTraceFile(const std::string& path);
+
+}  // namespace stepcast::simulate
