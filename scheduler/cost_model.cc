@@ -36,7 +36,7 @@ void CostModel::SetCurve(const BatchKey& key, std::vector<CostPoint> points) {
   CostCurve curve(points);
   if (curve.empty()) return;
   const int cap = RowCap(key);
-  absl::erase_if(entries_, [](const auto& entry) { return !entry.second->measured; });
+  ForgetGuesses();
   entries_[key] = std::make_unique<Entry>(std::move(curve), cap, /*is_measured=*/true);
 }
 
@@ -46,9 +46,17 @@ void CostModel::Observe(const BatchKey& key, int rows, absl::Duration measured) 
   Entry& entry = *entries_[key];
   entry.curve.Observe(rows, seconds);
   entry.Refresh();
-  if (entry.measured || entry.curve.empty()) return;
-  entry.measured = true;
-  absl::erase_if(entries_, [](const auto& other) { return !other.second->measured; });
+  if (!entry.curve.empty()) entry.measured = true;
+  // Guesses are made of measured curves and go stale with them. What is predicted depends on what was measured, never
+  // on who asked when: a recorded run can be repeated.
+  ForgetGuesses();
+}
+
+// All but those whose cap was learnt.
+void CostModel::ForgetGuesses() {
+  absl::erase_if(entries_, [this](const auto& entry) {
+    return !entry.second->measured && entry.second->cap == limits_.RowCap(entry.first.phase);
+  });
 }
 
 bool CostModel::Knows(const BatchKey& key) const {

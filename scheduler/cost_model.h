@@ -69,6 +69,7 @@ class CostModel {
   struct Entry;
 
   const Entry& EntryOf(const BatchKey& key) const;
+  void ForgetGuesses();
   std::unique_ptr<Entry> Guess(const BatchKey& key) const;
   double AloneSeconds(const BatchKey& denoise, int single, int guided) const;
 

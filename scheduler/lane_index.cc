@@ -50,6 +50,7 @@ void LaneIndex::Price(JobView& view, absl::Time now) const {
 }
 
 void LaneIndex::Insert(JobView& view, absl::Time now) {
+  KeepRates(view.job->request());
   Price(view, now);
   TenantView& tenant = TenantOf(view);
   if (tenant.live++ == 0) {
@@ -109,6 +110,7 @@ void LaneIndex::FollowCosts(const BatchKey& key) {
   hopeless_.clear();
   for (auto& [name, lane] : by_lane_) lane.work = 0.0;
   for (JobView* view : views_) {
+    KeepRates(view->job->request());
     SetRemaining(*view);
     LaneOf(*view).work += view->work;
     if (view->firm) hopeless_.emplace(view->due - view->alone, view);
@@ -138,8 +140,12 @@ absl::Time LaneIndex::NextHopeless() const {
 LaneIndex::Rates LaneIndex::RatesOf(const GenerationRequest& request) const {
   const BatchKey key = KeyOf(request, Phase::kDenoise);
   const auto known = rates_.find(key);
-  if (known != rates_.end()) return known->second;
-  return rates_.emplace(key, Measure(key)).first->second;
+  return known != rates_.end() ? known->second : Measure(key);
+}
+
+void LaneIndex::KeepRates(const GenerationRequest& request) {
+  const BatchKey key = KeyOf(request, Phase::kDenoise);
+  if (!rates_.contains(key)) rates_.emplace(key, Measure(key));
 }
 
 LaneIndex::Rates LaneIndex::Measure(const BatchKey& denoise) const {

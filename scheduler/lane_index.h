@@ -82,6 +82,7 @@ class LaneIndex {
   using TimeSet = absl::btree_set<std::pair<double, const JobView*>, ByTime>;
 
   Rates RatesOf(const GenerationRequest& request) const;
+  void KeepRates(const GenerationRequest& request);
   Rates Measure(const BatchKey& denoise) const;
   void SetRemaining(JobView& view) const;
   void Place(JobView& view);
@@ -96,7 +97,9 @@ class LaneIndex {
   std::vector<const LaneView*> lanes_;
   TimeSet elders_;
   TimeSet hopeless_;  // jobs with a client's deadline, by the latest moment at which they can still make it
-  mutable absl::flat_hash_map<BatchKey, Rates> rates_;  // by denoise key
+  // By denoise key, of jobs that came in. Whoever only asks for a price leaves no trace here: plans follow from what
+  // happened, so that a recorded run can be repeated.
+  absl::flat_hash_map<BatchKey, Rates> rates_;
   std::vector<JobView*> views_;                         // all live jobs
   absl::flat_hash_map<const JobView*, size_t> places_;  // in views_
 };

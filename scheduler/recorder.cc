@@ -150,6 +150,23 @@ void Recorder::OnComplete(const StepPlan& plan, absl::Span<const StepResult> res
   End(now);
 }
 
+void Recorder::OnCurve(const BatchKey& key, absl::Span<const CostPoint> points) {
+  if (stopped()) return;
+  const int number = NumberOfKey(key);
+  Begin('W', last_);
+  absl::StrAppend(&line_, " K", number);
+  recording::AppendPoints(line_, points);
+  End(last_);
+}
+
+void Recorder::OnRowCap(const BatchKey& key, int rows) {
+  if (stopped()) return;
+  const int number = NumberOfKey(key);
+  Begin('M', last_);
+  absl::StrAppend(&line_, " K", number, " ", rows);
+  End(last_);
+}
+
 int Recorder::Dictionary::NumberOf(const std::string& word, std::string& definitions) {
   const auto known = numbers_.find(word);
   if (known != numbers_.end()) return known->second;

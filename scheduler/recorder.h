@@ -44,6 +44,8 @@ class Recorder final : public SchedulerObserver {
   void OnLeave(JobId job, const absl::Status& reason, absl::Time now) override;
   void OnPlan(const StepPlan& plan, absl::Time now) override;
   void OnComplete(const StepPlan& plan, absl::Span<const StepResult> results, absl::Time now) override;
+  void OnCurve(const BatchKey& key, absl::Span<const CostPoint> points) override;
+  void OnRowCap(const BatchKey& key, int rows) override;
 
   int64_t events() const { return events_; }
   int64_t bytes() const { return bytes_; }

@@ -18,8 +18,8 @@
 //   L <dt> <job> <code>                            told to leave with this status code
 //   P <dt> <plan> K<n> <rows> <jobs> <predicted> [g<jobs>] [e<jobs>]     planned; g: group, e: evicted
 //   C <dt> <plan> [<index>:<code|NO_IMAGE|MISSING>]...             completed; jobs that are not named did well
-//   W <dt> K<n> <rows>:<cost>...                   a cost curve was measured
-//   M <dt> K<n> <rows>                             no more than these rows fit the memory
+//   W 0 K<n> <rows>:<cost>...                      a cost curve was measured
+//   M 0 K<n> <rows>                                no more than these rows fit the memory
 //   E <events> <hash>                              the regular end: FNV-1a over all bytes before this line
 //
 // <dt> counts from the event before and may be negative: a plan's completion carries the end of its tick, and what

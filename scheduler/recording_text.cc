@@ -158,7 +158,7 @@ void AppendJobs(std::string& line, const std::vector<JobId>& jobs) {
   }
 }
 
-void AppendPoints(std::string& line, const std::vector<CostPoint>& points) {
+void AppendPoints(std::string& line, absl::Span<const CostPoint> points) {
   for (const CostPoint& point : points) {
     absl::StrAppend(&line, " ", point.rows, ":");
     AppendDuration(line, point.cost);

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "core/generation_request.h"
 #include "core/job_id.h"
 #include "sampling/sampling_program.h"
@@ -21,7 +22,7 @@ namespace stepcast::recording {
 void AppendDuration(std::string& line, absl::Duration value);                     // "1500", "0.25", "-inf"
 void AppendWord(std::string& line, std::string_view word);                        // %XX for what would end a word
 void AppendJobs(std::string& line, const std::vector<JobId>& jobs);               // "3+1+5"
-void AppendPoints(std::string& line, const std::vector<CostPoint>& points);       // " 1:20000000 2:..."
+void AppendPoints(std::string& line, absl::Span<const CostPoint> points);         // " 1:20000000 2:..."
 void AppendKey(std::string& line, const BatchKey& key);                           // "denoise emoji 16 16"
 void AppendProgram(std::string& line, const sampling::SamplingProgram& program);  // "20 0,2 19*1,2"
 void AppendSettings(std::string& line, const GenerationRequest& request);         // "model=emoji steps=20"

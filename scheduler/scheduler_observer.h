@@ -4,6 +4,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "scheduler/cost_curve.h"
 #include "scheduler/job.h"
 #include "scheduler/step_executor.h"
 #include "scheduler/step_plan.h"
@@ -31,6 +32,10 @@ class SchedulerObserver {
 
   // A plan completed. `results` are as the executor gave them.
   virtual void OnComplete(const StepPlan& plan, absl::Span<const StepResult> results, absl::Time now) = 0;
+
+  // What the scheduler was told of its device apart from ticks: a measured curve, and how many rows fit its memory.
+  virtual void OnCurve(const BatchKey& /*key*/, absl::Span<const CostPoint> /*points*/) {}
+  virtual void OnRowCap(const BatchKey& /*key*/, int /*rows*/) {}
 };
 
 }  // namespace stepcast

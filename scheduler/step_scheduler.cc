@@ -229,7 +229,14 @@ void StepScheduler::Learn(const Flight& flight, absl::Span<const StepResult> res
   lanes_.FollowCosts(flight.plan.key);
 }
 
+void StepScheduler::SetCurve(const BatchKey& key, const std::vector<CostPoint>& points) {
+  if (options_.observer != nullptr) options_.observer->OnCurve(key, points);
+  costs_.SetCurve(key, points);
+  lanes_.FollowCosts(key);
+}
+
 void StepScheduler::LowerRowCap(const BatchKey& key, int rows) {
+  if (options_.observer != nullptr) options_.observer->OnRowCap(key, rows);
   costs_.LowerRowCap(key, rows);
   lanes_.FollowCosts(key);
 }

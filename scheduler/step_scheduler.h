@@ -94,6 +94,9 @@ class StepScheduler {
 
   // What this scheduler has learnt about its device. Complete teaches it.
   const CostModel& costs() const { return costs_; }
+  // Takes a profile's measurements of `key`. Without a usable point it changes nothing.
+  void SetCurve(const BatchKey& key, const std::vector<CostPoint>& points);
+
   // Takes note that no more than `rows` of `key` fit the device's memory.
   void LowerRowCap(const BatchKey& key, int rows);
 

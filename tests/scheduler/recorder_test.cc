@@ -76,7 +76,9 @@ TEST(RecorderTest, WhatGoesInComesOut) {
     results[0].image = std::make_shared<Image>();
     results[1].status = absl::InternalError("secret words of an engine");
     (*recorder)->OnComplete(plan, results, kBegin + absl::Milliseconds(8));
-    EXPECT_EQ((*recorder)->events(), 5);
+    (*recorder)->OnCurve(plan.key, std::vector<CostPoint>{{1, absl::Milliseconds(3)}, {2, absl::Milliseconds(4)}});
+    (*recorder)->OnRowCap(plan.key, 3);
+    EXPECT_EQ((*recorder)->events(), 7);
   }
   auto reader = RecordingReader::Open(path);
   ASSERT_TRUE(reader.ok()) << reader.status();
@@ -99,7 +101,7 @@ TEST(RecorderTest, WhatGoesInComesOut) {
     events.push_back(**std::move(event));
   }
   EXPECT_TRUE((*reader)->complete());
-  ASSERT_EQ(events.size(), 5u);
+  ASSERT_EQ(events.size(), 7u);
   const auto& warm = std::get<RecordedSubmit>(events[0].what);
   EXPECT_EQ(events[0].at, kBegin + absl::Nanoseconds(7));
   EXPECT_EQ(warm.job, JobId{4});
@@ -124,6 +126,11 @@ TEST(RecorderTest, WhatGoesInComesOut) {
   EXPECT_EQ(results.at(1).code, absl::StatusCode::kInternal);
   EXPECT_EQ(results.at(2).kind, RecordedResult::kNoImage);
   EXPECT_EQ(results.at(3).kind, RecordedResult::kMissing);
+  const auto& curve = std::get<RecordedCurve>(events[5].what);
+  EXPECT_EQ(curve.key, plan.key);
+  ASSERT_EQ(curve.points.size(), 2u);
+  EXPECT_EQ(curve.points[1], (CostPoint{2, absl::Milliseconds(4)}));
+  EXPECT_EQ(std::get<RecordedRowCap>(events[6].what).rows, 3);
 }
 
 TEST(RecorderTest, NoPromptSeedOrMessageIsInTheFile) {

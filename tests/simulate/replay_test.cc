@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "scheduler/admission.h"
 #include "scheduler/recorder.h"
 #include "tests/support/simulation.h"
 
@@ -105,6 +106,20 @@ void RecordEverything(const std::string& path, const std::string& policy) {
                 .preview_every = dice.Roll(4),
                 .tenant = std::string(1, static_cast<char>('a' + dice.Roll(3)))};
     if (dice.Roll(4) == 0) job.unguided_tail = 1;
+    // What is only asked for is not recorded, and must leave no trace in the plans.
+    TestJob question = job;
+    question.height = 8 * (3 + dice.Roll(3));
+    simulation.At(when, [&simulation, question] {
+      (void)CheckAdmission({}, MakeSpecs(question, nullptr), simulation.scheduler(),
+                           absl::UnixEpoch() + simulation.elapsed());
+    });
+    if (i == 100) {
+      simulation.At(when, [&simulation] {
+        const BatchKey key{Phase::kDenoise, "emoji", 4, 2};
+        simulation.scheduler().SetCurve(key, {{2, absl::Milliseconds(30)}, {6, absl::Milliseconds(75)}});
+        simulation.scheduler().LowerRowCap(key, 4);
+      });
+    }
     if (dice.Roll(3) == 0) job.deadline = absl::UnixEpoch() + when + absl::Seconds(6) * dice.Exponential();
     const bool cancels = dice.Roll(5) == 0;
     const absl::Duration patience = absl::Seconds(2) * dice.Exponential();

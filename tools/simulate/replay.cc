@@ -117,7 +117,7 @@ class Run {
   }
 
   absl::Status Do(const RecordedCurve& curve) {
-    scheduler_.costs().SetCurve(curve.key, curve.points);
+    scheduler_.SetCurve(curve.key, curve.points);
     return absl::OkStatus();
   }
 
