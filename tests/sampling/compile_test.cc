@@ -186,7 +186,7 @@ TEST(CompileTest, ModelsOfScoresTakeScoreSamplersOnly) {
     const bool takes = sampler == Sampler::kSdeVe || sampler == Sampler::kAnnealedLangevin;
     const absl::Status status = Compile(config, {.sampler = sampler}).status();
     EXPECT_EQ(status.ok(), takes) << status;
-    if (!takes) EXPECT_THAT(std::string(status.message()), HasSubstr("use SDE_VE or ANNEALED_LANGEVIN"));
+    if (!takes) EXPECT_THAT(std::string(status.message()), testing::StartsWith("sampler: "));
   }
 }
 

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <random>
 #include <string>
 
 #include "sampling/compile.h"
@@ -199,6 +202,99 @@ TEST_P(EverySamplerTest, ARunConsumesTheAnnouncedDraws) {
 
 TEST_P(EverySamplerTest, EqualInputsGiveEqualPrograms) {
   EXPECT_EQ(*Make({.steps = 25, .guidance_scale = 4.0}), *Make({.steps = 25, .guidance_scale = 4.0}));
+}
+
+// Random wishes on random models.
+class Whims {
+ public:
+  explicit Whims(uint32_t seed) : random_(seed) {}
+
+  bool Chance(int percent) { return Pick(100) < percent; }
+  int Pick(int count) { return static_cast<int>(random_() % static_cast<uint32_t>(count)); }
+  template <typename T>
+  T OneOf(std::initializer_list<T> values) {
+    return *(values.begin() + Pick(static_cast<int>(values.size())));
+  }
+
+  NoiseScheduleConfig Model() {
+    NoiseScheduleConfig config;
+    config.num_train_timesteps = OneOf({2, 10, 100, 1000, 1100});
+    config.beta_schedule = static_cast<BetaSchedule>(Pick(4));
+    config.prediction_type = static_cast<PredictionType>(Pick(3));
+    config.timestep_spacing = static_cast<TimestepSpacing>(Pick(3));
+    config.steps_offset = Pick(2);
+    config.rescale_betas_zero_snr = Chance(20);
+    config.skip_prk_steps = Chance(50);
+    config.set_alpha_to_one = Chance(50);
+    config.clip_sample = Chance(30);
+    config.thresholding = Chance(10);
+    config.use_karras_sigmas = Chance(20);
+    config.log_linear_interpolation = Chance(10);
+    config.continuous_timesteps = Chance(10);
+    config.variance_type = static_cast<VarianceType>(Pick(6));
+    config.final_sigmas_type = static_cast<FinalSigmas>(Pick(2));
+    if (Chance(10)) config.scheduler_class = "ScoreSdeVeScheduler";
+    if (Chance(10)) config.original_inference_steps = 1 + Pick(1100);
+    if (Chance(10)) config.sigma_max = 0.01 * Pick(2000);
+    return config;
+  }
+
+  SamplerSpec Request() {
+    const std::vector<Sampler>& samplers = SupportedSamplers();
+    SamplerSpec spec{.sampler = samplers[static_cast<size_t>(Pick(static_cast<int>(samplers.size())))]};
+    spec.steps = OneOf({1, 2, 3, 4, 7, 20, 50, 99, 100});
+    if (Chance(30)) spec.sigma_schedule = static_cast<SigmaSchedule>(Pick(5));
+    if (Chance(30)) spec.timestep_spacing = static_cast<TimestepSpacing>(Pick(3));
+    if (Chance(20)) spec.eta = 0.1 * Pick(11);
+    if (Chance(30)) spec.strength = 0.05 * Pick(21);
+    if (Chance(20)) spec.options.solver_order = Pick(6);
+    if (Chance(20)) spec.options.churn = 0.5 * Pick(100);
+    if (Chance(20)) spec.options.original_inference_steps = Pick(1200);
+    if (Chance(20)) spec.options.langevin = {.levels = 1 + Pick(9), .inner_steps = 1 + Pick(9)};
+    if (Chance(15)) spec.timesteps = Falling(spec.steps, 1.0);
+    if (Chance(15)) spec.sigmas = Falling(spec.steps + 1, 0.25);
+    return spec;
+  }
+
+ private:
+  std::vector<double> Falling(int count, double unit) {
+    std::vector<double> list;
+    double value = unit * Pick(3);
+    for (int i = 0; i < count; ++i, value += unit * (1 + Pick(12))) list.push_back(value);
+    std::reverse(list.begin(), list.end());
+    return list;
+  }
+
+  std::mt19937 random_;
+};
+
+// Whatever is asked for is either refused by name or a program whose every number is finite and that runs.
+TEST(AnyRequestTest, IsRefusedByNameOrRuns) {
+  Whims whims(20240229);
+  int ran = 0;
+  for (int i = 0; i < 6000; ++i) {
+    const NoiseScheduleConfig model = whims.Model();
+    const SamplerSpec spec = whims.Request();
+    const absl::StatusOr<SharedProgram> program = Compile(model, spec);
+    if (!program.ok()) {
+      ASSERT_EQ(program.status().code(), absl::StatusCode::kInvalidArgument);
+      ASSERT_THAT(std::string(program.status().message()), testing::ContainsRegex("^[a-z_.]+: ."));
+      continue;
+    }
+    ++ran;
+    ExpectFinite(**program);
+    ASSERT_FALSE(testing::Test::HasFailure()) << SamplerName(spec.sampler) << ", request " << i;
+    const Denoiser denoiser = [](absl::Span<const float> input, const Evaluation& evaluation) {
+      std::vector<float> output(input.begin(), input.end());
+      if (evaluation.special == Special::kVarianceNoise || evaluation.special == Special::kVarianceRoot) {
+        output.resize(2 * input.size(), 0.1f);
+      }
+      return output;
+    };
+    NoiseGenerator noise(static_cast<uint64_t>(i));
+    RunProgram(**program, std::vector<float>(4, 0.5f), denoiser, noise);
+  }
+  EXPECT_GT(ran, 500);
 }
 
 }  // namespace
