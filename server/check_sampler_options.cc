@@ -16,6 +16,7 @@ namespace {
 // diffusers' default, in every scheduler class of the built samplers.
 constexpr int kDefaultTrainTimesteps = 1000;
 constexpr int kMaxLangevinCount = 1000;  // of levels, and of steps within one
+constexpr int kMaxLangevinEvaluations = 10'000;
 
 int TrainTimesteps(const RequestContext& context) {
   return context.info().noise_schedule.num_train_timesteps.value_or(kDefaultTrainTimesteps);
@@ -86,7 +87,7 @@ struct OptionChecks {
   }
 };
 
-void CheckLangevin(const OptionChecks& checks, const v1::LangevinOptions& wire, LangevinOptions& resolved) {
+void CheckLangevin(const OptionChecks& checks, const v1::LangevinOptions& wire, int steps, LangevinOptions& resolved) {
   if (wire.has_levels() &&
       checks.violations.CheckRange("sampler_options.langevin.levels", wire.levels(), 1, kMaxLangevinCount)) {
     resolved.levels = wire.levels();
@@ -94,6 +95,12 @@ void CheckLangevin(const OptionChecks& checks, const v1::LangevinOptions& wire, 
   if (wire.has_inner_steps() &&
       checks.violations.CheckRange("sampler_options.langevin.inner_steps", wire.inner_steps(), 1, kMaxLangevinCount)) {
     resolved.inner_steps = wire.inner_steps();
+  }
+  // Each is an evaluation, and a program holds all of them.
+  const int levels = resolved.levels.value_or(steps);
+  if (levels * resolved.inner_steps.value_or(1) > kMaxLangevinEvaluations) {
+    checks.violations.Add("sampler_options.langevin.inner_steps", absl::StrCat(*resolved.inner_steps),
+                          absl::StrCat("at most ", kMaxLangevinEvaluations / levels, " at ", levels, " levels"));
   }
   if (wire.has_epsilon()) {
     if (std::isfinite(wire.epsilon()) && wire.epsilon() > 0.0) {
@@ -168,7 +175,7 @@ void CheckSamplerOptions(const RequestContext& context, GenerationRequest& resol
     options.original_inference_steps = wire.original_inference_steps();
   }
   if (wire.has_langevin() && checks.Known(accepts.langevin, "sampler_options.langevin", "options", "takes_langevin")) {
-    CheckLangevin(checks, wire.langevin(), options.langevin);
+    CheckLangevin(checks, wire.langevin(), resolved.steps, options.langevin);
   }
 }
 

@@ -52,16 +52,19 @@ int RowsPerStep(const GenerationRequest& request) {
   return request.guidance_scale > 1.0 && !request.model->noise_schedule.embeds_guidance ? 2 : 1;
 }
 
-// Annealed Langevin counts levels, and takes several steps at each.
-int64_t StepsOf(const GenerationRequest& request) {
+// Evaluations of one picture, nearly: most samplers take one per step, some two, and annealed Langevin dynamics as many
+// as it is told at each level.
+double EvaluationsOf(const GenerationRequest& request, const SamplerSupport& support) {
   const LangevinOptions& langevin = request.sampler_options.langevin;
-  return int64_t{langevin.levels.value_or(request.steps)} * langevin.inner_steps.value_or(1);
+  const double per_step = static_cast<double>(support.evaluations) / request.model->defaults.steps;
+  const double levels = langevin.levels.value_or(request.steps);
+  return levels * (langevin.inner_steps.has_value() ? *langevin.inner_steps : std::max(1.0, per_step));
 }
 
-absl::Status CheckWork(const GenerationRequest& request, const LimitsConfig& limits) {
+absl::Status CheckWork(const GenerationRequest& request, const SamplerSupport& support, const LimitsConfig& limits) {
   if (limits.max_megapixel_steps <= 0.0) return absl::OkStatus();
-  const double work = 1e-6 * request.width * request.height * static_cast<double>(StepsOf(request)) *
-                      request.image_count * RowsPerStep(request);
+  const double work = 1e-6 * request.width * request.height * EvaluationsOf(request, support) * request.image_count *
+                      RowsPerStep(request);
   if (work <= limits.max_megapixel_steps) return absl::OkStatus();
   const std::string asked = absl::StrFormat("%.6g", work);
   const std::string allowed = absl::StrFormat("%.6g", limits.max_megapixel_steps);
@@ -117,7 +120,7 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& request
   RefuseUnknownFields(request.sampler_options(), "sampler_options.", violations);
   RefuseUnknownFields(request.sampler_options().langevin(), "sampler_options.langevin.", violations);
   STEPCAST_RETURN_IF_ERROR(violations.ToStatus());
-  STEPCAST_RETURN_IF_ERROR(CheckWork(*resolved, limits));
+  STEPCAST_RETURN_IF_ERROR(CheckWork(*resolved, *model->FindSampler(resolved->sampler), limits));
   return resolved;
 }
 

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
@@ -46,6 +47,17 @@ void PrintRow(const v1::Model& model) {
               model.is_default() ? "  (default)" : "");
 }
 
+void PrintClasses(const v1::Model& model) {
+  constexpr int kShown = 20;
+  if (model.class_labels().empty()) return;
+  std::printf("  classes    ");
+  for (int i = 0; i < std::min(kShown, model.class_labels_size()); ++i) {
+    std::printf(" %s", model.class_labels(i).label().c_str());
+  }
+  if (model.class_labels_size() > kShown) std::printf(" ... (%d; --json lists all)", model.class_labels_size());
+  std::printf("%s\n", model.has_classifier() ? "; has a classifier" : "");
+}
+
 void PrintModel(const v1::Model& model) {
   std::printf("%s%s\n", model.id().c_str(), model.is_default() ? "  (default)" : "");
   if (!model.display_name().empty()) std::printf("  %s\n", model.display_name().c_str());
@@ -53,6 +65,7 @@ void PrintModel(const v1::Model& model) {
   const auto& defaults = model.defaults();
   std::printf("  defaults    %dx%d, %d steps, sampler %s, guidance %g\n", defaults.width(), defaults.height(),
               defaults.steps(), SamplerName(defaults.sampler()).c_str(), defaults.guidance_scale());
+  PrintClasses(model);
   const auto& limits = model.limits();
   std::printf("  sizes       %d..%d, multiples of %d, at most %lld pixels\n", limits.min_side(), limits.max_side(),
               limits.size_multiple(), static_cast<long long>(limits.max_area()));

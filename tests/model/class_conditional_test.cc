@@ -84,7 +84,9 @@ TEST(ClassConditional, PaintsEndToEndInEveryDtype) {
   for (const c10::ScalarType dtype : {c10::ScalarType::Float, c10::ScalarType::BFloat16, c10::ScalarType::Half}) {
     const auto bundle = Load(folder, dtype);
     ASSERT_TRUE(bundle.ok()) << bundle.status();
-    const Conditioning conditioning = (*bundle)->conditioner().Encode({{.class_index = 9}, {}});
+    ConditioningInput nine;
+    nine.class_index = 9;
+    const Conditioning conditioning = (*bundle)->conditioner().Encode({nine, ConditioningInput()});
     const at::Tensor noise = at::ones({2, 4, 8, 8}, at::TensorOptions(dtype));
     const at::Tensor prediction = (*bundle)->denoiser()(noise, at::ones({2}), conditioning);
     EXPECT_EQ(prediction.scalar_type(), dtype);
@@ -108,7 +110,7 @@ TEST(ClassConditional, TheRowAfterTheLabelsIsTheNullClass) {
   const auto bundle = Load(folder);
   ASSERT_TRUE(bundle.ok()) << bundle.status();
   EXPECT_TRUE((*bundle)->info()->has_null_class);
-  EXPECT_EQ((*bundle)->conditioner().Encode({{}}).class_labels.item<int64_t>(), 10);
+  EXPECT_EQ((*bundle)->conditioner().Encode({ConditioningInput()}).class_labels.item<int64_t>(), 10);
 }
 
 TEST(ClassConditional, AUNetWithoutClassesIsUnconditional) {

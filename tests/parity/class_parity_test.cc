@@ -5,6 +5,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>

@@ -348,6 +348,20 @@ TEST_F(RequestValidatorTest, WorkIsLimited) {
   EXPECT_TRUE(Validate(R"(prompt: "p" image_count: 2 steps: 40 guidance_scale: 1)").ok()) << "one row";
 }
 
+TEST_F(RequestValidatorTest, WorkCountsTheEvaluationsOfTheSampler) {
+  ModelInfo info = TextModel();
+  info.samplers = {Sampler::kDdim, Sampler::kHeun, Sampler::kAnnealedLangevin};
+  models_ = *ModelRegistry::Create({Share(info)}, "", &LoadFakeTokenizer);
+  // 64 x 64 pixels, 20 steps, one row, one and a half evaluations per step.
+  limits_.max_megapixel_steps = 1.5 * 20 * 4096e-6;
+  const std::string plain = R"(prompt: "p" guidance_scale: 1 )";
+  EXPECT_TRUE(Validate(plain).ok());
+  EXPECT_EQ(ReasonOf(Validate(plain + "sampler: SAMPLER_HEUN").status()), "WORK_LIMIT") << "two per step";
+  EXPECT_EQ(ReasonOf(Validate(plain + "sampler: SAMPLER_ANNEALED_LANGEVIN").status()), "WORK_LIMIT");
+  EXPECT_TRUE(
+      Validate(plain + "sampler: SAMPLER_ANNEALED_LANGEVIN sampler_options { langevin { inner_steps: 1 } }").ok());
+}
+
 TEST_F(RequestValidatorTest, UnaryAnswersMustFit) {
   const auto one = Validate(R"(prompt: "p")");
   const auto four = Validate(R"(prompt: "p" image_count: 4)");
