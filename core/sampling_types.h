@@ -1,59 +1,30 @@
 #pragma once
-// The vocabulary of sampling that requests, models and compilers share. Names follow diffusers.
+// The values of sampling that requests, models and compilers share. Names follow diffusers.
 
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "core/sampling_enums.h"
 #include "core/score_sde_config.h"
 
 namespace stepcast {
 
-// Numerical methods that turn noise into an image. The order equals stepcast.v1.Sampler in the proto.
-enum class Sampler {
-  kDdpm,
-  kDdim,
-  kPndm,
-  kEuler,
-  kEulerAncestral,
-  kHeun,
-  kLms,
-  kDpm2,
-  kDpm2Ancestral,
-  kDpmpp2m,
-  kDpmpp2mSde,
-  kDpmpp3m,
-  kDpmppSinglestep,
-  kUnipc,
-  kDeis,
-  kLcm,
-  kTcd,
-  kEdmEuler,
-  kEdmDpmpp,
-  kSdeVe,
-  kAnnealedLangevin,
+// What a pipeline class sets in its own scheduler where the file has no such key. A sampler of another class does not
+// see it: it takes the default of that class. (Keys that are in the file are overridden there, for all classes.)
+struct PipelineOverrides {
+  std::optional<int> steps_offset;
+  std::optional<bool> clip_sample;
+  std::optional<bool> skip_prk_steps;
+
+  friend bool operator==(const PipelineOverrides&, const PipelineOverrides&) = default;
+
+  template <typename H>
+  friend H AbslHashValue(H h, const PipelineOverrides& o) {
+    return H::combine(std::move(h), o.steps_offset, o.clip_sample, o.skip_prk_steps);
+  }
 };
-
-// How noise levels are spread over the steps. kDefault: as the model's own scheduler_config.json says for the
-// chosen sampler (use_karras_sigmas and its kin), else as the timestep spacing gives them.
-enum class SigmaSchedule { kDefault, kKarras, kExponential, kBeta, kLu };
-
-// How `steps` timesteps are picked from the training timesteps.
-enum class TimestepSpacing { kLinspace, kLeading, kTrailing };
-
-// What the denoiser predicts.
-enum class PredictionType { kEpsilon, kVPrediction, kSample };
-
-// The shape of the training betas.
-enum class BetaSchedule { kLinear, kScaledLinear, kSquaredCosCapV2, kSigmoid };
-
-// Variance added by DDPM.
-enum class VarianceType { kFixedSmall, kFixedSmallLog, kFixedLarge, kFixedLargeLog, kLearned, kLearnedRange };
-
-// The last noise level of a sigma-space sampler: 0, or the smallest of the training table.
-enum class FinalSigmas { kZero, kSigmaMin };
 
 // A model's scheduler_config.json, key by key. An empty optional means "not in the file": the sampling
 // library then takes the default of the sampler's own diffusers class, which differs between classes.
@@ -81,8 +52,13 @@ struct NoiseScheduleConfig {
   std::optional<bool> use_lu_lambdas;
   std::optional<FinalSigmas> final_sigmas_type;
   std::optional<int> solver_order;
+  std::optional<SolverType> solver_type;
+  std::optional<SolverAlgorithm> algorithm_type;
   std::optional<bool> lower_order_final;
   std::optional<bool> euler_at_final;
+  std::optional<bool> predict_x0;            // UniPC
+  std::vector<int> disable_corrector;        // UniPC: steps after which the next one does not correct
+  std::optional<double> lambda_min_clipped;  // DPM-Solver: timesteps of a lower ln(alpha/sigma) are left out
   std::optional<bool> skip_prk_steps;
   std::optional<int> original_inference_steps;
   std::optional<double> timestep_scaling;
@@ -92,7 +68,10 @@ struct NoiseScheduleConfig {
   bool embeds_guidance = false;  // of the denoiser, not the file: the guidance scale is its input (time_cond_proj_dim)
   std::optional<double> sigma_min;
   std::optional<double> sigma_max;
-  std::optional<double> sigma_data;
+  std::optional<double> sigma_data;                 // EDM: standard deviation of the data
+  std::optional<double> rho;                        // EDM
+  std::optional<SigmaSchedule> edm_sigma_schedule;  // EDM: the key "sigma_schedule", karras or exponential
+  PipelineOverrides own_class = {};
 
   friend bool operator==(const NoiseScheduleConfig&, const NoiseScheduleConfig&) = default;
 
@@ -105,23 +84,12 @@ struct NoiseScheduleConfig {
     h = H::combine(std::move(h), c.set_alpha_to_one, c.rescale_betas_zero_snr, c.variance_type, c.use_karras_sigmas,
                    c.use_exponential_sigmas, c.use_beta_sigmas, c.use_lu_lambdas, c.final_sigmas_type, c.solver_order,
                    c.lower_order_final, c.euler_at_final);
+    h = H::combine(std::move(h), c.solver_type, c.algorithm_type, c.predict_x0, c.disable_corrector,
+                   c.lambda_min_clipped, c.rho, c.edm_sigma_schedule, c.own_class);
     return H::combine(std::move(h), c.skip_prk_steps, c.original_inference_steps, c.timestep_scaling, c.sigma_min,
                       c.sigma_max, c.sigma_data, c.log_linear_interpolation, c.continuous_timesteps, c.score_sde,
                       c.embeds_guidance);
   }
 };
-
-// "DPMPP_2M" for Sampler::kDpmpp2m: the name of the proto enum value without its prefix.
-std::string_view SamplerName(Sampler sampler);
-
-// Inverse of SamplerName, upper case only; nullopt for unknown names.
-std::optional<Sampler> SamplerFromName(std::string_view name);
-
-// "KARRAS", "TRAILING", ...: the names of the proto enum values without their prefix.
-std::string_view SigmaScheduleName(SigmaSchedule schedule);
-std::string_view TimestepSpacingName(TimestepSpacing spacing);
-
-// "epsilon", "v_prediction", "sample": as scheduler_config.json spells it.
-std::string_view PredictionTypeName(PredictionType prediction);
 
 }  // namespace stepcast

@@ -57,6 +57,19 @@ absl::Status CheckSpec(const SamplerSpec& spec, const SamplerDefinition& definit
   return absl::OkStatus();
 }
 
+// Models and samplers of two kinds do not mix; a config without a class is taken at its word.
+absl::Status CheckKind(const NoiseScheduleConfig& config, const SamplerDefinition& definition) {
+  if (config.scheduler_class.empty()) return absl::OkStatus();
+  bool is_edm = false;
+  for (const SamplerDefinition* other : AllSamplers()) {
+    is_edm |= other->for_edm_models && other->defaults.scheduler_class == config.scheduler_class;
+  }
+  if (is_edm == definition.for_edm_models) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("sampler: %s is for models %s EDM's preconditioning; this model's scheduler is %s",
+                      SamplerName(definition.sampler), is_edm ? "without" : "with", config.scheduler_class));
+}
+
 // The model's settings with the wishes of the request on top.
 absl::StatusOr<ScheduleSettings> Settings(const NoiseScheduleConfig& config, const SamplerSpec& spec,
                                           const SamplerDefinition& definition) {
@@ -68,13 +81,10 @@ absl::StatusOr<ScheduleSettings> Settings(const NoiseScheduleConfig& config, con
         SamplerName(spec.sampler)));
   }
   if (spec.timestep_spacing) settings.timestep_spacing = *spec.timestep_spacing;
-  const auto& known = definition.sigma_schedules;
-  const bool configured =
-      definition.configures_sigmas && std::find(known.begin(), known.end(), settings.sigma_schedule) != known.end();
   if (spec.sigma_schedule != SigmaSchedule::kDefault) {
     settings.sigma_schedule = spec.sigma_schedule;
-  } else if (!configured) {
-    settings.sigma_schedule = SigmaSchedule::kDefault;
+  } else if (definition.configures_sigmas) {
+    settings.sigma_schedule = ConfiguredSigmaSchedule(config, definition.sigma_schedules);
   }
   if (spec.steps < 1 || spec.steps > settings.num_train_timesteps) {
     return absl::InvalidArgumentError(absl::StrFormat(
@@ -120,6 +130,7 @@ void SetGuidance(const SamplerSpec& spec, bool embeds_guidance, SamplingProgram&
 absl::StatusOr<SharedProgram> Compile(const NoiseScheduleConfig& schedule, const SamplerSpec& spec) {
   STEPCAST_ASSIGN_OR_RETURN(const SamplerDefinition* definition, Find(spec.sampler));
   STEPCAST_RETURN_IF_ERROR(CheckSpec(spec, *definition));
+  STEPCAST_RETURN_IF_ERROR(CheckKind(schedule, *definition));
   STEPCAST_ASSIGN_OR_RETURN(const ScheduleSettings settings, Settings(schedule, spec, *definition));
   STEPCAST_ASSIGN_OR_RETURN(const int first_step, FirstStep(spec));
   STEPCAST_ASSIGN_OR_RETURN(const NoiseSchedule noise_schedule, NoiseSchedule::Create(settings));

@@ -125,23 +125,33 @@ NoiseSchedule::NoiseSchedule(std::vector<float> alphas_cumprod) : alphas_cumprod
   for (const float alpha : alphas_cumprod_) sigmas_.push_back(std::sqrt((1.0f - alpha) / alpha));
 }
 
+int NoiseSchedule::CountBelowLambda(double lambda) const {
+  const auto bound = static_cast<float>(lambda);
+  int count = 0;
+  for (auto alpha = alphas_cumprod_.rbegin(); alpha != alphas_cumprod_.rend(); ++alpha, ++count) {
+    if (!(std::log(std::sqrt(*alpha)) - std::log(std::sqrt(1.0f - *alpha)) < bound)) break;
+  }
+  return count;
+}
+
 std::vector<double> SpacedTimesteps(const SpacingRule& rule, int steps) {
   const int total = rule.num_train_timesteps;
+  const int used = total - rule.left_out;
   const int points = rule.extra_point && rule.spacing != TimestepSpacing::kTrailing ? steps + 1 : steps;
   std::vector<double> timesteps;
   switch (rule.spacing) {
     case TimestepSpacing::kLinspace:
-      timesteps = NumpyLinspace(0.0, total - 1.0, points);
+      timesteps = NumpyLinspace(0.0, used - 1.0, points);
       if (rule.fractional) break;
       std::transform(timesteps.begin(), timesteps.end(), timesteps.begin(), RoundHalfEven);
       break;
     case TimestepSpacing::kLeading:
-      for (int i = 0; i < points; ++i) timesteps.push_back(static_cast<double>(i) * (total / points));
+      for (int i = 0; i < points; ++i) timesteps.push_back(static_cast<double>(i) * (used / points));
       break;
     case TimestepSpacing::kTrailing: {
       // numpy.arange(T, 0, -T/n) steps by the difference of its first two values, which decides ties.
-      const double delta = (total - static_cast<double>(total) / steps) - total;
-      for (int i = 0; i < steps; ++i) timesteps.push_back(RoundHalfEven(total + i * delta) - 1.0);
+      const double delta = (used - static_cast<double>(total) / steps) - used;
+      for (int i = 0; i < steps; ++i) timesteps.push_back(RoundHalfEven(used + i * delta) - 1.0);
       return timesteps;
     }
   }

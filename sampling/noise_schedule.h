@@ -35,6 +35,9 @@ class NoiseSchedule {
   // sqrt((1 - a) / a) for each cumulative alpha, rising; infinite where it is 0.
   absl::Span<const float> sigmas() const { return sigmas_; }
 
+  // How many timesteps at the noisy end have ln(alpha / sigma) below `lambda`.
+  int CountBelowLambda(double lambda) const;
+
  private:
   explicit NoiseSchedule(std::vector<float> alphas_cumprod);
 
@@ -48,10 +51,12 @@ struct SpacingRule {
   int num_train_timesteps = 1000;
   int steps_offset = 0;      // added by kLeading
   bool fractional = false;   // kLinspace keeps its fractions (Euler and its kin) instead of rounding half to even
+  int left_out = 0;          // training timesteps at the noisy end that are not used (lambda_min_clipped)
   bool extra_point = false;  // kLinspace and kLeading place one point more and drop the last (DPM-Solver and UniPC)
 };
 
-// `steps` timesteps, falling. Values may reach num_train_timesteps - 1 + steps_offset.
+// `steps` timesteps, falling. Values may reach num_train_timesteps - 1 + steps_offset, and fall below 0 where kTrailing
+// has too few timesteps because of `left_out`.
 // REQUIRES: steps >= 1.
 std::vector<double> SpacedTimesteps(const SpacingRule& rule, int steps);
 

@@ -62,9 +62,12 @@ LinearForm& LinearForm::operator/=(double divisor) {
   return *this;
 }
 
-ProgramBuilder::ProgramBuilder(Sampler sampler, int history) : history_capacity_(std::clamp(history, 0, 4)) {
+ProgramBuilder::ProgramBuilder(Sampler sampler, int history) {
   program_.sampler = sampler;
+  set_history(history);
 }
+
+void ProgramBuilder::set_history(int history) { history_capacity_ = std::clamp(history, 0, 4); }
 
 void ProgramBuilder::Evaluate(int step, double timestep, double input_scale) {
   Close();

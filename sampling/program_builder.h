@@ -51,6 +51,9 @@ class ProgramBuilder {
   // `history`: how many values pushed in earlier evaluations are still read, 0..4 (an order-2 multistep method: 1).
   ProgramBuilder(Sampler sampler, int history);
 
+  // Another number than the constructor's, for a sampler whose order is known only now. Before the first Evaluate.
+  void set_history(int history);
+
   void set_start(Start start) { program_.start = start; }
   void set_finish(Finish finish) { program_.finish = finish; }
 
@@ -96,7 +99,7 @@ class ProgramBuilder {
   absl::Status CheckFinite() const;
 
   SamplingProgram program_;
-  const int history_capacity_;
+  int history_capacity_;
   bool open_ = false;
   std::array<LinearForm, kSlotCount> values_;
   std::vector<HistoryEntry> history_;  // newest first

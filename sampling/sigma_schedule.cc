@@ -47,12 +47,11 @@ absl::Status CheckFalling(const std::vector<double>& sigmas) {
 
 }  // namespace
 
-std::vector<double> KarrasSigmas(SigmaRange range, int steps) {
-  constexpr double kRho = 7.0;
-  const double low = std::pow(range.sigma_min, 1.0 / kRho);
-  const double high = std::pow(range.sigma_max, 1.0 / kRho);
+std::vector<double> KarrasSigmas(SigmaRange range, int steps, double rho) {
+  const double low = std::pow(range.sigma_min, 1.0 / rho);
+  const double high = std::pow(range.sigma_max, 1.0 / rho);
   std::vector<double> sigmas = NumpyLinspace(0.0, 1.0, steps);
-  for (double& value : sigmas) value = std::pow(high + value * (low - high), kRho);
+  for (double& value : sigmas) value = std::pow(high + value * (low - high), rho);
   return sigmas;
 }
 
@@ -119,14 +118,22 @@ absl::StatusOr<SigmaSteps> SpreadSigmas(const NoiseSchedule& schedule, const Sig
       timesteps[i] = to_timestep(sigmas[i]);
       if (rounds) timesteps[i] = std::nearbyint(timesteps[i]);
     }
+  } else if (timesteps.back() < 0.0) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("steps: %d steps do not fit between the timesteps that the model's lambda_min_clipped leaves; "
+                        "choose fewer steps or another timestep_spacing",
+                        steps));
   }
   SigmaSteps result;
   for (const double t : timesteps) {
     result.timesteps.push_back(static_cast<float>(rule.integer_timesteps ? std::trunc(t) : t));
   }
   result.sigmas.assign(sigmas.begin(), sigmas.end());
-  if (static_cast<int>(sigmas.size()) == steps)
-    result.sigmas.push_back(rule.final_sigmas == FinalSigmas::kSigmaMin ? schedule.sigmas().front() : 0.0f);
+  if (static_cast<int>(sigmas.size()) == steps) {
+    const bool own_last = rule.own_last_sigma && rule.schedule != SigmaSchedule::kDefault;
+    const float smallest = own_last ? result.sigmas.back() : schedule.sigmas().front();
+    result.sigmas.push_back(rule.final_sigmas == FinalSigmas::kSigmaMin ? smallest : 0.0f);
+  }
   return result;
 }
 

@@ -18,8 +18,8 @@ struct SigmaRange {
   double sigma_max = 0.0;
 };
 
-// Even in sigma^(1/7): Karras et al. 2022, equation 5.
-std::vector<double> KarrasSigmas(SigmaRange range, int steps);
+// Even in sigma^(1/rho): Karras et al. 2022, equation 5.
+std::vector<double> KarrasSigmas(SigmaRange range, int steps, double rho = 7.0);
 
 // Even in ln sigma.
 std::vector<double> ExponentialSigmas(SigmaRange range, int steps);
@@ -53,8 +53,9 @@ struct SigmaStepsRule {
   SpacingRule spacing = {};
   SigmaSchedule schedule = SigmaSchedule::kDefault;
   FinalSigmas final_sigmas = FinalSigmas::kZero;
-  bool log_linear = false;  // levels even in ln sigma over the whole table, n + 1 of them: the last step ends there
-  bool table_ends = false;  // Karras and its kin span the whole table (DPM-Solver), not the spaced sigmas (Euler)
+  bool log_linear = false;      // levels even in ln sigma over the whole table, n + 1 of them: the last step ends there
+  bool own_last_sigma = false;  // kSigmaMin repeats the last level of Karras and its kin, not the table's smallest
+  bool table_ends = false;      // Karras and its kin span the whole table (DPM-Solver), not the spaced sigmas (Euler)
   bool integer_timesteps = false;                  // DPM-Solver tells the denoiser whole timesteps
   bool round_karras = false;                       // Karras and Lu round to them; otherwise they are cut off
   std::optional<double> sigma_min = std::nullopt;  // override the ends (Euler)

@@ -27,7 +27,8 @@ absl::StatusOr<std::vector<int>> DistilledTimesteps(const SamplerInput& input, b
 SamplerDefinition DistilledDefinition(Sampler sampler, absl::Status (*build)(const SamplerInput&, ProgramBuilder&)) {
   return {
       .sampler = sampler,
-      .defaults = {.beta_start = 0.00085,
+      .defaults = {.scheduler_class = sampler == Sampler::kTcd ? "TCDScheduler" : "LCMScheduler",
+                   .beta_start = 0.00085,
                    .beta_end = 0.012,
                    .beta_schedule = BetaSchedule::kScaledLinear,
                    .timestep_spacing = TimestepSpacing::kLeading,

@@ -42,7 +42,10 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
 const SamplerDefinition& DdimSampler() {
   static const SamplerDefinition definition = {
       .sampler = Sampler::kDdim,
-      .defaults = {.timestep_spacing = TimestepSpacing::kLeading, .clip_sample = true, .zero_snr = ZeroSnr::kExact},
+      .defaults = {.scheduler_class = "DDIMScheduler",
+                   .timestep_spacing = TimestepSpacing::kLeading,
+                   .clip_sample = true,
+                   .zero_snr = ZeroSnr::kExact},
       .accepts_eta = true,
       .build = Build,
   };

@@ -83,7 +83,10 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
 const SamplerDefinition& DdpmSampler() {
   static const SamplerDefinition definition = {
       .sampler = Sampler::kDdpm,
-      .defaults = {.timestep_spacing = TimestepSpacing::kLeading, .clip_sample = true, .zero_snr = ZeroSnr::kExact},
+      .defaults = {.scheduler_class = "DDPMScheduler",
+                   .timestep_spacing = TimestepSpacing::kLeading,
+                   .clip_sample = true,
+                   .zero_snr = ZeroSnr::kExact},
       .accepts = {.timesteps = true},
       .build = Build,
   };

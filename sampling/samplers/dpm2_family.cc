@@ -49,9 +49,11 @@ void Dpm2Step(const SamplerInput& input, const Dpm2Steps& steps, int i, ProgramB
 }
 
 SamplerDefinition Dpm2Definition(Sampler sampler, absl::Status (*build)(const SamplerInput&, ProgramBuilder&)) {
+  const bool ancestral = sampler == Sampler::kDpm2Ancestral;
   return {
       .sampler = sampler,
-      .defaults = {.beta_start = 0.00085,
+      .defaults = {.scheduler_class = ancestral ? "KDPM2AncestralDiscreteScheduler" : "KDPM2DiscreteScheduler",
+                   .beta_start = 0.00085,
                    .beta_end = 0.012,
                    .timestep_spacing = TimestepSpacing::kLinspace,
                    .zero_snr = ZeroSnr::kUnknown},

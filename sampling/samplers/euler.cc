@@ -47,7 +47,9 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
 const SamplerDefinition& EulerSampler() {
   static const SamplerDefinition definition = {
       .sampler = Sampler::kEuler,
-      .defaults = {.timestep_spacing = TimestepSpacing::kLinspace, .zero_snr = ZeroSnr::kFinite},
+      .defaults = {.scheduler_class = "EulerDiscreteScheduler",
+                   .timestep_spacing = TimestepSpacing::kLinspace,
+                   .zero_snr = ZeroSnr::kFinite},
       .sigma_schedules = {SigmaSchedule::kDefault, SigmaSchedule::kKarras, SigmaSchedule::kExponential,
                           SigmaSchedule::kBeta},
       .configures_sigmas = true,

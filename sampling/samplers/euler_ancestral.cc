@@ -35,7 +35,9 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
 const SamplerDefinition& EulerAncestralSampler() {
   static const SamplerDefinition definition = {
       .sampler = Sampler::kEulerAncestral,
-      .defaults = {.timestep_spacing = TimestepSpacing::kLinspace, .zero_snr = ZeroSnr::kFinite},
+      .defaults = {.scheduler_class = "EulerAncestralDiscreteScheduler",
+                   .timestep_spacing = TimestepSpacing::kLinspace,
+                   .zero_snr = ZeroSnr::kFinite},
       // diffusers' class knows only the default; the others are k-diffusion's.
       .sigma_schedules = {SigmaSchedule::kDefault, SigmaSchedule::kKarras, SigmaSchedule::kExponential,
                           SigmaSchedule::kBeta},

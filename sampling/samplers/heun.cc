@@ -38,7 +38,8 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
 const SamplerDefinition& HeunSampler() {
   static const SamplerDefinition definition = {
       .sampler = Sampler::kHeun,
-      .defaults = {.beta_start = 0.00085,
+      .defaults = {.scheduler_class = "HeunDiscreteScheduler",
+                   .beta_start = 0.00085,
                    .beta_end = 0.012,
                    .timestep_spacing = TimestepSpacing::kLinspace,
                    .zero_snr = ZeroSnr::kUnknown},

@@ -53,7 +53,9 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
 const SamplerDefinition& LmsSampler() {
   static const SamplerDefinition definition = {
       .sampler = Sampler::kLms,
-      .defaults = {.timestep_spacing = TimestepSpacing::kLinspace, .zero_snr = ZeroSnr::kUnknown},
+      .defaults = {.scheduler_class = "LMSDiscreteScheduler",
+                   .timestep_spacing = TimestepSpacing::kLinspace,
+                   .zero_snr = ZeroSnr::kUnknown},
       .sigma_schedules = {SigmaSchedule::kDefault, SigmaSchedule::kKarras, SigmaSchedule::kExponential,
                           SigmaSchedule::kBeta},
       .configures_sigmas = true,

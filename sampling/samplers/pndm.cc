@@ -130,7 +130,8 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
 const SamplerDefinition& PndmSampler() {
   static const SamplerDefinition definition = {
       .sampler = Sampler::kPndm,
-      .defaults = {.timestep_spacing = TimestepSpacing::kLeading,
+      .defaults = {.scheduler_class = "PNDMScheduler",
+                   .timestep_spacing = TimestepSpacing::kLeading,
                    .set_alpha_to_one = false,
                    .zero_snr = ZeroSnr::kUnknown},
       .history = kOrder - 1,

@@ -16,8 +16,15 @@ absl::Span<const SamplerDefinition* const> AllSamplers() {
       &Dpm2Sampler(),              //
       &Dpm2AncestralSampler(),     //
       &Dpmpp2mSampler(),           //
+      &Dpmpp2mSdeSampler(),        //
+      &Dpmpp3mSampler(),           //
+      &DpmppSinglestepSampler(),   //
+      &UnipcSampler(),             //
+      &DeisSampler(),              //
       &LcmSampler(),               //
       &TcdSampler(),               //
+      &EdmEulerSampler(),          //
+      &EdmDpmppSampler(),          //
       &SdeVeSampler(),             //
       &AnnealedLangevinSampler(),  //
   };

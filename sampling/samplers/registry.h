@@ -16,8 +16,15 @@ const SamplerDefinition& LmsSampler();
 const SamplerDefinition& Dpm2Sampler();
 const SamplerDefinition& Dpm2AncestralSampler();
 const SamplerDefinition& Dpmpp2mSampler();
+const SamplerDefinition& Dpmpp2mSdeSampler();
+const SamplerDefinition& Dpmpp3mSampler();
+const SamplerDefinition& DpmppSinglestepSampler();
+const SamplerDefinition& UnipcSampler();
+const SamplerDefinition& DeisSampler();
 const SamplerDefinition& LcmSampler();
 const SamplerDefinition& TcdSampler();
+const SamplerDefinition& EdmEulerSampler();
+const SamplerDefinition& EdmDpmppSampler();
 const SamplerDefinition& SdeVeSampler();
 const SamplerDefinition& AnnealedLangevinSampler();
 

@@ -47,6 +47,8 @@ struct SamplerDefinition {
   bool configures_sigmas = false;  // the class reads use_karras_sigmas and its kin from the model's config
   bool takes_score = false;        // goes with denoisers that predict the score (ScoreSdeVe)
   bool accepts_eta = false;
+  // For models of Karras et al. 2022, whose denoiser is told and returns other quantities than every other model's.
+  bool for_edm_models = false;
   AcceptedOptions accepts = {};
   int history = 0;  // values of earlier evaluations it reads, see ProgramBuilder
   absl::Status (*build)(const SamplerInput& input, ProgramBuilder& builder);

@@ -76,7 +76,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
 const SamplerDefinition& SdeVeSampler() {
   static const SamplerDefinition definition = {
       .sampler = Sampler::kSdeVe,
-      .defaults = {.zero_snr = ZeroSnr::kFinite},
+      .defaults = {.scheduler_class = "ScoreSdeVeScheduler", .zero_snr = ZeroSnr::kFinite},
       .takes_score = true,
       .build = Build,
   };

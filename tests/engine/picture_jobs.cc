@@ -24,7 +24,6 @@ std::vector<int32_t> Padded(std::vector<int32_t> ids) {
 
 NoiseScheduleConfig TestSchedule() {
   NoiseScheduleConfig schedule;
-  schedule.scheduler_class = "DDIMScheduler";
   schedule.num_train_timesteps = 1000;
   schedule.beta_start = 0.00085;
   schedule.beta_end = 0.012;

@@ -65,18 +65,23 @@ TEST(ClassDefaultsTest, KeysOfTheFileCarryOver) {
 
 TEST(ClassDefaultsTest, SigmaScheduleFlags) {
   NoiseScheduleConfig config;
-  EXPECT_EQ(ResolveSettings(config, {})->sigma_schedule, SigmaSchedule::kDefault);
+  const std::vector<SigmaSchedule> all = {SigmaSchedule::kDefault, SigmaSchedule::kKarras, SigmaSchedule::kExponential,
+                                          SigmaSchedule::kBeta, SigmaSchedule::kLu};
+  EXPECT_EQ(ConfiguredSigmaSchedule(config, all), SigmaSchedule::kDefault);
   config.use_karras_sigmas = false;
   config.use_lu_lambdas = true;
-  EXPECT_EQ(ResolveSettings(config, {})->sigma_schedule, SigmaSchedule::kLu);
+  EXPECT_EQ(ConfiguredSigmaSchedule(config, all), SigmaSchedule::kLu);
   config.use_karras_sigmas = true;
-  EXPECT_EQ(ResolveSettings(config, {})->sigma_schedule, SigmaSchedule::kKarras);
-  config = {};
-  config.use_exponential_sigmas = true;
-  EXPECT_EQ(ResolveSettings(config, {})->sigma_schedule, SigmaSchedule::kExponential);
+  EXPECT_EQ(ConfiguredSigmaSchedule(config, all), SigmaSchedule::kKarras);
   config = {};
   config.use_beta_sigmas = true;
-  EXPECT_EQ(ResolveSettings(config, {})->sigma_schedule, SigmaSchedule::kBeta);
+  EXPECT_EQ(ConfiguredSigmaSchedule(config, all), SigmaSchedule::kBeta);
+  config.use_exponential_sigmas = true;
+  EXPECT_EQ(ConfiguredSigmaSchedule(config, all), SigmaSchedule::kExponential);
+  // A class that lacks the first key follows the next.
+  config.use_lu_lambdas = true;
+  const std::vector<SigmaSchedule> euler = {SigmaSchedule::kDefault, SigmaSchedule::kKarras, SigmaSchedule::kBeta};
+  EXPECT_EQ(ConfiguredSigmaSchedule(config, euler), SigmaSchedule::kBeta);
 }
 
 TEST(ClassDefaultsTest, RefusalsNameTheKey) {
@@ -100,6 +105,9 @@ TEST(ClassDefaultsTest, RefusalsNameTheKey) {
       {"dynamic_thresholding_ratio", [](auto& c) { c.dynamic_thresholding_ratio = 1.01; }},
       {"sigma_min", [](auto& c) { c.sigma_min = 0.0; }},
       {"sigma_max", [](auto& c) { c.sigma_max = -3.0; }},
+      {"sigma_data", [](auto& c) { c.sigma_data = 0.0; }},
+      {"rho", [=](auto& c) { c.rho = nan; }},
+      {"lambda_min_clipped", [=](auto& c) { c.lambda_min_clipped = nan; }},
   };
   for (const Row& row : rows) {
     NoiseScheduleConfig config;

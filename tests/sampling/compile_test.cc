@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -12,6 +13,9 @@ namespace stepcast::sampling {
 namespace {
 
 using testing::HasSubstr;
+
+// EDM models are told a quarter of ln sigma.
+bool IsEdm(Sampler sampler) { return sampler == Sampler::kEdmEuler || sampler == Sampler::kEdmDpmpp; }
 
 TEST(CompileTest, RefusalsNameTheField) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
@@ -78,6 +82,20 @@ TEST(CompileTest, TimestepsOutsideTheTableAreRefused) {
   }
 }
 
+TEST(CompileTest, EdmSamplersAndModelsKeepToThemselves) {
+  NoiseScheduleConfig edm;
+  edm.scheduler_class = "EDMEulerScheduler";
+  NoiseScheduleConfig other;
+  other.scheduler_class = "PNDMScheduler";
+  for (const Sampler sampler : SupportedSamplers()) {
+    EXPECT_EQ(Compile(edm, {.sampler = sampler}).ok(), IsEdm(sampler)) << SamplerName(sampler);
+  }
+  EXPECT_EQ(Compile(edm, {.sampler = Sampler::kDdim}).status().message(),
+            "sampler: DDIM is for models without EDM's preconditioning; this model's scheduler is EDMEulerScheduler");
+  EXPECT_EQ(Compile(other, {.sampler = Sampler::kEdmDpmpp}).status().message(),
+            "sampler: EDM_DPMPP is for models with EDM's preconditioning; this model's scheduler is PNDMScheduler");
+}
+
 TEST(CompileTest, ModelErrorsAreTold) {
   NoiseScheduleConfig config;
   config.beta_end = 2.0;
@@ -92,6 +110,7 @@ TEST(CompileTest, EverySpacingAndPredictionGoesWithEverySampler) {
            {PredictionType::kEpsilon, PredictionType::kVPrediction, PredictionType::kSample}) {
         NoiseScheduleConfig config;
         config.prediction_type = prediction;
+        if (IsEdm(sampler) && prediction == PredictionType::kSample) continue;  // refused, see edm_family_test
         EXPECT_TRUE(Compile(config, {.sampler = sampler, .timestep_spacing = spacing}).ok());
       }
     }

@@ -1,76 +1,20 @@
-// Whole trajectories of diffusers' schedulers over spacings, prediction types, sigma schedules, variances and
-// image-to-image starts (fixtures/schedulers.txt), with the made-up denoiser of fixtures/make_fixtures.py.
+// Whole trajectories of diffusers' schedulers over spacings, prediction types, sigma schedules, variances, solver
+// orders and image-to-image starts (fixtures/schedulers.txt and solvers.txt), with the made-up denoiser of
+// fixtures/make_fixtures.py.
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
-#include <map>
 #include <string>
 
 #include "sampling/compile.h"
 #include "sampling/reference_interpreter.h"
+#include "tests/sampling/config_words.h"
 #include "tests/sampling/fixture_reader.h"
 
 namespace stepcast::sampling {
 namespace {
-
-using Options = std::map<std::string, std::string>;
-
-bool IsTrue(const std::string& text) { return text == "True"; }
-
-template <typename T>
-T Choose(const std::map<std::string, T>& choices, const std::string& text) {
-  return choices.at(text);
-}
-
-void SetChoices(const std::string& key, const std::string& value, NoiseScheduleConfig& config) {
-  if (key == "beta_schedule") {
-    config.beta_schedule = Choose<BetaSchedule>({{"linear", BetaSchedule::kLinear},
-                                                 {"scaled_linear", BetaSchedule::kScaledLinear},
-                                                 {"squaredcos_cap_v2", BetaSchedule::kSquaredCosCapV2}},
-                                                value);
-  }
-  if (key == "prediction_type") {
-    config.prediction_type = Choose<PredictionType>({{"epsilon", PredictionType::kEpsilon},
-                                                     {"v_prediction", PredictionType::kVPrediction},
-                                                     {"sample", PredictionType::kSample}},
-                                                    value);
-  }
-  if (key == "timestep_spacing") {
-    config.timestep_spacing = Choose<TimestepSpacing>({{"linspace", TimestepSpacing::kLinspace},
-                                                       {"leading", TimestepSpacing::kLeading},
-                                                       {"trailing", TimestepSpacing::kTrailing}},
-                                                      value);
-  }
-  if (key == "variance_type") {
-    config.variance_type = value == "fixed_large" ? VarianceType::kFixedLarge : VarianceType::kFixedSmallLog;
-  }
-  if (key == "final_sigmas_type") config.final_sigmas_type = FinalSigmas::kSigmaMin;
-}
-
-void SetNumbers(const std::string& key, const std::string& value, NoiseScheduleConfig& config) {
-  if (key == "beta_start") config.beta_start = std::stod(value);
-  if (key == "beta_end") config.beta_end = std::stod(value);
-  if (key == "steps_offset") config.steps_offset = std::stoi(value);
-  if (key == "clip_sample_range") config.clip_sample_range = std::stod(value);
-  if (key == "sample_max_value") config.sample_max_value = std::stod(value);
-  if (key == "dynamic_thresholding_ratio") config.dynamic_thresholding_ratio = std::stod(value);
-  if (key == "sigma_min") config.sigma_min = std::stod(value);
-  if (key == "sigma_max") config.sigma_max = std::stod(value);
-}
-
-void SetFlags(const std::string& key, const std::string& value, NoiseScheduleConfig& config) {
-  if (key == "clip_sample") config.clip_sample = IsTrue(value);
-  if (key == "thresholding") config.thresholding = IsTrue(value);
-  if (key == "set_alpha_to_one") config.set_alpha_to_one = IsTrue(value);
-  if (key == "rescale_betas_zero_snr") config.rescale_betas_zero_snr = IsTrue(value);
-  if (key == "use_karras_sigmas") config.use_karras_sigmas = IsTrue(value);
-  if (key == "use_exponential_sigmas") config.use_exponential_sigmas = IsTrue(value);
-  if (key == "use_beta_sigmas") config.use_beta_sigmas = IsTrue(value);
-  if (key == "use_lu_lambdas") config.use_lu_lambdas = IsTrue(value);
-  if (key == "lower_order_final") config.lower_order_final = IsTrue(value);
-  if (key == "euler_at_final") config.euler_at_final = IsTrue(value);
-}
 
 struct Trajectory {
   std::string name;
@@ -91,9 +35,9 @@ Trajectory Parse(const std::vector<std::string>& words) {
     if (key == "steps") result.spec.steps = std::stoi(value);
     if (key == "eta") result.spec.eta = std::stod(value);
     if (key == "start") start = std::stoi(value);
-    SetChoices(key, value, result.config);
-    SetNumbers(key, value, result.config);
-    SetFlags(key, value, result.config);
+    if (key == "churn") result.spec.options.churn = std::stod(value);
+    if (key == "s_noise") result.spec.options.s_noise = std::stod(value);
+    SetConfigKey(key, value, result.config);
   }
   if (start >= 0) result.spec.strength = static_cast<double>(result.spec.steps - start) / result.spec.steps;
   return result;
@@ -116,10 +60,10 @@ std::vector<float> Paint(const SamplingProgram& program, uint64_t seed, size_t c
   return RunProgram(program, StartLatents(program.start, image, noise), Denoise, generator);
 }
 
-TEST(DiffusersParityTest, WholeTrajectories) {
-  const std::vector<std::vector<std::string>> lines = ReadFixture("schedulers.txt");
+void CheckTrajectories(const std::string& fixture, size_t at_least) {
+  const std::vector<std::vector<std::string>> lines = ReadFixture(fixture);
   ASSERT_EQ(lines.size() % 3, 0u);
-  ASSERT_GE(lines.size() / 3, 100u);
+  ASSERT_GE(lines.size() / 3, at_least);
   double worst = 0.0;
   for (size_t number = 0; number < lines.size() / 3; ++number) {
     const Trajectory trajectory = Parse(lines[3 * number]);
@@ -145,8 +89,12 @@ TEST(DiffusersParityTest, WholeTrajectories) {
     // latents of size 4096.
     EXPECT_LT(difference / scale, 2e-5);
   }
-  RecordProperty("worst_relative_difference", std::to_string(worst));
+  testing::Test::RecordProperty("worst_relative_difference", std::to_string(worst));
 }
+
+TEST(DiffusersParityTest, WholeTrajectories) { CheckTrajectories("schedulers.txt", 100); }
+
+TEST(DiffusersParityTest, WholeTrajectoriesOfSolvers) { CheckTrajectories("solvers.txt", 200); }
 
 }  // namespace
 }  // namespace stepcast::sampling

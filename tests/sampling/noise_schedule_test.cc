@@ -91,6 +91,16 @@ TEST(NoiseScheduleTest, RefusesBetasTooSmallForFloat32) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("at timestep 1"));
 }
 
+TEST(NoiseScheduleTest, CountBelowLambda) {
+  const NoiseSchedule schedule = NoiseSchedule::Create({.beta_schedule = BetaSchedule::kSquaredCosCapV2}).value();
+  const absl::Span<const float> sigmas = schedule.sigmas();
+  EXPECT_EQ(schedule.CountBelowLambda(-std::numeric_limits<double>::infinity()), 0);
+  EXPECT_EQ(schedule.CountBelowLambda(std::numeric_limits<double>::infinity()), 1000);
+  const int count = schedule.CountBelowLambda(-5.1);
+  EXPECT_GT(std::log(sigmas[1000 - count]), 5.1f);
+  EXPECT_LT(std::log(sigmas[999 - count]), 5.1f);
+}
+
 TEST(LinspaceTest, EndsAreExactAndOnePointIsTheStart) {
   EXPECT_THAT(TorchLinspace(0.0, 1.0, 5), ElementsAre(0.0f, 0.25f, 0.5f, 0.75f, 1.0f));
   EXPECT_EQ(TorchLinspace(1e-4, 0.02, 1000).back(), 0.02f);
@@ -124,6 +134,10 @@ TEST(SpacedTimestepsTest, Table) {
       {"linspace, one more point", {.spacing = kLinspace, .extra_point = true}, 3, {999, 666, 333}},
       {"linspace 1", {.spacing = kLinspace}, 1, {0}},
       {"linspace 1, one more point", {.spacing = kLinspace, .extra_point = true}, 1, {999}},
+      {"linspace, left out", {.spacing = kLinspace, .left_out = 100, .extra_point = true}, 3, {899, 599, 300}},
+      {"leading, left out", {.spacing = kLeading, .left_out = 200, .extra_point = true}, 3, {600, 400, 200}},
+      {"trailing, left out", {.spacing = kTrailing, .left_out = 8}, 4, {991, 741, 491, 241}},
+      {"trailing, too much left out", {.spacing = kTrailing, .left_out = 300}, 4, {699, 449, 199, -51}},
   };
   for (const SpacingRow& row : rows) {
     EXPECT_THAT(SpacedTimesteps(row.rule, row.steps), testing::ElementsAreArray(row.expected)) << row.what;

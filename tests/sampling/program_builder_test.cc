@@ -140,6 +140,18 @@ TEST(ProgramBuilderTest, DrawsCountEvenUnread) {
   EXPECT_NE(program.slots_used & Bits({Slot::kNoise}), 0u);
 }
 
+TEST(ProgramBuilderTest, HistoryMayBeSetLater) {
+  for (const int history : {1, 2}) {
+    ProgramBuilder builder(Sampler::kDeis, 4);
+    builder.set_history(history);
+    for (int i = 0; i < 5; ++i) {
+      builder.Evaluate(i, 5.0 - i);
+      EXPECT_EQ(builder.history_size(), std::min(i, history));
+      builder.PushHistory(builder.Value(Slot::kModelOutput));
+    }
+  }
+}
+
 TEST(ProgramBuilderTest, StepsCountDistinctSteps) {
   ProgramBuilder builder(Sampler::kHeun, 0);
   for (const int step : {0, 0, 1, 1, 2}) builder.Evaluate(step, 5.0 - step);

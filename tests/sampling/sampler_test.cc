@@ -67,9 +67,9 @@ TEST(DpmLevelTest, IsVariancePreserving) {
 
 TEST(DpmFamilyTest, KarrasTimestepsAreRoundedButForCosineSchedules) {
   Fixture fixture({.sigma_schedule = SigmaSchedule::kKarras}, 4);
-  const SigmaSteps rounded = DpmSteps(fixture.input()).value();
+  const SigmaSteps rounded = DpmSteps(fixture.input(), {}).value();
   fixture.settings.beta_schedule = BetaSchedule::kSquaredCosCapV2;  // the same table, another rule
-  const SigmaSteps cut = DpmSteps(fixture.input()).value();
+  const SigmaSteps cut = DpmSteps(fixture.input(), {}).value();
   EXPECT_EQ(rounded.sigmas, cut.sigmas);
   bool differs = false;
   for (size_t i = 0; i < 4; ++i) {

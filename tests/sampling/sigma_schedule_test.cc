@@ -37,6 +37,7 @@ TEST(SigmaSpreadTest, OneStepIsTheLargest) {
 TEST(SigmaSpreadTest, MiddleValues) {
   const double middle = std::pow((std::pow(0.03, 1 / 7.0) + std::pow(14.6, 1 / 7.0)) / 2, 7.0);
   EXPECT_NEAR(KarrasSigmas(kRange, 3)[1], middle, 1e-12);
+  EXPECT_NEAR(KarrasSigmas(kRange, 3, 1.0)[1], (0.03 + 14.6) / 2, 1e-12);
   EXPECT_NEAR(ExponentialSigmas(kRange, 3)[1], std::sqrt(0.03 * 14.6), 1e-12);
   EXPECT_NEAR(BetaSigmas(kRange, 3)[1], (0.03 + 14.6) / 2, 1e-12);
 }
@@ -70,6 +71,11 @@ TEST(SpreadSigmasTest, FinalSigma) {
   EXPECT_EQ(SpreadSigmas(schedule, rule, 4)->sigmas.back(), 0.0f);
   rule.final_sigmas = FinalSigmas::kSigmaMin;
   EXPECT_EQ(SpreadSigmas(schedule, rule, 4)->sigmas.back(), schedule.sigmas()[0]);
+  rule.own_last_sigma = true;  // of spaced levels, the last is the table's all the same
+  EXPECT_EQ(SpreadSigmas(schedule, rule, 4)->sigmas.back(), schedule.sigmas()[0]);
+  rule.schedule = SigmaSchedule::kExponential;
+  rule.sigma_min = 0.25;
+  EXPECT_FLOAT_EQ(SpreadSigmas(schedule, rule, 4)->sigmas.back(), 0.25f);
 }
 
 TEST(SpreadSigmasTest, EndsOfTheTableOrOfTheSpacedLevels) {

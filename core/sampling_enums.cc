@@ -1,4 +1,4 @@
-#include "core/sampling_types.h"
+#include "core/sampling_enums.h"
 
 #include <array>
 #include <cstddef>
@@ -38,6 +38,10 @@ static_assert(kTimestepSpacingNames.size() == static_cast<size_t>(TimestepSpacin
 constexpr std::array<std::string_view, 3> kPredictionTypeNames = {"epsilon", "v_prediction", "sample"};
 static_assert(kPredictionTypeNames.size() == static_cast<size_t>(PredictionType::kSample) + 1);
 
+constexpr std::array<std::string_view, 5> kSolverAlgorithmNames = {"dpmsolver", "dpmsolver++", "sde-dpmsolver",
+                                                                   "sde-dpmsolver++", "deis"};
+static_assert(kSolverAlgorithmNames.size() == static_cast<size_t>(SolverAlgorithm::kDeis) + 1);
+
 }  // namespace
 
 std::string_view SamplerName(Sampler sampler) { return kSamplerNames[static_cast<size_t>(sampler)]; }
@@ -59,6 +63,10 @@ std::string_view TimestepSpacingName(TimestepSpacing spacing) {
 
 std::string_view PredictionTypeName(PredictionType prediction) {
   return kPredictionTypeNames[static_cast<size_t>(prediction)];
+}
+
+std::string_view SolverAlgorithmName(SolverAlgorithm algorithm) {
+  return kSolverAlgorithmNames[static_cast<size_t>(algorithm)];
 }
 
 }  // namespace stepcast
