@@ -123,7 +123,7 @@ ModelInfo ComponentLoader::Describe(const NoiseScheduleConfig& schedule, const L
   info.dtype = DtypeName(options_.dtype);
   info.device = options_.device.str();
   info.limits = LimitsOf(shape, smallest_side, schedule.num_train_timesteps.value_or(kDefaultTrainTimesteps));
-  info.defaults.sampler = SamplerOfClass(schedule.scheduler_class).value_or(Sampler::kDdim);
+  info.defaults.sampler = DefaultSampler(schedule).value_or(Sampler::kDdim);
   info.defaults.steps = std::min(kDefaultSteps, info.limits.max_steps);
   info.defaults.width = static_cast<int>(shape.width * shape.factor);
   info.defaults.height = static_cast<int>(shape.height * shape.factor);

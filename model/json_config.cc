@@ -1,8 +1,10 @@
 #include "model/json_config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status_macros.h"
@@ -15,12 +17,39 @@ namespace {
 constexpr size_t kMaxListEntries = 64;
 constexpr size_t kMaxNumbers = 10'000;
 
+// Python writes -Infinity, Infinity and NaN, which are no JSON, for numbers that have no finite value. All of them say
+// "no bound" in configs, as null does.
+std::string WithoutNonFinite(absl::string_view text) {
+  std::string result;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    size_t length = 0;
+    for (const absl::string_view word : {"-Infinity", "Infinity", "NaN"}) {
+      if (!in_string && absl::StartsWith(text.substr(i), word)) length = std::max(length, word.size());
+    }
+    if (length > 0) {
+      result += "null";
+      i += length - 1;
+      continue;
+    }
+    if (text[i] == '"') in_string = !in_string;
+    result += text[i];
+    if (text[i] == '\\' && i + 1 < text.size()) result += text[++i];
+  }
+  return result;
+}
+
 }  // namespace
 
 absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text, const std::string& where) {
   if (text.size() > kMaxJsonBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat(where, ": ", text.size(), " bytes of JSON; at most ", kMaxJsonBytes, " are read"));
+  }
+  std::string finite;
+  if (absl::StrContains(text, "Infinity") || absl::StrContains(text, "NaN")) {
+    finite = WithoutNonFinite(text);
+    text = finite;
   }
   STEPCAST_ASSIGN_OR_RETURN(nlohmann::json root, ParseJson({text.data(), text.size()}, where));
   if (!root.is_object()) return absl::InvalidArgumentError(absl::StrCat(where, ": a JSON object is needed"));

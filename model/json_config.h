@@ -16,8 +16,9 @@ namespace stepcast::model {
 
 inline constexpr size_t kMaxJsonBytes = 16 << 20;
 
-// Parses one JSON object from untrusted text. Errors: INVALID_ARGUMENT naming `where` for bad syntax, duplicate
-// keys, nesting or size beyond the limits of text/json_file.h, more than kMaxJsonBytes, or a root that is no object.
+// Parses one JSON object from untrusted text. Python's -Infinity, Infinity and NaN read as null. Errors:
+// INVALID_ARGUMENT naming `where` for bad syntax, duplicate keys, nesting or size beyond the limits of
+// text/json_file.h, more than kMaxJsonBytes, or a root that is no object.
 absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text, const std::string& where);
 
 // The same from a file. Errors also: NOT_FOUND; FAILED_PRECONDITION for a git-lfs pointer.

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
@@ -43,7 +44,14 @@ void ReadBetas(JsonConfig& json, NoiseScheduleConfig& config) {
   config.rescale_betas_zero_snr = json.OptionalBool("rescale_betas_zero_snr");
   config.sigma_min = json.OptionalDouble("sigma_min");
   config.sigma_max = json.OptionalDouble("sigma_max");
+}
+
+// Of EDM models.
+void ReadEdm(JsonConfig& json, NoiseScheduleConfig& config) {
   config.sigma_data = json.OptionalDouble("sigma_data");
+  config.rho = json.OptionalDouble("rho");
+  config.edm_sigma_schedule = OptionalEnum<SigmaSchedule>(
+      json, "sigma_schedule", {{"karras", SigmaSchedule::kKarras}, {"exponential", SigmaSchedule::kExponential}});
 }
 
 void ReadClipping(JsonConfig& json, NoiseScheduleConfig& config) {
@@ -73,6 +81,14 @@ void ReadSpacing(JsonConfig& json, NoiseScheduleConfig& config) {
       json, "final_sigmas_type", {{"zero", FinalSigmas::kZero}, {"sigma_min", FinalSigmas::kSigmaMin}});
 }
 
+// A list of step numbers, empty when there is none.
+std::vector<int> ReadSteps(JsonConfig& json, absl::string_view key) {
+  const nlohmann::json* value = json.Find(key);
+  if (value == nullptr || (value->is_array() && value->empty())) return {};
+  const std::vector<int64_t> steps = json.Ints(key, {});
+  return {steps.begin(), steps.end()};
+}
+
 void ReadSolver(JsonConfig& json, NoiseScheduleConfig& config) {
   config.variance_type = OptionalEnum<VarianceType>(json, "variance_type",
                                                     {{"fixed_small", VarianceType::kFixedSmall},
@@ -82,6 +98,22 @@ void ReadSolver(JsonConfig& json, NoiseScheduleConfig& config) {
                                                      {"learned", VarianceType::kLearned},
                                                      {"learned_range", VarianceType::kLearnedRange}});
   config.solver_order = OptionalSmallInt(json, "solver_order", 1, 8);
+  config.solver_type = OptionalEnum<SolverType>(json, "solver_type",
+                                                {{"midpoint", SolverType::kMidpoint},
+                                                 {"heun", SolverType::kHeun},
+                                                 {"bh1", SolverType::kBh1},
+                                                 {"bh2", SolverType::kBh2},
+                                                 {"logrho", SolverType::kLogRho}});
+  // The sampler refuses those that it lacks: a model whose own one is missing is still good for the others.
+  config.algorithm_type = OptionalEnum<SolverAlgorithm>(json, "algorithm_type",
+                                                        {{"dpmsolver", SolverAlgorithm::kDpmSolver},
+                                                         {"dpmsolver++", SolverAlgorithm::kDpmSolverPlusPlus},
+                                                         {"sde-dpmsolver", SolverAlgorithm::kSdeDpmSolver},
+                                                         {"sde-dpmsolver++", SolverAlgorithm::kSdeDpmSolverPlusPlus},
+                                                         {"deis", SolverAlgorithm::kDeis}});
+  config.predict_x0 = json.OptionalBool("predict_x0");
+  config.disable_corrector = ReadSteps(json, "disable_corrector");
+  config.lambda_min_clipped = json.OptionalDouble("lambda_min_clipped");
   config.lower_order_final = json.OptionalBool("lower_order_final");
   config.euler_at_final = json.OptionalBool("euler_at_final");
   config.skip_prk_steps = json.OptionalBool("skip_prk_steps");
@@ -98,15 +130,21 @@ void ReadEulerAndScore(JsonConfig& json, NoiseScheduleConfig& config) {
   config.score_sde.correct_steps = OptionalSmallInt(json, "correct_steps", 0, 100);
 }
 
-// What pipelines override in their scheduler's config. An absent key is set as well: that is what the pipeline's own
-// scheduler does, and the samplers that a request may choose instead should agree with it.
+// Sets a key that is in the file for every sampler, an absent one for the scheduler's own class only.
+template <typename T>
+void Override(std::optional<T>& key, std::optional<T>& own, T value) {
+  (key.has_value() ? key : own) = value;
+}
+
+// What pipelines override in their scheduler's config.
 void ApplyPipelineRules(absl::string_view pipeline_class, NoiseScheduleConfig& config) {
   const bool text_to_image =
       pipeline_class == "StableDiffusionPipeline" || pipeline_class == "StableDiffusionImg2ImgPipeline";
   const bool inpaint = pipeline_class == "StableDiffusionInpaintPipeline";
-  if (text_to_image || inpaint) config.steps_offset = 1;
-  if (text_to_image) config.clip_sample = false;
-  if (inpaint) config.skip_prk_steps = true;
+  PipelineOverrides& own = config.own_class;
+  if (text_to_image || inpaint) Override(config.steps_offset, own.steps_offset, 1);
+  if (text_to_image) Override(config.clip_sample, own.clip_sample, false);
+  if (inpaint) Override(config.skip_prk_steps, own.skip_prk_steps, true);
 }
 
 }  // namespace
@@ -120,12 +158,20 @@ absl::StatusOr<NoiseScheduleConfig> ParseSchedulerConfig(JsonConfig& json, const
   ReadSpacing(json, config);
   ReadSolver(json, config);
   ReadEulerAndScore(json, config);
+  ReadEdm(json, config);
+  json.Refuse("use_flow_sigmas");
+  json.Refuse("solver_p");
   // Settings of single scheduler classes that no sampler of ours reads, all of them with one sensible value.
-  json.Ignore({"algorithm_type", "solver_type", "sigma_schedule", "lambda_min_clipped", "predict_x0",
-               "disable_corrector", "solver_p", "use_flow_sigmas", "flow_shift", "rho", "invert_sigmas", "skip_type"});
+  json.Ignore({"flow_shift", "use_dynamic_shifting", "time_shift_type", "invert_sigmas", "skip_type"});
   STEPCAST_RETURN_IF_ERROR(json.Finish());
   ApplyPipelineRules(pipeline_class, config);
   return config;
+}
+
+std::optional<Sampler> DefaultSampler(const NoiseScheduleConfig& config) {
+  const std::optional<Sampler> sampler = SamplerOfClass(config.scheduler_class);
+  const bool sde = config.algorithm_type == SolverAlgorithm::kSdeDpmSolverPlusPlus;
+  return sampler == Sampler::kDpmpp2m && sde ? Sampler::kDpmpp2mSde : sampler;
 }
 
 std::optional<Sampler> SamplerOfClass(absl::string_view scheduler_class) {

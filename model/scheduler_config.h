@@ -11,12 +11,16 @@
 namespace stepcast::model {
 
 // `scheduler_class` comes from model_index.json, which overrides the file's own _class_name. Keys that are absent,
-// null or listed in _use_default_values stay empty. Applies what the pipeline class itself overrides on load.
+// null or listed in _use_default_values stay empty. Applies what the pipeline class itself overrides on load: keys of
+// the file for all samplers, absent ones for the scheduler's own class.
 // Errors: INVALID_ARGUMENT listing every bad value.
 absl::StatusOr<NoiseScheduleConfig> ParseSchedulerConfig(JsonConfig& json, const std::string& scheduler_class,
                                                          absl::string_view pipeline_class);
 
 // The sampler that a scheduler class stands for; nullopt for classes that are no sampler of ours.
 std::optional<Sampler> SamplerOfClass(absl::string_view scheduler_class);
+
+// The sampler that the model's own scheduler is: that of its class, DPMPP_2M_SDE where the file says sde-dpmsolver++.
+std::optional<Sampler> DefaultSampler(const NoiseScheduleConfig& config);
 
 }  // namespace stepcast::model

@@ -41,6 +41,20 @@ TEST(ParseJsonObject, RefusesWhatIsNoBoundedObject) {
   EXPECT_TRUE(ParseJsonObject(R"({"a":{"x":1},"b":{"x":1}})", "").ok()) << "equal keys of different objects";
 }
 
+TEST(ParseJsonObject, NumbersOfPythonThatAreNoJsonReadAsNull) {
+  const auto root = ParseJsonObject(
+      R"({"a": -Infinity, "b":Infinity,"c": [NaN, 1], "d\"": "-Infinity \\", "NaN": "a\"NaN", "e": -1})", "here");
+  ASSERT_TRUE(root.ok()) << root.status();
+  EXPECT_TRUE((*root)["a"].is_null());
+  EXPECT_TRUE((*root)["b"].is_null());
+  EXPECT_TRUE((*root)["c"][0].is_null());
+  EXPECT_EQ((*root)["d\""], "-Infinity \\");
+  EXPECT_EQ((*root)["NaN"], "a\"NaN");
+  EXPECT_EQ((*root)["e"], -1);
+  EXPECT_FALSE(ParseJsonObject("{Infinity: 1}", "here").ok());
+  EXPECT_FALSE(ParseJsonObject(R"({"a": -NaN})", "here").ok());
+}
+
 TEST(ReadJsonObject, KnowsGitLfsPointers) {
   const std::string path = FreshFolder("json_lfs") + "/config.json";
   WriteFile(path, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n");

@@ -79,6 +79,58 @@ TEST(ParseSchedulerConfig, KeysOfSingleClasses) {
   }
 }
 
+// diffusers' from_config: what the pipeline sets where the file says nothing does not reach samplers of other classes.
+TEST(ParseSchedulerConfig, AbsentKeysAreOverriddenForTheirOwnClassOnly) {
+  const auto text = Parse("{}", "DDIMScheduler", "StableDiffusionPipeline");
+  EXPECT_EQ(text->steps_offset, std::nullopt);
+  EXPECT_EQ(text->clip_sample, std::nullopt);
+  EXPECT_EQ(text->own_class, (PipelineOverrides{1, false, std::nullopt}));
+  const auto inpaint = Parse(R"({"skip_prk_steps": false, "_use_default_values": ["skip_prk_steps"]})", "PNDMScheduler",
+                             "StableDiffusionInpaintPipeline");
+  EXPECT_EQ(inpaint->own_class, (PipelineOverrides{1, std::nullopt, true}));
+  EXPECT_EQ(Parse("{}", "DDIMScheduler", "DDIMPipeline")->own_class, PipelineOverrides());
+}
+
+TEST(ParseSchedulerConfig, ReadsTheKeysOfSolvers) {
+  const auto config = Parse(R"({"solver_order": 3, "solver_type": "heun", "algorithm_type": "sde-dpmsolver++",
+      "predict_x0": false, "disable_corrector": [0, 7], "lambda_min_clipped": -5.1, "sigma_min": 0.002,
+      "sigma_max": 80, "sigma_data": 1.0, "rho": 7.0, "sigma_schedule": "exponential", "use_flow_sigmas": false,
+      "solver_p": null})",
+                            "DPMSolverMultistepScheduler", "DDIMPipeline");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->solver_order, 3);
+  EXPECT_EQ(config->solver_type, SolverType::kHeun);
+  EXPECT_EQ(config->algorithm_type, SolverAlgorithm::kSdeDpmSolverPlusPlus);
+  EXPECT_EQ(config->predict_x0, false);
+  EXPECT_EQ(config->disable_corrector, (std::vector<int>{0, 7}));
+  EXPECT_EQ(config->lambda_min_clipped, -5.1);
+  EXPECT_EQ(config->sigma_max, 80.0);
+  EXPECT_EQ(config->sigma_data, 1.0);
+  EXPECT_EQ(config->rho, 7.0);
+  EXPECT_EQ(config->edm_sigma_schedule, SigmaSchedule::kExponential);
+}
+
+// As diffusers itself saves them: an empty list, and minus infinity, which is no JSON.
+TEST(ParseSchedulerConfig, ReadsWhatDiffusersSavesByDefault) {
+  const auto config = Parse(R"({"disable_corrector": [], "lambda_min_clipped": -Infinity, "solver_type": "bh2"})",
+                            "UniPCMultistepScheduler", "DDIMPipeline");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->disable_corrector.empty());
+  EXPECT_EQ(config->lambda_min_clipped, std::nullopt);
+  EXPECT_EQ(config->solver_type, SolverType::kBh2);
+}
+
+TEST(ParseSchedulerConfig, RefusesSolversByName) {
+  const auto config = Parse(R"({"algorithm_type": "magic", "solver_type": "rk45", "sigma_schedule": "lu",
+      "disable_corrector": [-1], "use_flow_sigmas": true})",
+                            "DPMSolverMultistepScheduler", "DDIMPipeline");
+  for (const char* part :
+       {"algorithm_type: 'magic' is not supported (dpmsolver, dpmsolver++", "solver_type: 'rk45'",
+        "sigma_schedule: 'lu' is not supported (karras, exponential are)", "disable_corrector", "use_flow_sigmas"}) {
+    EXPECT_THAT(std::string(config.status().message()), HasSubstr(part));
+  }
+}
+
 TEST(ParseSchedulerConfig, NamesEveryBadValue) {
   const auto config = Parse(R"({"beta_schedule": "wavy", "prediction_type": 3, "num_train_timesteps": 0,
       "timestep_spacing": "random", "variance_type": "fixed_huge", "trained_betas": ["x"]})",
@@ -96,6 +148,16 @@ TEST(SamplerOfClass, KnowsDiffusersClasses) {
   EXPECT_EQ(SamplerOfClass("EulerAncestralDiscreteScheduler"), Sampler::kEulerAncestral);
   EXPECT_EQ(SamplerOfClass("DPMSolverMultistepScheduler"), Sampler::kDpmpp2m);
   EXPECT_EQ(SamplerOfClass("FlowMatchEulerDiscreteScheduler"), std::nullopt);
+}
+
+TEST(DefaultSampler, TellsTheSdeFromTheOde) {
+  NoiseScheduleConfig config;
+  config.scheduler_class = "DPMSolverMultistepScheduler";
+  EXPECT_EQ(DefaultSampler(config), Sampler::kDpmpp2m);
+  config.algorithm_type = SolverAlgorithm::kSdeDpmSolverPlusPlus;
+  EXPECT_EQ(DefaultSampler(config), Sampler::kDpmpp2mSde);
+  config.scheduler_class = "DPMSolverSinglestepScheduler";
+  EXPECT_EQ(DefaultSampler(config), Sampler::kDpmppSinglestep);
 }
 
 }  // namespace
