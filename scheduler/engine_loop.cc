@@ -107,6 +107,7 @@ struct EngineLoop::Impl {
   bool open = true;  // false once the mailbox is closed
   bool draining = false;
   bool lost = false;  // the executor said so: it is not asked again
+  bool busy = true;  // false once the executor knows that no job is left
   absl::Time drain_deadline = absl::InfiniteFuture();
   std::vector<absl::AnyInvocable<void() &&>> on_drained;
   absl::Time last_progress;
@@ -166,11 +167,13 @@ void EngineLoop::Impl::Turn() {
   const StepPlan plan = scheduler.Next(now);
   CheckDrain();
   Publish();
-  if (plan.empty()) {
-    ReadMail(IdleTime(plan));
-  } else {
+  if (!plan.empty()) {
     Execute(plan);
+    busy = true;
+    return;
   }
+  if (scheduler.live() == 0 && std::exchange(busy, false)) executor->OnIdle();
+  ReadMail(IdleTime(plan));
 }
 
 void EngineLoop::Impl::ReadMail(absl::Duration timeout) {

@@ -77,6 +77,9 @@ class StepExecutor {
   // fails this job only.
   virtual absl::Status Park(Job& /*job*/) { return absl::OkStatus(); }
 
+  // No job is left: a good moment to give memory back. Called once each time it comes to that.
+  virtual void OnIdle() {}
+
   // Rows that fitted when a tick of `key` ran out of memory and was split; once per event, nullopt otherwise.
   virtual std::optional<int> TakeMemoryCap(const BatchKey& /*key*/) { return std::nullopt; }
 };

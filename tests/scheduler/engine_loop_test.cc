@@ -134,6 +134,17 @@ TEST_F(EngineLoopTest, CachedEmbeddingsSkipTheEncode) {
               ElementsAre("#1 denoise:emoji:16x16 rows=2 jobs=1", "#2 decode:emoji:16x16 rows=1 jobs=1"));
 }
 
+TEST_F(EngineLoopTest, TheExecutorIsToldOnceEachTimeNoJobIsLeft) {
+  Start();
+  Fence();
+  EXPECT_EQ(device_->idles(), 1) << "after whatever came before the first job";
+  ASSERT_TRUE(Submit({.image_count = 2}).ok());
+  ASSERT_TRUE(sink_->AwaitFinished(2));
+  Fence();
+  Fence();
+  EXPECT_EQ(device_->idles(), 2);
+}
+
 TEST_F(EngineLoopTest, OptionsAndLimitsAreChecked) {
   struct Case {
     EngineLoopOptions options;

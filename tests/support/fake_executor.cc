@@ -72,6 +72,8 @@ class FakeExecutor final : public StepExecutor {
 
   ExecutorLimits Limits() const override { return device_.options().limits; }
 
+  void OnIdle() override { ++device_.idles_; }
+
  private:
   StepResult ExecuteOne(Job& job, Phase phase) {
     StepResult result;

@@ -55,6 +55,9 @@ class FakeDevice {
   std::vector<std::string> PlanLog() const;
   int plans() const;
 
+  // How often an executor was told that no job is left.
+  int idles() const { return idles_.load(); }
+
   // Job states that exist; 0 when nothing leaks.
   int live_states() const { return live_states_.load(); }
 
@@ -71,6 +74,7 @@ class FakeDevice {
 
   const FakeDeviceOptions options_;
   std::atomic<int> live_states_{0};
+  std::atomic<int> idles_{0};
   mutable Mutex mutex_;
   mutable CondVar changed_;
   // Shared, so that a script can be replaced while it runs; never null.
