@@ -16,6 +16,7 @@ struct Conditioning {
   at::Tensor text_embeds;      // [R, P] pooled (SDXL)
   at::Tensor time_ids;         // [R, K] (SDXL)
   at::Tensor class_labels;     // [R] int64
+  at::Tensor prepared_text;    // [R, L, *] what Denoiser::Prepare made of prompt_embeds, in a form of its own
   at::Tensor guidance_scales;  // [R] float32, for models that are told the scale (LCM) instead of being guided
 };
 

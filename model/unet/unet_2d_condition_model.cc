@@ -94,17 +94,28 @@ at::Tensor UNet2DConditionModel::EmbedTime(const at::Tensor& timesteps, const Co
   return ActivateInPlace(embedding, config_.activation);
 }
 
+at::Tensor UNet2DConditionModel::TextOf(const Conditioning& conditioning, int64_t rows) const {
+  const at::Tensor& prepared = conditioning.prepared_text;
+  const at::Tensor& text = prepared.defined() ? prepared : conditioning.prompt_embeds;
+  TORCH_CHECK_VALUE(text.defined() && text.size(0) == rows, "prompt_embeds of the same rows are needed");
+  if (prepared.defined()) return prepared;
+  return body_.ProjectText(encoder_hid_proj_.has_value() ? (*encoder_hid_proj_)(text) : text);
+}
+
+Conditioning UNet2DConditionModel::Prepare(const Conditioning& conditioning) const {
+  Conditioning prepared = conditioning;
+  if (body_.reads_text() && !prepared.prepared_text.defined() && prepared.prompt_embeds.defined()) {
+    prepared.prepared_text = TextOf(conditioning, conditioning.prompt_embeds.size(0));
+  }
+  return prepared;
+}
+
 at::Tensor UNet2DConditionModel::operator()(const at::Tensor& latents, const at::Tensor& timesteps,
                                             const Conditioning& conditioning) const {
   body_.CheckInputs(latents, timesteps);
   UNetContext context;
   context.time = body_.ProjectTime(EmbedTime(timesteps, conditioning, latents.scalar_type()));
-  if (body_.reads_text()) {
-    TORCH_CHECK_VALUE(conditioning.prompt_embeds.defined() && conditioning.prompt_embeds.size(0) == latents.size(0),
-                      "prompt_embeds of the same rows are needed");
-    const at::Tensor& text = conditioning.prompt_embeds;
-    context.text = body_.ProjectText(encoder_hid_proj_.has_value() ? (*encoder_hid_proj_)(text) : text);
-  }
+  if (body_.reads_text()) context.text = TextOf(conditioning, latents.size(0));
   return body_(latents, context);
 }
 

@@ -20,6 +20,9 @@ class UNet2DConditionModel final : public Denoiser {
   // Takes its weights from `weights`, whose Report() tells what was missing.
   UNet2DConditionModel(WeightMap& weights, const UNetConfig& config);
 
+  // Sets prepared_text: the text's keys and values for all layers, some 5 % of a forward.
+  Conditioning Prepare(const Conditioning& conditioning) const override;
+
   // latents [R, in_channels, h, w] of any h and w >= 1 (odd sizes are enlarged to their skip's size on the way up).
   // Reads prompt_embeds; text_embeds and time_ids with text_time; class_labels and guidance_scales where the model
   // has such an input. Throws c10::Error when one of them is missing or has another shape.
@@ -29,6 +32,7 @@ class UNet2DConditionModel final : public Denoiser {
  private:
   // act(time embedding + class + addition) [R, T], ready for the time projections.
   at::Tensor EmbedTime(const at::Tensor& timesteps, const Conditioning& conditioning, c10::ScalarType dtype) const;
+  at::Tensor TextOf(const Conditioning& conditioning, int64_t rows) const;
   at::Tensor GuidanceEmbedding(const at::Tensor& scales, c10::ScalarType dtype) const;
 
   UNetConfig config_;

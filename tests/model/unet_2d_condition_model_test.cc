@@ -9,6 +9,7 @@
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
@@ -96,6 +97,21 @@ TEST(UNet2DConditionModel, LeavesItsInputsAlone) {
     EXPECT_EQ(Compare(text, tiny.text).max, 0);
     EXPECT_EQ(Compare(timesteps, tiny.timesteps).max, 0);
   }
+}
+
+TEST(UNet2DConditionModel, PreparedConditioningGivesTheSamePrediction) {
+  const Tiny tiny;
+  Conditioning conditioning;
+  conditioning.prompt_embeds = tiny.text;
+  const Conditioning prepared = tiny.unet.Prepare(conditioning);
+  ASSERT_TRUE(prepared.prepared_text.defined());
+  const at::Tensor plain = tiny.unet(tiny.latents, tiny.timesteps, conditioning);
+  EXPECT_TRUE(plain.equal(tiny.unet(tiny.latents, tiny.timesteps, prepared)));
+  // It is what the model reads then: the text itself is not looked at again.
+  Conditioning only_prepared = prepared;
+  only_prepared.prompt_embeds = at::zeros_like(tiny.text);
+  EXPECT_TRUE(plain.equal(tiny.unet(tiny.latents, tiny.timesteps, only_prepared)));
+  EXPECT_FALSE(tiny.unet.Prepare(Conditioning{}).prepared_text.defined());
 }
 
 TEST(UNet2DConditionModel, RefusesInputsOfOtherShapes) {
