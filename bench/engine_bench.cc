@@ -4,15 +4,17 @@
 //                [--repeat N] [--previews N]
 //
 // Scenarios: `ticks` (milliseconds per denoise tick for 1, 2, 4 ... rows), `jobs` (wall and CPU seconds of --jobs
-// guided pictures submitted at once).
+// guided pictures submitted at once), `memory` (resident MiB before loading, after it, while --jobs pictures are
+// painted and when the engine is idle again).
 
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -22,18 +24,17 @@
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
+#include "bench/engine_setup.h"
 #include "core/clock.h"
 #include "core/mutex.h"
-#include "engine/engine_factory.h"
-#include "sampling/compile.h"
 #include "scheduler/engine_loop.h"
-#include "text/clip_tokenizer.h"
 
 ABSL_FLAG(std::string, model, "models/emoji", "folder in diffusers layout");
 ABSL_FLAG(std::string, dtype, "fp32", "fp32, bf16, fp16");
 ABSL_FLAG(std::string, policy, "fifo", "scheduling policy");
 ABSL_FLAG(int, threads, 2, "intra-op threads");
 ABSL_FLAG(int, max_rows, 32, "rows per denoise tick");
+ABSL_FLAG(int, strict_rows, 0, "rows of every forward in strict mode; 0: free");
 ABSL_FLAG(int, jobs, 1, "pictures submitted at once");
 ABSL_FLAG(int, steps, 20, "steps of each");
 ABSL_FLAG(int, repeat, 5, "measurements");
@@ -73,6 +74,10 @@ class CountingSink final : public EventSink {
       std::cerr << finished->status << "\n";
       std::abort();
     }
+    Count();
+  }
+
+  void Count() {
     const MutexLock lock(mutex_);
     ++finished_;
     changed_.NotifyAll();
@@ -88,20 +93,6 @@ class CountingSink final : public EventSink {
   CondVar changed_;
   int finished_ ABSL_GUARDED_BY(mutex_) = 0;
 };
-
-template <typename T>
-T Require(absl::StatusOr<T> value) {
-  if (!value.ok()) {
-    std::cerr << value.status() << "\n";
-    std::exit(1);
-  }
-  return *std::move(value);
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 double CpuSeconds() {
   rusage usage{};
@@ -121,22 +112,34 @@ class Bench {
     options.dtype = absl::GetFlag(FLAGS_dtype);
     options.threads = absl::GetFlag(FLAGS_threads);
     options.max_rows = absl::GetFlag(FLAGS_max_rows);
+    options.strict_rows = absl::GetFlag(FLAGS_strict_rows);
     LoadedEngine engine = Require(CreateEngine(options, ticks_));
-    model_ = engine.models[0];
-    tokenizer_ = Require(ClipTokenizer::Load(model_->tokenizer_dirs[0]));
+    pictures_ = std::make_unique<PictureMaker>(engine.models[0]);
     EngineLoopOptions loop;
     loop.policy.name = absl::GetFlag(FLAGS_policy);
     loop.admission.max_queued_jobs = 1000;
-    loop_ = Require(EngineLoop::Create(loop, std::move(engine.executor), RealClock(), ticks_));
+    loop_ = Require(EngineLoop::Create(loop, std::move(engine.devices[0].executor), RealClock(), ticks_));
   }
 
   TickLog& ticks() { return ticks_; }
+
+  // Returns once the loop has nothing left to do: an empty request is answered after the executor was told so.
+  void AwaitIdle() {
+    for (int i = 0; i < 2; ++i) {
+      auto asked = std::make_shared<CountingSink>();
+      loop_->Submit({}, [asked](absl::StatusOr<Admission>) { asked->Count(); });
+      asked->AwaitFinished(1);
+    }
+  }
 
   // Paints `count` pictures submitted at once; returns wall and CPU seconds.
   std::pair<double, double> Paint(int count, double guidance, int steps) {
     auto sink = std::make_shared<CountingSink>();
     std::vector<std::vector<JobSpec>> requests;
-    for (int i = 0; i < count; ++i) requests.push_back(Specs(i, guidance, steps, sink));
+    for (int i = 0; i < count; ++i) {
+      requests.push_back(pictures_->Specs(
+          {.index = i, .guidance = guidance, .steps = steps, .preview_every = absl::GetFlag(FLAGS_previews)}, sink));
+    }
     const double cpu = CpuSeconds();
     const absl::Time start = RealClock().Now();
     for (auto& specs : requests) {
@@ -147,32 +150,8 @@ class Bench {
   }
 
  private:
-  std::vector<JobSpec> Specs(int index, double guidance, int steps, const std::shared_ptr<EventSink>& sink) {
-    auto request = std::make_shared<GenerationRequest>();
-    request->model = model_;
-    request->prompt_ids = {tokenizer_->Encode(index % 2 == 0 ? "a red apple" : "panda").ids};
-    request->negative_prompt_ids = {tokenizer_->Encode("").ids};
-    request->width = model_->defaults.width;
-    request->height = model_->defaults.height;
-    request->steps = steps;
-    request->guidance_scale = guidance;
-    request->seed = index;
-    request->preview.every_n_steps = absl::GetFlag(FLAGS_previews);
-    sampling::SamplerSpec spec;
-    spec.sampler = Sampler::kDdim;
-    spec.steps = steps;
-    spec.guidance_scale = guidance;
-    JobSpec job;
-    job.request = std::move(request);
-    job.program = Require(sampling::Compile(model_->noise_schedule, spec));
-    job.arrival = RealClock().Now();
-    job.sink = sink;
-    return {job};
-  }
-
   TickLog ticks_;
-  SharedModelInfo model_;
-  std::unique_ptr<const ClipTokenizer> tokenizer_;
+  std::unique_ptr<const PictureMaker> pictures_;
   std::unique_ptr<EngineLoop> loop_;
 };
 
@@ -204,23 +183,37 @@ void Jobs(Bench& bench) {
               Median(cpu));
 }
 
-// The engine wants some variables of the OpenMP runtime; see EngineEnvironment.
-void ExecuteWithEngineEnvironment(char** argv) {
-  bool changed = false;
-  for (const EnvironmentDefault& variable : EngineEnvironment()) {
-    if (std::getenv(variable.name) != nullptr) continue;
-    setenv(variable.name, variable.value, 0);
-    changed = true;
-  }
-  if (changed) execv("/proc/self/exe", argv);
+double ResidentMib() {
+  std::ifstream file("/proc/self/statm");
+  int64_t total = 0;
+  int64_t resident = 0;
+  file >> total >> resident;
+  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1024.0 * 1024.0);
+}
+
+void Memory() {
+  const double before = ResidentMib();
+  Bench bench;
+  bench.AwaitIdle();
+  const double loaded = ResidentMib();
+  for (int i = 0; i < absl::GetFlag(FLAGS_repeat); ++i)
+    bench.Paint(absl::GetFlag(FLAGS_jobs), 2.5, absl::GetFlag(FLAGS_steps));
+  const double painted = ResidentMib();
+  bench.AwaitIdle();
+  std::printf("{\"before_mib\": %.1f, \"loaded_mib\": %.1f, \"painted_mib\": %.1f, \"idle_mib\": %.1f}\n", before,
+              loaded, painted, ResidentMib());
 }
 
 int Main(int argc, char** argv) {
   ExecuteWithEngineEnvironment(argv);
   const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
   const std::string scenario = arguments.size() == 2 ? arguments[1] : "";
+  if (scenario == "memory") {
+    Memory();
+    return 0;
+  }
   if (scenario != "ticks" && scenario != "jobs") {
-    std::fprintf(stderr, "usage: engine_bench ticks|jobs [--flags]; see the head of bench/engine_bench.cc\n");
+    std::fprintf(stderr, "usage: engine_bench ticks|jobs|memory [--flags]; see the head of bench/engine_bench.cc\n");
     return 2;
   }
   Bench bench;

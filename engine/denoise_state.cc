@@ -1,5 +1,6 @@
 #include "engine/denoise_state.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/zeros.h>
 
@@ -59,6 +60,7 @@ DenoiseState::DenoiseState(std::shared_ptr<const model::ModelBundle> bundle, sam
 }
 
 void DenoiseState::Begin(int height, int width, const ComputeDevice& device) {
+  Resume(device);
   if (!tensors_.empty()) return;
   const int64_t channels = bundle_->info()->latent_channels;
   const std::array<int64_t, 3> shape = {channels, height, width};
@@ -72,6 +74,31 @@ void DenoiseState::Begin(int height, int width, const ComputeDevice& device) {
   }
   tensors_ = std::move(tensors);
   ConsumeNoise();
+}
+
+void DenoiseState::Park(const ComputeDevice& device) {
+  if (tensors_.empty()) return;
+  std::vector<int64_t> shape = tensors_.front().sizes().vec();
+  shape.insert(shape.begin(), static_cast<int64_t>(tensors_.size()));
+  const at::Tensor host = device.HostBuffer(shape, c10::ScalarType::Float);
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    host.select(0, static_cast<int64_t>(i)).copy_(tensors_[i], /*non_blocking=*/true);
+  }
+  device.Synchronize();
+  parked_ = host;
+  tensors_.clear();
+}
+
+void DenoiseState::Resume(const ComputeDevice& device) {
+  if (!parked_.defined()) return;
+  std::vector<at::Tensor> tensors;
+  for (int64_t i = 0; i < parked_.size(0); ++i) {
+    const at::Tensor host = parked_.select(0, i);
+    tensors.push_back(at::empty(host.sizes(), host.options().device(device.device())));
+    tensors.back().copy_(host, /*non_blocking=*/true);
+  }
+  tensors_ = std::move(tensors);
+  parked_.reset();
 }
 
 const std::vector<float>& DenoiseState::Noise() {

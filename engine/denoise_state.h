@@ -45,8 +45,14 @@ class DenoiseState final : public JobState {
   // normals of the generator (drawn before any step noise, as diffusers does), everything else zero.
   void Begin(int height, int width, const ComputeDevice& device);
 
+  // Moves the slots to host memory and waits for the copy, so that the device's is free. Nothing to do before Begin.
+  void Park(const ComputeDevice& device);
+  // Brings parked slots back, unchanged; nothing to do for others. Begin does it too.
+  void Resume(const ComputeDevice& device);
+  bool parked() const { return parked_.defined(); }
+
   // The persistent slots and their tensors, [C, h, w] float32 on the device, in the same order.
-  // The first is the latents. REQUIRES: Begin.
+  // The first is the latents. REQUIRES: Begin; not parked.
   const std::vector<sampling::Slot>& slots() const { return slots_; }
   const std::vector<at::Tensor>& tensors() const { return tensors_; }
 
@@ -59,6 +65,7 @@ class DenoiseState final : public JobState {
   void ConsumeNoise() { noise_drawn_ = false; }
 
   // Finish.latents_coef * latents + Finish.x0_coef * x0: what the latent codec decodes. [C, h, w] float32.
+  // REQUIRES: not parked.
   at::Tensor FinishedLatents() const;
 
  private:
@@ -67,6 +74,7 @@ class DenoiseState final : public JobState {
   const std::vector<sampling::Slot> slots_;
   std::array<int8_t, sampling::kSlotCount> index_;
   std::vector<at::Tensor> tensors_;
+  at::Tensor parked_;  // [S, C, h, w] on the host
   sampling::NoiseGenerator generator_;
   std::vector<float> noise_;
   bool noise_drawn_ = false;

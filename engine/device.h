@@ -42,7 +42,7 @@ class ComputeDevice {
   // Waits until everything handed to the device is done, so that a tick ends when its work does.
   virtual void Synchronize() const = 0;
 
-  // Gives cached blocks back, for another try after memory ran out.
+  // Gives cached blocks back: for another try after memory ran out, or because nobody needs them now.
   virtual void ReleaseCachedMemory() const = 0;
 
   // One line for the log: used and total memory. "" where the operating system is the better source.

@@ -5,6 +5,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,15 @@ namespace {
 using sampling::Special;
 
 DenoiseState& StateOf(const Job& job) { return static_cast<DenoiseState&>(*job.state()); }
+
+// Rows of ticks that leave nothing behind worth giving back: one guided picture.
+constexpr int kSmallTick = 2;
+
+int RowsOf(absl::Span<Job* const> jobs) {
+  int rows = 0;
+  for (const Job* job : jobs) rows += job->rows();
+  return rows;
+}
 
 absl::Status NumericFault(absl::string_view what) {
   return WithReason(absl::InternalError(absl::StrCat(what, " has values that are not finite")), "NUMERIC_FAULT");
@@ -56,10 +66,11 @@ DiffusionExecutor::DiffusionExecutor(DiffusionExecutorOptions options, EngineMet
       log_(options.log),
       guard_(std::move(options.log)),
       cache_(options.embedding_cache_entries, metrics),
-      encoder_(cache_, guard_),
-      batch_(*device_),
+      encoder_(cache_, guard_, /*alone=*/options.limits.strict_rows > 0),
+      batch_(*device_, options.limits.strict_rows),
       classifier_guidance_(*device_),
-      runner_(*device_) {
+      runner_(*device_, /*strict=*/options.limits.strict_rows > 0),
+      synthetic_(*device_) {
   for (auto& bundle : options.bundles) {
     const std::string id = bundle->info()->id;
     bundles_.emplace(id, std::move(bundle));
@@ -91,6 +102,8 @@ absl::Status DiffusionExecutor::Start(Job& job) {
 std::vector<StepResult> DiffusionExecutor::Execute(const StepPlan& plan, absl::Span<Job* const> jobs) {
   const c10::InferenceMode inference_mode;
   BindThreadOnce();
+  largest_tick_ = std::max(largest_tick_, plan.rows);
+  memory_caps_.erase(jobs.front()->key());
   std::vector<StepResult> results(jobs.size());
   const Results all = absl::MakeSpan(results);
   switch (plan.phase()) {
@@ -116,6 +129,47 @@ std::vector<StepResult> DiffusionExecutor::Execute(const StepPlan& plan, absl::S
   return results;
 }
 
+absl::Status DiffusionExecutor::RunSynthetic(const BatchKey& key, int rows) {
+  const c10::InferenceMode inference_mode;
+  BindThreadOnce();
+  const auto bundle = bundles_.find(key.model);
+  if (bundle == bundles_.end()) {
+    return absl::NotFoundError(absl::StrCat("model '", key.model, "' is not loaded on ", device_->name()));
+  }
+  largest_tick_ = std::max(largest_tick_, rows);
+  const SyntheticTick tick = {.phase = key.phase,
+                              .latent_height = key.latent_height,
+                              .latent_width = key.latent_width,
+                              .rows = strict() && key.phase == Phase::kDenoise ? limits_.strict_rows : rows,
+                              .alone = strict(),
+                              .decode_chunk = limits_.max_decode_jobs};
+  const absl::Status status = guard_.Run("synthetic tick", [&] { synthetic_.Run(*bundle->second, tick); });
+  if (IsOutOfMemory(status)) device_->ReleaseCachedMemory();
+  return status;
+}
+
+absl::Status DiffusionExecutor::Park(Job& job) {
+  if (job.state() == nullptr) return absl::OkStatus();
+  const c10::InferenceMode inference_mode;
+  BindThreadOnce();
+  return guard_.Run("park", [&] { StateOf(job).Park(*device_); });
+}
+
+std::optional<int> DiffusionExecutor::TakeMemoryCap(const BatchKey& key) {
+  const auto cap = memory_caps_.find(key);
+  if (cap == memory_caps_.end()) return std::nullopt;
+  const int rows = cap->second;
+  memory_caps_.erase(cap);
+  return rows > 0 ? std::optional<int>(rows) : std::nullopt;
+}
+
+void DiffusionExecutor::OnIdle() {
+  if (largest_tick_ <= kSmallTick) return;
+  largest_tick_ = 0;
+  batch_.Clear();
+  device_->ReleaseCachedMemory();
+}
+
 void DiffusionExecutor::Encode(Jobs jobs, Results results) {
   std::vector<PromptJob> prompts;
   for (const Job* job : jobs) prompts.push_back({&job->request(), &StateOf(*job)});
@@ -128,7 +182,7 @@ void DiffusionExecutor::Denoise(Jobs jobs, Results results) {
 }
 
 void DiffusionExecutor::Decode(Jobs jobs, Results results) {
-  const size_t chunk = static_cast<size_t>(limits_.max_decode_jobs);
+  const size_t chunk = strict() ? 1 : static_cast<size_t>(limits_.max_decode_jobs);
   for (size_t begin = 0; begin < jobs.size(); begin += chunk) {
     RunOrSplit("decode", jobs.subspan(begin, chunk), results.subspan(begin, chunk), &DiffusionExecutor::RunDecode);
   }
@@ -137,12 +191,18 @@ void DiffusionExecutor::Decode(Jobs jobs, Results results) {
 void DiffusionExecutor::RunOrSplit(absl::string_view what, Jobs jobs, Results results,
                                    void (DiffusionExecutor::*work)(Jobs, Results)) {
   const absl::Status status = guard_.Run(what, [&] { (this->*work)(jobs, results); });
-  if (status.ok()) return;
+  if (status.ok()) {
+    if (memory_caps_.empty()) return;
+    const auto cap = memory_caps_.find(jobs.front()->key());
+    if (cap != memory_caps_.end()) cap->second = std::max(cap->second, RowsOf(jobs));
+    return;
+  }
   if (IsOutOfMemory(status)) {
     if (log_) log_(absl::StrCat(what, " of ", jobs.size(), " jobs ran out of memory; ", device_->MemoryReport()));
     batch_.Clear();
     device_->ReleaseCachedMemory();
     if (jobs.size() > 1) {
+      memory_caps_[jobs.front()->key()] = 0;  // until a part succeeds
       const size_t half = jobs.size() / 2;
       RunOrSplit(what, jobs.subspan(0, half), results.subspan(0, half), work);
       RunOrSplit(what, jobs.subspan(half), results.subspan(half), work);
@@ -162,10 +222,22 @@ void DiffusionExecutor::RunDenoise(Jobs jobs, Results results) {
   }
   SlotBatch slots = runner_.Gather(active);
   at::Tensor prediction = batch_.Predict(active, slots.latents());
-  const std::vector<size_t> lost = classifier_guidance_.Apply(active, slots.latents(), prediction);
+  const std::vector<size_t> lost = SteerByClassifier(active, slots.latents(), prediction);
   runner_.Apply(active, prediction, slots);
   MakePreviews(jobs, slots.x0(), results);
   for (const size_t n : lost) results[n].status = NumericFault("the gradient of the classifier");
+}
+
+std::vector<size_t> DiffusionExecutor::SteerByClassifier(absl::Span<const ActiveJob> jobs, const at::Tensor& latents,
+                                                         at::Tensor& prediction) const {
+  if (!strict()) return classifier_guidance_.Apply(jobs, latents, prediction);
+  std::vector<size_t> lost;
+  for (size_t n = 0; n < jobs.size(); ++n) {
+    const auto row = static_cast<int64_t>(n);
+    at::Tensor own = prediction.narrow(0, row, 1);
+    if (!classifier_guidance_.Apply(jobs.subspan(n, 1), latents.narrow(0, row, 1), own).empty()) lost.push_back(n);
+  }
+  return lost;
 }
 
 void DiffusionExecutor::MakePreviews(Jobs jobs, const at::Tensor& x0, Results results) const {
@@ -178,7 +250,12 @@ void DiffusionExecutor::MakePreviews(Jobs jobs, const at::Tensor& x0, Results re
   // A preview that fails costs no job its picture.
   std::vector<SharedImage> images;
   const absl::Status status = guard_.Run("preview", [&] {
-    images = ToImages(bundle.preview().Decode(at::index_select(x0, 0, UploadIndices(*device_, due))));
+    const at::Tensor estimates = at::index_select(x0, 0, UploadIndices(*device_, due));
+    const int64_t chunk = strict() ? 1 : estimates.size(0);
+    for (int64_t begin = 0; begin < estimates.size(0); begin += chunk) {
+      std::ranges::move(ToImages(bundle.preview().Decode(estimates.narrow(0, begin, chunk))),
+                        std::back_inserter(images));
+    }
   });
   if (!status.ok()) return;
   for (size_t i = 0; i < due.size(); ++i) {
@@ -190,7 +267,10 @@ void DiffusionExecutor::MakePreviews(Jobs jobs, const at::Tensor& x0, Results re
 
 void DiffusionExecutor::RunDecode(Jobs jobs, Results results) {
   std::vector<at::Tensor> latents;
-  for (const Job* job : jobs) latents.push_back(StateOf(*job).FinishedLatents());
+  for (const Job* job : jobs) {
+    StateOf(*job).Resume(*device_);
+    latents.push_back(StateOf(*job).FinishedLatents());
+  }
   const std::vector<SharedImage> images = ToImages(StateOf(*jobs.front()).bundle().codec().Decode(at::stack(latents)));
   for (size_t i = 0; i < jobs.size(); ++i) {
     results[i].image = images[i];

@@ -1,7 +1,9 @@
 #pragma once
 // The real StepExecutor: runs plans on one device with LibTorch.
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "engine/program_runner.h"
 #include "engine/prompt_encoder.h"
 #include "engine/step_batch.h"
+#include "engine/synthetic_tick.h"
 #include "engine/torch_guard.h"
 #include "model/model_bundle.h"
 #include "scheduler/step_executor.h"
@@ -36,6 +39,9 @@ struct DiffusionExecutorOptions {
 // split in halves and tried again; only a job that does not fit alone fails (RESOURCE_EXHAUSTED, DEVICE_MEMORY).
 // Any other failure of a forward fails the jobs in it (INTERNAL, ENGINE_ERROR).
 //
+// With limits.strict_rows every denoiser forward has exactly that many rows (the missing ones zero), and encoders and
+// decoders see one item at a time: a job's numbers are then the same to the last bit whoever its neighbours are.
+//
 // Thread-safety: none after construction; the engine thread is the only caller.
 class DiffusionExecutor final : public StepExecutor {
  public:
@@ -50,11 +56,19 @@ class DiffusionExecutor final : public StepExecutor {
 
   ExecutorLimits Limits() const override { return limits_; }
 
+  // Errors: NOT_FOUND for a model that is not loaded; RESOURCE_EXHAUSTED (DEVICE_MEMORY); INTERNAL (ENGINE_ERROR).
+  absl::Status RunSynthetic(const BatchKey& key, int rows) override;
+
+  absl::Status Park(Job& job) override;
+  std::optional<int> TakeMemoryCap(const BatchKey& key) override;
+  void OnIdle() override;
+
  private:
   using Jobs = absl::Span<Job* const>;
   using Results = absl::Span<StepResult>;
 
   void BindThreadOnce();
+  bool strict() const { return limits_.strict_rows > 0; }
   void Encode(Jobs jobs, Results results);
   void Denoise(Jobs jobs, Results results);
   void Decode(Jobs jobs, Results results);
@@ -62,9 +76,12 @@ class DiffusionExecutor final : public StepExecutor {
   // The tensor work of a tick; all of it may throw.
   void RunDenoise(Jobs jobs, Results results);
   void RunDecode(Jobs jobs, Results results);
+  // Classifier guidance, job by job in strict mode. Returns the indices of the jobs it lost.
+  std::vector<size_t> SteerByClassifier(absl::Span<const ActiveJob> jobs, const at::Tensor& latents,
+                                        at::Tensor& prediction) const;
   void MakePreviews(Jobs jobs, const at::Tensor& x0, Results results) const;
 
-  // Guards `work`; on OUT OF MEMORY halves the jobs and tries again.
+  // Guards `work`; on OUT OF MEMORY halves the jobs, tries again and remembers how much fitted.
   void RunOrSplit(absl::string_view what, Jobs jobs, Results results, void (DiffusionExecutor::*work)(Jobs, Results));
 
   const std::unique_ptr<ComputeDevice> device_;
@@ -77,6 +94,9 @@ class DiffusionExecutor final : public StepExecutor {
   StepBatch batch_;
   ClassifierGuidance classifier_guidance_;
   ProgramRunner runner_;
+  SyntheticTicks synthetic_;
+  std::map<BatchKey, int> memory_caps_;  // rows that fitted after a split, until they are taken
+  int largest_tick_ = 0;                 // rows, since memory was last given back
   bool thread_bound_ = false;
 };
 

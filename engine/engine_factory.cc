@@ -1,26 +1,35 @@
 #include "engine/engine_factory.h"
 
+#include <ATen/Context.h>
+#include <ATen/Version.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
+#include <torch/version.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/status_macros.h"
 #include "engine/device.h"
 #include "engine/diffusion_executor.h"
+#include "engine/strict_check.h"
+#include "engine/synthetic_tick.h"
 #include "engine/torch_guard.h"
+#include "model/classifier.h"
 #include "model/model_bundle.h"
 #include "sampling/compile.h"
 
 namespace stepcast {
 namespace {
 
-constexpr size_t kPromptTokens = 77;  // of a CLIP text encoder
+constexpr int kMostReplicas = 64;
+constexpr int kCostVersion = 1;  // of the engine's own speed: raised when a change moves the cost of ticks
 
 using engine::ComputeDevice;
 using engine::TorchGuard;
@@ -37,6 +46,18 @@ absl::Status CheckOptions(const EngineOptions& options) {
   }
   if (options.max_rows < 2 || options.max_rows > 4096) {
     return absl::InvalidArgumentError(absl::StrCat("max_rows is ", options.max_rows, "; allowed: 2 to 4096"));
+  }
+  if (options.strict_rows != 0 && (options.strict_rows < 2 || options.strict_rows > options.max_rows)) {
+    return absl::InvalidArgumentError(absl::StrCat("strict_rows is ", options.strict_rows,
+                                                   "; allowed: 0 (free), or 2 to max_rows (", options.max_rows, ")"));
+  }
+  if (options.max_resident_jobs < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_resident_jobs is ", options.max_resident_jobs, "; allowed: 1 or more"));
+  }
+  if (options.replicas < 1 || options.replicas > kMostReplicas) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("replicas is ", options.replicas, "; allowed: 1 to ", kMostReplicas));
   }
   if (options.embedding_cache_entries < 0) {
     return absl::InvalidArgumentError(
@@ -65,44 +86,57 @@ std::vector<Sampler> UsableSamplers(const ModelInfo& info) {
   return usable;
 }
 
-// Something that the model can be asked for.
-model::ConditioningInput AnyInput(const ModelInfo& info) {
-  model::ConditioningInput input;
-  input.token_ids.assign(std::max<size_t>(1, info.tokenizer_dirs.size()), std::vector<int32_t>(kPromptTokens, 0));
-  if (!info.class_labels.empty()) input.class_index = info.class_labels.begin()->first;
-  return input;
-}
-
 // Runs every part of the model once in the shapes of a default request: the libraries below choose and build
 // their kernels on first use.
-void RunOnce(const ModelBundle& bundle) {
+void RunOnce(const ModelBundle& bundle, const ComputeDevice& device, const engine::SyntheticTick& shape) {
   const c10::InferenceMode inference_mode;
-  const ModelInfo& info = *bundle.info();
-  const at::TensorOptions floats = at::TensorOptions(c10::ScalarType::Float).device(bundle.device());
-  const int64_t height = info.defaults.height / info.vae_scale_factor;
-  const int64_t width = info.defaults.width / info.vae_scale_factor;
-  const at::Tensor latents = at::zeros({2, info.latent_channels, height, width}, floats);
-  const model::Conditioning conditioning = bundle.conditioner().Encode({AnyInput(info), AnyInput(info)});
-  bundle.denoiser()(latents.to(bundle.dtype()), at::ones({2}, floats), conditioning);
-  if (bundle.classifier() != nullptr) {
-    const at::Tensor labels = at::zeros({2}, at::TensorOptions(c10::ScalarType::Long).device(bundle.device()));
-    bundle.classifier()->Gradient(latents, at::ones({2}, floats), labels);
+  engine::SyntheticTicks ticks(device);
+  engine::SyntheticTick tick = shape;
+  for (const Phase phase : {Phase::kEncode, Phase::kDenoise, Phase::kDecode}) {
+    tick.phase = phase;
+    tick.rows = phase == Phase::kDenoise ? shape.rows : 1;
+    ticks.Run(bundle, tick);
   }
-  bundle.codec().Decode(latents.narrow(0, 0, 1));
+  if (bundle.classifier() == nullptr) return;
+  const at::TensorOptions floats = at::TensorOptions(c10::ScalarType::Float).device(bundle.device());
+  const at::Tensor latents =
+      at::zeros({2, bundle.info()->latent_channels, shape.latent_height, shape.latent_width}, floats);
+  bundle.classifier()->Gradient(latents, at::ones({2}, floats), at::zeros({2}, floats.dtype(c10::ScalarType::Long)));
 }
 
 // On a thread of its own: OpenMP gives each calling thread a pool of workers, and one left behind by the caller
 // would compete with that of the engine thread.
-absl::Status WarmUp(const ModelBundle& bundle, const ComputeDevice& device, const TorchGuard& guard) {
+absl::Status WarmUp(const ModelBundle& bundle, const ComputeDevice& device, int rows, const TorchGuard& guard) {
+  const ModelInfo& info = *bundle.info();
+  const engine::SyntheticTick shape = {.latent_height = info.defaults.height / info.vae_scale_factor,
+                                       .latent_width = info.defaults.width / info.vae_scale_factor,
+                                       .rows = rows};
   absl::Status status;
   std::thread([&] {
-    status = guard.Run(absl::StrCat("warm-up of model '", bundle.info()->id, "'"), [&] {
+    status = guard.Run(absl::StrCat("warm-up of model '", info.id, "'"), [&] {
       device.BindThread();
-      RunOnce(bundle);
-      device.Synchronize();
+      RunOnce(bundle, device, shape);
     });
   }).join();
   return status;
+}
+
+// The bits of this model on this machine with these threads, before anyone relies on them.
+absl::Status CheckStrict(const ModelBundle& bundle, const ComputeDevice& device, const EngineOptions& options,
+                         const TorchGuard& guard) {
+  bool independent = false;
+  absl::Status status;
+  std::thread([&] {
+    status = guard.Run("strict mode's check", [&] {
+      const c10::InferenceMode inference_mode;
+      device.BindThread();
+      independent = engine::RowsAreIndependent(bundle, device, options.strict_rows);
+    });
+  }).join();
+  if (!status.ok() || independent) return status;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "strict_rows is ", options.strict_rows, ", but rows of model '", bundle.info()->id,
+      "' influence each other in their last bits here; try other threads, as 1, 2 or 4, or strict_rows 0"));
 }
 
 absl::StatusOr<SharedBundle> LoadBundle(const ModelSource& source, const ComputeDevice& device, c10::ScalarType dtype,
@@ -119,32 +153,124 @@ absl::StatusOr<SharedBundle> LoadBundle(const ModelSource& source, const Compute
   return bundle;
 }
 
+using OpenedDevices = std::vector<std::unique_ptr<ComputeDevice>>;
+
+absl::StatusOr<OpenedDevices> OpenNamed(const std::vector<std::string>& names, int threads) {
+  OpenedDevices opened;
+  std::set<std::string> known;
+  for (const std::string& name : names) {
+    STEPCAST_ASSIGN_OR_RETURN(std::unique_ptr<ComputeDevice> device, engine::OpenDevice(name, threads));
+    if (!known.insert(device->name()).second) {
+      return absl::InvalidArgumentError(absl::StrCat("devices: ", device->name(), " is there twice"));
+    }
+    opened.push_back(std::move(device));
+  }
+  return opened;
+}
+
+// One for each executor.
+absl::StatusOr<OpenedDevices> OpenDevices(const EngineOptions& options) {
+  if (!options.devices.empty()) {
+    if (options.replicas > 1) return absl::InvalidArgumentError("replicas and devices exclude each other");
+    return OpenNamed(options.devices, options.threads);
+  }
+  STEPCAST_ASSIGN_OR_RETURN(OpenedDevices opened, OpenNamed({options.device}, options.threads));
+  if (options.replicas == 1) return opened;
+  if (!opened.front()->device().is_cpu()) {
+    return absl::InvalidArgumentError(absl::StrCat("replicas is ", options.replicas, ", but the device is ",
+                                                   opened.front()->name(), "; name several in devices instead"));
+  }
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int each = std::max(1, (options.threads > 0 ? options.threads : cores) / options.replicas);
+  opened.clear();
+  for (int i = 0; i < options.replicas; ++i) {
+    STEPCAST_ASSIGN_OR_RETURN(std::unique_ptr<ComputeDevice> device, engine::OpenDevice("cpu", each));
+    opened.push_back(std::move(device));
+  }
+  return opened;
+}
+
+// Loads all models onto one device and, the first time, tells what they are.
+absl::StatusOr<std::vector<SharedBundle>> LoadModels(const EngineOptions& options, const ComputeDevice& device,
+                                                     const TorchGuard& guard, LoadedEngine& loaded) {
+  STEPCAST_ASSIGN_OR_RETURN(const c10::ScalarType dtype, engine::ParseDtype(options.dtype, device));
+  const bool first = loaded.models.empty();
+  std::vector<SharedBundle> bundles;
+  for (const ModelSource& source : options.models) {
+    STEPCAST_ASSIGN_OR_RETURN(SharedBundle bundle, LoadBundle(source, device, dtype, guard));
+    const int rows = options.strict_rows > 0 ? options.strict_rows : 2;
+    if (options.warm_up) STEPCAST_RETURN_IF_ERROR(WarmUp(*bundle, device, rows, guard));
+    if (options.strict_rows > 0) STEPCAST_RETURN_IF_ERROR(CheckStrict(*bundle, device, options, guard));
+    if (first) {
+      for (const std::string& warning : bundle->warnings()) {
+        loaded.warnings.push_back(absl::StrCat("model '", source.id, "': ", warning));
+      }
+      ModelInfo info = *bundle->info();
+      info.samplers = UsableSamplers(info);
+      loaded.models.push_back(std::make_shared<const ModelInfo>(std::move(info)));
+    }
+    bundles.push_back(std::move(bundle));
+  }
+  // Loading leaves the plain copies of packed weights behind.
+  device.ReleaseCachedMemory();
+  return bundles;
+}
+
+std::vector<BatchKey> ProfileKeys(const std::vector<SharedModelInfo>& models) {
+  std::vector<BatchKey> keys;
+  for (const SharedModelInfo& info : models) {
+    const int height = info->defaults.height / info->vae_scale_factor;
+    const int width = info->defaults.width / info->vae_scale_factor;
+    if (info->conditioning == ConditioningKind::kText) keys.push_back({.phase = Phase::kEncode, .model = info->id});
+    for (const Phase phase : {Phase::kDenoise, Phase::kDecode}) {
+      keys.push_back({.phase = phase, .model = info->id, .latent_height = height, .latent_width = width});
+    }
+  }
+  return keys;
+}
+
+std::string CostFingerprint(const EngineOptions& options, const LoadedEngine& loaded) {
+  std::vector<std::string> parts;
+  for (const SharedModelInfo& info : loaded.models) {
+    parts.push_back(absl::StrCat(info->id, "@", info->sha256, "@", info->dtype));
+  }
+  for (const LoadedDevice& device : loaded.devices) parts.push_back(device.name);
+  return absl::StrCat(absl::StrJoin(parts, " "), " threads=", options.threads, "/", std::thread::hardware_concurrency(),
+                      " strict_rows=", options.strict_rows, " cpu=", at::get_cpu_capability(), " torch=", TORCH_VERSION,
+                      " engine=", kCostVersion);
+}
+
 }  // namespace
 
 absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMetrics& metrics) {
   STEPCAST_RETURN_IF_ERROR(CheckOptions(options));
-  STEPCAST_ASSIGN_OR_RETURN(std::unique_ptr<ComputeDevice> device, engine::OpenDevice(options.device, options.threads));
-  STEPCAST_ASSIGN_OR_RETURN(const c10::ScalarType dtype, engine::ParseDtype(options.dtype, *device));
+  STEPCAST_ASSIGN_OR_RETURN(OpenedDevices devices, OpenDevices(options));
   const TorchGuard guard(options.log_error);
-  LoadedEngine loaded;
-  loaded.device = device->name();
-  engine::DiffusionExecutorOptions executor;
-  for (const ModelSource& source : options.models) {
-    STEPCAST_ASSIGN_OR_RETURN(SharedBundle bundle, LoadBundle(source, *device, dtype, guard));
-    if (options.warm_up) STEPCAST_RETURN_IF_ERROR(WarmUp(*bundle, *device, guard));
-    for (const std::string& warning : bundle->warnings()) {
-      loaded.warnings.push_back(absl::StrCat("model '", source.id, "': ", warning));
-    }
-    ModelInfo info = *bundle->info();
-    info.samplers = UsableSamplers(info);
-    loaded.models.push_back(std::make_shared<const ModelInfo>(std::move(info)));
-    executor.bundles.push_back(std::move(bundle));
+  if (options.strict_rows > 0) {
+    at::globalContext().setDeterministicCuDNN(true);
+    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
   }
-  executor.device = std::move(device);
-  executor.limits.max_denoise_rows = options.max_rows;
-  executor.embedding_cache_entries = static_cast<size_t>(options.embedding_cache_entries);
-  executor.log = options.log_error;
-  loaded.executor = std::make_unique<engine::DiffusionExecutor>(std::move(executor), metrics);
+  LoadedEngine loaded;
+  std::map<std::string, std::vector<SharedBundle>> bundles;  // by device
+  for (size_t i = 0; i < devices.size(); ++i) {
+    ComputeDevice& device = *devices[i];
+    const std::string name = device.name();
+    if (!bundles.contains(name)) {
+      STEPCAST_ASSIGN_OR_RETURN(bundles[name], LoadModels(options, device, guard, loaded));
+    }
+    engine::DiffusionExecutorOptions executor;
+    executor.bundles = bundles[name];
+    executor.device = std::move(devices[i]);
+    executor.limits.max_denoise_rows = options.strict_rows > 0 ? options.strict_rows : options.max_rows;
+    executor.limits.strict_rows = options.strict_rows;
+    executor.limits.max_resident_jobs = options.max_resident_jobs;
+    executor.embedding_cache_entries = static_cast<size_t>(options.embedding_cache_entries);
+    executor.log = options.log_error;
+    loaded.devices.push_back({.name = options.replicas > 1 ? absl::StrCat(name, ":", i) : name,
+                              .executor = std::make_unique<engine::DiffusionExecutor>(std::move(executor), metrics)});
+  }
+  loaded.profile_keys = ProfileKeys(loaded.models);
+  loaded.cost_fingerprint = CostFingerprint(options, loaded);
   return loaded;
 }
 

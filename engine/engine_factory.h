@@ -2,6 +2,7 @@
 // The torch-free door to the engine: the only header of engine/ that the server may include.
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,26 +23,39 @@ struct ModelSource {
 
 struct EngineOptions {
   std::vector<ModelSource> models;
-  std::string device = "auto";         // "auto" | "cpu" | "cuda:N"; auto: the first CUDA device, else the CPU
-  std::string dtype = "auto";          // "auto" | "fp32" | "bf16" | "fp16"; auto: fp32 on the CPU, bf16 on CUDA
-  int threads = 0;                     // intra-op threads on the CPU; 0: one per core
-  int max_rows = 16;                   // forward rows per denoise tick, >= 2
-  int embedding_cache_entries = 1024;  // prompts kept encoded; 0: none
-  bool warm_up = true;                 // run each model once, so that the first request does not pay for it
+  std::string device = "auto";       // "auto" | "cpu" | "cuda:N"; auto: the first CUDA device, else the CPU
+  std::vector<std::string> devices;  // several, each with a copy of the models; then `device` is not read
+  int replicas = 1;                  // executors on the CPU, 1..64; they share models and divide `threads`
+  std::string dtype = "auto";        // "auto" | "fp32" | "bf16" | "fp16"; auto: fp32 on the CPU, bf16 on CUDA
+  int threads = 0;                   // intra-op threads on the CPU; 0: one per core
+  int max_rows = 16;                 // forward rows per denoise tick, >= 2
+  int strict_rows = 0;               // 0: free; else rows of every forward, 2..max_rows (ExecutorLimits)
+  int max_resident_jobs = std::numeric_limits<int>::max();  // per executor; more are parked, >= 1
+  int embedding_cache_entries = 1024;                       // prompts kept encoded; 0: none
+  bool warm_up = true;  // run each model once, so that the first request does not pay for it
 
   // Receives what clients must not see: the text behind an error id. Called on the engine thread; may be empty.
   std::function<void(std::string_view)> log_error;
 };
 
-// A ready executor and what it can paint.
-struct LoadedEngine {
-  std::vector<SharedModelInfo> models;  // in the order of the options
+// An executor, for an engine loop of its own. All of them paint all models.
+struct LoadedDevice {
+  std::string name;  // "cpu", "cuda:0"; "cpu:0", "cpu:1" ... with replicas
   std::unique_ptr<StepExecutor> executor;
-  std::string device;                 // "cpu", "cuda:0"
-  std::vector<std::string> warnings;  // what was odd about the models and did no harm; for the log
 };
 
-// Loads the models and makes the executor. `metrics` must outlive it.
+// Ready executors and what they can paint.
+struct LoadedEngine {
+  std::vector<SharedModelInfo> models;  // in the order of the options
+  std::vector<LoadedDevice> devices;    // at least one
+  std::vector<std::string> warnings;    // what was odd about the models and did no harm; for the log
+  std::vector<BatchKey> profile_keys;   // of a default request of each model: what is worth measuring at start
+  // Equal fingerprints: ticks take the same time. Names the models' weights, dtype, devices, threads, strict_rows and
+  // the libraries; not this machine's speed, so a cost file belongs to its machine.
+  std::string cost_fingerprint;
+};
+
+// Loads the models and makes the executors. `metrics` must outlive them, and is called from each one's thread.
 // Errors: NOT_FOUND, INVALID_ARGUMENT or FAILED_PRECONDITION, naming the model, the file and the remedy.
 absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMetrics& metrics);
 

@@ -7,6 +7,7 @@
 #include <ATen/ops/mul.h>
 #include <ATen/ops/quantile.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
@@ -115,14 +116,12 @@ SlotBatch ProgramRunner::Gather(absl::Span<const ActiveJob> jobs) const {
 void ProgramRunner::Apply(absl::Span<const ActiveJob> jobs, const at::Tensor& prediction, SlotBatch& batch) const {
   const int64_t channels = batch.values.size(2);
   batch.model_output().copy_(prediction.narrow(1, 0, channels));
-  EstimateX0(jobs, batch);
+  strict_ ? EstimateEachX0(jobs, batch) : EstimateX0(jobs, batch);
   DrawNoise(jobs, batch);
   const at::Tensor variance = prediction.narrow(1, channels, prediction.size(1) - channels);
   ApplySpecials(jobs, {batch.latents(), variance, batch.model_output(), NoiseOf(batch)});
   const std::vector<Slot> targets = Targets(jobs);
-  const at::Tensor next = at::bmm(Transitions(jobs, batch, targets), batch.values.flatten(2))
-                              .view({batch.values.size(0), static_cast<int64_t>(targets.size()), batch.values.size(2),
-                                     batch.values.size(3), batch.values.size(4)});
+  const at::Tensor next = strict_ ? NextOfEach(jobs, batch, targets) : Next(jobs, batch, targets);
   std::vector<at::Tensor> to;
   std::vector<at::Tensor> from;
   const std::array<int64_t, kSlotCount> row_of = IndexOf(targets);
@@ -148,6 +147,18 @@ void ProgramRunner::EstimateX0(absl::Span<const ActiveJob> jobs, SlotBatch& batc
   x0.addcmul_(batch.model_output(), uploaded.select(0, 1));
   Clip(jobs, device_, x0);
   Threshold(jobs, x0);
+}
+
+void ProgramRunner::EstimateEachX0(absl::Span<const ActiveJob> jobs, SlotBatch& batch) const {
+  for (size_t n = 0; n < jobs.size(); ++n) {
+    const Evaluation& evaluation = *jobs[n].evaluation;
+    const at::Tensor slots = batch.values.select(0, static_cast<int64_t>(n));
+    at::Tensor x0 = slots.select(0, 2);
+    x0.copy_(slots.select(0, 0)).mul_(evaluation.x0_from_latents);
+    x0.add_(slots.select(0, 1), evaluation.x0_from_output);
+  }
+  Clip(jobs, device_, batch.x0());
+  Threshold(jobs, batch.x0());
 }
 
 void ProgramRunner::DrawNoise(absl::Span<const ActiveJob> jobs, SlotBatch& batch) const {
@@ -191,6 +202,39 @@ at::Tensor ProgramRunner::Transitions(absl::Span<const ActiveJob> jobs, const Sl
     }
   }
   return UploadFloats(device_, matrices).view({static_cast<int64_t>(jobs.size()), rows, columns});
+}
+
+at::Tensor ProgramRunner::Next(absl::Span<const ActiveJob> jobs, const SlotBatch& batch,
+                               const std::vector<Slot>& targets) const {
+  const at::Tensor& values = batch.values;
+  return at::bmm(Transitions(jobs, batch, targets), values.flatten(2))
+      .view({values.size(0), static_cast<int64_t>(targets.size()), values.size(2), values.size(3), values.size(4)});
+}
+
+at::Tensor ProgramRunner::NextOfEach(absl::Span<const ActiveJob> jobs, const SlotBatch& batch,
+                                     const std::vector<Slot>& targets) const {
+  const at::Tensor& values = batch.values;
+  const std::array<int64_t, kSlotCount> column_of = IndexOf(batch.columns);
+  const std::array<int64_t, kSlotCount> row_of = IndexOf(targets);
+  at::Tensor next =
+      at::zeros({values.size(0), static_cast<int64_t>(targets.size()), values.size(2), values.size(3), values.size(4)},
+                values.options());
+  for (size_t n = 0; n < jobs.size(); ++n) {
+    const at::Tensor from = values.select(0, static_cast<int64_t>(n));
+    const at::Tensor to = next.select(0, static_cast<int64_t>(n));
+    SlotSet written{};
+    for (const sampling::Term& term : jobs[n].evaluation->transition) {
+      At(written, term.to) = true;
+      const int64_t row = row_of[static_cast<size_t>(term.to)];
+      if (row < 0) continue;
+      to.select(0, row).add_(from.select(0, column_of[static_cast<size_t>(term.from)]), term.coefficient);
+    }
+    for (const Slot slot : jobs[n].state->slots()) {
+      const size_t s = static_cast<size_t>(slot);
+      if (!At(written, slot)) to.select(0, row_of[s]).copy_(from.select(0, column_of[s]));
+    }
+  }
+  return next;
 }
 
 }  // namespace stepcast::engine

@@ -24,13 +24,14 @@ struct SlotBatch {
 };
 
 // Applies evaluations to slots. The update of every job is one row of a batched matrix product, so its cost
-// does not depend on how many samplers meet in a tick.
+// does not depend on how many samplers meet in a tick. A strict runner goes job by job and term by term instead:
+// slower, and to the last bit the same whoever the neighbours are.
 //
 // Thread-safety: none; owned by one executor. Throws what tensor code throws: call it inside TorchGuard::Run.
 class ProgramRunner {
  public:
   // `device` must outlive the runner.
-  explicit ProgramRunner(const ComputeDevice& device) : device_(device) {}
+  explicit ProgramRunner(const ComputeDevice& device, bool strict = false) : device_(device), strict_(strict) {}
 
   // Copies the jobs' slots into one batch. REQUIRES: latents of equal shape; not empty.
   SlotBatch Gather(absl::Span<const ActiveJob> jobs) const;
@@ -42,11 +43,18 @@ class ProgramRunner {
 
  private:
   void EstimateX0(absl::Span<const ActiveJob> jobs, SlotBatch& batch) const;
+  void EstimateEachX0(absl::Span<const ActiveJob> jobs, SlotBatch& batch) const;
   void DrawNoise(absl::Span<const ActiveJob> jobs, SlotBatch& batch) const;
   at::Tensor Transitions(absl::Span<const ActiveJob> jobs, const SlotBatch& batch,
                          const std::vector<sampling::Slot>& targets) const;
+  // [N, P, C, h, w]: the targets' next values.
+  at::Tensor Next(absl::Span<const ActiveJob> jobs, const SlotBatch& batch,
+                  const std::vector<sampling::Slot>& targets) const;
+  at::Tensor NextOfEach(absl::Span<const ActiveJob> jobs, const SlotBatch& batch,
+                        const std::vector<sampling::Slot>& targets) const;
 
   const ComputeDevice& device_;
+  const bool strict_;
 };
 
 }  // namespace stepcast::engine

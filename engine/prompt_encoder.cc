@@ -132,8 +132,9 @@ std::vector<absl::Status> PromptEncoder::Encode(absl::Span<const PromptJob> jobs
   std::ranges::stable_sort(missing, {}, [](const Task* task) { return task->key.input.clip_skip; });
   for (auto begin = missing.begin(); begin != missing.end();) {
     const int clip_skip = (*begin)->key.input.clip_skip;
-    const auto end =
-        std::find_if(begin, missing.end(), [&](const Task* task) { return task->key.input.clip_skip != clip_skip; });
+    const auto end = alone_ ? begin + 1 : std::find_if(begin, missing.end(), [&](const Task* task) {
+      return task->key.input.clip_skip != clip_skip;
+    });
     EncodeTasks(jobs.front().state->bundle(), {&*begin, static_cast<size_t>(end - begin)});
     begin = end;
   }

@@ -27,8 +27,9 @@ struct PromptJob {
 // Thread-safety: none; owned by one executor.
 class PromptEncoder {
  public:
-  // All must outlive the encoder.
-  PromptEncoder(EmbeddingCache& cache, const TorchGuard& guard) : cache_(cache), guard_(guard) {}
+  // All must outlive the encoder. `alone`: one prompt per forward, so that embeddings do not depend on their company.
+  PromptEncoder(EmbeddingCache& cache, const TorchGuard& guard, bool alone = false)
+      : cache_(cache), guard_(guard), alone_(alone) {}
 
   // Pins what the cache already has. Returns whether the job still needs an encode tick.
   // Errors: INVALID_ARGUMENT for token ids outside the vocabulary, a guided job without a negative prompt, a class that
@@ -53,6 +54,7 @@ class PromptEncoder {
 
   EmbeddingCache& cache_;
   const TorchGuard& guard_;
+  const bool alone_;
 };
 
 }  // namespace stepcast::engine

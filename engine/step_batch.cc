@@ -6,8 +6,11 @@
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/std.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "engine/upload.h"
@@ -15,21 +18,32 @@
 namespace stepcast::engine {
 namespace {
 
-// Batches whose conditioning rows are kept: a few keys that alternate.
+// Batches whose conditioning rows are kept: a few keys that alternate, and no more rows in all than a large batch or
+// two have, because a row's keys and values are not small.
 constexpr size_t kKeptBatches = 4;
+constexpr size_t kKeptRows = 64;
 
 using sampling::Evaluation;
 
 bool IsGuided(const ActiveJob& job) { return job.evaluation->rows() == 2; }
 bool IsEmbedded(const ActiveJob& job) { return job.evaluation->guidance.kind == sampling::GuidanceKind::kEmbedded; }
 
+// `rows` and `padding` rows of zeros.
+at::Tensor PadRows(const at::Tensor& rows, int64_t padding) {
+  if (padding == 0) return rows;
+  std::vector<int64_t> sizes = rows.sizes().vec();
+  sizes.front() = padding;
+  return at::cat({rows, at::zeros(sizes, rows.options())});
+}
+
 // Concatenates one input of the conditioning over all rows; undefined when the model has no such input.
-at::Tensor CatRows(const std::vector<const Embedding*>& rows, at::Tensor model::Conditioning::* input) {
+at::Tensor CatRows(const std::vector<const Embedding*>& rows, int64_t padding,
+                   at::Tensor model::Conditioning::* input) {
   if (!(rows.front()->conditioning.*input).defined()) return at::Tensor();
   std::vector<at::Tensor> parts;
   parts.reserve(rows.size());
   for (const Embedding* row : rows) parts.push_back(row->conditioning.*input);
-  return at::cat(parts);
+  return PadRows(at::cat(parts), padding);
 }
 
 // Rescales `combined` towards the standard deviation of `cond`, per row, by phi [N, 1, 1, 1].
@@ -60,15 +74,16 @@ RowLayout RowLayout::Of(absl::Span<const ActiveJob> jobs) {
 
 at::Tensor StepBatch::Predict(absl::Span<const ActiveJob> jobs, const at::Tensor& latents) {
   const RowLayout layout = RowLayout::Of(jobs);
+  TORCH_CHECK(Padding(layout) >= 0, layout.rows(), " rows in a forward of strict_rows ", strict_rows_);
   const model::ModelBundle& bundle = jobs.front().state->bundle();
   const at::Tensor timesteps = PerRow(jobs, layout, [](const Evaluation& e) { return e.timestep; });
   model::Conditioning conditioning = ConditioningRows(jobs, layout);
   if (std::ranges::any_of(jobs, IsEmbedded)) {
     conditioning.guidance_scales = PerRow(jobs, layout, [](const Evaluation& e) { return e.guidance.scale; });
   }
-  const at::Tensor input = DenoiserInput(jobs, layout, latents).to(bundle.dtype());
-  const at::Tensor output = bundle.denoiser()(input, timesteps, conditioning);
-  return Combine(jobs, layout, output.to(c10::ScalarType::Float));
+  const at::Tensor input = PadRows(DenoiserInput(jobs, layout, latents), Padding(layout)).to(bundle.dtype());
+  const at::Tensor output = bundle.denoiser()(input, timesteps, conditioning).to(c10::ScalarType::Float);
+  return strict_rows_ > 0 ? CombineEach(jobs, layout, output) : Combine(jobs, layout, output);
 }
 
 at::Tensor StepBatch::PerRow(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
@@ -76,6 +91,7 @@ at::Tensor StepBatch::PerRow(absl::Span<const ActiveJob> jobs, const RowLayout& 
   std::vector<float> values;
   values.reserve(layout.job_of_row.size());
   for (const int64_t job : layout.job_of_row) values.push_back(value(*jobs[static_cast<size_t>(job)].evaluation));
+  values.resize(values.size() + static_cast<size_t>(Padding(layout)), 0.0f);
   return UploadFloats(device_, values);
 }
 
@@ -85,7 +101,8 @@ at::Tensor StepBatch::DenoiserInput(absl::Span<const ActiveJob> jobs, const RowL
       layout.any_guided ? at::index_select(latents, 0, UploadIndices(device_, layout.job_of_row)) : latents;
   const auto is_scaled = [](const ActiveJob& job) { return job.evaluation->input_scale != 1.0f; };
   if (std::ranges::none_of(jobs, is_scaled)) return rows.contiguous();
-  return rows.mul(PerRow(jobs, layout, [](const Evaluation& e) { return e.input_scale; }).view({-1, 1, 1, 1}));
+  const at::Tensor scales = PerRow(jobs, layout, [](const Evaluation& e) { return e.input_scale; });
+  return rows.mul(scales.narrow(0, 0, layout.rows()).view({-1, 1, 1, 1}));
 }
 
 const model::Conditioning& StepBatch::ConditioningRows(absl::Span<const ActiveJob> jobs, const RowLayout& layout) {
@@ -104,14 +121,25 @@ const model::Conditioning& StepBatch::ConditioningRows(absl::Span<const ActiveJo
     kept_.splice(kept_.begin(), kept_, it);
     return kept_.front().conditioning;
   }
-  if (kept_.size() == kKeptBatches) kept_.pop_back();
   model::Conditioning conditioning;
-  conditioning.prompt_embeds = CatRows(rows, &model::Conditioning::prompt_embeds);
-  conditioning.text_embeds = CatRows(rows, &model::Conditioning::text_embeds);
-  conditioning.time_ids = CatRows(rows, &model::Conditioning::time_ids);
-  conditioning.class_labels = CatRows(rows, &model::Conditioning::class_labels);
-  kept_.push_front({std::move(ids), std::move(conditioning)});
+  conditioning.prompt_embeds = CatRows(rows, Padding(layout), &model::Conditioning::prompt_embeds);
+  conditioning.text_embeds = CatRows(rows, Padding(layout), &model::Conditioning::text_embeds);
+  conditioning.time_ids = CatRows(rows, Padding(layout), &model::Conditioning::time_ids);
+  conditioning.class_labels = CatRows(rows, Padding(layout), &model::Conditioning::class_labels);
+  kept_.push_front({std::move(ids), jobs.front().state->bundle().denoiser().Prepare(conditioning)});
+  DropOldRows();
   return kept_.front().conditioning;
+}
+
+void StepBatch::DropOldRows() {
+  size_t rows = 0;
+  size_t batches = 0;
+  const auto old = std::ranges::find_if(kept_, [&](const KeptRows& kept) {
+    rows += kept.embedding_ids.size();
+    return ++batches > kKeptBatches || rows > kKeptRows;
+  });
+  // The newest stays whatever its size.
+  kept_.erase(old == kept_.begin() ? std::next(old) : old, kept_.end());
 }
 
 at::Tensor StepBatch::Combine(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
@@ -144,6 +172,20 @@ at::Tensor StepBatch::Combine(absl::Span<const ActiveJob> jobs, const RowLayout&
   const at::Tensor combined = at::addcmul(uncond, cond - uncond, UploadFloats(device_, scales).view({-1, 1, 1, 1}));
   if (std::ranges::all_of(rescales, [](float phi) { return phi == 0.0f; })) return combined;
   return Rescale(combined, cond, UploadFloats(device_, rescales).view({-1, 1, 1, 1}));
+}
+
+// The same operations in the same shapes as for the job alone: a vectorised loop may treat the last few numbers of a
+// batch otherwise than the rest.
+at::Tensor StepBatch::CombineEach(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
+                                  const at::Tensor& output) const {
+  std::vector<at::Tensor> each;
+  each.reserve(jobs.size());
+  for (size_t n = 0; n < jobs.size(); ++n) {
+    const absl::Span<const ActiveJob> job = jobs.subspan(n, 1);
+    const RowLayout own = RowLayout::Of(job);
+    each.push_back(Combine(job, own, output.narrow(0, layout.uncond_row[n], own.rows())));
+  }
+  return at::cat(each);
 }
 
 }  // namespace stepcast::engine

@@ -30,18 +30,21 @@ struct RowLayout {
 // Builds the inputs of denoiser forwards and combines their outputs.
 //
 // Jobs may differ in everything but the model and the latents' shape: timestep, input scale, prompt, guidance.
-// Keeps the conditioning rows of the last few batches, because the same rows come back tick after tick.
+// With `strict_rows` every forward has exactly that many rows, the missing ones zero, and guidance is worked out job by
+// job: a prediction then does not depend on the neighbours, to the last bit.
+// Keeps the conditioning rows of the last few batches, prepared by the denoiser, because the same rows come back tick
+// after tick.
 //
 // Thread-safety: none; owned by one executor. Throws what tensor code throws: call it inside TorchGuard::Run.
 class StepBatch {
  public:
-  // `device` must outlive the batch.
-  explicit StepBatch(const ComputeDevice& device) : device_(device) {}
+  // `device` must outlive the batch. `strict_rows` 0: forwards have as many rows as the jobs need.
+  explicit StepBatch(const ComputeDevice& device, int strict_rows = 0) : device_(device), strict_rows_(strict_rows) {}
 
   // latents [N, C, h, w] float32, one per job (not yet scaled). Returns the guided prediction
   // [N, C, h, w] float32: uncond + scale * (cond - uncond), rescaled where asked (arXiv:2305.08891, eq. 15-16); of
   // models that predict a variance [N, 2C, h, w], the variance of the conditional row behind the prediction.
-  // REQUIRES: all jobs use the same bundle; not empty.
+  // REQUIRES: all jobs use the same bundle; not empty; with strict_rows, no more rows than that.
   at::Tensor Predict(absl::Span<const ActiveJob> jobs, const at::Tensor& latents);
 
   // Forgets the kept conditioning rows.
@@ -57,10 +60,15 @@ class StepBatch {
   at::Tensor PerRow(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
                     float (*value)(const sampling::Evaluation&)) const;
   at::Tensor DenoiserInput(absl::Span<const ActiveJob> jobs, const RowLayout& layout, const at::Tensor& latents) const;
+  void DropOldRows();
   const model::Conditioning& ConditioningRows(absl::Span<const ActiveJob> jobs, const RowLayout& layout);
   at::Tensor Combine(absl::Span<const ActiveJob> jobs, const RowLayout& layout, const at::Tensor& output) const;
+  at::Tensor CombineEach(absl::Span<const ActiveJob> jobs, const RowLayout& layout, const at::Tensor& output) const;
+  // Rows that a forward has beyond those of the layout.
+  int64_t Padding(const RowLayout& layout) const { return strict_rows_ > 0 ? strict_rows_ - layout.rows() : 0; }
 
   const ComputeDevice& device_;
+  const int strict_rows_;
   std::list<KeptRows> kept_;  // most recent first
 };
 

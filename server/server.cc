@@ -118,12 +118,17 @@ absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLo
 
 absl::Status Server::StartLoops(LoadedEngine& engine) {
   std::vector<DispatchDevice> devices;
-  observers_.push_back(ticks_.ObserverOf(engine.device));
-  devices.push_back({.name = engine.device,
-                     .executor = std::move(engine.executor),
-                     .metrics = &metrics_.AddDevice(engine.device),
-                     .observer = observers_.back().get()});
-  STEPCAST_ASSIGN_OR_RETURN(loops_, Dispatcher::Create(LoopOptions(config_), std::move(devices), clock_));
+  for (LoadedDevice& device : engine.devices) {
+    observers_.push_back(ticks_.ObserverOf(device.name));
+    devices.push_back({.name = device.name,
+                       .executor = std::move(device.executor),
+                       .metrics = &metrics_.AddDevice(device.name),
+                       .observer = observers_.back().get()});
+  }
+  EngineLoopOptions options = LoopOptions(config_);
+  options.profile.keys = std::move(engine.profile_keys);
+  options.profile.fingerprint = std::move(engine.cost_fingerprint);
+  STEPCAST_ASSIGN_OR_RETURN(loops_, Dispatcher::Create(options, std::move(devices), clock_));
   return absl::OkStatus();
 }
 

@@ -120,6 +120,26 @@ TEST_F(DenoiseStateTest, BeginTwiceChangesNothing) {
   EXPECT_EQ(Values(state.tensors().front()), latents);
 }
 
+TEST_F(DenoiseStateTest, ParkedSlotsComeBackBitByBit) {
+  DenoiseState state(bundle_, CompilePicture(TestSchedule(), {.sampler = Sampler::kDpmpp2m}), 5);
+  state.Park(*device_);
+  EXPECT_FALSE(state.parked()) << "there is nothing to park before Begin";
+  state.Begin(4, 4, *device_);
+  std::vector<std::vector<float>> before;
+  for (const at::Tensor& slot : state.tensors()) before.push_back(Values(slot));
+  ASSERT_GT(before.size(), 1u);
+  const std::vector<float> noise = state.Noise();
+  state.Park(*device_);
+  EXPECT_TRUE(state.parked());
+  EXPECT_TRUE(state.tensors().empty());
+  state.Park(*device_);
+  state.Begin(4, 4, *device_);
+  EXPECT_FALSE(state.parked());
+  ASSERT_EQ(state.tensors().size(), before.size());
+  for (size_t i = 0; i < before.size(); ++i) EXPECT_EQ(Values(state.tensors()[i]), before[i]);
+  EXPECT_EQ(state.Noise(), noise) << "a draw that was not consumed is still the next";
+}
+
 TEST_F(DenoiseStateTest, MultistepSamplersKeepHistoryThatStartsAtZero) {
   DenoiseState state(bundle_, CompilePicture(TestSchedule(), {.sampler = Sampler::kDpmpp2m}), 3);
   state.Begin(4, 4, *device_);

@@ -67,11 +67,11 @@ int LargestDifference(const std::vector<uint8_t>& a, const std::vector<uint8_t>&
 
 class DiffusionExecutorTest : public ::testing::Test {
  protected:
-  std::unique_ptr<DiffusionExecutor> MakeExecutor(size_t cache_entries = 100) {
+  std::unique_ptr<DiffusionExecutor> MakeExecutor(size_t cache_entries = 100, int strict_rows = 0) {
     DiffusionExecutorOptions options;
     options.bundles = {MakeFakeBundle("fake", &script_), MakeFakeBundle("second", &script_)};
     options.device = *OpenDevice("cpu", 1);
-    options.limits = {.max_denoise_rows = 16, .max_encode_jobs = 8, .max_decode_jobs = 2};
+    options.limits = {.max_denoise_rows = 16, .max_encode_jobs = 8, .max_decode_jobs = 2, .strict_rows = strict_rows};
     options.embedding_cache_entries = cache_entries;
     options.log = [this](std::string_view text) { log_.emplace_back(text); };
     return std::make_unique<DiffusionExecutor>(std::move(options), metrics_);
@@ -285,6 +285,105 @@ TEST_F(DiffusionExecutorTest, StartRefusesWhatItCannotPaint) {
   spec.program = program;
   Job special(JobId{99}, spec);
   EXPECT_EQ(executor_->Start(special).code(), absl::StatusCode::kUnimplemented);
+}
+
+TEST_F(DiffusionExecutorTest, StrictForwardsHaveAFixedNumberOfRowsAndPaintTheSame) {
+  executor_ = MakeExecutor(/*cache_entries=*/100, /*strict_rows=*/8);
+  const std::vector<Job*> jobs = {Add({.steps = 5, .sampler = Sampler::kDdim, .eta = 1.0}),
+                                  Add({.prompt = {9, 3}, .steps = 3, .sampler = Sampler::kEuler, .seed = 5}),
+                                  Add({.prompt = {4, 4},
+                                       .steps = 4,
+                                       .sampler = Sampler::kDpmpp2m,
+                                       .guidance_scale = 5.0,
+                                       .guidance_rescale = 0.7,
+                                       .guidance_end = 0.6})};
+  Prepare(jobs);
+  EXPECT_THAT(script_.encode_sizes, ::testing::Each(1));
+  DenoiseToTheEnd(jobs);
+  EXPECT_THAT(script_.forward_rows, ElementsAre(8, 8, 8, 8, 8));
+  const std::vector<StepResult> results = Execute(Phase::kDecode, jobs);
+  EXPECT_THAT(script_.decode_sizes, ElementsAre(1, 1, 1));
+  for (const size_t i : {size_t{0}, size_t{1}}) {
+    EXPECT_LE(LargestDifference(results[i].image->pixels, ExpectedPixels(*jobs[i])), 1) << "job " << i;
+  }
+  Job* alone = Add({.prompt = {4, 4},
+                    .steps = 4,
+                    .sampler = Sampler::kDpmpp2m,
+                    .guidance_scale = 5.0,
+                    .guidance_rescale = 0.7,
+                    .guidance_end = 0.6});
+  Prepare({alone});
+  DenoiseToTheEnd({alone});
+  EXPECT_EQ(Execute(Phase::kDecode, {alone})[0].image->pixels, results[2].image->pixels);
+}
+
+TEST_F(DiffusionExecutorTest, AParkedJobComesBackUnchanged) {
+  const Picture picture = {.steps = 4, .sampler = Sampler::kDpmpp2m, .seed = 8};
+  Job* parked = Add(picture);
+  Job* other = Add(picture);
+  Prepare({parked, other});
+  EXPECT_TRUE(executor_->Park(*parked).ok()) << "nothing to park yet";
+  Denoise({parked, other});
+  Denoise({parked, other});
+  const auto& state = static_cast<const DenoiseState&>(*parked->state());
+  const at::Tensor on_device = state.tensors().front();
+  ASSERT_TRUE(executor_->Park(*parked).ok());
+  EXPECT_TRUE(state.parked());
+  EXPECT_THAT(state.tensors(), IsEmpty());
+  EXPECT_EQ(on_device.use_count(), 1u) << "the device's memory is free";
+  Denoise({parked, other});
+  EXPECT_FALSE(state.parked());
+  DenoiseToTheEnd({parked, other});
+  ASSERT_TRUE(executor_->Park(*parked).ok());
+  const std::vector<StepResult> results = Execute(Phase::kDecode, {parked, other});
+  ASSERT_TRUE(results[0].status.ok()) << results[0].status;
+  EXPECT_EQ(results[0].image->pixels, results[1].image->pixels);
+}
+
+TEST_F(DiffusionExecutorTest, TellsOnceHowManyRowsFittedAfterASplit) {
+  const std::vector<Job*> jobs = {Add({.seed = 1}), Add({.seed = 2}), Add({.seed = 3}), Add({.seed = 4})};
+  Prepare(jobs);
+  for (Job* job : jobs) job->set_needs_encode(false);
+  const BatchKey key = jobs.front()->key();
+  Denoise(jobs);
+  EXPECT_EQ(executor_->TakeMemoryCap(key), std::nullopt);
+  script_.max_rows = 5;
+  Denoise(jobs);
+  EXPECT_EQ(executor_->TakeMemoryCap(key), 4);
+  EXPECT_EQ(executor_->TakeMemoryCap(key), std::nullopt);
+  script_.max_rows = 1;
+  EXPECT_EQ(Denoise(jobs)[0].status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(executor_->TakeMemoryCap(key), std::nullopt) << "nothing fitted";
+}
+
+TEST_F(DiffusionExecutorTest, SyntheticTicksHaveTheShapesOfRealOnesAndTouchNoJob) {
+  Job* job = Add({});
+  Prepare({job});
+  Denoise({job});
+  script_ = {};
+  BatchKey key = {.phase = Phase::kDenoise, .model = "fake", .latent_height = 8, .latent_width = 8};
+  ASSERT_TRUE(executor_->RunSynthetic(key, 6).ok());
+  ASSERT_TRUE(executor_->RunSynthetic(key, 1).ok());
+  EXPECT_THAT(script_.forward_rows, ElementsAre(6, 1));
+  EXPECT_THAT(script_.encode_sizes, ElementsAre(1)) << "one prompt for all of them";
+  key.phase = Phase::kDecode;
+  ASSERT_TRUE(executor_->RunSynthetic(key, 3).ok());
+  EXPECT_THAT(script_.decode_sizes, ElementsAre(2, 1));
+  key = {.phase = Phase::kEncode, .model = "fake"};
+  ASSERT_TRUE(executor_->RunSynthetic(key, 5).ok());
+  EXPECT_THAT(script_.encode_sizes, ElementsAre(1, 5));
+  DenoiseToTheEnd({job});
+  EXPECT_LE(LargestDifference(Execute(Phase::kDecode, {job})[0].image->pixels, ExpectedPixels(*job)), 1);
+}
+
+TEST_F(DiffusionExecutorTest, SyntheticTicksFailLikeRealOnes) {
+  const BatchKey key = {.phase = Phase::kDenoise, .model = "fake", .latent_height = 8, .latent_width = 8};
+  BatchKey absent = key;
+  absent.model = "absent";
+  EXPECT_EQ(executor_->RunSynthetic(absent, 2).code(), absl::StatusCode::kNotFound);
+  script_.max_rows = 4;
+  EXPECT_EQ(ErrorReason(executor_->RunSynthetic(key, 8)), "DEVICE_MEMORY");
+  EXPECT_TRUE(executor_->RunSynthetic(key, 4).ok());
 }
 
 TEST_F(DiffusionExecutorTest, ReportsItsLimits) {

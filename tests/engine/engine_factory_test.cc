@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "sampling/compile.h"
 
@@ -13,6 +14,7 @@ namespace stepcast {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
 using ::testing::Not;
@@ -42,6 +44,20 @@ TEST(CreateEngineTest, RefusesBadOptionsBeforeItLoadsAnything) {
        "embedding_cache_entries is -1"},
       {"device", [](EngineOptions& o) { o.device = "tpu"; }, absl::StatusCode::kInvalidArgument, "device is 'tpu'"},
       {"dtype", [](EngineOptions& o) { o.dtype = "int4"; }, absl::StatusCode::kInvalidArgument, "dtype is 'int4'"},
+      {"strict 1", [](EngineOptions& o) { o.strict_rows = 1; }, absl::StatusCode::kInvalidArgument, "strict_rows is 1"},
+      {"strict above rows", [](EngineOptions& o) { o.strict_rows = 17; }, absl::StatusCode::kInvalidArgument,
+       "2 to max_rows (16)"},
+      {"replicas", [](EngineOptions& o) { o.replicas = 0; }, absl::StatusCode::kInvalidArgument, "replicas is 0"},
+      {"replicas of devices",
+       [](EngineOptions& o) {
+         o.replicas = 2;
+         o.devices = {"cpu"};
+       },
+       absl::StatusCode::kInvalidArgument, "exclude each other"},
+      {"device twice", [](EngineOptions& o) { o.devices = {"cpu", "cpu"}; }, absl::StatusCode::kInvalidArgument,
+       "cpu is there twice"},
+      {"residents", [](EngineOptions& o) { o.max_resident_jobs = 0; }, absl::StatusCode::kInvalidArgument,
+       "max_resident_jobs is 0"},
       {"threads", [](EngineOptions& o) { o.threads = -2; }, absl::StatusCode::kInvalidArgument, "threads is -2"},
   };
   NullEngineMetrics metrics;
@@ -70,14 +86,49 @@ TEST(CreateEngineTest, LoadsTheBundledModelAndSaysWhatItCanPaint) {
   options.max_rows = 6;
   absl::StatusOr<LoadedEngine> engine = CreateEngine(options, metrics);
   ASSERT_TRUE(engine.ok()) << engine.status();
-  EXPECT_EQ(engine->device, "cpu");
+  ASSERT_EQ(engine->devices.size(), 1u);
+  EXPECT_EQ(engine->devices[0].name, "cpu");
   ASSERT_EQ(engine->models.size(), 1u);
   const ModelInfo& info = *engine->models[0];
   EXPECT_EQ(info.id, "emoji");
   EXPECT_EQ(info.dtype, "fp32");
   EXPECT_THAT(info.samplers, IsSupersetOf({Sampler::kDdpm, Sampler::kDdim, Sampler::kEuler, Sampler::kUnipc}));
   EXPECT_THAT(info.samplers, Not(Contains(Sampler::kEdmEuler))) << "for other models";
-  EXPECT_EQ(engine->executor->Limits().max_denoise_rows, 6);
+  EXPECT_EQ(engine->devices[0].executor->Limits().max_denoise_rows, 6);
+}
+
+TEST(CreateEngineTest, SaysWhatToProfileAndWhatCostsDependOn) {
+  NullEngineMetrics metrics;
+  EngineOptions options = Options();
+  options.warm_up = false;
+  options.threads = 1;
+  absl::StatusOr<LoadedEngine> engine = CreateEngine(options, metrics);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  std::vector<std::string> keys;
+  for (const BatchKey& key : engine->profile_keys) keys.push_back(key.ToString());
+  EXPECT_THAT(keys, ElementsAre("encode:emoji", "denoise:emoji:16x16", "decode:emoji:16x16"));
+  for (const BatchKey& key : engine->profile_keys) EXPECT_TRUE(engine->devices[0].executor->RunSynthetic(key, 2).ok());
+  EXPECT_THAT(engine->cost_fingerprint, HasSubstr(engine->models[0]->sha256));
+
+  options.threads = 2;
+  const absl::StatusOr<LoadedEngine> other = CreateEngine(options, metrics);
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_NE(engine->cost_fingerprint, other->cost_fingerprint);
+}
+
+TEST(CreateEngineTest, StrictRowsAndResidentJobsAreLimitsOfTheExecutor) {
+  NullEngineMetrics metrics;
+  EngineOptions options = Options();
+  options.warm_up = false;
+  options.strict_rows = 4;
+  options.max_resident_jobs = 9;
+  absl::StatusOr<LoadedEngine> engine = CreateEngine(options, metrics);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  const ExecutorLimits limits = engine->devices[0].executor->Limits();
+  EXPECT_EQ(limits.strict_rows, 4);
+  EXPECT_EQ(limits.max_denoise_rows, 4);
+  EXPECT_EQ(limits.RowCap(Phase::kDecode), 1);
+  EXPECT_EQ(limits.max_resident_jobs, 9);
 }
 
 TEST(EngineEnvironmentTest, BoundsTheSpinningOfOpenMp) {

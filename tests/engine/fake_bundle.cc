@@ -75,7 +75,8 @@ class FakeDenoiser final : public model::Denoiser {
     TORCH_CHECK(!script_->denoiser_throws, "the scripted failure");
     TORCH_CHECK_WITH(OutOfMemoryError, latents.size(0) <= script_->max_rows, "the scripted shortage of memory");
     const at::Tensor embeddings = conditioning.prompt_embeds.to(c10::ScalarType::Float);
-    const at::Tensor output = Predict(latents.to(c10::ScalarType::Float), timesteps, embeddings);
+    at::Tensor output = Predict(latents.to(c10::ScalarType::Float), timesteps, embeddings);
+    if (script_->rows_meet != 0.0f) output.add_(latents.flatten().select(0, 0), script_->rows_meet);
     const at::Tensor poisoned = embeddings.mean({1, 2}).view({-1, 1, 1, 1}) > script_->poison_above;
     return at::where(poisoned, std::numeric_limits<float>::quiet_NaN(), output).to(latents.scalar_type());
   }

@@ -66,7 +66,8 @@ struct Twin {
   std::unique_ptr<ReferenceInterpreter> reference;
 };
 
-class ProgramRunnerTest : public ::testing::Test {
+// Free and strict: the same arithmetic, in batches or job by job.
+class ProgramRunnerTest : public ::testing::TestWithParam<bool> {
  protected:
   Twin& Add(SharedProgram program, int64_t seed) {
     twins_.push_back(std::make_unique<Twin>(bundle_, std::move(program), seed, *device_));
@@ -103,9 +104,12 @@ class ProgramRunnerTest : public ::testing::Test {
   FakeScript script_;
   std::shared_ptr<const model::ModelBundle> bundle_ = MakeFakeBundle("fake", &script_);
   std::unique_ptr<ComputeDevice> device_ = *OpenDevice("cpu", 1);
-  ProgramRunner runner_{*device_};
+  ProgramRunner runner_{*device_, /*strict=*/GetParam()};
   std::vector<std::unique_ptr<Twin>> twins_;
 };
+
+INSTANTIATE_TEST_SUITE_P(Modes, ProgramRunnerTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Strict" : "Free"; });
 
 // The `variant`-th way to ask for `sampler`. A few samplers take only models that predict noise.
 SharedProgram AnyProgram(Sampler sampler, size_t variant, int steps) {
@@ -125,7 +129,7 @@ SharedProgram AnyProgram(Sampler sampler, size_t variant, int steps) {
   return program.ok() ? *program : nullptr;
 }
 
-TEST_F(ProgramRunnerTest, AnyMixOfSamplersAtAnyPositionEqualsTheReference) {
+TEST_P(ProgramRunnerTest, AnyMixOfSamplersAtAnyPositionEqualsTheReference) {
   std::mt19937 random(20240607);
   const std::vector<Sampler>& samplers = sampling::SupportedSamplers();
   for (size_t i = 0; i < 3 * samplers.size(); ++i) {
@@ -176,7 +180,7 @@ SharedProgram MadeUpProgram(PostKind post, bool draws_noise) {
   return program;
 }
 
-TEST_F(ProgramRunnerTest, EveryPostAndEverySlotInOneBatch) {
+TEST_P(ProgramRunnerTest, EveryPostAndEverySlotInOneBatch) {
   std::vector<Twin*> all;
   for (const PostKind post : {PostKind::kNone, PostKind::kClip, PostKind::kThreshold}) {
     for (const bool draws : {false, true}) all.push_back(&Add(MadeUpProgram(post, draws), 5 + draws));
@@ -197,7 +201,7 @@ SharedProgram SpecialProgram(sampling::Special special) {
   return program;
 }
 
-TEST_F(ProgramRunnerTest, EverySpecialInOneBatch) {
+TEST_P(ProgramRunnerTest, EverySpecialInOneBatch) {
   using sampling::Special;
   channels_ = 8;
   std::vector<Twin*> all;
@@ -209,7 +213,7 @@ TEST_F(ProgramRunnerTest, EverySpecialInOneBatch) {
   for (const auto& twin : twins_) EXPECT_TRUE(Near(twin->state.FinishedLatents(), twin->reference->Result()));
 }
 
-TEST_F(ProgramRunnerTest, ALangevinStepWithoutAScoreMovesNothing) {
+TEST_P(ProgramRunnerTest, ALangevinStepWithoutAScoreMovesNothing) {
   Twin& still = Add(SpecialProgram(sampling::Special::kLangevinNorm), 3);
   auto program = std::make_shared<sampling::SamplingProgram>(still.state.program());
   Evaluation evaluation = program->evaluations.front();
@@ -220,7 +224,7 @@ TEST_F(ProgramRunnerTest, ALangevinStepWithoutAScoreMovesNothing) {
   EXPECT_TRUE(still.state.tensors().front().isfinite().all().item<bool>()) << "0 / 0";
 }
 
-TEST_F(ProgramRunnerTest, ClippingOneRowLeavesTheOthersUnbounded) {
+TEST_P(ProgramRunnerTest, ClippingOneRowLeavesTheOthersUnbounded) {
   Twin& free = Add(MadeUpProgram(PostKind::kNone, false), 1);
   Twin& clipped = Add(MadeUpProgram(PostKind::kClip, false), 1);
   const std::vector<ActiveJob> jobs = {{&free.state, &free.reference->next()},
@@ -231,7 +235,7 @@ TEST_F(ProgramRunnerTest, ClippingOneRowLeavesTheOthersUnbounded) {
   EXPECT_LE(batch.x0().select(0, 1).abs().max().item<float>(), 1.2f);
 }
 
-TEST_F(ProgramRunnerTest, NanInOneJobReachesNoOther) {
+TEST_P(ProgramRunnerTest, NanInOneJobReachesNoOther) {
   Twin& healthy = Add(CompilePicture(TestSchedule(), {.sampler = Sampler::kEulerAncestral}), 1);
   Twin& sick = Add(CompilePicture(TestSchedule(), {.sampler = Sampler::kDpmpp2m}), 2);
   const std::vector<ActiveJob> jobs = {{&healthy.state, &healthy.reference->next()},
@@ -244,7 +248,7 @@ TEST_F(ProgramRunnerTest, NanInOneJobReachesNoOther) {
   EXPECT_FALSE(sick.state.tensors().front().isfinite().any().item<bool>());
 }
 
-TEST_F(ProgramRunnerTest, GatherCopiesAndApplyWritesInPlace) {
+TEST_P(ProgramRunnerTest, GatherCopiesAndApplyWritesInPlace) {
   Twin& twin = Add(CompilePicture(TestSchedule(), {}), 1);
   const void* before = twin.state.tensors().front().data_ptr();
   const std::vector<ActiveJob> jobs = {{&twin.state, &twin.reference->next()}};

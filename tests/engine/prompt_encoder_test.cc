@@ -52,6 +52,14 @@ TEST_F(PromptEncoderTest, EncodesEveryDistinctPromptOnceInOneForward) {
   EXPECT_EQ(jobs[0].state->cond->conditioning.prompt_embeds.size(0), 1);
 }
 
+TEST_F(PromptEncoderTest, AloneMeansOnePromptPerForward) {
+  PromptEncoder alone(cache_, guard_, /*alone=*/true);
+  const std::vector<PromptJob> jobs = {Add({.prompt = {1, 2}}), Add({.prompt = {1, 2}}), Add({.prompt = {3, 4}})};
+  for (const PromptJob& job : jobs) EXPECT_TRUE(*alone.Start(job));
+  for (const absl::Status& status : alone.Encode(jobs)) EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(script_.encode_sizes, ElementsAre(1, 1, 1));
+}
+
 TEST_F(PromptEncoderTest, AWarmPromptNeedsNoTick) {
   const PromptJob cold = Add({});
   EXPECT_TRUE(*encoder_.Start(cold));

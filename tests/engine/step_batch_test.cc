@@ -6,6 +6,7 @@
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/util/Exception.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -155,6 +156,24 @@ TEST_F(StepBatchTest, KeepsConditioningRowsWhileTheBatchStaysTheSame) {
   std::swap(jobs_[0], jobs_[1]);
   batch_.Predict(jobs_, latents);
   EXPECT_EQ(script_.conditioning_data[3], script_.conditioning_data[0]);
+}
+
+TEST_F(StepBatchTest, StrictForwardsAreFilledUpWithRowsOfZeros) {
+  Add({.timestep = 7.0f, .input_scale = 0.4f, .guidance = kGuided, .scale = 2.5f, .rescale = 0.7f});
+  Add({.timestep = 9.0f});
+  StepBatch strict(*device_, /*strict_rows=*/6);
+  const at::Tensor latents = at::randn({2, 4, 6, 5});
+  const at::Tensor predicted = strict.Predict(jobs_, latents);
+  EXPECT_THAT(script_.forward_rows, ElementsAre(6));
+  EXPECT_THAT(script_.timesteps, ElementsAre(ElementsAre(7.0f, 7.0f, 9.0f, 0.0f, 0.0f, 0.0f)));
+  for (size_t n = 0; n < 2; ++n) {
+    EXPECT_TRUE(at::allclose(predicted.select(0, static_cast<int64_t>(n)), Expected(n, latents), 1e-5, 1e-6));
+  }
+  const at::Tensor alone = strict.Predict({jobs_.data(), 1}, latents.narrow(0, 0, 1));
+  EXPECT_TRUE(alone.select(0, 0).equal(predicted.select(0, 0)));
+  Add({.guidance = kGuided, .scale = 2.5f});
+  Add({.guidance = kGuided, .scale = 2.5f});
+  EXPECT_THROW(strict.Predict(jobs_, at::randn({4, 4, 6, 5})), c10::Error) << "seven rows";
 }
 
 TEST_F(StepBatchTest, AJobThatIsToldItsScaleGetsItAsAnInput) {

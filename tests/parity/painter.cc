@@ -83,13 +83,13 @@ std::vector<StepResult> Painter::Execute(Phase phase, const std::vector<Job*>& j
   StepPlan plan;
   plan.key.phase = phase;
   for (const Job* job : jobs) plan.jobs.push_back(job->id());
-  return engine_.executor->Execute(plan, jobs);
+  return engine_.devices.front().executor->Execute(plan, jobs);
 }
 
 std::vector<SharedImage> Painter::Paint(const std::vector<Job*>& jobs) {
   std::vector<Job*> unencoded;
   for (Job* job : jobs) {
-    EXPECT_EQ(engine_.executor->Start(*job), absl::OkStatus());
+    EXPECT_EQ(engine_.devices.front().executor->Start(*job), absl::OkStatus());
     if (job->needs_encode()) unencoded.push_back(job);
   }
   if (!unencoded.empty()) {

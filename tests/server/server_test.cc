@@ -114,7 +114,7 @@ TEST_F(ServerTest, ModelsThatCannotBeServedAreErrors) {
   ModelInfo model = TextModel();
   model.tokenizer_dirs = {"absent"};
   engine.models = {Share(model)};
-  engine.executor = MakeFakeExecutor(device_);
+  engine.devices.push_back({.name = "cpu", .executor = MakeFakeExecutor(device_)});
   EXPECT_FALSE(server_->Serve(std::move(engine), &LoadFakeTokenizer).ok());
 }
 

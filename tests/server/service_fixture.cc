@@ -134,8 +134,8 @@ void ServiceFixture::ServeModels(std::unique_ptr<StepExecutor> executor) {
   texty.limits.max_side = 1024;
   texty.limits.max_area = 1 << 20;
   engine.models = {Share(std::move(texty)), Share(ClassModel())};
-  engine.executor = executor != nullptr ? std::move(executor) : MakeFakeExecutor(device_);
-  engine.device = "cpu";
+  engine.devices.push_back(
+      {.name = "cpu", .executor = executor != nullptr ? std::move(executor) : MakeFakeExecutor(device_)});
   const absl::Status served = server_->Serve(std::move(engine), &LoadFakeTokenizer);
   ASSERT_TRUE(served.ok()) << served;
 }

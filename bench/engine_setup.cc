@@ -1,0 +1,53 @@
+#include "bench/engine_setup.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "core/clock.h"
+#include "sampling/compile.h"
+
+namespace stepcast {
+
+void ExecuteWithEngineEnvironment(char** argv) {
+  bool changed = false;
+  for (const EnvironmentDefault& variable : EngineEnvironment()) {
+    if (std::getenv(variable.name) != nullptr) continue;
+    setenv(variable.name, variable.value, 0);
+    changed = true;
+  }
+  if (changed) execv("/proc/self/exe", argv);
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+PictureMaker::PictureMaker(SharedModelInfo model)
+    : model_(std::move(model)), tokenizer_(Require(ClipTokenizer::Load(model_->tokenizer_dirs[0]))) {}
+
+std::vector<JobSpec> PictureMaker::Specs(const BenchPicture& picture, std::shared_ptr<EventSink> sink) const {
+  auto request = std::make_shared<GenerationRequest>();
+  request->model = model_;
+  request->prompt_ids = {tokenizer_->Encode(picture.index % 2 == 0 ? "a red apple" : "panda").ids};
+  request->negative_prompt_ids = {tokenizer_->Encode("").ids};
+  request->width = model_->defaults.width;
+  request->height = model_->defaults.height;
+  request->steps = picture.steps;
+  request->guidance_scale = picture.guidance;
+  request->seed = picture.index;
+  request->preview.every_n_steps = picture.preview_every;
+  sampling::SamplerSpec spec;
+  spec.sampler = Sampler::kDdim;
+  spec.steps = picture.steps;
+  spec.guidance_scale = picture.guidance;
+  JobSpec job;
+  job.request = std::move(request);
+  job.program = Require(sampling::Compile(model_->noise_schedule, spec));
+  job.arrival = RealClock().Now();
+  job.sink = std::move(sink);
+  return {job};
+}
+
+}  // namespace stepcast

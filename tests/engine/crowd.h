@@ -1,0 +1,65 @@
+#pragma once
+// Random traffic for the real executor: jobs that join, leave, show previews and mix everything that may meet in a
+// tick.
+
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/image.h"
+#include "core/metrics.h"
+#include "scheduler/step_executor.h"
+#include "scheduler/step_scheduler.h"
+#include "tests/engine/picture_jobs.h"
+#include "tests/support/recording_sink.h"
+#include "text/clip_tokenizer.h"
+
+namespace stepcast::engine {
+
+// One job of the traffic.
+struct Visitor {
+  Picture picture;
+  int joins_at = 0;     // tick
+  int cancels_at = -1;  // tick; -1: never
+};
+
+// `count` visitors of the bundled model: every sampler in turn, three sizes, mixed steps and guidance, previews,
+// cancels.
+std::vector<Visitor> RandomTraffic(int count, const ClipTokenizer& tokenizer, std::mt19937& random);
+
+// Runs visitors through a scheduler of its own; the outcome of each is in its sink.
+class House {
+ public:
+  House(StepExecutor& executor, SharedModelInfo model);
+
+  // From the first tick until the last visitor has left.
+  void Run(const std::vector<const Visitor*>& visitors);
+
+  // The picture of visitor `i`; null when it has none.
+  SharedImage ImageOf(size_t i) const;
+  absl::Status StatusOf(size_t i) const;
+
+  // SHA-256 of visitor `i`'s slots after each of its denoise ticks, in order.
+  const std::vector<std::string>& DigestsOf(size_t i) const { return digests_[i]; }
+
+  int largest_batch() const { return largest_batch_; }  // jobs in one denoise tick
+
+ private:
+  bool Over() const { return joined_ == sinks_.size() && scheduler_->live() == 0; }
+  void Join(size_t i, const Picture& picture, absl::Time now);
+  void Digest(const std::vector<Job*>& jobs);
+
+  StepExecutor& executor_;
+  const SharedModelInfo model_;
+  NullEngineMetrics metrics_;
+  std::unique_ptr<StepScheduler> scheduler_;
+  std::vector<std::shared_ptr<RecordingSink>> sinks_;
+  std::vector<JobId> ids_;
+  std::vector<std::vector<std::string>> digests_;
+  size_t joined_ = 0;
+  int64_t last_id_ = 0;
+  int largest_batch_ = 0;
+};
+
+}  // namespace stepcast::engine
