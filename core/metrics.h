@@ -23,6 +23,9 @@ class EngineMetrics {
   virtual void ObservePrediction(std::string_view /*phase*/, absl::Duration /*predicted*/,
                                  absl::Duration /*measured*/) {}
 
+  // `tenant` had this much of a tick's time, which is split equally over the tick's rows.
+  virtual void AddTenantTime(std::string_view /*tenant*/, absl::Duration /*had*/) {}
+
   // Jobs admitted but not started, and jobs in flight.
   virtual void SetQueue(int waiting, int running) = 0;
 

@@ -317,6 +317,8 @@ void StepScheduler::BeginTick(Record& record, const StepPlan& plan, absl::Time n
 }
 
 void StepScheduler::EndTick(Record& record, StepResult result, const Flight& flight, absl::Time now) {
+  metrics_.AddTenantTime(record.job->request().tenant,
+                         (now - flight.planned) * record.view.rows / std::max(1, flight.plan.rows));
   Job& job = *record.job;
   record.view.in_flight = false;
   lanes_.Charge(record.view, absl::ToDoubleSeconds(now - flight.planned) * record.view.rows / flight.plan.rows);

@@ -219,6 +219,8 @@ ServerConfig ReadRoot(const YAML::Node& node, const std::string& path, YamlError
   root.Bool("reflection", config.reflection);
   root.Text("port_file", config.port_file);
   config.port_file = RelativeTo(path, config.port_file);
+  root.Text("record_file", config.record_file);
+  config.record_file = RelativeTo(path, config.record_file);
   root.Finish();
   return config;
 }

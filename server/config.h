@@ -96,8 +96,9 @@ struct ServerConfig {
   TenantsConfig tenants;
   CodecConfig codec;
   LogConfig log;
-  bool reflection = true;  // lets grpcurl describe the public port
-  std::string port_file;   // "": none; else receives the bound ports as JSON once the server listens
+  bool reflection = true;   // lets grpcurl describe the public port
+  std::string port_file;    // "": none; else receives the bound ports as JSON once the server listens
+  std::string record_file;  // "": none; else receives every decision of the scheduler (scheduler/recorder.h)
 };
 
 // What the command line says; wins over the file.
@@ -117,7 +118,7 @@ struct ConfigOverrides {
 
 // Reads the file at `path` ("": no file, defaults only), applies `overrides` and checks the whole.
 //
-// Model paths and port_file are relative to the file's folder.
+// Model paths, port_file and record_file are relative to the file's folder.
 // Errors: INVALID_ARGUMENT or NOT_FOUND; one line per mistake, "path:line: message" (flags: "--port: message").
 absl::StatusOr<ServerConfig> LoadServerConfig(const std::string& path, const ConfigOverrides& overrides);
 

@@ -58,6 +58,8 @@ void DeviceMetrics::ObservePrediction(std::string_view phase, absl::Duration pre
   server_.ObservePrediction(phase, predicted, measured);
 }
 
+void DeviceMetrics::AddTenantTime(std::string_view tenant, absl::Duration had) { server_.AddTenantTime(tenant, had); }
+
 void DeviceMetrics::SetQueue(int waiting, int running) {
   waiting_.Set(waiting);
   running_.Set(running);

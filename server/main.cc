@@ -184,7 +184,10 @@ int Run() {
   if (!engine->ok()) return Fail(kExitModel, engine->status());
   const std::vector<SharedModelInfo> models = (*engine)->models;
   const std::string device = (*engine)->device;
-  if (absl::Status served = (*server)->Serve(**std::move(engine)); !served.ok()) return Fail(kExitModel, served);
+  if (absl::Status served = (*server)->Serve(**std::move(engine)); !served.ok()) {
+    // A record_file that cannot be written.
+    return Fail(absl::IsUnavailable(served) ? kExitConfig : kExitModel, served);
+  }
 
   std::fputs(StartBanner(*config, (*server)->ports(), models, device).c_str(), stdout);
   std::fflush(stdout);

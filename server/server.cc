@@ -10,8 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "prometheus/registry.h"
+#include "scheduler/recorder.h"
 #include "server/logging.h"
 #include "server/loop_options.h"
+#include "server/observer_list.h"
 #include "server/request_validator.h"
 #include "server/status_mapping.h"
 
@@ -100,6 +102,7 @@ absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLo
                             ModelRegistry::Create(engine.models, config_.default_model, load_tokenizer));
   STEPCAST_RETURN_IF_ERROR(CheckDefaultsFit(models, config_.limits));
   metrics_.AddModels(engine.models);
+  metrics_.AddTenants(tenants_.Labels());
   STEPCAST_RETURN_IF_ERROR(StartLoops(engine));
   backend_.emplace(Backend{.models = std::move(models),
                            .streams = {.loops = *loops_,
@@ -117,19 +120,45 @@ absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLo
 }
 
 absl::Status Server::StartLoops(LoadedEngine& engine) {
-  std::vector<DispatchDevice> devices;
-  for (LoadedDevice& device : engine.devices) {
-    observers_.push_back(ticks_.ObserverOf(device.name));
-    devices.push_back({.name = device.name,
-                       .executor = std::move(device.executor),
-                       .metrics = &metrics_.AddDevice(device.name),
-                       .observer = observers_.back().get()});
-  }
   EngineLoopOptions options = LoopOptions(config_);
   options.profile.keys = std::move(engine.profile_keys);
   options.profile.fingerprint = std::move(engine.cost_fingerprint);
+  std::vector<DispatchDevice> devices;
+  for (LoadedDevice& device : engine.devices) {
+    STEPCAST_ASSIGN_OR_RETURN(SchedulerObserver* const observer,
+                              ObserverOf(device.name, device.executor->Limits(), options));
+    devices.push_back({.name = device.name,
+                       .executor = std::move(device.executor),
+                       .metrics = &metrics_.AddDevice(device.name),
+                       .observer = observer});
+  }
   STEPCAST_ASSIGN_OR_RETURN(loops_, Dispatcher::Create(options, std::move(devices), clock_));
   return absl::OkStatus();
+}
+
+absl::StatusOr<SchedulerObserver*> Server::ObserverOf(const std::string& device, const ExecutorLimits& limits,
+                                                      const EngineLoopOptions& options) {
+  observers_.push_back(ticks_.ObserverOf(device));
+  if (config_.record_file.empty()) return observers_.back().get();
+  SchedulerObserver* const ticks = observers_.back().get();
+  const std::string path = recorders_ == 0 ? config_.record_file : absl::StrCat(config_.record_file, ".", recorders_);
+  const RecordingHeader header{.policy = options.policy,
+                               .limits = limits,
+                               .tenant_weights = options.tenant_weights,
+                               .fingerprint = options.profile.fingerprint,
+                               .begin = clock_.Now()};
+  RecorderOptions recording;
+  // The engine thread writes no log lines.
+  recording.on_stopped = [this, path](const absl::Status& why) {
+    writers_.Post([path, cause = std::string(why.message())] {
+      Log(LogLevel::kWarning, "recording ended early", {{"file", path}, {"cause", cause}});
+    });
+  };
+  STEPCAST_ASSIGN_OR_RETURN(std::unique_ptr<Recorder> recorder, Recorder::Open(path, header, std::move(recording)));
+  ++recorders_;
+  observers_.push_back(std::move(recorder));
+  observers_.push_back(std::make_unique<ObserverList>(std::vector<SchedulerObserver*>{ticks, observers_.back().get()}));
+  return observers_.back().get();
 }
 
 void Server::Housekeep() {

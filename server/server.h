@@ -52,7 +52,8 @@ class Server final : public DrainActions {
   ServerMetrics& metrics() { return metrics_; }
 
   // Takes the engine and becomes ready. REQUIRES: called at most once.
-  // Errors: those of ModelRegistry::Create, CheckDefaultsFit and Dispatcher::Create.
+  // Errors: those of ModelRegistry::Create, CheckDefaultsFit and Dispatcher::Create; UNAVAILABLE when record_file
+  // cannot be written.
   absl::Status Serve(LoadedEngine engine, const ModelRegistry::TokenizerLoader& load_tokenizer = &ClipTokenizer::Load);
 
   // Ends calls whose clients have stopped reading and looks after the devices; meant for once a second.
@@ -81,6 +82,8 @@ class Server final : public DrainActions {
   absl::Status Listen();
   absl::Status WritePortFile() const;
   absl::Status StartLoops(LoadedEngine& engine);
+  absl::StatusOr<SchedulerObserver*> ObserverOf(const std::string& device, const ExecutorLimits& limits,
+                                                const EngineLoopOptions& options);
   void LookAfterDevices(absl::Time now);
 
   const ServerConfig config_;
@@ -96,7 +99,8 @@ class Server final : public DrainActions {
   CodecPool codec_;
   CodecPool writers_;  // one thread: all messages that the engine's events cause leave through it
   TickFeed ticks_;
-  std::vector<std::unique_ptr<SchedulerObserver>> observers_;  // one per device
+  std::vector<std::unique_ptr<SchedulerObserver>> observers_;  // of the devices' schedulers
+  int recorders_ = 0;                                          // among them
   std::unique_ptr<Dispatcher> loops_;
   Tenants tenants_;
   std::optional<Backend> backend_;

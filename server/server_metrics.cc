@@ -137,6 +137,7 @@ struct ServerMetrics::Impl {
   SeriesMap<Histogram> tick_seconds;       // phase
   SeriesMap<Histogram> prediction_errors;  // phase
   std::map<std::string, std::unique_ptr<DeviceMetrics>> devices;
+  SeriesMap<Counter> tenant_seconds;  // tenant
   std::unique_ptr<ModelSeries> model_series;
   std::atomic<const ModelSeries*> models{nullptr};  // null until AddModels is through
 
@@ -232,6 +233,23 @@ EngineMetrics& ServerMetrics::AddDevice(const std::string& device) {
   series = std::make_unique<DeviceMetrics>(device, *impl_->registry, *this, QueueGauges{impl_->waiting, impl_->running},
                                            impl_->clock);
   return *series;
+}
+
+void ServerMetrics::AddTenants(const std::vector<std::string>& names) {
+  const auto add = [this](const std::string& name) {
+    impl_->tenant_seconds.Insert(
+        impl_->AddCounter("stepcast_tenant_device_seconds_total",
+                          "Device time by tenant; a tick's time is split equally over its rows.", {{"tenant", name}}),
+        {name});
+  };
+  for (const std::string& name : names) add(name);
+  add("other");
+}
+
+void ServerMetrics::AddTenantTime(std::string_view tenant, absl::Duration had) {
+  Counter* series = impl_->tenant_seconds.Find({tenant});
+  if (series == nullptr) series = impl_->tenant_seconds.Find({"other"});
+  if (series != nullptr) series->Increment(absl::ToDoubleSeconds(had));
 }
 
 void ServerMetrics::SetDeviceUp(const std::string& device, bool up) { impl_->devices.at(device)->SetUp(up); }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -48,6 +49,9 @@ class ServerMetrics final : public EngineMetrics {
   // Makes the series that have a model label. Call once, before jobs run.
   void AddModels(absl::Span<const SharedModelInfo> models);
 
+  // Makes the series of each tenant in `names`; all others share the series "other". Call once, before jobs run.
+  void AddTenants(const std::vector<std::string>& names);
+
   // Makes the series of one device and returns what its loop is to report to; that belongs to this and lives as long.
   // Call once per device, after AddModels.
   EngineMetrics& AddDevice(const std::string& device);
@@ -58,6 +62,7 @@ class ServerMetrics final : public EngineMetrics {
   void ObserveTick(std::string_view phase, std::string_view model, int jobs, int rows,
                    absl::Duration duration) override;
   void ObservePrediction(std::string_view phase, absl::Duration predicted, absl::Duration measured) override;
+  void AddTenantTime(std::string_view tenant, absl::Duration had) override;
   void SetQueue(int waiting, int running) override;
   void CountJob(std::string_view model, std::string_view outcome, absl::Duration since_arrival) override;
   void CountEmbeddingLookup(bool hit) override;

@@ -38,10 +38,10 @@ absl::StatusOr<std::string> Tenants::Resolve(std::string_view claimed) {
   return name;
 }
 
-std::string_view Tenants::Label(std::string_view tenant) const {
-  if (tenant.empty() || tenant == kDefaultTenant) return kDefaultTenant;
-  const auto found = config_.named.find(std::string(tenant));
-  return found == config_.named.end() ? "other" : std::string_view(found->first);
+std::vector<std::string> Tenants::Labels() const {
+  std::vector<std::string> labels = {kDefaultTenant};
+  for (const auto& [name, settings] : config_.named) labels.push_back(name);
+  return labels;
 }
 
 }  // namespace stepcast

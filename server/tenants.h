@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
@@ -34,8 +35,8 @@ class Tenants {
   // Errors, made by MakeError: FIELD_INVALID, naming the metadata key, for what cannot be a name.
   absl::StatusOr<std::string> Resolve(std::string_view claimed);
 
-  // The name under which `tenant` is counted in series: its own when the configuration knows it, "default", or "other".
-  std::string_view Label(std::string_view tenant) const;
+  // The tenants that have series of their own: "default" and those of the configuration. The others share one.
+  std::vector<std::string> Labels() const;
 
  private:
   const TenantsConfig& config_;

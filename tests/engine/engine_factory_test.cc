@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "sampling/compile.h"
 
 namespace stepcast {
 namespace {

@@ -69,6 +69,7 @@ void ExpectEqual(const ServerConfig& a, const ServerConfig& b) {
   EXPECT_EQ(a.log.format, b.log.format);
   EXPECT_EQ(a.reflection, b.reflection);
   EXPECT_EQ(a.port_file, b.port_file);
+  EXPECT_EQ(a.record_file, b.record_file);
 }
 
 // Every key, none with its default.
@@ -112,6 +113,7 @@ codec: {threads: 4, max_queued: 9}
 log: {level: warning, format: json}
 reflection: false
 port_file: run/ports.json
+record_file: run/schedule
 )";
 
 TEST(ConfigTest, ReadsEveryKey) {
@@ -147,6 +149,7 @@ TEST(ConfigTest, ReadsEveryKey) {
   expected.log = {LogLevel::kWarning, LogFormat::kJson};
   expected.reflection = false;
   expected.port_file = "/etc/stepcast/run/ports.json";
+  expected.record_file = "/etc/stepcast/run/schedule";
   ExpectEqual(*parsed, expected);
 }
 
@@ -219,7 +222,8 @@ TEST(ConfigTest, ExampleEqualsTheDefaultsAndNamesEveryKey) {
                           "level",
                           "format",
                           "reflection",
-                          "port_file"}) {
+                          "port_file",
+                          "record_file"}) {
     EXPECT_THAT(example, testing::ContainsRegex(absl::StrCat("\n[ -]*", key, ":"))) << key;
   }
 }

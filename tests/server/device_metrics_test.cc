@@ -68,6 +68,9 @@ TEST_F(DeviceMetricsTest, WhatHasNoDeviceIsPassedOn) {
   EngineMetrics& device = metrics_.AddDevice("cpu");
   device.CountJob("emoji", "expired", absl::Seconds(2));
   device.CountEmbeddingLookup(false);
+  metrics_.AddTenants({"acme"});
+  device.AddTenantTime("acme", absl::Seconds(2));
+  EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="acme"})"), 2);
   device.ObservePrediction("denoise", absl::Milliseconds(90), absl::Milliseconds(100));
   device.ObservePrediction("denoise", absl::Milliseconds(150), absl::Milliseconds(100));
   EXPECT_EQ(Value(R"(stepcast_images_total{finish_reason="expired",model="emoji"})"), 1);

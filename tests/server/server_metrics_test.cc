@@ -85,6 +85,19 @@ TEST_F(ServerMetricsTest, TicksAndJobsAreCounted) {
   EXPECT_EQ(Value(R"(stepcast_embedding_cache_lookups_total{result="hit"})"), 1);
 }
 
+TEST_F(ServerMetricsTest, TenantsThatNobodyConfiguredShareASeries) {
+  metrics_.AddTenants({"default", "acme"});
+  const std::string page = Page();
+  metrics_.AddTenantTime("acme", absl::Milliseconds(1500));
+  metrics_.AddTenantTime("default", absl::Milliseconds(250));
+  metrics_.AddTenantTime("evil", absl::Seconds(1));
+  metrics_.AddTenantTime("worse", absl::Seconds(2));
+  EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="acme"})"), 1.5);
+  EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="default"})"), 0.25);
+  EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="other"})"), 3);
+  EXPECT_LT(Page().size(), page.size() + 64);
+}
+
 TEST_F(ServerMetricsTest, CallsAreRejectionsOrOutcomes) {
   metrics_.CountCall({.method = "Generate",
                       .model = "emoji",

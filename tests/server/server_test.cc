@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <set>
 #include <sstream>
@@ -116,6 +117,30 @@ TEST_F(ServerTest, ModelsThatCannotBeServedAreErrors) {
   engine.models = {Share(model)};
   engine.devices.push_back({.name = "cpu", .executor = MakeFakeExecutor(device_)});
   EXPECT_FALSE(server_->Serve(std::move(engine), &LoadFakeTokenizer).ok());
+}
+
+TEST_F(ServerTest, ARunCanBeRecorded) {
+  ServerConfig config = TestConfig();
+  config.record_file = testing::TempDir() + "stepcast_server_test_recording";
+  Start(config);
+  EXPECT_TRUE(Generate(R"(prompt: "a secret" steps: 2)").status.ok());
+  ASSERT_TRUE(AwaitIdle());
+  server_.reset();
+  std::ifstream file(config.record_file);
+  const std::string recording((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  EXPECT_EQ(recording.rfind("stepcast-recording 1", 0), 0u) << recording;
+  EXPECT_THAT(recording, HasSubstr("texty"));
+  EXPECT_THAT(recording, HasSubstr("\nE ")) << "ended regularly";
+  EXPECT_THAT(recording, testing::Not(HasSubstr("secret")));
+  std::remove(config.record_file.c_str());
+
+  config.record_file = testing::TempDir() + "absent/folder/recording";
+  Bind(config);
+  LoadedEngine engine;
+  engine.models = {Share(TextModel())};
+  engine.executor = MakeFakeExecutor(device_);
+  engine.device = "cpu";
+  EXPECT_TRUE(absl::IsUnavailable(server_->Serve(std::move(engine), &LoadFakeTokenizer)));
 }
 
 TEST_F(ServerTest, LivenessNeedsProgressOnlyWhileWorkIsPending) {
