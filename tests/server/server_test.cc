@@ -138,8 +138,7 @@ TEST_F(ServerTest, ARunCanBeRecorded) {
   Bind(config);
   LoadedEngine engine;
   engine.models = {Share(TextModel())};
-  engine.executor = MakeFakeExecutor(device_);
-  engine.device = "cpu";
+  engine.devices.push_back({.name = "cpu", .executor = MakeFakeExecutor(device_)});
   EXPECT_TRUE(absl::IsUnavailable(server_->Serve(std::move(engine), &LoadFakeTokenizer)));
 }
 
