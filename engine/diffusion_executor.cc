@@ -243,7 +243,7 @@ std::vector<size_t> DiffusionExecutor::SteerByClassifier(absl::Span<const Active
 void DiffusionExecutor::MakePreviews(Jobs jobs, const at::Tensor& x0, Results results) const {
   std::vector<int64_t> due;
   for (size_t i = 0; i < jobs.size(); ++i) {
-    if (jobs[i]->preview_due()) due.push_back(static_cast<int64_t>(i));
+    if (jobs[i]->shows_preview()) due.push_back(static_cast<int64_t>(i));
   }
   if (due.empty()) return;
   const model::ModelBundle& bundle = StateOf(*jobs.front()).bundle();

@@ -40,6 +40,13 @@ void CostModel::SetCurve(const BatchKey& key, std::vector<CostPoint> points) {
   entries_[key] = std::make_unique<Entry>(std::move(curve), cap, /*is_measured=*/true);
 }
 
+void CostModel::SetCurves(const std::vector<CostEntry>& entries) {
+  for (const CostEntry& entry : entries) {
+    SetCurve(entry.key, entry.points);
+    if (entry.row_cap > 0) LowerRowCap(entry.key, entry.row_cap);
+  }
+}
+
 void CostModel::Observe(const BatchKey& key, int rows, absl::Duration measured) {
   const double seconds = absl::ToDoubleSeconds(measured);
   (void)EntryOf(key);

@@ -37,6 +37,9 @@ class CostModel {
   // Replaces the curve of `key` by measurements of a profile or a cache. Without a usable point it changes nothing.
   void SetCurve(const BatchKey& key, std::vector<CostPoint> points);
 
+  // The same for many keys, with their row caps.
+  void SetCurves(const std::vector<CostEntry>& entries);
+
   // Takes note of one real tick.
   void Observe(const BatchKey& key, int rows, absl::Duration measured);
 

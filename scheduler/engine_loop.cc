@@ -1,7 +1,9 @@
 #include "scheduler/engine_loop.h"
 
 #include <algorithm>
+#include <climits>
 #include <exception>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -10,6 +12,8 @@
 #include "core/mutex.h"
 #include "core/status_macros.h"
 #include "scheduler/admission.h"
+#include "scheduler/cost_cache.h"
+#include "scheduler/profiler.h"
 #include "scheduler/schedule_view.h"
 #include "scheduler/step_scheduler.h"
 
@@ -33,6 +37,8 @@ absl::Status CheckOptions(const EngineLoopOptions& options, const ExecutorLimits
     return absl::InvalidArgumentError(
         absl::StrCat("the weight of tenant '", tenant, "' is ", weight, "; allowed: above 0, at most 1e6"));
   }
+  STEPCAST_RETURN_IF_ERROR(CheckRange("max_resident_jobs", limits.max_resident_jobs, 1, INT_MAX));
+  if (limits.strict_rows != 0) STEPCAST_RETURN_IF_ERROR(CheckRange("strict_rows", limits.strict_rows, 2, 4096));
   if (options.heartbeat <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError(
         absl::StrCat("heartbeat is ", absl::FormatDuration(options.heartbeat), "; it must be positive"));
@@ -87,6 +93,10 @@ struct EngineLoop::Impl {
   absl::StatusOr<AdmissionVerdict> Judge(absl::Span<const JobSpec> specs, absl::Time now) const;
   std::vector<std::unique_ptr<Job>> MakeJobs(std::vector<JobSpec> specs);
   void Execute(const StepPlan& plan);
+  void Park(JobId id);
+  void LearnCosts();
+  void SaveCosts();
+  void Warn(const absl::Status& problem) const;
   void CheckDrain();
   void Publish();
   absl::Duration IdleTime(const StepPlan& plan) const;
@@ -106,6 +116,7 @@ struct EngineLoop::Impl {
   int64_t next_job_id;
   bool open = true;  // false once the mailbox is closed
   bool draining = false;
+  bool ready = false;
   bool lost = false;  // the executor said so: it is not asked again
   bool busy = true;  // false once the executor knows that no job is left
   absl::Time drain_deadline = absl::InfiniteFuture();
@@ -149,11 +160,51 @@ EngineStatus EngineLoop::Impl::Status() const {
 }
 
 void EngineLoop::Impl::Run() {
+  LearnCosts();
+  ready = true;
   while (open) Turn();
+  SaveCosts();
   scheduler.CancelAll(Stopped(), clock.Now());
   draining = true;
   CheckDrain();
   Publish();
+}
+
+// From the cache of an earlier run, and what it lacks from synthetic ticks.
+void EngineLoop::Impl::LearnCosts() {
+  const ProfileOptions& profile = options.profile;
+  CostModel costs(executor->Limits());
+  if (!profile.cache_file.empty()) {
+    const auto cached = ReadCostCache(profile.cache_file, profile.fingerprint);
+    if (cached.ok()) costs.SetCurves(*cached);
+    if (!cached.ok() && !absl::IsNotFound(cached.status())) Warn(cached.status());
+  }
+  std::vector<BatchKey> unknown;
+  for (const BatchKey& key : profile.keys) {
+    if (!costs.Knows(key)) unknown.push_back(key);
+  }
+  if (!unknown.empty() && profile.budget > absl::ZeroDuration()) {
+    const absl::Status profiled =
+        Guarded([&] { return ProfileCosts(*executor, unknown, profile.budget, clock, costs); });
+    if (!profiled.ok()) Warn(profiled);
+  }
+  for (const CostEntry& entry : costs.Table()) {
+    scheduler.SetCurve(entry.key, entry.points);
+    if (entry.row_cap > 0) scheduler.LowerRowCap(entry.key, entry.row_cap);
+  }
+  last_progress = clock.Now();
+  if (!unknown.empty()) SaveCosts();
+}
+
+void EngineLoop::Impl::SaveCosts() {
+  const std::vector<CostEntry> costs = scheduler.costs().Table();
+  if (options.profile.cache_file.empty() || costs.empty()) return;
+  const absl::Status written = WriteCostCache(options.profile.cache_file, options.profile.fingerprint, costs);
+  if (!written.ok()) Warn(written);
+}
+
+void EngineLoop::Impl::Warn(const absl::Status& problem) const {
+  if (options.profile.on_warning) options.profile.on_warning(problem);
 }
 
 // One turn: read the mail, decide, do, tell. Only an idle turn waits.
@@ -237,6 +288,7 @@ void EngineLoop::Impl::Read(DrainMail mail) {
 }
 
 void EngineLoop::Impl::Execute(const StepPlan& plan) {
+  for (const JobId id : plan.evict) Park(id);
   const std::vector<Job*> jobs = scheduler.JobsOf(plan);
   const absl::Time start = clock.Now();
   std::vector<StepResult> results;
@@ -255,7 +307,16 @@ void EngineLoop::Impl::Execute(const StepPlan& plan) {
   // Before Complete, so that whoever was cancelled during the tick ends cancelled and its result is dropped.
   ReadMail(absl::ZeroDuration());
   scheduler.Complete(plan, std::move(results), last_progress);
+  if (const std::optional<int> cap = executor->TakeMemoryCap(plan.key)) scheduler.LowerRowCap(plan.key, *cap);
   if (lost) scheduler.CancelAll(Lost(), last_progress);
+}
+
+// What is left of a parked job's life depends on it: a failure ends that job only.
+void EngineLoop::Impl::Park(JobId id) {
+  Job* job = scheduler.Find(id);
+  if (job == nullptr) return;
+  const absl::Status parked = Guarded([&] { return executor->Park(*job); });
+  if (!parked.ok()) scheduler.Fail(id, parked, clock.Now());
 }
 
 void EngineLoop::Impl::CheckDrain() {
@@ -269,8 +330,9 @@ void EngineLoop::Impl::Publish() {
                    .ticks = scheduler.plans_made(),
                    .last_progress = last_progress,
                    .draining = draining,
-                   .ready = true,
-                   .lost = lost};
+                   .ready = ready,
+                   .lost = lost,
+                   .backlog = scheduler.lanes().backlog()};
   bool queue_changed = false;
   {
     MutexLock lock(status_mutex);

@@ -1,6 +1,7 @@
 #pragma once
 // One device's loop: a mailbox, a scheduler, an executor and the thread that turns them.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -27,7 +28,9 @@ struct ProfileOptions {
   absl::Duration budget = absl::ZeroDuration();  // for synthetic ticks at the start, 0..1 h; 0: none
   std::vector<BatchKey> keys = {};               // what to measure, most important first
   std::string cache_file = {};                   // "": none; read at the start, written after a profile and at Stop
-  std::string fingerprint = {};                  // what the measurements depend on: models, device, dtype, threads
+  // Called on the engine thread when a cache cannot be used or a profile stopped early; serving goes on without.
+  std::function<void(const absl::Status&)> on_warning = {};
+  std::string fingerprint = {};  // what the measurements depend on: models, device, dtype, threads
 };
 
 struct EngineLoopOptions {

@@ -1,5 +1,6 @@
 #include "scheduler/invariants.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,15 @@ void SchedulerInvariants::Planned(const StepPlan& plan, const ExecutorLimits& li
   const std::string text = plan.ToString();
   if (plan.id <= newest_plan_) Violated(absl::StrCat(text, ": plan ids must grow, the last was ", newest_plan_));
   newest_plan_ = plan.id;
+  for (const JobId id : plan.evict) {
+    const auto entry = live_.find(id);
+    const bool parkable =
+        entry != live_.end() && entry->second.in_plan == 0 && entry->second.job->status() == JobStatus::kRunning;
+    if (!parkable) Violated(absl::StrCat(text, ": job ", id.value, " cannot be parked"));
+    if (std::find(plan.jobs.begin(), plan.jobs.end(), id) != plan.jobs.end()) {
+      Violated(absl::StrCat(text, ": job ", id.value, " is parked and planned"));
+    }
+  }
   int rows = 0;
   for (const JobId id : plan.jobs) {
     const auto entry = live_.find(id);
@@ -79,6 +89,8 @@ absl::Status SchedulerInvariants::Check(const SchedulerSnapshot& snapshot) {
   }
   for (const JobView* view : snapshot.group) CheckJob(*view);
   CheckKeys(snapshot);
+  CheckLanes(snapshot);
+  CheckResidents(snapshot);
   return violation_;
 }
 
@@ -118,6 +130,33 @@ void SchedulerInvariants::CheckKeys(const SchedulerSnapshot& snapshot) {
     }
   }
   if (queued != snapshot.jobs.size()) Violated(absl::StrCat(queued, " jobs in keys, ", snapshot.jobs.size(), " live"));
+}
+
+void SchedulerInvariants::CheckLanes(const SchedulerSnapshot& snapshot) {
+  size_t in_lanes = 0;
+  for (const LaneView* lane : snapshot.lanes) {
+    in_lanes += lane->by_due.size();
+    if (lane->by_due.size() != lane->by_work.size()) Violated("a lane has jobs in one of its orders only");
+    double due = -1e300, work = -1e300;
+    for (const JobView* view : lane->by_due) {
+      if (view->lane != lane || view->due < due) Violated("a lane is not in order of deadlines");
+      due = view->due;
+    }
+    for (const JobView* view : lane->by_work) {
+      if (view->lane != lane || view->work < work) Violated("a lane is not in order of work");
+      work = view->work;
+    }
+  }
+  if (!snapshot.lanes.empty() && in_lanes != snapshot.jobs.size()) {
+    Violated(absl::StrCat(in_lanes, " jobs in lanes, ", snapshot.jobs.size(), " live"));
+  }
+}
+
+void SchedulerInvariants::CheckResidents(const SchedulerSnapshot& snapshot) {
+  for (const JobView* view : snapshot.residents) {
+    if (!view->resident || !live_.contains(view->job->id())) Violated("a job is shown as resident and is not");
+    if (view->job->status() == JobStatus::kParked) Violated("a parked job is on the device");
+  }
 }
 
 void SchedulerInvariants::Violated(std::string what) {

@@ -17,7 +17,8 @@ namespace stepcast {
 //   - a plan has one key, and its rows are its jobs' rows and fit the limits;
 //   - a job told to leave is never planned again and is gone once its plan has completed;
 //   - each admitted job is live or has ended, never both, and ends once;
-//   - the snapshot's orders, keys and counters agree with the jobs.
+//   - whom a plan parks is running, in no plan and not in this one; a parked job is not on the device;
+//   - the snapshot's orders, lanes, keys and counters agree with the jobs.
 //
 // The first violation is kept; everything after it is noise. Check is linear in the live jobs.
 //
@@ -48,6 +49,8 @@ class SchedulerInvariants {
   void Violated(std::string what);
   void CheckJob(const JobView& view);
   void CheckKeys(const SchedulerSnapshot& snapshot);
+  void CheckLanes(const SchedulerSnapshot& snapshot);
+  void CheckResidents(const SchedulerSnapshot& snapshot);
 
   absl::flat_hash_map<JobId, Books> live_;
   int64_t admitted_ = 0;

@@ -65,6 +65,7 @@ Job::Job(JobId id, JobSpec spec) : id_(id), spec_(std::move(spec)), left_(CountR
 void Job::Advance() {
   --(program().evaluations[static_cast<size_t>(position_)].rows() == 1 ? left_.single : left_.guided);
   ++position_;
+  shows_preview_.reset();
 }
 
 absl::Status Job::MoveTo(JobStatus next) {

@@ -2,6 +2,7 @@
 // One image in the making. scheduler/README.md tells the life of a job.
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -101,6 +102,10 @@ class Job {
   // never does: the picture itself follows. REQUIRES: phase() == kDenoise.
   bool preview_due() const;
 
+  // Whether the executor makes a preview in this tick: what the scheduler said, else whether one is due.
+  bool shows_preview() const { return shows_preview_.has_value() ? *shows_preview_ : preview_due(); }
+  void set_shows_preview(bool value) { shows_preview_ = value; }
+
   // The executor's state; null until the executor made it.
   JobState* state() const { return state_.get(); }
   void set_state(std::unique_ptr<JobState> state) { state_ = std::move(state); }
@@ -118,6 +123,7 @@ class Job {
   int position_ = 0;
   RowCounts left_;
   bool needs_encode_ = true;
+  std::optional<bool> shows_preview_;  // of the tick at position_
   absl::Time started_ = absl::InfiniteFuture();
   JobStatistics statistics_;
   std::unique_ptr<JobState> state_;

@@ -44,7 +44,7 @@ class SchedulingPolicy {
 
 // Settings of the policies that have any.
 struct PolicyOptions {
-  std::string name = "fifo";                              // "serial" | "fifo" | "request_level"
+  std::string name = "slo";                               // "slo" | "fifo" | "request_level" | "serial"
   absl::Duration max_queue_delay = absl::ZeroDuration();  // request_level: how long a batch waits to fill, >= 0
 };
 

@@ -1,5 +1,10 @@
 #include "scheduler/schedule_view.h"
 
+#include <map>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "scheduler/forecast.h"
 #include "scheduler/step_scheduler.h"
 
 namespace stepcast {
@@ -32,12 +37,23 @@ ScheduleView MakeView(const StepScheduler& scheduler, absl::Time now) {
                     .ticks = scheduler.plans_made(),
                     .waiting = scheduler.waiting(),
                     .running = scheduler.live() - scheduler.waiting(),
-                    .backlog = {}};
-  for (const JobView* job : scheduler.Snapshot().jobs) {
-    view.jobs.push_back(Describe(*job->job));
-    view.backlog += scheduler.costs().Remaining(*job->job);
-    view.jobs.back().predicted_finish = now + view.backlog;
+                    .backlog = scheduler.lanes().backlog()};
+  const SchedulerSnapshot snapshot = scheduler.Snapshot();
+  absl::flat_hash_map<const JobView*, absl::Time> finish;
+  for (const Expectation& job : Forecast(scheduler.policy(), snapshot, {}, scheduler.costs(), now, /*all=*/true)) {
+    finish.emplace(job.view, job.finish);
   }
+  std::map<std::string, TenantStanding> tenants;
+  for (const auto& [name, tenant] : scheduler.lanes().tenants()) {
+    tenants[name] = {.tenant = name, .weight = tenant.weight, .device_time = absl::Seconds(tenant.device_time)};
+  }
+  for (const JobView* job : snapshot.jobs) {
+    view.jobs.push_back(Describe(*job->job));
+    view.jobs.back().predicted_finish = finish[job];
+    TenantStanding& tenant = tenants[job->job->request().tenant];
+    ++(job->job->status() == JobStatus::kWaiting ? tenant.waiting : tenant.running);
+  }
+  for (auto& [name, tenant] : tenants) view.tenants.push_back(std::move(tenant));
   return view;
 }
 

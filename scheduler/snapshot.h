@@ -23,6 +23,8 @@ struct JobView {
   int rows = 1;                    // job->rows(), kept here because policies read it for every job
   int64_t last_plan = 0;           // id of the last plan that contained it; 0: never planned
   bool in_flight = false;          // in a plan that has not completed; must not be planned again before that
+  bool preview_owed = false;       // a preview was due and skipped
+  int64_t last_preview = 0;        // id of the last plan that showed one
   bool resident = false;           // its tensors are on the device: it has started and is not parked
 
   // For deadlines and shares. Seconds, times since the Unix epoch; predictions as of the job's last step.

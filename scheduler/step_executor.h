@@ -16,7 +16,7 @@ namespace stepcast {
 // What one tick did to one job.
 struct StepResult {
   absl::Status status = {};  // not OK: this job has failed and is told so; its neighbours go on
-  SharedImage preview = {};  // kDenoise, when Job::preview_due(); may be null
+  SharedImage preview = {};  // kDenoise, when Job::shows_preview(); may be null
   SharedImage image = {};    // kDecode: the finished picture
 };
 

@@ -22,6 +22,8 @@ struct StepPlan {
   std::vector<JobId> group;
   // Jobs whose tensors move to host memory before this plan runs. None of them is in `jobs`.
   std::vector<JobId> evict;
+  // Those of its jobs that show a preview with this tick, by id. Not in ToString.
+  std::vector<JobId> previews;
   // What the cost model expects this plan to take; zero when it knows nothing of the key. Not in ToString.
   absl::Duration predicted = {};
   std::optional<absl::Time> wake_at;  // of an empty plan: look again then, even if nothing arrives

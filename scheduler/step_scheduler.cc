@@ -6,8 +6,9 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "core/error_reason.h"
+#include "scheduler/ends.h"
 #include "scheduler/job_reporter.h"
+#include "scheduler/preview_budget.h"
 
 namespace stepcast {
 namespace {
@@ -23,24 +24,11 @@ void Move(Job& job, JobStatus next) {
   if (!status.ok()) Die(status.ToString());
 }
 
-absl::Status EngineError(absl::string_view what) { return WithReason(absl::InternalError(what), "ENGINE_ERROR"); }
-
-absl::Status TooLate() {
-  return WithReason(absl::DeadlineExceededError("the deadline passed before the picture was finished"), "DEADLINE");
-}
-
-absl::Status Unreachable() {
-  return WithReason(absl::DeadlineExceededError("the picture could not be finished before its deadline any more"),
-                    "DEADLINE");
-}
-
 // What a waiting job becomes when its first plan is of `phase`.
 JobStatus FirstStatus(Phase phase) {
   if (phase == Phase::kEncode) return JobStatus::kEncoding;
   return phase == Phase::kDecode ? JobStatus::kDecoding : JobStatus::kRunning;
 }
-
-bool Older(const JobView* a, const JobView* b) { return a->job->id() < b->job->id(); }
 
 void AddTick(JobStatistics& statistics, const StepPlan& plan, absl::Duration elapsed) {
   switch (plan.phase()) {
@@ -90,10 +78,7 @@ StepScheduler::StepScheduler(std::unique_ptr<SchedulingPolicy> policy, const Ste
       metrics_(metrics),
       costs_(options.limits),
       lanes_(costs_, options_.tenant_weights) {
-  for (const CostEntry& entry : options_.initial_costs) {
-    costs_.SetCurve(entry.key, entry.points);
-    if (entry.row_cap > 0) costs_.LowerRowCap(entry.key, entry.row_cap);
-  }
+  costs_.SetCurves(options_.initial_costs);
   if (options_.checks != InvariantChecks::kOff) invariants_ = std::make_unique<SchedulerInvariants>();
 }
 
@@ -118,7 +103,7 @@ void StepScheduler::Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time no
 }
 
 void StepScheduler::Cancel(JobId id, const absl::Status& reason, absl::Time now) {
-  if (Record* record = Find(id)) {
+  if (Record* record = RecordOf(id)) {
     if (options_.observer != nullptr) options_.observer->OnLeave(id, reason, now);
     Leave(*record, reason, now);
   }
@@ -132,13 +117,13 @@ void StepScheduler::CancelAll(const absl::Status& reason, absl::Time now) {
   // Youngest first, so that leaving moves nobody in the arrays.
   for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
     if (options_.observer != nullptr) options_.observer->OnLeave(*id, reason, now);
-    Leave(*Find(*id), reason, now);
+    Leave(*RecordOf(*id), reason, now);
   }
   AfterCall();
 }
 
 void StepScheduler::Fail(JobId id, const absl::Status& status, absl::Time now) {
-  if (Record* record = Find(id)) {
+  if (Record* record = RecordOf(id)) {
     if (options_.observer != nullptr) options_.observer->OnLeave(id, status, now);
     End(*record, JobStatus::kFailed, status, now);
   }
@@ -151,19 +136,8 @@ StepPlan StepScheduler::Next(absl::Time now) {
   if (!plan.empty()) {
     plan.id = ++newest_plan_;
     plan.predicted = costs_.Predict(plan.key, plan.rows);
-    if (invariants_ != nullptr) invariants_->Planned(plan, options_.limits);
-    index_.MarkPlanned(plan.key, plan.id);
-    Remember(plan);
-    for (const JobId id : plan.evict) Evict(*Find(id));
-    for (const JobId id : plan.group) group_.push_back(&Find(id)->view);
-    auto flight = std::make_unique<Flight>(Flight{.plan = plan, .planned = now, .records = {}});
-    flight->records.reserve(plan.jobs.size());
-    for (const JobId id : plan.jobs) {
-      Record* record = Find(id);
-      BeginTick(*record, plan, now);
-      flight->records.push_back(record);
-    }
-    flights_.emplace(plan.id, std::move(flight));
+    plan.evict = ChooseEvictions(Snapshot(), plan);
+    Launch(plan, now);
     if (options_.observer != nullptr) {
       options_.observer->OnPlan(plan, now);
       if (options_.observer->wants_jobs()) options_.observer->OnPlanJobs(plan, JobsOf(plan), now);
@@ -173,20 +147,45 @@ StepPlan StepScheduler::Next(absl::Time now) {
   return plan;
 }
 
+// Takes note of a plan that is about to run, and settles which previews it shows.
+void StepScheduler::Launch(StepPlan& plan, absl::Time now) {
+  if (invariants_ != nullptr) invariants_->Planned(plan, options_.limits);
+  index_.MarkPlanned(plan.key, plan.id);
+  Remember(plan);
+  for (const JobId id : plan.evict) Evict(*RecordOf(id));
+  for (const JobId id : plan.group) group_.push_back(&RecordOf(id)->view);
+  auto flight = std::make_unique<Flight>();
+  flight->planned = now;
+  flight->records.reserve(plan.jobs.size());
+  std::vector<JobView*> members;
+  for (const JobId id : plan.jobs) {
+    Record* record = RecordOf(id);
+    BeginTick(*record, plan, now);
+    flight->records.push_back(record);
+    members.push_back(&record->view);
+  }
+  if (plan.phase() == Phase::kDenoise) {
+    ChoosePreviews(members, costs_, now, plan);
+    for (Record* record : flight->records) {
+      const JobId id = record->job->id();
+      record->job->set_shows_preview(std::binary_search(plan.previews.begin(), plan.previews.end(), id));
+    }
+  }
+  flight->plan = plan;
+  flights_.emplace(plan.id, std::move(flight));
+}
+
 void StepScheduler::Remember(const StepPlan& plan) {
   memory_.newest_plan = plan.id;
   const double seconds = absl::ToDoubleSeconds(plan.predicted);
-  if (plan.phase() == Phase::kDenoise) {
-    memory_.denoise = seconds;
-    memory_.aside = 0.0;
-  } else {
-    memory_.aside += seconds;
-  }
+  const bool denoises = plan.phase() == Phase::kDenoise;
+  if (denoises) memory_.denoise = seconds;
+  memory_.aside = denoises ? 0.0 : memory_.aside + seconds;
 }
 
 void StepScheduler::Evict(Record& record) {
   Move(*record.job, JobStatus::kParked);
-  Vacate(record);
+  residents_.Leave(record.view);
 }
 
 std::vector<Job*> StepScheduler::JobsOf(const StepPlan& plan) const {
@@ -235,6 +234,11 @@ void StepScheduler::SetCurve(const BatchKey& key, const std::vector<CostPoint>& 
   lanes_.FollowCosts(key);
 }
 
+Job* StepScheduler::Find(JobId id) const {
+  const Record* record = RecordOf(id);
+  return record == nullptr ? nullptr : record->job.get();
+}
+
 void StepScheduler::LowerRowCap(const BatchKey& key, int rows) {
   if (options_.observer != nullptr) options_.observer->OnRowCap(key, rows);
   costs_.LowerRowCap(key, rows);
@@ -249,7 +253,7 @@ void StepScheduler::Heartbeat(absl::Time now) {
   int ahead = 0;
   for (const JobView* view : index_.jobs()) {
     const bool waits = view->job->status() == JobStatus::kWaiting;
-    Record& record = *Find(view->job->id());
+    Record& record = *RecordOf(view->job->id());
     if (now - record.last_told >= half) {
       record.last_told = now;
       record.reporter.Progress(*view->job, waits ? ahead : 0);
@@ -270,7 +274,7 @@ SchedulerSnapshot StepScheduler::Snapshot() const {
           .keys = index_.keys(),
           .group = group_,
           .lanes = lanes_.lanes(),
-          .residents = residents_,
+          .residents = residents_.views(),
           .elder = lanes_.elder(),
           .limits = options_.limits,
           .memory = memory_};
@@ -278,19 +282,23 @@ SchedulerSnapshot StepScheduler::Snapshot() const {
 
 absl::Status StepScheduler::CheckInvariants() { return invariants_->Check(Snapshot()); }
 
-StepScheduler::Record* StepScheduler::Find(JobId id) const {
+StepScheduler::Record* StepScheduler::RecordOf(JobId id) const {
   const auto entry = records_.find(id);
   return entry == records_.end() ? nullptr : entry->second.get();
 }
 
 void StepScheduler::Expire(absl::Time now) {
+  const auto expire = [&](JobId id, const absl::Status& reason) {
+    if (options_.observer != nullptr) options_.observer->OnLeave(id, reason, now);
+    Leave(*RecordOf(id), reason, now);
+  };
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-    Record& record = *Find(deadlines_.begin()->second);
+    const JobId id = deadlines_.begin()->second;
     deadlines_.erase(deadlines_.begin());
-    Leave(record, TooLate(), now);
+    expire(id, TooLate());
   }
   if (!policy_->expires_hopeless()) return;
-  while (const JobView* hopeless = lanes_.Hopeless(now)) Leave(*Find(hopeless->job->id()), Unreachable(), now);
+  while (const JobView* hopeless = lanes_.Hopeless(now)) expire(hopeless->job->id(), Unreachable());
 }
 
 void StepScheduler::Leave(Record& record, const absl::Status& reason, absl::Time now) {
@@ -306,7 +314,7 @@ void StepScheduler::BeginTick(Record& record, const StepPlan& plan, absl::Time n
   Job& job = *record.job;
   record.view.in_flight = true;
   record.view.last_plan = plan.id;
-  Occupy(record);
+  residents_.Enter(record.view);
   if (job.status() == JobStatus::kParked) Move(job, JobStatus::kRunning);
   if (job.status() != JobStatus::kWaiting) return;
   --waiting_;
@@ -373,7 +381,7 @@ void StepScheduler::End(Record& record, JobStatus outcome, absl::Status status, 
   Move(job, outcome);
   index_.Erase(record.view);
   lanes_.Erase(record.view);
-  Vacate(record);
+  residents_.Leave(record.view);
   std::erase(group_, &record.view);
   if (job.spec().deadline != absl::InfiniteFuture()) deadlines_.erase({job.spec().deadline, id});
   const std::unique_ptr<Record> last = std::move(records_.extract(id).mapped());
@@ -383,18 +391,6 @@ void StepScheduler::End(Record& record, JobStatus outcome, absl::Status status, 
   const absl::Time arrival = job.spec().arrival == absl::InfinitePast() ? last->submitted : job.spec().arrival;
   metrics_.CountJob(job.request().model->id, JobStatusName(outcome), now - arrival);
   last->reporter.Finish(std::move(status), job.statistics());
-}
-
-void StepScheduler::Occupy(Record& record) {
-  if (record.view.resident) return;
-  record.view.resident = true;
-  residents_.insert(std::lower_bound(residents_.begin(), residents_.end(), &record.view, Older), &record.view);
-}
-
-void StepScheduler::Vacate(Record& record) {
-  if (!record.view.resident) return;
-  record.view.resident = false;
-  residents_.erase(std::lower_bound(residents_.begin(), residents_.end(), &record.view, Older));
 }
 
 void StepScheduler::AfterCall() {

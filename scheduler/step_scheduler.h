@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "core/metrics.h"
 #include "scheduler/cost_model.h"
+#include "scheduler/eviction.h"
 #include "scheduler/invariants.h"
 #include "scheduler/job.h"
 #include "scheduler/job_index.h"
@@ -99,6 +100,8 @@ class StepScheduler {
 
   // Takes note that no more than `rows` of `key` fit the device's memory.
   void LowerRowCap(const BatchKey& key, int rows);
+  // A live job; null when there is none of that id.
+  Job* Find(JobId id) const;
 
   const LaneIndex& lanes() const { return lanes_; }
   int waiting() const { return waiting_; }
@@ -112,9 +115,10 @@ class StepScheduler {
   struct Record;
   struct Flight;
 
-  Record* Find(JobId id) const;
+  Record* RecordOf(JobId id) const;
   void Expire(absl::Time now);
   void Leave(Record& record, const absl::Status& reason, absl::Time now);
+  void Launch(StepPlan& plan, absl::Time now);
   void Remember(const StepPlan& plan);
   void Evict(Record& record);
   void BeginTick(Record& record, const StepPlan& plan, absl::Time now);
@@ -123,8 +127,6 @@ class StepScheduler {
   void EndDenoise(Record& record, StepResult& result, absl::Time now);
   void EndDecode(Record& record, StepResult& result, absl::Time now);
   void End(Record& record, JobStatus outcome, absl::Status status, absl::Time now);
-  void Occupy(Record& record);
-  void Vacate(Record& record);
   void AfterCall();
 
   const std::unique_ptr<SchedulingPolicy> policy_;
@@ -135,7 +137,7 @@ class StepScheduler {
   JobIndex index_;
   LaneIndex lanes_;
   TickMemory memory_;
-  std::vector<const JobView*> residents_;  // by id
+  ResidentSet residents_;
   std::vector<const JobView*> group_;
   absl::flat_hash_map<int64_t, std::unique_ptr<Flight>> flights_;  // by plan id
   absl::btree_set<std::pair<absl::Time, JobId>> deadlines_;

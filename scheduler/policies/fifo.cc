@@ -20,13 +20,13 @@ std::tuple<int64_t, bool, JobId> WaitsSince(const KeyView& key) {
 
 }  // namespace
 
-StepPlan FifoPolicy::Next(const SchedulerSnapshot& snapshot, const CostModel& /*costs*/, absl::Time /*now*/) const {
+StepPlan FifoPolicy::Next(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time /*now*/) const {
   const KeyView* lead = nullptr;
   for (const KeyView* key : snapshot.keys) {
     if (HasReadyJob(*key) && (lead == nullptr || WaitsSince(*key) < WaitsSince(*lead))) lead = key;
   }
   if (lead == nullptr) return {};
-  return PackRows(lead->key, lead->jobs, snapshot.limits);
+  return PackRows(lead->key, lead->jobs, costs);
 }
 
 }  // namespace stepcast

@@ -24,23 +24,24 @@ int MostRows(const sampling::SamplingProgram& program) {
 }
 
 // The next tick of a group: the earliest phase that any member waits for, so that all stay in lock-step.
-StepPlan NextOfGroup(absl::Span<const JobView* const> group, const ExecutorLimits& limits) {
+StepPlan NextOfGroup(absl::Span<const JobView* const> group, const CostModel& costs) {
   const JobView* lead = group.front();
   for (const JobView* view : group) {
     if (view->in_flight) return {};
     if (view->queue->key.phase < lead->queue->key.phase) lead = view;
   }
-  return PackRows(lead->queue->key, group, limits);
+  return PackRows(lead->queue->key, group, costs);
 }
 
 }  // namespace
 
-StepPlan RequestLevelPolicy::Next(const SchedulerSnapshot& snapshot, const CostModel& /*costs*/, absl::Time now) const {
-  if (!snapshot.group.empty()) return NextOfGroup(snapshot.group, snapshot.limits);
+StepPlan RequestLevelPolicy::Next(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time now) const {
+  if (!snapshot.group.empty()) return NextOfGroup(snapshot.group, costs);
   if (snapshot.jobs.empty()) return {};
 
   const Job& oldest = *snapshot.jobs.front()->job;
-  const auto capacity = static_cast<size_t>(std::max(1, snapshot.limits.max_denoise_rows / MostRows(oldest.program())));
+  const int rows = costs.RowCap(KeyOf(oldest.request(), Phase::kDenoise));
+  const auto capacity = static_cast<size_t>(std::max(1, rows / MostRows(oldest.program())));
   std::vector<const JobView*> members;
   for (const JobView* view : snapshot.jobs) {
     if (members.size() == capacity) break;
@@ -53,7 +54,7 @@ StepPlan RequestLevelPolicy::Next(const SchedulerSnapshot& snapshot, const CostM
     plan.wake_at = due;
     return plan;
   }
-  StepPlan plan = NextOfGroup(members, snapshot.limits);
+  StepPlan plan = NextOfGroup(members, costs);
   for (const JobView* view : members) plan.group.push_back(view->job->id());
   return plan;
 }

@@ -4,9 +4,9 @@
 
 namespace stepcast {
 
-StepPlan SerialPolicy::Next(const SchedulerSnapshot& snapshot, const CostModel& /*costs*/, absl::Time /*now*/) const {
+StepPlan SerialPolicy::Next(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time /*now*/) const {
   if (snapshot.jobs.empty()) return {};
-  return PackRows(snapshot.jobs.front()->queue->key, snapshot.jobs.first(1), snapshot.limits);
+  return PackRows(snapshot.jobs.front()->queue->key, snapshot.jobs.first(1), costs);
 }
 
 }  // namespace stepcast

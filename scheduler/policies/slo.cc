@@ -5,7 +5,6 @@
 
 #include "scheduler/lane_index.h"
 #include "scheduler/policies/batch_shape.h"
-#include "scheduler/policies/eviction.h"
 #include "scheduler/policies/lane_sequence.h"
 #include "scheduler/policies/with_more.h"
 
@@ -34,10 +33,8 @@ class Chooser {
       if (view == nullptr) return {};
       if (Allowed(*view)) lead = view;
     }
-    StepPlan plan = lead->queue->key.phase == Phase::kDenoise ? Denoise(*lead, elder_leads, sequence)
-                                                              : Aside(*lead, elder_leads, sequence);
-    plan.evict = ChooseEvictions(snapshot_, plan);
-    return plan;
+    return lead->queue->key.phase == Phase::kDenoise ? Denoise(*lead, elder_leads, sequence)
+                                                     : Aside(*lead, elder_leads, sequence);
   }
 
  private:
@@ -61,7 +58,7 @@ class Chooser {
   const JobView* EldersTurn() const {
     const JobView* elder = snapshot_.elder;
     if (elder == nullptr || elder->elder_at > at_ || !Allowed(*elder)) return nullptr;
-    return snapshot_.memory.newest_plan - elder->last_plan >= SloPolicy::kElderTurns ? elder : nullptr;
+    return snapshot_.memory.newest_plan + 1 - elder->last_plan >= SloPolicy::kElderTurns ? elder : nullptr;
   }
 
   int DenoiseLimit(const JobView& lead) const {
@@ -72,6 +69,7 @@ class Chooser {
       if (now_ - snapshot_.memory.seen[static_cast<size_t>(urgent)] > SloPolicy::kIdleMemory) continue;
       limit = std::min({limit, costs_.Knee(key), SloPolicy::kIdleJobs * lead.rows});
     }
+    limit = std::min<int64_t>(limit, static_cast<int64_t>(snapshot_.limits.max_resident_jobs) * lead.rows);
     return std::max(limit, lead.rows);
   }
 
@@ -88,7 +86,9 @@ class Chooser {
     size_t met = 1;
     int misfits = 0;
     const bool may_encode = costs_.RowCap(key) > 0 && room_ > 0.0;
-    while (!shape.full() && misfits < kMostMisfits && (met < lead.queue->jobs.size() || may_encode)) {
+    const auto most = static_cast<size_t>(snapshot_.limits.max_resident_jobs);
+    while (!shape.full() && plan.jobs.size() < most && misfits < kMostMisfits &&
+           (met < lead.queue->jobs.size() || may_encode)) {
       const JobView* view = sequence.Next();
       if (view == nullptr) break;
       if (view == &lead || view->in_flight) continue;
@@ -162,7 +162,7 @@ class Chooser {
 
   // Items of `key` that fit the room before the next denoise tick; at least one.
   int Chunk(const BatchKey& key) const {
-    const int cap = costs_.RowCap(key);
+    const int cap = std::min(costs_.RowCap(key), snapshot_.limits.max_resident_jobs);
     int items = 1;
     while (items < cap && costs_.Seconds(key, items + 1) <= room_) ++items;
     return items;

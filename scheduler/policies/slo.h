@@ -16,7 +16,6 @@ namespace stepcast {
 //     every kElderTurns-th plan, whatever its class. So a job waits for its elders only.
 //   - Encodes and decodes may hold up a denoise batch by one quantum: twice a denoise tick, or one item. They are cut
 //     to that, and denoising goes on in between. A batch with room first encodes whoever would fill it.
-//   - More started jobs than the device may hold: the least urgent are parked.
 class SloPolicy final : public SchedulingPolicy {
  public:
   static constexpr int kIdleJobs = 3;

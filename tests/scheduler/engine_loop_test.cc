@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdio>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "core/error_reason.h"
+#include "scheduler/cost_cache.h"
 #include "tests/support/await.h"
 #include "tests/support/fake_executor.h"
 #include "tests/support/job_builder.h"
@@ -224,6 +226,59 @@ TEST_F(EngineLoopTest, ASnapshotShowsTheLiveJobs) {
   EXPECT_EQ(view.jobs[0].tenant, "zoo");
   EXPECT_EQ(view.jobs[0].evaluations, 7);
   EXPECT_EQ(view.waiting, 1);
+}
+
+TEST_F(EngineLoopTest, WhatWasMeasuredOutlivesTheLoop) {
+  const std::string cache = testing::TempDir() + "/engine_loop_costs";
+  std::remove(cache.c_str());
+  EngineLoopOptions options;
+  options.profile.cache_file = cache;
+  options.profile.fingerprint = "f";
+  options.profile.keys = {{Phase::kDenoise, "emoji", 16, 16}};
+  Start({.latency = [](const StepPlan&) { return absl::Milliseconds(50); }, .embeddings_cached = true}, options);
+  ASSERT_TRUE(Submit({.steps = 3}).ok());
+  ASSERT_TRUE(sink_->AwaitFinished(1));
+  EXPECT_TRUE(loop_->status().ready);
+  loop_->Stop();
+  const auto costs = ReadCostCache(cache, "f");
+  ASSERT_TRUE(costs.ok()) << costs.status();
+  ASSERT_EQ(costs->size(), 2u);
+  EXPECT_EQ((*costs)[0].points[0], (CostPoint{2, absl::Milliseconds(50)}));
+
+  std::string warning;
+  options.profile.on_warning = [&](const absl::Status& status) { warning = std::string(status.message()); };
+  Start({}, options);
+  ScheduleView view;
+  Notification done;
+  loop_->Snapshot([&](ScheduleView now) {
+    view = std::move(now);
+    done.Notify();
+  });
+  ASSERT_TRUE(done.Await());
+  EXPECT_EQ(view.costs, *costs);
+  EXPECT_EQ(warning, "");
+  options.profile.fingerprint = "another device";
+  Start({}, options);
+  Fence();
+  EXPECT_THAT(warning, HasSubstr("was measured for 'f'"));
+}
+
+TEST_F(EngineLoopTest, MoreStartedJobsThanTheDeviceHoldsAreParkedAndComeBack) {
+  Start({.limits = {.max_denoise_rows = 2, .max_resident_jobs = 1}, .embeddings_cached = true},
+        {.policy = {.name = "fifo"}});
+  device_->Hold();
+  ASSERT_TRUE(Submit({.steps = 3}).ok());
+  ASSERT_TRUE(device_->AwaitHeld());
+  Decision second;
+  loop_->Submit(MakeSpecs({.width = 32, .steps = 3}, sink_), second.Callback());
+  device_->Release();
+  ASSERT_TRUE(second.Get().ok());
+  ASSERT_TRUE(sink_->AwaitFinished(2));
+  EXPECT_THAT(device_->PlanLog(), Contains("#2 denoise:emoji:16x8 rows=2 jobs=2 evict=1"));
+  EXPECT_THAT(device_->PlanLog(), Contains("#3 denoise:emoji:16x16 rows=2 jobs=1 evict=2"));
+  for (const int64_t id : {1, 2}) EXPECT_TRUE(sink_->StatusOf(JobId{id})->ok());
+  EXPECT_EQ(sink_->Of<JobImage>(JobId{1})[0].image->pixels,
+            ExpectedFakeImage(MakeSpecs({.steps = 3}, nullptr)[0])->pixels);
 }
 
 TEST_F(EngineLoopTest, IdsNameTheirLoop) {

@@ -8,6 +8,8 @@
 #include <functional>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/support/simulation.h"
 
@@ -20,6 +22,69 @@ struct Scenario {
   SimulationOptions options;
   std::function<void(Simulation&)> script;
 };
+
+// A denoise tick of 60 ms and 20 a row (the knee is at 6 of 8 rows), 20 ms a prompt, 50 a picture.
+SimulationOptions Slo(ExecutorLimits limits = {.max_denoise_rows = 8}, bool embeddings_cached = true) {
+  SimulationOptions options;
+  options.policy.name = "slo";
+  options.limits = limits;
+  options.embeddings_cached = embeddings_cached;
+  options.latency = [](const StepPlan& plan) {
+    if (plan.phase() == Phase::kEncode) return absl::Milliseconds(20 * plan.rows);
+    if (plan.phase() == Phase::kDecode) return absl::Milliseconds(50 * plan.rows);
+    return absl::Milliseconds(60 + 20 * plan.rows);
+  };
+  options.initial_costs = {{{Phase::kEncode, "emoji"}, {{1, absl::Milliseconds(20)}, {8, absl::Milliseconds(160)}}},
+                   {{Phase::kDenoise, "emoji", 16, 16}, {{1, absl::Milliseconds(80)}, {8, absl::Milliseconds(220)}}},
+                   {{Phase::kDecode, "emoji", 16, 16}, {{1, absl::Milliseconds(50)}, {4, absl::Milliseconds(200)}}}};
+  return options;
+}
+
+std::vector<Scenario> SloScenarios() {
+  return {
+      {"slo_knee_and_backlog",
+       "slo: four jobs run three at a time, the knee; two more make a backlog, and ticks grow to the cap.", Slo(),
+       [](Simulation& s) {
+         for (int i = 1; i <= 4; ++i) s.Submit({.steps = 3, .seed = i});
+         s.At(absl::Milliseconds(150), [&s] {
+           for (int i = 5; i <= 6; ++i) s.Submit({.steps = 2, .seed = i});
+         });
+       }},
+      {"slo_deadlines",
+       "slo: a deadline keeps company out while it would be missed; a hopeless job ends before it costs anything.",
+       Slo(),
+       [](Simulation& s) {
+         s.Submit({.steps = 6, .seed = 1});
+         s.Submit({.steps = 6, .seed = 2});
+         s.At(absl::Milliseconds(100), [&s] {
+           s.Submit({.steps = 5, .seed = 3, .deadline = absl::UnixEpoch() + absl::Milliseconds(820)});
+           s.Submit({.steps = 9, .seed = 4, .deadline = absl::UnixEpoch() + absl::Milliseconds(900)});
+         });
+       }},
+      {"slo_classes",
+       "slo: an interactive job leads at the next tick, batch jobs fill its ticks, and stay few while it was seen.",
+       Slo(),
+       [](Simulation& s) {
+         for (int i = 1; i <= 5; ++i) s.Submit({.steps = 4, .seed = i, .priority = Priority::kBatch});
+         s.At(absl::Milliseconds(100), [&s] { s.Submit({.steps = 2, .seed = 6, .priority = Priority::kInteractive}); });
+       }},
+      {"slo_phases",
+       "slo: cold prompts and finished latents among running jobs; between two denoise ticks one quantum of them.",
+       Slo({.max_denoise_rows = 8, .max_encode_jobs = 8, .max_decode_jobs = 4}, /*embeddings_cached=*/false),
+       [](Simulation& s) {
+         for (int i = 1; i <= 3; ++i) s.Submit({.steps = 3, .seed = i});
+         s.At(absl::Milliseconds(250), [&s] {
+           for (int i = 4; i <= 9; ++i) s.Submit({.steps = 4, .seed = i});
+         });
+       }},
+      {"slo_parking", "slo: the device holds two jobs; an interactive one makes a batch job leave it for a while.",
+       Slo({.max_denoise_rows = 4, .max_resident_jobs = 2}),
+       [](Simulation& s) {
+         for (int i = 1; i <= 2; ++i) s.Submit({.steps = 4, .seed = i, .priority = Priority::kBatch});
+         s.At(absl::Milliseconds(200), [&s] { s.Submit({.steps = 2, .seed = 3, .priority = Priority::kInteractive}); });
+       }},
+  };
+}
 
 std::vector<Scenario> Scenarios() {
   const ExecutorLimits four_rows{.max_denoise_rows = 4, .max_encode_jobs = 2, .max_decode_jobs = 2};
@@ -115,7 +180,9 @@ std::string LogOf(const Scenario& scenario) {
 
 TEST(GoldenPlansTest, EveryScenarioGivesItsCommittedLog) {
   const bool update = std::getenv("STEPCAST_UPDATE_GOLDEN") != nullptr;
-  for (const Scenario& scenario : Scenarios()) {
+  std::vector<Scenario> scenarios = Scenarios();
+  for (Scenario& scenario : SloScenarios()) scenarios.push_back(std::move(scenario));
+  for (const Scenario& scenario : scenarios) {
     const std::string path = std::string(STEPCAST_SOURCE_DIR) + "/tests/golden/" + scenario.name + ".txt";
     const std::string log = LogOf(scenario);
     if (update) {

@@ -127,7 +127,8 @@ TEST(OtherServersBugsTest, QwenImage236TwoTicksAdvanceOneSampler) {
   const SimulatedClock clock;
   const auto sink = std::make_shared<StorySink>(clock);
   const ExecutorLimits limits{.max_denoise_rows = 2, .max_decode_jobs = 1};
-  StepScheduler scheduler(*MakePolicy({}), {.limits = limits, .checks = InvariantChecks::kEveryCall}, metrics);
+  StepScheduler scheduler(*MakePolicy({.name = "fifo"}), {.limits = limits, .checks = InvariantChecks::kEveryCall},
+                          metrics);
   FakeDevice device({.limits = limits, .embeddings_cached = true});
   const auto executor = MakeFakeExecutor(device);
   for (int64_t id = 1; id <= 2; ++id) {

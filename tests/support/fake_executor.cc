@@ -83,7 +83,7 @@ class FakeExecutor final : public StepExecutor {
     const GenerationRequest& request = job.request();
     if (phase == Phase::kDenoise) {
       state.Evaluate(job.program().evaluations[static_cast<size_t>(job.position())]);
-      if (job.preview_due()) {
+      if (job.shows_preview()) {
         result.preview = Paint(request.latent_width(), request.latent_height(), state.digest());
       }
     }

@@ -16,7 +16,7 @@
 namespace stepcast {
 
 struct SimulationOptions {
-  PolicyOptions policy = {};
+  PolicyOptions policy = {.name = "fifo"};
   ExecutorLimits limits = {};
   bool embeddings_cached = false;
   // How long a plan takes; default: 20 ms plus 10 ms per row, whatever the phase.

@@ -34,7 +34,7 @@ TEST(PackRowsTest, Table) {
   for (const Case& c : cases) {
     const PolicyScene scene(c.jobs, {}, {.max_denoise_rows = c.cap});
     const SchedulerSnapshot snapshot = scene.Snapshot();
-    EXPECT_EQ(PackRows(snapshot.jobs.front()->queue->key, snapshot.jobs, snapshot.limits).ToString(), c.plan) << c.name;
+    EXPECT_EQ(PackRows(snapshot.jobs.front()->queue->key, snapshot.jobs, scene.costs()).ToString(), c.plan) << c.name;
   }
 }
 
@@ -46,9 +46,9 @@ TEST(PackRowsTest, OtherPhasesArePassedOverAndHaveTheirOwnCaps) {
                            {.id = 5, .position = 4}},
                           {}, {.max_denoise_rows = 16, .max_encode_jobs = 2, .max_decode_jobs = 1});
   const SchedulerSnapshot snapshot = scene.Snapshot();
-  EXPECT_EQ(PackRows({Phase::kEncode, "emoji"}, snapshot.jobs, snapshot.limits).ToString(),
+  EXPECT_EQ(PackRows({Phase::kEncode, "emoji"}, snapshot.jobs, scene.costs()).ToString(),
             "#0 encode:emoji rows=2 jobs=1,3");
-  EXPECT_EQ(PackRows({Phase::kDecode, "emoji", 16, 16}, snapshot.jobs, snapshot.limits).ToString(),
+  EXPECT_EQ(PackRows({Phase::kDecode, "emoji", 16, 16}, snapshot.jobs, scene.costs()).ToString(),
             "#0 decode:emoji:16x16 rows=1 jobs=5");
 }
 

@@ -156,31 +156,22 @@ TEST(SloPolicyTest, TheEldestLeadsEveryFourthPlan) {
   SceneJob fresh{.id = 2, .job = Job(3, Priority::kInteractive)};
   fresh.job.arrival = At(50);
   TickMemory three, four;
-  three.newest_plan = 3;
-  four.newest_plan = 4;
+  three.newest_plan = 2;
+  four.newest_plan = 3;
   Check(kRowsDoNotPay, {{"not yet old", {old, fresh}, "#0 denoise:emoji:16x16 rows=2 jobs=2", four, 41.0},
                         {"old, but not its turn", {old, fresh}, "#0 denoise:emoji:16x16 rows=2 jobs=2", three, 50.0},
                         {"its turn", {old, fresh}, "#0 denoise:emoji:16x16 rows=2 jobs=1", four, 50.0}});
 }
 
-TEST(SloPolicyTest, MoreStartedJobsThanTheDeviceHoldsAreParked) {
+TEST(SloPolicyTest, NoTickHasMoreJobsThanTheDeviceHolds) {
   ExecutorLimits limits = kLimits;
   limits.max_resident_jobs = 2;
-  Check(kRowsDoNotPay,
-        {{"the least urgent of those that are there",
-          {{.id = 1, .job = Job(20, Priority::kBatch), .resident = true},
-           {.id = 2, .job = Job(20), .resident = true},
-           {.id = 3, .job = Job(3, Priority::kInteractive)}},
-          "#0 denoise:emoji:16x16 rows=2 jobs=3 evict=1",
-          {},
-          0.0,
-          limits},
-         {"nobody, when the plan is of those",
-          {{.id = 1, .job = Job(20, Priority::kBatch), .resident = true}, {.id = 2, .job = Job(20), .resident = true}},
-          "#0 denoise:emoji:16x16 rows=2 jobs=2",
-          {},
-          0.0,
-          limits}});
+  Check(kRowsPay, {{"two of three",
+                    {{.id = 1, .job = Job(9)}, {.id = 2, .job = Job(9)}, {.id = 3, .job = Job(9)}},
+                    "#0 denoise:emoji:16x16 rows=4 jobs=1,2",
+                    {},
+                    0.0,
+                    limits}});
 }
 
 TEST(SloPolicyTest, KeysDoNotBlockEachOther) {

@@ -1,9 +1,26 @@
-#include "scheduler/policies/eviction.h"
+#include "scheduler/eviction.h"
 
 #include <algorithm>
 #include <tuple>
 
 namespace stepcast {
+namespace {
+
+bool Older(const JobView* a, const JobView* b) { return a->job->id() < b->job->id(); }
+
+}  // namespace
+
+void ResidentSet::Enter(JobView& view) {
+  if (view.resident) return;
+  view.resident = true;
+  views_.insert(std::lower_bound(views_.begin(), views_.end(), &view, Older), &view);
+}
+
+void ResidentSet::Leave(JobView& view) {
+  if (!view.resident) return;
+  view.resident = false;
+  views_.erase(std::lower_bound(views_.begin(), views_.end(), &view, Older));
+}
 
 std::vector<JobId> ChooseEvictions(const SchedulerSnapshot& snapshot, const StepPlan& plan) {
   const auto allowed = static_cast<size_t>(snapshot.limits.max_resident_jobs);
