@@ -82,7 +82,7 @@ TEST_F(ToolsTest, CliTellsAboutTheServer) {
 TEST_F(ToolsTest, CliPaintsADigit) {
   const std::string path = TempPath("seven.png");
   const ExitReport report = Cli({"generate", "--model", "digits", "--class-label", "7", "--classifier-scale", "1",
-                                 "--timesteps", "999,750,500,250", "--sampler", "ddim", "-o", path, "--json"});
+                                 "--timesteps", "999,750,500,250", "--sampler", "ddpm", "-o", path, "--json"});
   ASSERT_EQ(report.code, 0) << report.output;
   const nlohmann::json json = nlohmann::json::parse(report.output);
   EXPECT_EQ(json["request"]["class_index"], 7);
