@@ -234,6 +234,18 @@ class Whims {
     config.variance_type = static_cast<VarianceType>(Pick(6));
     config.final_sigmas_type = static_cast<FinalSigmas>(Pick(2));
     if (Chance(10)) config.scheduler_class = "ScoreSdeVeScheduler";
+    if (Chance(10)) config.scheduler_class = "EDMEulerScheduler";
+    config.lower_order_final = Chance(50);
+    config.euler_at_final = Chance(20);
+    config.predict_x0 = Chance(70);
+    config.solver_type = static_cast<SolverType>(Pick(5));
+    if (Chance(20)) config.algorithm_type = static_cast<SolverAlgorithm>(Pick(5));
+    if (Chance(10)) config.solver_order = 1 + Pick(8);
+    if (Chance(10)) config.disable_corrector = {Pick(5), Pick(50)};
+    if (Chance(10)) config.lambda_min_clipped = 0.5 * Pick(20) - 8.0;
+    if (Chance(10)) config.sigma_data = 0.1 * Pick(12);
+    if (Chance(10)) config.rho = Pick(9);
+    if (Chance(10)) config.edm_sigma_schedule = SigmaSchedule::kExponential;
     if (Chance(10)) config.original_inference_steps = 1 + Pick(1100);
     if (Chance(10)) config.sigma_max = 0.01 * Pick(2000);
     return config;
