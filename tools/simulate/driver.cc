@@ -159,6 +159,7 @@ class Driver {
         Fate& fate = outcome_.fates[static_cast<size_t>(job->id().value) - 1];
         fate.admitted = false;
         fate.end = absl::StatusCode::kResourceExhausted;
+        fate.finished = Elapsed(now_);
       }
       return false;
     });

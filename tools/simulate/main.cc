@@ -142,7 +142,7 @@ int main(int argc, char** argv) {
   add_output(run, true);
 
   CLI::App& replay = *app.add_subcommand("replay", "Repeat a recorded run and check that every plan is made again");
-  replay.add_option("recording", path, "File that a server recorded (scheduler.record_file)")->required();
+  replay.add_option("recording", path, "File that a server recorded (record_file)")->required();
   add_output(replay, false);
 
   AcceptanceOptions acceptance;
