@@ -43,6 +43,11 @@ bool CanMove(JobStatus from, JobStatus to) { return (kNext[static_cast<size_t>(f
 
 bool IsTerminal(JobStatus status) { return kNext[static_cast<size_t>(status)] == 0; }
 
+JobStatus FirstStatus(Phase phase) {
+  if (phase == Phase::kEncode) return JobStatus::kEncoding;
+  return phase == Phase::kDecode ? JobStatus::kDecoding : JobStatus::kRunning;
+}
+
 RowCounts CountRows(const sampling::SamplingProgram& program) {
   RowCounts counts;
   for (const sampling::Evaluation& evaluation : program.evaluations) {

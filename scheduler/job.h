@@ -25,6 +25,9 @@ std::string_view JobStatusName(JobStatus status);
 bool CanMove(JobStatus from, JobStatus to);
 bool IsTerminal(JobStatus status);
 
+// What a waiting job becomes when its first plan is of `phase`.
+JobStatus FirstStatus(Phase phase);
+
 // What an executor keeps for a job: slots, noise generator, pinned embeddings. Opaque to the scheduler;
 // destroying it frees its tensors. Destroyed on the engine thread.
 class JobState {

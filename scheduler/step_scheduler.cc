@@ -24,12 +24,6 @@ void Move(Job& job, JobStatus next) {
   if (!status.ok()) Die(status.ToString());
 }
 
-// What a waiting job becomes when its first plan is of `phase`.
-JobStatus FirstStatus(Phase phase) {
-  if (phase == Phase::kEncode) return JobStatus::kEncoding;
-  return phase == Phase::kDecode ? JobStatus::kDecoding : JobStatus::kRunning;
-}
-
 void AddTick(JobStatistics& statistics, const StepPlan& plan, absl::Duration elapsed) {
   switch (plan.phase()) {
     case Phase::kEncode:
