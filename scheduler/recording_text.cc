@@ -192,9 +192,9 @@ void AppendSettings(std::string& line, const GenerationRequest& request) {
   line += "model=";
   AppendWord(line, request.model->id);
   absl::StrAppend(&line, " scale=", request.model->vae_scale_factor);
-  static const GenerationRequest* const kDefaults = new GenerationRequest;
+  static const GenerationRequest& defaults = *new GenerationRequest;
   ForEachField([&](const char* name, auto get) {
-    if (get(request) == get(*kDefaults)) return;
+    if (get(request) == get(defaults)) return;
     absl::StrAppend(&line, " ", name, "=");
     Append(line, get(request));
   });
