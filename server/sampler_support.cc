@@ -36,8 +36,9 @@ bool Compiles(const NoiseScheduleConfig& schedule, Sampler sampler, SigmaSchedul
 }  // namespace
 
 TimestepSpacing DefaultTimestepSpacing(const NoiseScheduleConfig& schedule, Sampler sampler) {
-  if (schedule.timestep_spacing.has_value()) return *schedule.timestep_spacing;
   const sampling::SamplerDefinition* definition = sampling::FindSampler(sampler);
+  const bool reads_file = definition == nullptr || definition->defaults.has_spacing;
+  if (reads_file && schedule.timestep_spacing.has_value()) return *schedule.timestep_spacing;
   return definition == nullptr ? TimestepSpacing::kLeading : definition->defaults.timestep_spacing;
 }
 
