@@ -25,6 +25,7 @@
 #include "absl/flags/usage_config.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/clock.h"
 #include "core/string_view.h"
 #include "engine/engine_factory.h"
@@ -183,13 +184,15 @@ int Run() {
   }
   if (!engine->ok()) return Fail(kExitModel, engine->status());
   const std::vector<SharedModelInfo> models = (*engine)->models;
-  const std::string device = (*engine)->device;
+  const std::string devices = absl::StrJoin((*engine)->devices, ", ", [](std::string* out, const LoadedDevice& device) {
+    absl::StrAppend(out, device.name);
+  });
   if (absl::Status served = (*server)->Serve(**std::move(engine)); !served.ok()) {
     // A record_file that cannot be written.
     return Fail(absl::IsUnavailable(served) ? kExitConfig : kExitModel, served);
   }
 
-  std::fputs(StartBanner(*config, (*server)->ports(), models, device).c_str(), stdout);
+  std::fputs(StartBanner(*config, (*server)->ports(), models, devices).c_str(), stdout);
   std::fflush(stdout);
   Log(LogLevel::kInfo, "serving",
       {{"version", kVersion},
