@@ -56,6 +56,8 @@ std::string Line(double x1, double y1, double x2, double y2, const char* colour)
                          colour);
 }
 
+bool Fits(const Axis& axis, double value) { return std::isfinite(value) && (!axis.logarithmic || value > 0); }
+
 // Maps values of one axis to pixels.
 class Scale {
  public:
@@ -64,7 +66,7 @@ class Scale {
     low_ = std::numeric_limits<double>::infinity();
     high_ = -low_;
     for (const double value : values) {
-      if (!Fits(value)) continue;
+      if (!Fits(axis, value)) continue;
       low_ = std::min(low_, value);
       high_ = std::max(high_, value);
     }
@@ -87,7 +89,7 @@ class Scale {
     }
   }
 
-  bool Fits(double value) const { return std::isfinite(value) && (!axis_.logarithmic || value > 0); }
+  bool Shows(double value) const { return Fits(axis_, value); }
 
   double operator()(double value) const {
     const double part =
@@ -154,7 +156,7 @@ std::string Curve(const Series& series, size_t place, const Scale& x, const Scal
   std::string path, dots;
   double last = 0;
   for (const auto& [px, py] : series.points) {
-    if (!x.Fits(px) || !y.Fits(py)) continue;
+    if (!x.Shows(px) || !y.Shows(py)) continue;
     if (path.empty()) {
       path = absl::StrFormat("M%.1f %.1f", x(px), y(py));
     } else {
@@ -212,6 +214,7 @@ std::string ToSvg(const LineChart& chart) {
   std::vector<double> xs, ys;
   for (const Series& series : chart.series) {
     for (const auto& [x, y] : series.points) {
+      if (!Fits(chart.x, x) || !Fits(chart.y, y)) continue;
       xs.push_back(x);
       ys.push_back(y);
     }
@@ -234,7 +237,7 @@ std::string ToSvg(const BarChart& chart) {
   for (size_t g = 0; g < chart.groups.size(); ++g) {
     const double left = kLeft + group_width * (static_cast<double>(g) + 0.1);
     for (size_t s = 0; s < chart.series.size() && s < chart.values.size(); ++s) {
-      if (g >= chart.values[s].size() || !y.Fits(chart.values[s][g])) continue;
+      if (g >= chart.values[s].size() || !y.Shows(chart.values[s][g])) continue;
       const double value = chart.values[s][g], x = left + bar_width * static_cast<double>(s);
       const double top = std::min(y(value), y(y.base())), bottom = std::max(y(value), y(y.base()));
       absl::StrAppendFormat(&svg, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\"/>\n", x, top,
