@@ -26,6 +26,9 @@ class EngineMetrics {
   // `tenant` had this much of a tick's time, which is split equally over the tick's rows.
   virtual void AddTenantTime(std::string_view /*tenant*/, absl::Duration /*had*/) {}
 
+  // Jobs in flight whose tensors wait outside the device.
+  virtual void SetParked(int /*parked*/) {}
+
   // Jobs admitted but not started, and jobs in flight.
   virtual void SetQueue(int waiting, int running) = 0;
 

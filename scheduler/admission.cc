@@ -194,7 +194,7 @@ absl::StatusOr<AdmissionVerdict> CheckAdmission(const AdmissionLimits& limits, a
   }
   const Candidates jobs(request, scheduler, now);
   STEPCAST_RETURN_IF_ERROR(CheckQueue(limits, jobs, scheduler, now));
-  STEPCAST_RETURN_IF_ERROR(CheckTenant(limits.tenant, jobs, scheduler, now));
+  STEPCAST_RETURN_IF_ERROR(CheckTenant(limits.Of(request.front().request->tenant), jobs, scheduler, now));
   AdmissionVerdict verdict{.queue_position = scheduler.waiting(), .wait = absl::InfiniteDuration()};
   const bool promised = scheduler.lanes().firm() > 0;
   const std::vector<Expectation> played = ForecastOf(scheduler, jobs.views(), now, /*all=*/promised);

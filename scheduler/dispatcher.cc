@@ -245,6 +245,7 @@ EngineStatus Dispatcher::status() const {
     const EngineStatus one = device.loop->status();
     sum.waiting += one.waiting;
     sum.running += one.running;
+    sum.parked += one.parked;
     sum.ticks += one.ticks;
     sum.last_progress = std::max(sum.last_progress, one.last_progress);
     sum.draining |= one.draining;

@@ -118,7 +118,7 @@ struct EngineLoop::Impl {
   bool draining = false;
   bool ready = false;
   bool lost = false;  // the executor said so: it is not asked again
-  bool busy = true;  // false once the executor knows that no job is left
+  bool busy = true;   // false once the executor knows that no job is left
   absl::Time drain_deadline = absl::InfiniteFuture();
   std::vector<absl::AnyInvocable<void() &&>> on_drained;
   absl::Time last_progress;
@@ -325,8 +325,10 @@ void EngineLoop::Impl::CheckDrain() {
 }
 
 void EngineLoop::Impl::Publish() {
+  const int running = scheduler.live() - scheduler.waiting();
   EngineStatus now{.waiting = scheduler.waiting(),
-                   .running = scheduler.live() - scheduler.waiting(),
+                   .running = running,
+                   .parked = running - static_cast<int>(scheduler.Snapshot().residents.size()),
                    .ticks = scheduler.plans_made(),
                    .last_progress = last_progress,
                    .draining = draining,
@@ -334,13 +336,16 @@ void EngineLoop::Impl::Publish() {
                    .lost = lost,
                    .backlog = scheduler.lanes().backlog()};
   bool queue_changed = false;
+  bool parked_changed = false;
   {
     MutexLock lock(status_mutex);
     now.draining |= status.draining;
     queue_changed = status.waiting != now.waiting || status.running != now.running;
+    parked_changed = status.parked != now.parked;
     status = now;
   }
   if (queue_changed) metrics.SetQueue(now.waiting, now.running);
+  if (parked_changed) metrics.SetParked(now.parked);
 }
 
 absl::Duration EngineLoop::Impl::IdleTime(const StepPlan& plan) const {

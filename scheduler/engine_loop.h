@@ -51,6 +51,7 @@ struct EngineLoopOptions {
 struct EngineStatus {
   int waiting = 0;
   int running = 0;
+  int parked = 0;  // of the running ones, those whose tensors wait outside the device
   int64_t ticks = 0;
   absl::Time last_progress = {};  // end of the last tick, or the loop's start
   bool draining = false;

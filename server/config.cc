@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <sstream>
 #include <system_error>
 
@@ -20,6 +21,7 @@ namespace {
 
 constexpr int64_t kMib = 1 << 20;
 constexpr size_t kMaxModels = 256;
+constexpr size_t kMaxDevices = 64;
 constexpr size_t kMaxNamedTenants = 1000;
 
 // Bytes read before the file is refused as too large: one more than ParseYaml takes.
@@ -53,7 +55,17 @@ void ReadModels(YamlMapping& root, const std::string& path, YamlErrors& errors, 
   }
 }
 
-void ReadScheduler(YamlMapping& root, YamlErrors& errors, ServerConfig& config) {
+void ReadProfile(YamlMapping& scheduler, const std::string& path, YamlErrors& errors, ProfileOptions& profile) {
+  const std::optional<YAML::Node> node = scheduler.Child("profile");
+  if (!node.has_value()) return;
+  YamlMapping section(*node, "scheduler.profile", errors);
+  section.Duration("budget", absl::ZeroDuration(), kMaxProfileBudget, profile.budget);
+  section.Text("cache_file", profile.cache_file);
+  profile.cache_file = RelativeTo(path, profile.cache_file);
+  section.Finish();
+}
+
+void ReadScheduler(YamlMapping& root, const std::string& path, YamlErrors& errors, ServerConfig& config) {
   const std::optional<YAML::Node> node = root.Child("scheduler");
   if (!node.has_value()) return;
   YamlMapping section(*node, "scheduler", errors);
@@ -61,6 +73,9 @@ void ReadScheduler(YamlMapping& root, YamlErrors& errors, ServerConfig& config) 
   section.Duration("max_queue_delay", absl::ZeroDuration(), absl::Minutes(1), config.scheduler.policy.max_queue_delay);
   section.Duration("heartbeat", absl::Milliseconds(100), absl::Minutes(1), config.scheduler.heartbeat);
   section.Int("max_queued_jobs", 1, 100'000, config.scheduler.admission.max_queued_jobs);
+  section.DurationOrNone("max_queued_work", absl::Seconds(1), absl::Hours(24),
+                         config.scheduler.admission.max_queued_work);
+  ReadProfile(section, path, errors, config.scheduler.profile);
   section.Finish();
   const absl::Status policy = MakePolicy(config.scheduler.policy).status();
   if (!policy.ok()) errors.Add(section.LineOf("policy"), std::string(policy.message()));
@@ -186,6 +201,25 @@ void ReadLog(YamlMapping& root, YamlErrors& errors, LogConfig& log) {
   section.Finish();
 }
 
+void ReadDevices(YamlMapping& root, YamlErrors& errors, std::vector<std::string>& devices) {
+  const std::optional<YAML::Node> list = root.Child("devices");
+  if (!list.has_value()) return;
+  const int line = root.LineOf("devices");
+  if (!list->IsSequence() || list->size() > kMaxDevices) {
+    errors.Add(line, absl::StrCat("devices: allowed: a list of at most ", kMaxDevices, " of cuda:N"));
+    return;
+  }
+  for (const YAML::Node& node : *list) {
+    const std::string device = node.IsScalar() ? node.Scalar() : "";
+    if (!IsDevice(device) || !absl::StartsWith(device, "cuda:")) {
+      errors.Add(line, absl::StrCat("devices: got ", Quoted(device), "; allowed: cuda:N"));
+    } else if (std::find(devices.begin(), devices.end(), device) != devices.end()) {
+      errors.Add(line, absl::StrCat("devices: ", Quoted(device), " was given already"));
+    }
+    devices.push_back(device);
+  }
+}
+
 void ReadEngine(YamlMapping& root, YamlErrors& errors, EngineOptions& engine) {
   root.Text("device", engine.device);
   if (!IsDevice(engine.device)) {
@@ -196,7 +230,13 @@ void ReadEngine(YamlMapping& root, YamlErrors& errors, EngineOptions& engine) {
     errors.Add(root.LineOf("dtype"), absl::StrCat("dtype: got ", Quoted(engine.dtype), "; allowed: ", kDtypes));
   }
   root.Int("threads", 0, 1024, engine.threads);
+  ReadDevices(root, errors, engine.devices);
+  root.Int("replicas", 1, 64, engine.replicas);
   root.Int("max_rows", 2, 1024, engine.max_rows);
+  root.Int("strict_rows", 0, 1024, engine.strict_rows);
+  root.Int("max_resident_jobs", 0, 1'000'000, [&engine](int64_t jobs) {
+    engine.max_resident_jobs = jobs == 0 ? std::numeric_limits<int>::max() : static_cast<int>(jobs);
+  });
   root.Int("embedding_cache_entries", 0, 1'000'000, engine.embedding_cache_entries);
   root.Bool("warm_up", engine.warm_up);
 }
@@ -207,7 +247,7 @@ ServerConfig ReadRoot(const YAML::Node& node, const std::string& path, YamlError
   ReadModels(root, path, errors, config);
   root.Text("default_model", config.default_model);
   ReadEngine(root, errors, config.engine);
-  ReadScheduler(root, errors, config);
+  ReadScheduler(root, path, errors, config);
   ReadListen(root, errors, config.listen);
   ReadLimits(root, errors, config.limits);
   root.DurationOrNone("default_deadline", absl::Milliseconds(1), absl::Hours(24), config.default_deadline);

@@ -83,11 +83,18 @@ struct LogConfig {
   LogFormat format = LogFormat::kAuto;
 };
 
+// What the engine loops get where the file says nothing: EngineLoopOptions' defaults, and a profile of 20 s at most.
+inline EngineLoopOptions DefaultLoopOptions() {
+  EngineLoopOptions options;
+  options.profile.budget = absl::Seconds(20);
+  return options;
+}
+
 // Everything an operator can say.
 struct ServerConfig {
-  EngineOptions engine;         // models (at least one), device, dtype, threads, max_rows, embedding_cache_entries
-  std::string default_model;    // "": the first model
-  EngineLoopOptions scheduler;  // policy, max_queue_delay, max_queued_jobs
+  EngineOptions engine;                                // models (at least one), devices, dtype, threads, rows, memory
+  std::string default_model;                           // "": the first model
+  EngineLoopOptions scheduler = DefaultLoopOptions();  // policy, admission's bounds, heartbeat, profile
   ListenConfig listen;
   LimitsConfig limits;
   absl::Duration default_deadline = absl::InfiniteDuration();  // of calls that bring none; "none" or 1 ms..24 h
@@ -113,12 +120,13 @@ struct ConfigOverrides {
   std::optional<std::string> dtype;
   std::optional<int> threads;
   std::optional<std::string> policy;
+  std::optional<absl::Duration> profile_budget;
   std::optional<std::string> port_file;
 };
 
 // Reads the file at `path` ("": no file, defaults only), applies `overrides` and checks the whole.
 //
-// Model paths, port_file and record_file are relative to the file's folder.
+// Model paths, cache_file, port_file and record_file are relative to the file's folder.
 // Errors: INVALID_ARGUMENT or NOT_FOUND; one line per mistake, "path:line: message" (flags: "--port: message").
 absl::StatusOr<ServerConfig> LoadServerConfig(const std::string& path, const ConfigOverrides& overrides);
 

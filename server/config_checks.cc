@@ -124,6 +124,13 @@ absl::Status ApplyOverrides(const ConfigOverrides& overrides, ServerConfig& conf
     const absl::Status policy = MakePolicy(config.scheduler.policy).status();
     if (!policy.ok()) mistakes.push_back(absl::StrCat("--policy: ", policy.message()));
   }
+  if (overrides.profile_budget.has_value()) {
+    config.scheduler.profile.budget = *overrides.profile_budget;
+    if (*overrides.profile_budget < absl::ZeroDuration() || *overrides.profile_budget > kMaxProfileBudget) {
+      mistakes.push_back(absl::StrCat("--profile_budget: got ", absl::FormatDuration(*overrides.profile_budget),
+                                      "; allowed: 0..", absl::FormatDuration(kMaxProfileBudget)));
+    }
+  }
   if (overrides.models_dir.has_value()) {
     absl::StatusOr<std::vector<ModelSource>> found = FindModels(*overrides.models_dir);
     if (found.ok()) {
@@ -151,6 +158,14 @@ absl::Status CheckServerConfig(const ServerConfig& config, const std::string& pa
     if (host->empty()) mistakes.push_back(absl::StrCat(path, ": listen: a host is empty; 0.0.0.0 listens everywhere"));
   }
   CheckPorts(config.listen, path, mistakes);
+  const EngineOptions& engine = config.engine;
+  if (engine.strict_rows == 1 || engine.strict_rows > engine.max_rows) {
+    mistakes.push_back(absl::StrCat(path, ": strict_rows: got ", engine.strict_rows, "; allowed: 0, or 2..max_rows (",
+                                    engine.max_rows, ")"));
+  }
+  if (!engine.devices.empty() && engine.replicas > 1) {
+    mistakes.push_back(absl::StrCat(path, ": replicas are loops on the CPU and do not go with devices"));
+  }
   return ToStatus(mistakes);
 }
 

@@ -31,6 +31,8 @@ DeviceMetrics::DeviceMetrics(const std::string& device, prometheus::Registry& re
       up_(AddGauge(registry, "stepcast_device_up", "1 while the device works, 0 once it is lost.", device)),
       waiting_(AddGauge(registry, "stepcast_device_waiting", "Images admitted to the device and not started.", device)),
       running_(AddGauge(registry, "stepcast_device_running", "Images that the device paints.", device)),
+      parked_(AddGauge(registry, "stepcast_device_parked",
+                       "Of the running images, those whose latents wait outside the device.", device)),
       last_progress_(AddGauge(registry, "stepcast_engine_last_progress_timestamp_seconds",
                               "End of the last tick, seconds since the epoch; the start until there is one.", device)) {
   up_.Set(1);
@@ -59,6 +61,8 @@ void DeviceMetrics::ObservePrediction(std::string_view phase, absl::Duration pre
 }
 
 void DeviceMetrics::AddTenantTime(std::string_view tenant, absl::Duration had) { server_.AddTenantTime(tenant, had); }
+
+void DeviceMetrics::SetParked(int parked) { parked_.Set(parked); }
 
 void DeviceMetrics::SetQueue(int waiting, int running) {
   waiting_.Set(waiting);

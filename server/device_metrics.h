@@ -34,6 +34,7 @@ class DeviceMetrics final : public EngineMetrics {
                    absl::Duration duration) override;
   void ObservePrediction(std::string_view phase, absl::Duration predicted, absl::Duration measured) override;
   void AddTenantTime(std::string_view tenant, absl::Duration had) override;
+  void SetParked(int parked) override;
   void SetQueue(int waiting, int running) override;
   void CountJob(std::string_view model, std::string_view outcome, absl::Duration since_arrival) override;
   void CountEmbeddingLookup(bool hit) override;
@@ -47,6 +48,7 @@ class DeviceMetrics final : public EngineMetrics {
   prometheus::Gauge& up_;
   prometheus::Gauge& waiting_;
   prometheus::Gauge& running_;
+  prometheus::Gauge& parked_;
   prometheus::Gauge& last_progress_;
   std::array<prometheus::Counter*, 4> busy_;  // by phase
   int told_waiting_ = 0;

@@ -51,7 +51,9 @@ ABSL_FLAG(absl::optional<std::string>, default_model, absl::nullopt, "the model 
 ABSL_FLAG(absl::optional<std::string>, device, absl::nullopt, "auto, cpu or cuda:N");
 ABSL_FLAG(absl::optional<std::string>, dtype, absl::nullopt, "auto, fp32, bf16 or fp16");
 ABSL_FLAG(absl::optional<int>, threads, absl::nullopt, "CPU threads of the engine; 0: one per core");
-ABSL_FLAG(absl::optional<std::string>, policy, absl::nullopt, "scheduling policy: serial, fifo or request_level");
+ABSL_FLAG(absl::optional<std::string>, policy, absl::nullopt, "scheduling policy: slo, fifo, serial or request_level");
+ABSL_FLAG(absl::optional<absl::Duration>, profile_budget, absl::nullopt,
+          "time for measuring what ticks cost before the server is ready; 0: none");
 ABSL_FLAG(absl::optional<std::string>, port_file, absl::nullopt, "write the bound ports to this file, as JSON");
 
 namespace stepcast {
@@ -101,6 +103,7 @@ ConfigOverrides Overrides() {
   overrides.dtype = Given(FLAGS_dtype);
   overrides.threads = Given(FLAGS_threads);
   overrides.policy = Given(FLAGS_policy);
+  overrides.profile_budget = Given(FLAGS_profile_budget);
   overrides.port_file = Given(FLAGS_port_file);
   return overrides;
 }

@@ -115,14 +115,25 @@ absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLo
                                        .chunk_bytes = config_.limits.image_chunk_bytes}});
   service_.Serve(*backend_);
   scheduler_service_.Serve(*loops_);
-  health_.SetReady(true);
+  if (config_.scheduler.profile.budget == absl::ZeroDuration()) AnnounceReady();
   return absl::OkStatus();
+}
+
+// Once: afterwards a drain or a lost device decides.
+void Server::AnnounceReady() {
+  if (std::exchange(announced_ready_, true)) return;
+  health_.SetReady(true);
 }
 
 absl::Status Server::StartLoops(LoadedEngine& engine) {
   EngineLoopOptions options = LoopOptions(config_);
   options.profile.keys = std::move(engine.profile_keys);
   options.profile.fingerprint = std::move(engine.cost_fingerprint);
+  // The engine thread writes no log lines.
+  options.profile.on_warning = [this](const absl::Status& problem) {
+    writers_.Post(
+        [cause = std::string(problem.message())] { Log(LogLevel::kWarning, "costs of ticks", {{"cause", cause}}); });
+  };
   std::vector<DispatchDevice> devices;
   for (LoadedDevice& device : engine.devices) {
     STEPCAST_ASSIGN_OR_RETURN(SchedulerObserver* const observer,
@@ -148,7 +159,6 @@ absl::StatusOr<SchedulerObserver*> Server::ObserverOf(const std::string& device,
                                .fingerprint = options.profile.fingerprint,
                                .begin = clock_.Now()};
   RecorderOptions recording;
-  // The engine thread writes no log lines.
   recording.on_stopped = [this, path](const absl::Status& why) {
     writers_.Post([path, cause = std::string(why.message())] {
       Log(LogLevel::kWarning, "recording ended early", {{"file", path}, {"cause", cause}});
@@ -171,12 +181,16 @@ void Server::LookAfterDevices(absl::Time now) {
   if (loops_ == nullptr) return;
   const std::vector<DeviceStatus> devices = loops_->devices();
   devices_.Look(devices, now);
+  if (loops_->status().ready) AnnounceReady();
   for (const DeviceStatus& device : devices) metrics_.SetDeviceUp(device.name, !device.engine.lost);
   health_.SetLive(devices_.live());
   if (devices_.all_lost()) health_.SetReady(false);
 }
 
-void Server::AnnounceNotReady() { health_.SetReady(false); }
+void Server::AnnounceNotReady() {
+  announced_ready_ = true;
+  health_.SetReady(false);
+}
 
 void Server::RefuseNew() { service_.RefuseNew(); }
 
@@ -191,7 +205,7 @@ bool Server::Idle() const { return live_.size() == 0; }
 bool Server::engine_idle() const {
   if (loops_ == nullptr) return true;
   const EngineStatus engine = loops_->status();
-  return engine.waiting + engine.running == 0;
+  return engine.ready && engine.waiting + engine.running == 0;
 }
 
 void Server::StopServing() {

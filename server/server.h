@@ -51,7 +51,8 @@ class Server final : public DrainActions {
   // What the engine is to report to.
   ServerMetrics& metrics() { return metrics_; }
 
-  // Takes the engine and becomes ready. REQUIRES: called at most once.
+  // Takes the engine and serves; ready at once, or, when there is a profile to make, at the first Housekeep after it.
+  // REQUIRES: called at most once.
   // Errors: those of ModelRegistry::Create, CheckDefaultsFit and Dispatcher::Create; UNAVAILABLE when record_file
   // cannot be written.
   absl::Status Serve(LoadedEngine engine, const ModelRegistry::TokenizerLoader& load_tokenizer = &ClipTokenizer::Load);
@@ -74,7 +75,7 @@ class Server final : public DrainActions {
   // Whether no device is left, as of the last Housekeep.
   bool device_lost() const { return devices_.all_lost(); }
   int live_calls() const { return live_.size(); }
-  // Whether the engine has no job; true before Serve.
+  // Whether the engine has no job and makes no profile; true before Serve.
   bool engine_idle() const;
 
  private:
@@ -84,6 +85,7 @@ class Server final : public DrainActions {
   absl::Status StartLoops(LoadedEngine& engine);
   absl::StatusOr<SchedulerObserver*> ObserverOf(const std::string& device, const ExecutorLimits& limits,
                                                 const EngineLoopOptions& options);
+  void AnnounceReady();
   void LookAfterDevices(absl::Time now);
 
   const ServerConfig config_;
@@ -114,6 +116,7 @@ class Server final : public DrainActions {
   ServerPorts ports_;
 
   DeviceWatch devices_;
+  bool announced_ready_ = false;
   bool stopped_ = false;
 };
 

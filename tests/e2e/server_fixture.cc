@@ -29,6 +29,7 @@ Server::Server(const std::vector<std::string>& extra_flags) {
                                       "--port=0",
                                       "--admin_port=0",
                                       "--metrics_port=0",
+                                      "--profile_budget=0",
                                       "--port_file=" + ports};
   command.insert(command.end(), extra_flags.begin(), extra_flags.end());
   process_ = std::make_unique<ChildProcess>(command, log_path_);

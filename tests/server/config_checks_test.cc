@@ -60,6 +60,7 @@ TEST(ConfigChecksTest, OverridesWin) {
   overrides.dtype = "bf16";
   overrides.threads = 2;
   overrides.policy = "serial";
+  overrides.profile_budget = absl::Seconds(3);
   overrides.port_file = "ports.json";
   ASSERT_TRUE(ApplyOverrides(overrides, config).ok());
   EXPECT_EQ(config.listen.host, "0.0.0.0");
@@ -74,6 +75,7 @@ TEST(ConfigChecksTest, OverridesWin) {
   EXPECT_EQ(config.engine.dtype, "bf16");
   EXPECT_EQ(config.engine.threads, 2);
   EXPECT_EQ(config.scheduler.policy.name, "serial");
+  EXPECT_EQ(config.scheduler.profile.budget, absl::Seconds(3));
   EXPECT_EQ(config.port_file, "ports.json");
 }
 
@@ -95,13 +97,15 @@ TEST(ConfigChecksTest, WrongFlagsAreAllNamed) {
   overrides.device = "gpu";
   overrides.dtype = "int8";
   overrides.threads = -1;
+  overrides.profile_budget = absl::Hours(1);
   EXPECT_EQ(ApplyOverrides(overrides, config).message(),
             "--port: got -1; allowed: 0..65535, 0 for any free one\n"
             "--admin-port: got 65536; allowed: 0..65535, 0 for any free one, -1 for none\n"
             "--metrics-port: got -2; allowed: 0..65535, 0 for any free one, -1 for none\n"
             "--device: got \"gpu\"; allowed: auto, cpu, cuda, cuda:N\n"
             "--dtype: got \"int8\"; allowed: auto, fp32, bf16, fp16\n"
-            "--threads: got -1; allowed: 0..1024");
+            "--threads: got -1; allowed: 0..1024\n"
+            "--profile_budget: got 1h; allowed: 0..10m");
 }
 
 TEST(ConfigChecksTest, UnknownPolicyAndFolder) {

@@ -29,6 +29,10 @@ std::string WriteFile(const std::string& name, const std::string& text) {
 void ExpectEqual(const ServerConfig& a, const ServerConfig& b) {
   EXPECT_EQ(a.default_model, b.default_model);
   EXPECT_EQ(a.engine.device, b.engine.device);
+  EXPECT_EQ(a.engine.devices, b.engine.devices);
+  EXPECT_EQ(a.engine.replicas, b.engine.replicas);
+  EXPECT_EQ(a.engine.strict_rows, b.engine.strict_rows);
+  EXPECT_EQ(a.engine.max_resident_jobs, b.engine.max_resident_jobs);
   EXPECT_EQ(a.engine.dtype, b.engine.dtype);
   EXPECT_EQ(a.engine.threads, b.engine.threads);
   EXPECT_EQ(a.engine.max_rows, b.engine.max_rows);
@@ -38,6 +42,9 @@ void ExpectEqual(const ServerConfig& a, const ServerConfig& b) {
   EXPECT_EQ(a.scheduler.policy.max_queue_delay, b.scheduler.policy.max_queue_delay);
   EXPECT_EQ(a.scheduler.heartbeat, b.scheduler.heartbeat);
   EXPECT_EQ(a.scheduler.admission.max_queued_jobs, b.scheduler.admission.max_queued_jobs);
+  EXPECT_EQ(a.scheduler.admission.max_queued_work, b.scheduler.admission.max_queued_work);
+  EXPECT_EQ(a.scheduler.profile.budget, b.scheduler.profile.budget);
+  EXPECT_EQ(a.scheduler.profile.cache_file, b.scheduler.profile.cache_file);
   EXPECT_EQ(a.listen.host, b.listen.host);
   EXPECT_EQ(a.listen.port, b.listen.port);
   EXPECT_EQ(a.listen.admin_host, b.listen.admin_host);
@@ -82,10 +89,19 @@ default_model: sd15
 device: cuda:1
 dtype: bf16
 threads: 3
+devices: ["cuda:0", cuda:1]
 max_rows: 32
+strict_rows: 8
+max_resident_jobs: 40
 embedding_cache_entries: 0
 warm_up: false
-scheduler: {policy: request_level, max_queue_delay: 50ms, heartbeat: 1s, max_queued_jobs: 7}
+scheduler:
+  policy: request_level
+  max_queue_delay: 50ms
+  heartbeat: 1s
+  max_queued_jobs: 7
+  max_queued_work: 90s
+  profile: {budget: 0, cache_file: run/costs}
 listen: {host: 0.0.0.0, port: 0, admin_host: "::1", admin_port: 1, metrics_host: 10.0.0.1, metrics_port: off}
 limits:
   max_prompt_bytes: 100
@@ -128,12 +144,18 @@ TEST(ConfigTest, ReadsEveryKey) {
   expected.engine.device = "cuda:1";
   expected.engine.dtype = "bf16";
   expected.engine.threads = 3;
+  expected.engine.devices = {"cuda:0", "cuda:1"};
   expected.engine.max_rows = 32;
+  expected.engine.strict_rows = 8;
+  expected.engine.max_resident_jobs = 40;
   expected.engine.embedding_cache_entries = 0;
   expected.engine.warm_up = false;
   expected.scheduler.policy = {"request_level", absl::Milliseconds(50)};
   expected.scheduler.heartbeat = absl::Seconds(1);
   expected.scheduler.admission.max_queued_jobs = 7;
+  expected.scheduler.admission.max_queued_work = absl::Seconds(90);
+  expected.scheduler.profile.budget = absl::ZeroDuration();
+  expected.scheduler.profile.cache_file = "/etc/stepcast/run/costs";
   expected.listen = {"0.0.0.0", 0, "::1", 1, "10.0.0.1", std::nullopt};
   expected.limits = {100, 200, 16, 1024, 65536, 0, 64, 12.5, 1 << 20, 65536, 1024};
   expected.default_deadline = absl::Minutes(2);
@@ -151,6 +173,13 @@ TEST(ConfigTest, ReadsEveryKey) {
   expected.port_file = "/etc/stepcast/run/ports.json";
   expected.record_file = "/etc/stepcast/run/schedule";
   ExpectEqual(*parsed, expected);
+}
+
+TEST(ConfigTest, ReplicasInsteadOfDevices) {
+  const auto parsed = Parse(std::string(kModel) + "replicas: 2\nmax_resident_jobs: 1\n");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->engine.replicas, 2);
+  EXPECT_EQ(parsed->engine.max_resident_jobs, 1);
 }
 
 TEST(ConfigTest, ModelsAreEnough) {
@@ -176,7 +205,11 @@ TEST(ConfigTest, ExampleEqualsTheDefaultsAndNamesEveryKey) {
                           "device",
                           "dtype",
                           "threads",
+                          "devices",
+                          "replicas",
                           "max_rows",
+                          "strict_rows",
+                          "max_resident_jobs",
                           "embedding_cache_entries",
                           "warm_up",
                           "scheduler",
@@ -184,6 +217,9 @@ TEST(ConfigTest, ExampleEqualsTheDefaultsAndNamesEveryKey) {
                           "max_queue_delay",
                           "heartbeat",
                           "max_queued_jobs",
+                          "profile",
+                          "budget",
+                          "cache_file",
                           "listen",
                           "host",
                           "port",
@@ -247,6 +283,15 @@ TEST(ConfigTest, EachMistakeHasItsLine) {
       {"device: gpu", "/etc/stepcast/a.yaml:1: device: got \"gpu\"; allowed: auto, cpu, cuda, cuda:N"},
       {"device: \"cuda:\"", "/etc/stepcast/a.yaml:1: device: got \"cuda:\"; allowed: auto, cpu, cuda, cuda:N"},
       {"dtype: int8", "/etc/stepcast/a.yaml:1: dtype: got \"int8\"; allowed: auto, fp32, bf16, fp16"},
+      {"devices: cuda:0", "/etc/stepcast/a.yaml:1: devices: allowed: a list of at most 64 of cuda:N"},
+      {"devices: [cpu]", "/etc/stepcast/a.yaml:1: devices: got \"cpu\"; allowed: cuda:N"},
+      {"devices: [cuda]", "/etc/stepcast/a.yaml:1: devices: got \"cuda\"; allowed: cuda:N"},
+      {"devices: [\"cuda:0\", \"cuda:0\"]", "/etc/stepcast/a.yaml:1: devices: \"cuda:0\" was given already"},
+      {"replicas: 65", "/etc/stepcast/a.yaml:1: replicas: got \"65\"; allowed: a whole number in 1..64"},
+      {"strict_rows: 1", "/etc/stepcast/a.yaml: strict_rows: got 1; allowed: 0, or 2..max_rows (16)"},
+      {"strict_rows: 17", "/etc/stepcast/a.yaml: strict_rows: got 17; allowed: 0, or 2..max_rows (16)"},
+      {"devices: [\"cuda:0\"]\nreplicas: 2",
+       "/etc/stepcast/a.yaml: replicas are loops on the CPU and do not go with devices"},
       {"max_rows: 1", "/etc/stepcast/a.yaml:1: max_rows: got \"1\"; allowed: a whole number in 2..1024"},
       {"listen:\n  port: 65536",
        "/etc/stepcast/a.yaml:2: listen.port: got \"65536\"; allowed: a whole number in 0..65535"},

@@ -59,6 +59,10 @@ TEST_F(DeviceMetricsTest, EveryDeviceHasItsOwnAndTheQueueIsTheSum) {
   EXPECT_EQ(Value("stepcast_requests_running"), 5);
   EXPECT_EQ(Value(R"(stepcast_device_running{device="cuda:0"})"), 1);
 
+  b.SetParked(2);
+  EXPECT_EQ(Value(R"(stepcast_device_parked{device="cuda:1"})"), 2);
+  EXPECT_EQ(Value(R"(stepcast_device_parked{device="cuda:0"})"), 0);
+
   metrics_.SetDeviceUp("cuda:1", false);
   EXPECT_EQ(Value(R"(stepcast_device_up{device="cuda:1"})"), 0);
   EXPECT_EQ(Value(R"(stepcast_device_up{device="cuda:0"})"), 1);

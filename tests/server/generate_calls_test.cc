@@ -196,6 +196,32 @@ TEST_F(GenerateCallsTest, ValidateOnlyFailsWhenTheCallWould) {
   EXPECT_EQ(result.reason, "QUEUE_FULL");
 }
 
+TEST_F(GenerateCallsTest, WhatCannotBeDoneInTimeIsRefusedAtOnce) {
+  FakeDevice slow({.latency = [](const StepPlan&) { return absl::Seconds(1); }, .clock = &clock_});
+  Start(TestConfig(), MakeFakeExecutor(slow));
+  ASSERT_FALSE(Generate(R"(prompt: "a" steps: 2)").messages.front().accepted().has_estimated_total())
+      << "nothing is known yet";
+  const StreamResult told = Generate(R"(prompt: "b" steps: 20 validate_only: true)");
+  ASSERT_EQ(told.messages.size(), 1u);
+  EXPECT_GE(told.messages[0].accepted().estimated_total().seconds(), 20) << "a second per evaluation";
+  v1::GenerateImageResponse response;
+  ASSERT_TRUE(Unary(R"(prompt: "b" steps: 20 validate_only: true)", response).ok());
+  EXPECT_EQ(response.estimated_total().seconds(), told.messages[0].accepted().estimated_total().seconds());
+
+  const int plans = slow.plans();
+  for (const std::string dry : {"", " validate_only: true"}) {
+    grpc::ClientContext context;
+    context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_REALTIME), gpr_time_from_seconds(9, GPR_TIMESPAN)));
+    const StreamResult late = Generate(R"(prompt: "b" steps: 20)" + dry, context);
+    EXPECT_EQ(late.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    EXPECT_EQ(late.reason, "DEADLINE_UNREACHABLE");
+    EXPECT_NE(late.pushback, "");
+    EXPECT_TRUE(late.messages.empty());
+  }
+  EXPECT_EQ(slow.plans(), plans);
+  server_.reset();  // before `slow`
+}
+
 TEST_F(GenerateCallsTest, UnaryCollectsPicturesInOrder) {
   Start();
   v1::GenerateImageResponse response;

@@ -240,6 +240,23 @@ TEST_F(ImageServiceTest, TenantsComeFromTheirMetadata) {
   }
 }
 
+TEST_F(ImageServiceTest, ATenantsLimitIsItsOwn) {
+  ServerConfig config = TestConfig();
+  config.tenants.named["acme"] = {.max_queued = 1};
+  Start(std::move(config));
+  const std::string two = R"(prompt: "a" steps: 1 image_count: 2)";
+  grpc::ClientContext acme;
+  acme.AddMetadata("x-stepcast-tenant", "acme");
+  const StreamResult refused = Generate(two, acme);
+  EXPECT_EQ(refused.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(refused.reason, "TENANT_LIMIT");
+  EXPECT_EQ(MetadataIn(refused.status, "tenant"), "acme");
+  EXPECT_NE(refused.pushback, "");
+  EXPECT_TRUE(refused.messages.empty());
+  EXPECT_TRUE(Generate(two).status.ok()) << "the others have no such limit";
+  EXPECT_EQ(Series(R"(stepcast_rejected_total{reason="TENANT_LIMIT"})"), 1);
+}
+
 TEST_F(ImageServiceTest, WithoutAKeyEverybodyIsTheDefault) {
   ServerConfig config = TestConfig();
   config.tenants.metadata_key = "";

@@ -60,6 +60,20 @@ TEST_F(ServerTest, IsReadyOnceItsModelsAreLoaded) {
   EXPECT_TRUE(Generate(R"(prompt: "a" steps: 1)").status.ok()) << "not ready, but still serving";
 }
 
+TEST_F(ServerTest, WithAProfileToMakeItIsReadyAfterIt) {
+  ServerConfig config = TestConfig();
+  config.scheduler.profile.budget = absl::Seconds(1);
+  Start(std::move(config));
+  EXPECT_EQ(Health(server_->ports().grpc, kHealthReadiness), HealthCheckResponse::NOT_SERVING);
+  EXPECT_TRUE(Await([this] {
+    server_->Housekeep();
+    return Health(server_->ports().grpc, kHealthReadiness) == HealthCheckResponse::SERVING;
+  }));
+  server_->AnnounceNotReady();
+  server_->Housekeep();
+  EXPECT_EQ(Health(server_->ports().grpc, kHealthReadiness), HealthCheckResponse::NOT_SERVING) << "for good";
+}
+
 TEST_F(ServerTest, TheAdminPortPaintsNothing) {
   Start();
   const auto stub = v1::ImageGenerationService::NewStub(
@@ -185,6 +199,44 @@ TEST_F(ServerTest, ALostDeviceEndsReadinessAndLiveness) {
   }));
   EXPECT_EQ(Health(server_->ports().admin, kHealthLiveness), HealthCheckResponse::NOT_SERVING);
   EXPECT_EQ(Health(server_->ports().grpc, kHealthReadiness), HealthCheckResponse::NOT_SERVING);
+}
+
+TEST_F(ServerTest, OfTwoDevicesTheOtherGoesOn) {
+  FakeDevice broken;
+  Bind();
+  LoadedEngine engine;
+  engine.models = {Share(TextModel())};
+  engine.devices.push_back({.name = "cuda:0", .executor = MakeFakeExecutor(broken)});
+  engine.devices.push_back({.name = "cuda:1", .executor = MakeFakeExecutor(device_)});
+  ASSERT_TRUE(server_->Serve(std::move(engine), &LoadFakeTokenizer).ok());
+  EXPECT_TRUE(Generate(R"(prompt: "a" image_count: 4 steps: 2)").status.ok());
+  EXPECT_GT(broken.plans(), 0);
+  EXPECT_GT(device_.plans(), 0);
+  ASSERT_TRUE(AwaitIdle());
+
+  broken.SetFault([](const Job&, Phase) { return WithReason(absl::UnavailableError("x"), "DEVICE_LOST"); });
+  const StreamResult half = Generate(R"(prompt: "b" image_count: 4 steps: 2)");
+  EXPECT_EQ(half.reason, "DEVICE_LOST");
+  EXPECT_EQ(MetadataIn(half.status, "failed_images"), "0,2");
+  EXPECT_EQ(half.Of(v1::GenerateResponse::kImageChunk).size(), 2u);
+  ASSERT_TRUE(Await([this] {
+    server_->Housekeep();
+    return Series(R"(stepcast_device_up{device="cuda:0"})") == 0;
+  }));
+  EXPECT_EQ(Series(R"(stepcast_device_up{device="cuda:1"})"), 1);
+  EXPECT_FALSE(server_->device_lost());
+  for (const std::string_view name : {kHealthLiveness, kHealthReadiness}) {
+    EXPECT_EQ(Health(server_->ports().admin, name), HealthCheckResponse::SERVING) << name;
+  }
+  EXPECT_TRUE(Generate(R"(prompt: "c" image_count: 4 steps: 2)").status.ok());
+
+  grpc::ClientContext context;
+  v1::GetServerInfoResponse info;
+  ASSERT_TRUE(NewStub()->GetServerInfo(&context, {}, &info).ok());
+  ASSERT_EQ(info.devices_size(), 2);
+  EXPECT_EQ(info.devices(0).state(), v1::DEVICE_STATE_LOST);
+  EXPECT_EQ(info.devices(1).state(), v1::DEVICE_STATE_SERVING);
+  server_.reset();  // before `broken`
 }
 
 // Server::Shutdown refuses calls at once, so it must come last: admitted calls finish before.

@@ -118,6 +118,7 @@ ServerConfig ServiceFixture::TestConfig() {
   config.listen.admin_port = 0;
   config.listen.metrics_port.reset();  // its library takes two seconds to stop
   config.scheduler.admission.max_queued_jobs = 8;
+  config.scheduler.profile.budget = absl::ZeroDuration();
   config.codec.threads = 1;
   return config;
 }
