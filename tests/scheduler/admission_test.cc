@@ -50,7 +50,9 @@ TEST_F(AdmissionTest, TakesAllOrNone) {
     Queue(c.waiting - scheduler_.waiting());
     const auto verdict = Ask({.max_queued_jobs = c.limit}, {.image_count = c.images});
     EXPECT_EQ(verdict.status().code(), c.code) << c.waiting << " + " << c.images << " of " << c.limit;
-    if (verdict.ok()) EXPECT_EQ(verdict->queue_position, c.waiting);
+    if (verdict.ok()) {
+      EXPECT_EQ(verdict->queue_position, c.waiting);
+    }
   }
 }
 

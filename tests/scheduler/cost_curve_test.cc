@@ -7,7 +7,7 @@
 namespace stepcast {
 namespace {
 
-constexpr absl::Duration Ms(double milliseconds) { return absl::Milliseconds(1) * milliseconds; }
+absl::Duration Ms(double milliseconds) { return absl::Milliseconds(1) * milliseconds; }
 
 // Launch-bound, rows of guided pairs: t(1 pair) .. t(16 pairs).
 const std::vector<CostPoint> kLaunchBound = {{2, Ms(167)}, {4, Ms(183)},  {6, Ms(186)},

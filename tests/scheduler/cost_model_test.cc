@@ -8,7 +8,7 @@
 namespace stepcast {
 namespace {
 
-constexpr absl::Duration Ms(double milliseconds) { return absl::Milliseconds(1) * milliseconds; }
+absl::Duration Ms(double milliseconds) { return absl::Milliseconds(1) * milliseconds; }
 const BatchKey kEncode{Phase::kEncode, "emoji"};
 const BatchKey kDenoise{Phase::kDenoise, "emoji", 16, 16};
 const BatchKey kLarge{Phase::kDenoise, "emoji", 32, 32};

@@ -13,7 +13,7 @@ namespace {
 
 using testing::ElementsAre;
 
-constexpr absl::Duration Ms(double milliseconds) { return absl::Milliseconds(1) * milliseconds; }
+absl::Duration Ms(double milliseconds) { return absl::Milliseconds(1) * milliseconds; }
 const BatchKey kDenoise{Phase::kDenoise, "emoji", 16, 16};
 constexpr ExecutorLimits kLimits{.max_denoise_rows = 4};
 const std::vector<CostEntry> kCosts = {{{Phase::kEncode, "emoji"}, {{1, Ms(0)}}},

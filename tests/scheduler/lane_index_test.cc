@@ -13,7 +13,7 @@ namespace {
 
 using testing::ElementsAre;
 
-constexpr absl::Duration Ms(double milliseconds) { return absl::Milliseconds(1) * milliseconds; }
+absl::Duration Ms(double milliseconds) { return absl::Milliseconds(1) * milliseconds; }
 const BatchKey kDenoise{Phase::kDenoise, "emoji", 16, 16};
 absl::Time At(double seconds) { return absl::UnixEpoch() + absl::Seconds(seconds); }
 

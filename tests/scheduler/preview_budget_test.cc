@@ -14,7 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr absl::Duration Ms(double milliseconds) { return absl::Milliseconds(1) * milliseconds; }
+absl::Duration Ms(double milliseconds) { return absl::Milliseconds(1) * milliseconds; }
 
 class PreviewBudgetTest : public testing::Test {
  protected:

@@ -12,7 +12,7 @@ namespace {
 
 using testing::ElementsAre;
 
-constexpr absl::Duration Ms(double milliseconds) { return absl::Milliseconds(1) * milliseconds; }
+absl::Duration Ms(double milliseconds) { return absl::Milliseconds(1) * milliseconds; }
 const BatchKey kDenoise{Phase::kDenoise, "emoji", 16, 16};
 const BatchKey kDecode{Phase::kDecode, "emoji", 16, 16};
 constexpr ExecutorLimits kLimits{.max_denoise_rows = 8, .max_decode_jobs = 2};

@@ -112,7 +112,9 @@ TEST(DriverTest, ABacklogNeverRunsOut) {
   const Outcome outcome = simulate::Run(options);
   EXPECT_GE(outcome.end, 100.0);
   for (const Tick& tick : outcome.ticks) {
-    if (tick.phase == Phase::kDenoise) EXPECT_EQ(tick.rows, 16);
+    if (tick.phase == Phase::kDenoise) {
+      EXPECT_EQ(tick.rows, 16);
+    }
   }
   // Full batches: 8 evaluations in 425 ms.
   EXPECT_NEAR(Throughput(outcome), 8 / 0.425, 0.2);

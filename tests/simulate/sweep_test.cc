@@ -78,7 +78,9 @@ TEST(MixTest, ClassesKeepTheirSharesAndTheirOrder) {
   ASSERT_EQ(arrivals.size(), 400u);
   int interactive = 0;
   for (size_t i = 0; i < arrivals.size(); ++i) {
-    if (i > 0) EXPECT_GE(arrivals[i].at, arrivals[i - 1].at);
+    if (i > 0) {
+      EXPECT_GE(arrivals[i].at, arrivals[i - 1].at);
+    }
     if (arrivals[i].priority != Priority::kInteractive) continue;
     ++interactive;
     EXPECT_EQ(arrivals[i].steps, 8);

@@ -89,7 +89,9 @@ TEST(StarvationTest, AnElderOfTheLowestClassIsDone) {
   simulation.OnPlan([&](const StepPlan& plan) {
     if (plan.jobs.front() != old) return;
     if (first == absl::ZeroDuration()) first = simulation.elapsed();
-    if (last > 0) EXPECT_LE(plan.id - last, SloPolicy::kElderTurns);
+    if (last > 0) {
+      EXPECT_LE(plan.id - last, SloPolicy::kElderTurns);
+    }
     last = plan.id;
   });
   ASSERT_TRUE(simulation.RunUntilIdle());
@@ -179,7 +181,9 @@ TEST_P(CancelStormTest, RowsAreFreeAtTheNextTick) {
   for (int i = 0; i < 15; ++i) ASSERT_TRUE(simulation.Turn());
   for (size_t i = 1; i < plans.size(); ++i) {
     EXPECT_EQ(plans[i].rows, 4);
-    if (std::string(GetParam()) == "fifo") EXPECT_EQ(plans[i].jobs.front(), plans[i - 1].jobs.back());
+    if (std::string(GetParam()) == "fifo") {
+      EXPECT_EQ(plans[i].jobs.front(), plans[i - 1].jobs.back());
+    }
   }
 }
 
