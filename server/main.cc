@@ -199,7 +199,7 @@ int Run() {
   std::fflush(stdout);
   Log(LogLevel::kInfo, "serving",
       {{"version", kVersion},
-       {"device", device},
+       {"devices", devices},
        {"port", int64_t{(*server)->ports().grpc}},
        {"admin_port", int64_t{(*server)->ports().admin}},
        {"metrics_port", int64_t{(*server)->ports().metrics}}});
