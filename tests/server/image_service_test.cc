@@ -196,7 +196,7 @@ TEST_F(ImageServiceTest, GetServerInfoTellsTheStateOfTheQueue) {
   EXPECT_EQ(info.devices(0).queue().waiting() + info.devices(0).queue().running(), 2);
   EXPECT_EQ(info.strict_rows(), 0);
   EXPECT_EQ(info.limits().max_image_count(), 4);
-  EXPECT_EQ(info.policy(), "fifo");
+  EXPECT_EQ(info.policy(), "slo");
 
   device_.Release();
   EXPECT_TRUE(Drain(*reader, painting).status.ok());
