@@ -76,7 +76,7 @@ def measurements(sampler: str) -> list[tuple[str, Guidance]]:
     """One column of the README's tables: classifier-free guidance, the classifier alone, and the label with both."""
     quick = sampler in QUICK
     both = CLASSIFIER_CURVE[1:] if quick else ()
-    free = GUIDANCE_CURVE if quick else (1.0, 2.0, 4.0)
+    free = GUIDANCE_CURVE if quick else (1.0, 1.5, 2.0, 4.0)
     only = CLASSIFIER_CURVE if quick else (0.0, 2.0, 8.0)
     return [*((f"guidance {scale:g}", Guidance(scale)) for scale in free),
             *((f"no label, classifier {scale:g}", Guidance(1.0, scale, labelled=False)) for scale in only),
