@@ -341,7 +341,7 @@ TEST(ConfigTest, ModelsAreCounted) {
 TEST(ConfigTest, UnknownPoliciesListTheKnownOnes) {
   const absl::Status status = Parse(std::string(kModel) + "scheduler:\n  policy: magic\n").status();
   EXPECT_THAT(std::string(status.message()), testing::StartsWith("/etc/stepcast/a.yaml:3: scheduler.policy"));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("serial, fifo, request_level"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("slo, fifo, request_level, serial"));
 }
 
 TEST(ConfigTest, FilesThatCannotBeRead) {

@@ -217,7 +217,8 @@ TEST_F(ServerTest, OfTwoDevicesTheOtherGoesOn) {
   broken.SetFault([](const Job&, Phase) { return WithReason(absl::UnavailableError("x"), "DEVICE_LOST"); });
   const StreamResult half = Generate(R"(prompt: "b" image_count: 4 steps: 2)");
   EXPECT_EQ(half.reason, "DEVICE_LOST");
-  EXPECT_EQ(MetadataIn(half.status, "failed_images"), "0,2");
+  // Every other one; which device came first depends on what it was done with first.
+  EXPECT_THAT(MetadataIn(half.status, "failed_images"), testing::AnyOf("0,2", "1,3"));
   EXPECT_EQ(half.Of(v1::GenerateResponse::kImageChunk).size(), 2u);
   ASSERT_TRUE(Await([this] {
     server_->Housekeep();

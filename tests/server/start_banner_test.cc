@@ -16,7 +16,7 @@ TEST(StartBannerTest, TellsWhatToTry) {
   config.listen.host = "0.0.0.0";
   const std::string banner =
       StartBanner(config, {.grpc = 50051, .admin = 0, .metrics = 9464}, {MakeModelInfo("emoji")}, "cpu");
-  EXPECT_THAT(banner, HasSubstr("cpu, up to 16 rows per tick, policy fifo"));
+  EXPECT_THAT(banner, HasSubstr("cpu, up to 16 rows per tick, policy slo"));
   EXPECT_THAT(banner, HasSubstr("emoji"));
   EXPECT_THAT(banner, HasSubstr("64x64, 4 steps of DDIM, fp32"));
   EXPECT_THAT(banner, HasSubstr("localhost:50051 stepcast.v1.ImageGenerationService/Generate"));
