@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/admission.h"
 #include "scheduler/step_scheduler.h"
 #include "tests/support/job_builder.h"
 
@@ -22,7 +23,8 @@ class Fixture {
  public:
   Fixture(const std::string& policy, int live)
       : live_(live),
-        scheduler_(*MakePolicy({.name = policy}), {.limits = {.max_denoise_rows = 16}, .checks = InvariantChecks::kOff},
+        scheduler_(*MakePolicy({.name = policy}),
+                   {.limits = {.max_denoise_rows = 16}, .initial_costs = Costs(), .checks = InvariantChecks::kOff},
                    metrics_) {
     for (const int side : {32, 64, 96}) specs_.push_back(MakeSpecs({.width = side, .steps = 50}, sink_).front());
     Refill();
@@ -55,6 +57,17 @@ class Fixture {
   StepScheduler& scheduler() { return scheduler_; }
 
  private:
+  // Of the three sizes, 40 ms a guided job and 20 ms for each more: what `slo` looks at.
+  static std::vector<CostEntry> Costs() {
+    std::vector<CostEntry> costs;
+    for (const int side : {8, 16, 24}) {
+      costs.push_back({.key = {Phase::kDenoise, "emoji", side, side},
+                       .points = {{2, absl::Milliseconds(40)}, {16, absl::Milliseconds(180)}},
+                       .row_cap = 0});
+    }
+    return costs;
+  }
+
   const int live_;
   NullEngineMetrics metrics_;
   StepScheduler scheduler_;
@@ -78,6 +91,7 @@ void Tick(benchmark::State& state, const std::string& policy) {
 }
 BENCHMARK_CAPTURE(Tick, serial, "serial")->Arg(100)->Arg(1'000)->Arg(20'000);
 BENCHMARK_CAPTURE(Tick, fifo, "fifo")->Arg(100)->Arg(1'000)->Arg(20'000);
+BENCHMARK_CAPTURE(Tick, slo, "slo")->Arg(100)->Arg(1'000)->Arg(20'000);
 BENCHMARK_CAPTURE(Tick, request_level, "request_level")->Arg(100)->Arg(1'000)->Arg(20'000);
 
 // The plan alone.
@@ -91,6 +105,19 @@ void Plan(benchmark::State& state, const std::string& policy) {
   }
 }
 BENCHMARK_CAPTURE(Plan, fifo, "fifo")->Arg(1'000)->Arg(20'000);
+BENCHMARK_CAPTURE(Plan, slo, "slo")->Arg(1'000)->Arg(20'000);
+
+// One decision about a request with a deadline that all of the queue stands before.
+void Admit(benchmark::State& state) {
+  Fixture fixture("slo", static_cast<int>(state.range(0)));
+  std::vector<JobSpec> request = MakeSpecs({.steps = 50}, std::make_shared<IgnoringSink>());
+  request.front().deadline = absl::UnixEpoch() + absl::Hours(20);
+  const AdmissionLimits limits{.max_queued_jobs = 100'000};
+  for (auto step : state) {
+    benchmark::DoNotOptimize(CheckAdmission(limits, request, fixture.scheduler(), absl::UnixEpoch()));
+  }
+}
+BENCHMARK(Admit)->Arg(1'000)->Arg(20'000)->Unit(benchmark::kMillisecond);
 
 // Submit and cancel of the oldest of many jobs.
 void SubmitAndCancel(benchmark::State& state) {
