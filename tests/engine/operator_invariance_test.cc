@@ -136,9 +136,9 @@ INSTANTIATE_TEST_SUITE_P(Shapes, OperatorInvarianceTest,
                          testing::Values(Case{at::kFloat, 8, 1}, Case{at::kFloat, 8, 2}, Case{at::kFloat, 2, 2},
                                          Case{at::kFloat, 16, 2}, Case{at::kBFloat16, 8, 1}, Case{at::kBFloat16, 8, 2},
                                          Case{at::kBFloat16, 2, 2}, Case{at::kBFloat16, 16, 2}),
-                         [](const auto& info) {
-                           return std::string(info.param.dtype == at::kFloat ? "fp32" : "bf16") + "Rows" +
-                                  std::to_string(info.param.rows) + "Threads" + std::to_string(info.param.threads);
+                         [](const auto& suite) {
+                           return std::string(suite.param.dtype == at::kFloat ? "fp32" : "bf16") + "Rows" +
+                                  std::to_string(suite.param.rows) + "Threads" + std::to_string(suite.param.threads);
                          });
 
 TEST_P(OperatorInvarianceTest, ARowDoesNotDependOnItsPlaceNorOnItsNeighbours) {

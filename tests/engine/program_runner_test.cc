@@ -109,7 +109,7 @@ class ProgramRunnerTest : public ::testing::TestWithParam<bool> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Modes, ProgramRunnerTest, testing::Bool(),
-                         [](const auto& info) { return info.param ? "Strict" : "Free"; });
+                         [](const auto& suite) { return suite.param ? "Strict" : "Free"; });
 
 // The `variant`-th way to ask for `sampler`. A few samplers take only models that predict noise.
 SharedProgram AnyProgram(Sampler sampler, size_t variant, int steps) {

@@ -43,8 +43,8 @@ struct Case {
 class StrictModeTest : public testing::TestWithParam<Case> {};
 
 INSTANTIATE_TEST_SUITE_P(Dtypes, StrictModeTest, testing::Values(Case{"fp32", 2}, Case{"bf16", 2}, Case{"fp32", 1}),
-                         [](const auto& info) {
-                           return std::string(info.param.dtype) + "Threads" + std::to_string(info.param.threads);
+                         [](const auto& suite) {
+                           return std::string(suite.param.dtype) + "Threads" + std::to_string(suite.param.threads);
                          });
 
 TEST_P(StrictModeTest, EveryStepOfACrowdHasTheBitsOfTheSoloRun) {
