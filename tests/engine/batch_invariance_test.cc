@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "engine/engine_factory.h"
-#include "sampling/compile.h"
 #include "tests/engine/crowd.h"
 
 namespace stepcast::engine {
@@ -59,7 +58,7 @@ TEST(BatchInvarianceTest, EveryPictureOfACrowdEqualsItsSoloRun) {
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
 
   std::mt19937 random(60);
-  const std::vector<Visitor> traffic = RandomTraffic(kJobs, **tokenizer, random);
+  const std::vector<Visitor> traffic = RandomTraffic(kJobs, *model, **tokenizer, random);
   std::vector<const Visitor*> visitors;
   for (const Visitor& visitor : traffic) visitors.push_back(&visitor);
   House crowd(*crowd_engine.devices[0].executor, model);
@@ -88,7 +87,7 @@ TEST(BatchInvarianceTest, EveryPictureOfACrowdEqualsItsSoloRun) {
   }
   EXPECT_GE(finished, 45);
   EXPECT_GE(cancelled, 3);
-  EXPECT_EQ(finished_by_sampler.size(), sampling::SupportedSamplers().size());
+  EXPECT_EQ(finished_by_sampler.size(), model->samplers.size());
 }
 
 }  // namespace

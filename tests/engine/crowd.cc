@@ -9,15 +9,14 @@
 
 #include "core/sha256.h"
 #include "engine/denoise_state.h"
-#include "sampling/compile.h"
 #include "scheduler/policy.h"
 
 namespace stepcast::engine {
 
-std::vector<Visitor> RandomTraffic(int count, const ClipTokenizer& tokenizer, std::mt19937& random) {
+std::vector<Visitor> RandomTraffic(int count, const ModelInfo& model, const ClipTokenizer& tokenizer,
+                                   std::mt19937& random) {
   const char* const prompts[] = {"red apple", "a fox", "rocket", "sunflower", "panda", "grapes", "red heart",
                                  "pizza",     "tiger", "lemon",  "robot",     "cake",  "owl",    "banana"};
-  const std::vector<Sampler>& samplers = sampling::SupportedSamplers();
   const int sizes[][2] = {{32, 32}, {64, 64}, {48, 32}};
   const auto pick = [&random](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
   std::vector<Visitor> traffic;
@@ -30,7 +29,8 @@ std::vector<Visitor> RandomTraffic(int count, const ClipTokenizer& tokenizer, st
     picture.width = sizes[size < 6 ? 0 : size < 8 ? 1 : 2][0];
     picture.height = sizes[size < 6 ? 0 : size < 8 ? 1 : 2][1];
     picture.steps = 2 + pick(6);
-    picture.sampler = samplers[static_cast<size_t>(i) % samplers.size()];
+    picture.sampler = model.samplers[static_cast<size_t>(i) % model.samplers.size()];
+    if (picture.sampler == Sampler::kAnnealedLangevin) picture.steps = 2;  // of five evaluations each
     picture.guidance_scale = pick(4) == 0 ? 1.0 : 1.5 + 0.5 * pick(8);
     picture.guidance_rescale = pick(5) == 0 ? 0.7 : 0.0;
     picture.guidance_end = pick(5) == 0 ? 0.6 : 1.0;

@@ -24,9 +24,10 @@ struct Visitor {
   int cancels_at = -1;  // tick; -1: never
 };
 
-// `count` visitors of the bundled model: every sampler in turn, three sizes, mixed steps and guidance, previews,
-// cancels.
-std::vector<Visitor> RandomTraffic(int count, const ClipTokenizer& tokenizer, std::mt19937& random);
+// `count` visitors of the bundled text model: each of its samplers in turn, three sizes, mixed steps and guidance,
+// previews, cancels.
+std::vector<Visitor> RandomTraffic(int count, const ModelInfo& model, const ClipTokenizer& tokenizer,
+                                   std::mt19937& random);
 
 // Runs visitors through a scheduler of its own; the outcome of each is in its sink.
 class House {

@@ -54,7 +54,7 @@ TEST_P(StrictModeTest, EveryStepOfACrowdHasTheBitsOfTheSoloRun) {
   const auto tokenizer = ClipTokenizer::Load(engine.models.front()->tokenizer_dirs.front());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   std::mt19937 random(GetParam().threads == 1 ? 5 : 17);
-  std::vector<Visitor> traffic = RandomTraffic(kJobs, **tokenizer, random);
+  std::vector<Visitor> traffic = RandomTraffic(kJobs, *engine.models.front(), **tokenizer, random);
   std::vector<const Visitor*> visitors;
   for (const Visitor& visitor : traffic) visitors.push_back(&visitor);
   House crowd(executor, engine.models.front());
