@@ -28,8 +28,6 @@ void Drop(std::vector<const JobView*>& views, const JobView* view, Less less) {
   views.erase(std::lower_bound(views.begin(), views.end(), view, less));
 }
 
-bool Moved(double from, double to) { return std::abs(to - from) > kMoved * std::max(from, to); }
-
 }  // namespace
 
 double ToSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
@@ -99,11 +97,13 @@ void LaneIndex::Charge(const JobView& view, double seconds) {
 
 void LaneIndex::FollowCosts(const BatchKey& key) {
   bool moved = false;
-  for (const auto& [denoise, old] : rates_) {
-    if (denoise.model != key.model) continue;
-    const Rates fresh = Measure(denoise);
-    moved |= Moved(old.guided, fresh.guided) || Moved(old.single, fresh.single) || Moved(old.row, fresh.row) ||
-             Moved(old.encode, fresh.encode) || Moved(old.decode, fresh.decode);
+  if (key.phase == Phase::kEncode) {
+    for (const auto& [denoise, old] : rates_) moved |= denoise.model == key.model && Moved(old, Measure(denoise));
+  } else {
+    BatchKey denoise = key;
+    denoise.phase = Phase::kDenoise;
+    const auto old = rates_.find(denoise);
+    moved = old != rates_.end() && Moved(old->second, Measure(denoise));
   }
   if (!moved) return;
   rates_.clear();
@@ -135,6 +135,12 @@ const JobView* LaneIndex::Hopeless(absl::Time now) const {
 
 absl::Time LaneIndex::NextHopeless() const {
   return hopeless_.empty() ? absl::InfiniteFuture() : FromSeconds(hopeless_.begin()->first) + absl::Microseconds(1);
+}
+
+bool LaneIndex::Moved(const Rates& from, const Rates& to) {
+  const auto moved = [](double a, double b) { return std::abs(b - a) > kMoved * std::max(a, b); };
+  return moved(from.guided, to.guided) || moved(from.single, to.single) || moved(from.row, to.row) ||
+         moved(from.encode, to.encode) || moved(from.decode, to.decode);
 }
 
 LaneIndex::Rates LaneIndex::RatesOf(const GenerationRequest& request) const {

@@ -81,6 +81,7 @@ class LaneIndex {
   };
   using TimeSet = absl::btree_set<std::pair<double, const JobView*>, ByTime>;
 
+  static bool Moved(const Rates& from, const Rates& to);
   Rates RatesOf(const GenerationRequest& request) const;
   void KeepRates(const GenerationRequest& request);
   Rates Measure(const BatchKey& denoise) const;

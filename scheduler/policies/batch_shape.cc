@@ -8,9 +8,11 @@ namespace {
 
 constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 
-// Less urgent company must leave three times the reserve: who is ahead of its time is off the device when the next
-// urgent job comes.
+// Less urgent company must leave three times the reserve, and, if it makes the tick longer by more than a quarter,
+// seven times: who is ahead of its time is off the device when the next urgent job comes.
 constexpr double kLowerReserve = 2.0;
+constexpr double kCostlyReserve = 6.0;
+constexpr double kCostly = 1.25;
 
 // What a last bit may make of a tick that just fits.
 constexpr double kRounding = 1.0 + 1e-9;
@@ -37,8 +39,9 @@ bool BatchShape::Add(const JobView& view, int evaluations) {
   if (allowed * kRounding < seconds) return true;
   const double wanted = (view.target - now_ - rest) / evaluations;
   most_seconds_ = std::min(most_seconds_, std::max(seconds, wanted));
-  const double spare = kLowerReserve * (view.due - view.target) / evaluations;
-  most_for_lower_ = std::min(most_for_lower_, std::max(seconds, wanted - spare));
+  const double reserve = (view.due - view.target) / evaluations;
+  const double cheap = std::min(kCostly * seconds, wanted - kLowerReserve * reserve);
+  most_for_lower_ = std::min(most_for_lower_, std::max({seconds, cheap, wanted - kCostlyReserve * reserve}));
   most_urgent_ = std::min(most_urgent_, priority);
   return true;
 }
