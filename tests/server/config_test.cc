@@ -193,8 +193,9 @@ TEST(ConfigTest, ExampleEqualsTheDefaultsAndNamesEveryKey) {
   const auto parsed = LoadServerConfig(path, {});
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   ExpectEqual(*parsed, ServerConfig());
-  ASSERT_EQ(parsed->engine.models.size(), 1u);
+  ASSERT_EQ(parsed->engine.models.size(), 2u);
   EXPECT_EQ(parsed->engine.models[0].path, std::string(STEPCAST_SOURCE_DIR) + "/models/emoji");
+  EXPECT_EQ(parsed->engine.models[1].path, std::string(STEPCAST_SOURCE_DIR) + "/models/digits");
 
   std::ifstream file(path);
   const std::string example((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
