@@ -131,27 +131,26 @@ class LoadBench {
  public:
   explicit LoadBench(std::string out) : out_(std::move(out)) {}
 
-  // Measures all ticks of a default request and writes the cost file.
+  // Measures all ticks of a default request.
   void Profile() {
     LoadedEngine engine = Load();
-    std::vector<CostEntry> entries;
     // On a thread of its own, as the engine thread will be.
     std::thread([&] {
       StepExecutor& executor = *engine.devices[0].executor;
-      for (const BatchKey& key : engine.profile_keys) entries.push_back(Measure(executor, key));
+      for (const BatchKey& key : engine.profile_keys) costs_.push_back(Measure(executor, key));
     }).join();
-    const absl::Status written = WriteCostCache(CostFile(), engine.cost_fingerprint, entries);
-    if (!written.ok()) std::cerr << written << "\n";
+    WriteCosts();
   }
 
   // A fresh engine and loop, with warm embeddings.
   std::unique_ptr<EngineLoop> Start(const std::string& policy) {
     LoadedEngine engine = Load();
+    WriteCosts();  // a loop that stopped has written what it learned, and every policy is to start from the same
     EngineLoopOptions loop_options;
     loop_options.policy.name = policy;
     loop_options.admission.max_queued_jobs = 100'000;
     loop_options.profile.cache_file = CostFile();
-    loop_options.profile.fingerprint = engine.cost_fingerprint;
+    loop_options.profile.fingerprint = fingerprint_;
     auto loop = Require(EngineLoop::Create(loop_options, std::move(engine.devices[0].executor), RealClock(), metrics_));
     LatencyLog warm;
     for (int i = 0; i < 2; ++i) Submit(*loop, /*steps=*/2, i, RealClock().Now(), warm);
@@ -227,6 +226,11 @@ class LoadBench {
     return entry;
   }
 
+  void WriteCosts() const {
+    const absl::Status written = WriteCostCache(CostFile(), fingerprint_, costs_);
+    if (!written.ok()) std::cerr << written << "\n";
+  }
+
   std::string CostFile() const { return absl::StrCat(out_, "/costs"); }
 
   void Submit(EngineLoop& loop, int steps, int index, absl::Time due, LatencyLog& log) {
@@ -240,9 +244,7 @@ class LoadBench {
 
   // This engine as the profile knows it.
   simulate::Device MeasuredDevice() const {
-    return {.name = "measured",
-            .limits = {.max_denoise_rows = absl::GetFlag(FLAGS_max_rows)},
-            .costs = Require(ReadCostCache(CostFile(), fingerprint_))};
+    return {.name = "measured", .limits = {.max_denoise_rows = absl::GetFlag(FLAGS_max_rows)}, .costs = costs_};
   }
 
   simulate::Outcome Predict(const std::string& policy, const std::vector<Arrival>& arrivals, int skipped) const {
@@ -275,6 +277,7 @@ class LoadBench {
   const std::string out_;
   NullEngineMetrics metrics_;
   std::string fingerprint_;
+  std::vector<CostEntry> costs_;  // of the profile
   std::unique_ptr<const PictureMaker> pictures_;
   LatencyLog warm_;  // of jobs that are not counted
   size_t warmed_ = 0;
