@@ -50,7 +50,7 @@ class Server:
     def samplers(self, model):
         """Returns the samplers of a model, as the proto spells them."""
         answer = next(self.call("GetModel", {"model": model}))
-        return answer["model"]["samplers"]
+        return [sampler["sampler"] for sampler in answer["model"]["samplers"]]
 
 
 def strip(rows, path, cell):
@@ -80,8 +80,7 @@ def samplers(server):
     """One strip for each sampler of the bundled text model: six looks at the same picture on its way."""
     for name in server.samplers("emoji"):
         short = name.removeprefix("SAMPLER_").lower()
-        few, many = ({"lcm": 8, "tcd": 8}.get(short, 24), {"annealed_langevin": 100, "sde_ve": 100, "ddpm": 96}.get(short))
-        steps = many or few
+        steps = {"lcm": 12, "tcd": 12, "sde_ve": 96, "ddpm": 96}.get(short, 24)
         try:
             frames = server.frames(model="emoji", prompt="a red apple", seed=7, steps=steps, sampler=name,
                                    preview=previews(max(1, steps // 6)))
