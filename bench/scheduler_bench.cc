@@ -2,10 +2,12 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "core/clock.h"
 #include "scheduler/admission.h"
 #include "scheduler/step_scheduler.h"
 #include "tests/support/job_builder.h"
@@ -18,11 +20,14 @@ class IgnoringSink final : public EventSink {
   void OnEvent(JobEvent) override {}
 };
 
-// Jobs of three sizes with 50 guided evaluations each, past their encode; one comes for each that ends.
+// Jobs of three sizes with 50 guided evaluations each, past their encode; one comes for each that ends. With
+// `deadlines` each has one, in no order and spread so that nearly all can be met: the most work for a policy that looks
+// at them.
 class Fixture {
  public:
-  Fixture(const std::string& policy, int live)
+  Fixture(const std::string& policy, int live, bool deadlines = false)
       : live_(live),
+        deadlines_(deadlines),
         scheduler_(*MakePolicy({.name = policy}),
                    {.limits = {.max_denoise_rows = 16}, .initial_costs = Costs(), .checks = InvariantChecks::kOff},
                    metrics_) {
@@ -33,7 +38,12 @@ class Fixture {
   void Submit() {
     std::vector<std::unique_ptr<Job>> jobs;
     ++last_id_;
-    jobs.push_back(std::make_unique<Job>(JobId{last_id_}, specs_[static_cast<size_t>(last_id_) % specs_.size()]));
+    JobSpec spec = specs_[static_cast<size_t>(last_id_) % specs_.size()];
+    spec.arrival = now_;
+    // A job takes 1.1 s of the device.
+    const double spread = 1.2 * live_ * static_cast<double>(last_id_ * 7919 % 1000) / 1000;
+    if (deadlines_) spec.deadline = now_ + absl::Seconds(100 + spread);
+    jobs.push_back(std::make_unique<Job>(JobId{last_id_}, std::move(spec)));
     jobs.back()->set_needs_encode(false);
     scheduler_.Submit(std::move(jobs), now_);
   }
@@ -55,6 +65,7 @@ class Fixture {
   }
 
   StepScheduler& scheduler() { return scheduler_; }
+  absl::Time now() const { return now_; }
 
  private:
   // Of the three sizes, 40 ms a guided job and 20 ms for each more: what `slo` looks at.
@@ -69,6 +80,7 @@ class Fixture {
   }
 
   const int live_;
+  const bool deadlines_;
   NullEngineMetrics metrics_;
   StepScheduler scheduler_;
   const std::shared_ptr<IgnoringSink> sink_ = std::make_shared<IgnoringSink>();
@@ -79,8 +91,8 @@ class Fixture {
 };
 
 // One whole tick, with its share of arrivals and ends.
-void Tick(benchmark::State& state, const std::string& policy) {
-  Fixture fixture(policy, static_cast<int>(state.range(0)));
+void Tick(benchmark::State& state, const std::string& policy, bool deadlines) {
+  Fixture fixture(policy, static_cast<int>(state.range(0)), deadlines);
   int64_t rows = 0;
   for (auto step : state) {
     const StepPlan plan = fixture.Next();
@@ -89,35 +101,42 @@ void Tick(benchmark::State& state, const std::string& policy) {
   }
   state.counters["rows"] = benchmark::Counter(static_cast<double>(rows), benchmark::Counter::kAvgIterations);
 }
-BENCHMARK_CAPTURE(Tick, serial, "serial")->Arg(100)->Arg(1'000)->Arg(20'000);
-BENCHMARK_CAPTURE(Tick, fifo, "fifo")->Arg(100)->Arg(1'000)->Arg(20'000);
-BENCHMARK_CAPTURE(Tick, slo, "slo")->Arg(100)->Arg(1'000)->Arg(20'000);
-BENCHMARK_CAPTURE(Tick, request_level, "request_level")->Arg(100)->Arg(1'000)->Arg(20'000);
+BENCHMARK_CAPTURE(Tick, serial, "serial", false)->Arg(100)->Arg(1'000)->Arg(20'000);
+BENCHMARK_CAPTURE(Tick, fifo, "fifo", false)->Arg(100)->Arg(1'000)->Arg(20'000);
+BENCHMARK_CAPTURE(Tick, slo, "slo", false)->Arg(100)->Arg(1'000)->Arg(20'000);
+BENCHMARK_CAPTURE(Tick, slo_deadlines, "slo", true)->Arg(100)->Arg(1'000)->Arg(20'000);
+BENCHMARK_CAPTURE(Tick, request_level, "request_level", false)->Arg(100)->Arg(1'000)->Arg(20'000);
 
-// The plan alone.
-void Plan(benchmark::State& state, const std::string& policy) {
-  Fixture fixture(policy, static_cast<int>(state.range(0)));
+// The decision alone: what a policy does with the snapshot.
+void Plan(benchmark::State& state, const std::string& policy, bool deadlines) {
+  Fixture fixture(policy, static_cast<int>(state.range(0)), deadlines);
+  for (int tick = 0; tick < 50; ++tick) fixture.Complete(fixture.Next());
+  const auto made = *MakePolicy({.name = policy});
   for (auto step : state) {
-    const StepPlan plan = fixture.Next();
-    state.PauseTiming();
-    fixture.Complete(plan);
-    state.ResumeTiming();
+    benchmark::DoNotOptimize(made->Next(fixture.scheduler().Snapshot(), fixture.scheduler().costs(), fixture.now()));
   }
 }
-BENCHMARK_CAPTURE(Plan, fifo, "fifo")->Arg(1'000)->Arg(20'000);
-BENCHMARK_CAPTURE(Plan, slo, "slo")->Arg(1'000)->Arg(20'000);
+BENCHMARK_CAPTURE(Plan, fifo, "fifo", false)->Arg(1'000)->Arg(20'000);
+BENCHMARK_CAPTURE(Plan, slo, "slo", false)->Arg(1'000)->Arg(20'000);
+BENCHMARK_CAPTURE(Plan, slo_deadlines, "slo", true)->Arg(1'000)->Arg(20'000);
 
-// One decision about a request with a deadline that all of the queue stands before.
-void Admit(benchmark::State& state) {
-  Fixture fixture("slo", static_cast<int>(state.range(0)));
+// One decision about a request with a deadline that all of the queue stands before, and its 99th percentile.
+void Admit(benchmark::State& state, bool deadlines) {
+  Fixture fixture("slo", static_cast<int>(state.range(0)), deadlines);
   std::vector<JobSpec> request = MakeSpecs({.steps = 50}, std::make_shared<IgnoringSink>());
   request.front().deadline = absl::UnixEpoch() + absl::Hours(20);
   const AdmissionLimits limits{.max_queued_jobs = 100'000};
+  std::vector<double> took;
   for (auto step : state) {
+    const absl::Time start = RealClock().Now();
     benchmark::DoNotOptimize(CheckAdmission(limits, request, fixture.scheduler(), absl::UnixEpoch()));
+    took.push_back(absl::ToDoubleMilliseconds(RealClock().Now() - start));
   }
+  std::sort(took.begin(), took.end());
+  state.counters["p99_ms"] = took[took.size() * 99 / 100];
 }
-BENCHMARK(Admit)->Arg(1'000)->Arg(20'000)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Admit, no_deadlines, false)->Arg(1'000)->Arg(20'000)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Admit, deadlines, true)->Arg(1'000)->Arg(20'000)->Unit(benchmark::kMillisecond);
 
 // Submit and cancel of the oldest of many jobs.
 void SubmitAndCancel(benchmark::State& state) {

@@ -20,8 +20,8 @@ class SchedulerObserver {
   virtual void OnSubmit(const Job& job, absl::Time now) = 0;
 
   // A live job was told to leave: by StepScheduler::Cancel (CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE) or Fail, or by
-  // the scheduler itself because its deadline came or cannot be met (DEADLINE_EXCEEDED), which may happen in a Next that
-  // makes no plan. If it is in flight it goes when its plan completes.
+  // the scheduler itself because its deadline came or cannot be met (DEADLINE_EXCEEDED), which may happen in a Next
+  // that makes no plan. If it is in flight it goes when its plan completes.
   virtual void OnLeave(JobId job, const absl::Status& reason, absl::Time now) = 0;
 
   // StepScheduler::Next made a plan that is not empty; `predicted` is filled in.
