@@ -72,9 +72,9 @@ class Fixture {
   static std::vector<CostEntry> Costs() {
     std::vector<CostEntry> costs;
     for (const int side : {8, 16, 24}) {
-      costs.push_back({.key = {Phase::kDenoise, "emoji", side, side},
-                       .points = {{2, absl::Milliseconds(40)}, {16, absl::Milliseconds(180)}},
-                       .row_cap = 0});
+      CostEntry& entry = costs.emplace_back();
+      entry.key = {Phase::kDenoise, "emoji", side, side};
+      entry.points = {{2, absl::Milliseconds(40)}, {16, absl::Milliseconds(180)}};
     }
     return costs;
   }
