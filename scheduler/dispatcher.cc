@@ -123,7 +123,7 @@ void Dispatcher::Impl::Submit(const SharedTour& tour,
     }
     if (!decision.ok()) {
       if (Advance(*tour, decision.status())) return Submit(tour, std::move(on_decision));
-      decision = tour->refusal;
+      decision = std::move(tour->refusal);
     }
     std::move(on_decision)(std::move(decision));
   });
@@ -136,7 +136,7 @@ void Dispatcher::Impl::Estimate(const SharedTour& tour,
                 [this, tour, on_verdict = std::move(on_verdict)](absl::StatusOr<AdmissionVerdict> verdict) mutable {
                   if (!verdict.ok()) {
                     if (Advance(*tour, verdict.status())) return Estimate(tour, std::move(on_verdict));
-                    verdict = tour->refusal;
+                    verdict = std::move(tour->refusal);
                   }
                   std::move(on_verdict)(std::move(verdict));
                 });

@@ -237,8 +237,8 @@ void EngineLoop::Impl::ReadMail(absl::Duration timeout) {
 
 void EngineLoop::Impl::Read(SubmitMail mail) {
   const absl::Time now = clock.Now();
-  const absl::StatusOr<AdmissionVerdict> verdict = Judge(mail.specs, now);
-  if (!verdict.ok()) return std::move(mail.on_decision)(verdict.status());
+  absl::StatusOr<AdmissionVerdict> verdict = Judge(mail.specs, now);
+  if (!verdict.ok()) return std::move(mail.on_decision)(std::move(verdict).status());
 
   std::vector<std::unique_ptr<Job>> jobs = MakeJobs(std::move(mail.specs));
   Admission admission{

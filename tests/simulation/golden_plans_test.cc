@@ -34,9 +34,10 @@ SimulationOptions Slo(ExecutorLimits limits = {.max_denoise_rows = 8}, bool embe
     if (plan.phase() == Phase::kDecode) return absl::Milliseconds(50 * plan.rows);
     return absl::Milliseconds(60 + 20 * plan.rows);
   };
-  options.initial_costs = {{{Phase::kEncode, "emoji"}, {{1, absl::Milliseconds(20)}, {8, absl::Milliseconds(160)}}},
-                   {{Phase::kDenoise, "emoji", 16, 16}, {{1, absl::Milliseconds(80)}, {8, absl::Milliseconds(220)}}},
-                   {{Phase::kDecode, "emoji", 16, 16}, {{1, absl::Milliseconds(50)}, {4, absl::Milliseconds(200)}}}};
+  options.initial_costs = {
+      {{Phase::kEncode, "emoji"}, {{1, absl::Milliseconds(20)}, {8, absl::Milliseconds(160)}}},
+      {{Phase::kDenoise, "emoji", 16, 16}, {{1, absl::Milliseconds(80)}, {8, absl::Milliseconds(220)}}},
+      {{Phase::kDecode, "emoji", 16, 16}, {{1, absl::Milliseconds(50)}, {4, absl::Milliseconds(200)}}}};
   return options;
 }
 
