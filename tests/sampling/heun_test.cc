@@ -9,38 +9,21 @@
 namespace stepcast::sampling {
 namespace {
 
-NoiseScheduleConfig Config(PredictionType prediction = PredictionType::kEpsilon) {
-  NoiseScheduleConfig config;
-  config.num_train_timesteps = 1100;
-  config.beta_start = 1e-4;
-  config.beta_end = 0.02;
-  config.prediction_type = prediction;
-  return config;
-}
-
-SamplerSpec Spec(SigmaSchedule schedule = SigmaSchedule::kDefault) {
-  return {.sampler = Sampler::kHeun, .steps = 10, .sigma_schedule = schedule};
-}
-
-SamplerSpec FromStep8() {
-  SamplerSpec spec = Spec();
-  spec.strength = 0.2;
-  return spec;
-}
+constexpr Sampler kSampler = Sampler::kHeun;
 
 TEST(HeunTest, PublishedFullLoops) {
   const UpstreamCase cases[] = {
-      {"epsilon", {Config(), Spec(), true}, 0.1233, 0.0002},
-      {"v_prediction", {Config(PredictionType::kVPrediction), Spec(), true}, 4.6934e-7, 6.1112e-10},
-      {"karras", {Config(), Spec(SigmaSchedule::kKarras), true}, 0.00015, 1.9869e-7},
-      {"noise from step 8", {Config(), FromStep8(), true}, 75074.8906, 97.7538},
+      {"epsilon", {UpstreamConfig(), TenSteps(kSampler), true}, 0.1233, 0.0002},
+      {"v_prediction", {UpstreamConfig(PredictionType::kVPrediction), TenSteps(kSampler), true}, 4.6934e-7, 6.1112e-10},
+      {"karras", {UpstreamConfig(), TenSteps(kSampler, SigmaSchedule::kKarras), true}, 0.00015, 1.9869e-7},
+      {"noise from step 8", {UpstreamConfig(), FromStep8(kSampler), true}, 75074.8906, 97.7538},
   };
   for (const UpstreamCase& test : cases) ExpectPublished(test);
 }
 
 // Published sums below their own tolerance prove little. diffusers 0.40 gives this mean, in float32 and float64 alike.
 TEST(HeunTest, VPredictionToTheLastDigits) {
-  const Magnitude got = MagnitudeOf(RunLoop({Config(PredictionType::kVPrediction), Spec(), true}));
+  const Magnitude got = MagnitudeOf(RunLoop({UpstreamConfig(PredictionType::kVPrediction), TenSteps(kSampler), true}));
   EXPECT_NEAR(got.mean, 6.41129e-10, 1e-14);
 }
 
@@ -58,11 +41,11 @@ TEST(HeunTest, TwoEvaluationsPerStepButTheLast) {
 
 TEST(HeunTest, ClipsOnlyWhereItsClassDoes) {
   NoiseScheduleConfig config;
-  EXPECT_EQ(Compile(config, Spec()).value()->evaluations[0].post.kind, PostKind::kNone);
+  EXPECT_EQ(Compile(config, TenSteps(kSampler)).value()->evaluations[0].post.kind, PostKind::kNone);
   config.thresholding = true;  // not a key of the class
-  EXPECT_EQ(Compile(config, Spec()).value()->evaluations[0].post.kind, PostKind::kNone);
+  EXPECT_EQ(Compile(config, TenSteps(kSampler)).value()->evaluations[0].post.kind, PostKind::kNone);
   config.clip_sample = true;
-  EXPECT_EQ(Compile(config, Spec()).value()->evaluations[0].post.kind, PostKind::kClip);
+  EXPECT_EQ(Compile(config, TenSteps(kSampler)).value()->evaluations[0].post.kind, PostKind::kClip);
 }
 
 }  // namespace

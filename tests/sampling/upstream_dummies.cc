@@ -88,6 +88,25 @@ std::vector<float> RunLoop(const UpstreamLoop& loop) {
   return result;
 }
 
+NoiseScheduleConfig UpstreamConfig(PredictionType prediction) {
+  NoiseScheduleConfig config;
+  config.num_train_timesteps = 1100;
+  config.beta_start = 1e-4;
+  config.beta_end = 0.02;
+  config.prediction_type = prediction;
+  return config;
+}
+
+SamplerSpec TenSteps(Sampler sampler, SigmaSchedule schedule) {
+  return {.sampler = sampler, .steps = 10, .sigma_schedule = schedule};
+}
+
+SamplerSpec FromStep8(Sampler sampler) {
+  SamplerSpec spec = TenSteps(sampler);
+  spec.strength = 0.2;
+  return spec;
+}
+
 void ExpectPublished(const UpstreamCase& test) {
   SCOPED_TRACE(test.name);
   const Magnitude got = MagnitudeOf(RunLoop(test.loop));

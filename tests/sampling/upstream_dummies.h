@@ -43,6 +43,12 @@ struct UpstreamLoop {
 // The final sample [4, 3, 8, 8]. Aborts when the loop does not compile.
 std::vector<float> RunLoop(const UpstreamLoop& loop);
 
+// What upstream's tests of the sigma-space samplers are set up with, and their ten steps; `FromStep8` runs the last two
+// of them from an image.
+NoiseScheduleConfig UpstreamConfig(PredictionType prediction = PredictionType::kEpsilon);
+SamplerSpec TenSteps(Sampler sampler, SigmaSchedule schedule = SigmaSchedule::kDefault);
+SamplerSpec FromStep8(Sampler sampler);
+
 // Table-driven checks.
 struct UpstreamCase {
   const char* name;
