@@ -1,23 +1,11 @@
 #include "bench/engine_setup.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "core/clock.h"
 #include "sampling/compile.h"
 
 namespace stepcast {
-
-void ExecuteWithEngineEnvironment(char** argv) {
-  bool changed = false;
-  for (const EnvironmentDefault& variable : EngineEnvironment()) {
-    if (std::getenv(variable.name) != nullptr) continue;
-    setenv(variable.name, variable.value, 0);
-    changed = true;
-  }
-  if (changed) execv("/proc/self/exe", argv);
-}
 
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());

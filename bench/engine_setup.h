@@ -27,10 +27,6 @@ T Require(absl::StatusOr<T> value) {
   return *std::move(value);
 }
 
-// The engine wants some variables of the OpenMP runtime; see EngineEnvironment. Executes the program again when one is
-// missing. REQUIRES: called first in main.
-void ExecuteWithEngineEnvironment(char** argv);
-
 // Middle of the values; REQUIRES: not empty.
 double Median(std::vector<double> values);
 

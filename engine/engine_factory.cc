@@ -29,7 +29,7 @@ namespace stepcast {
 namespace {
 
 constexpr int kMostReplicas = 64;
-constexpr int kCostVersion = 1;  // of the engine's own speed: raised when a change moves the cost of ticks
+constexpr int kCostVersion = 2;  // of the engine's own speed: raised when a change moves the cost of ticks
 
 using engine::ComputeDevice;
 using engine::TorchGuard;
@@ -104,35 +104,26 @@ void RunOnce(const ModelBundle& bundle, const ComputeDevice& device, const engin
   bundle.classifier()->Gradient(latents, at::ones({2}, floats), at::zeros({2}, floats.dtype(c10::ScalarType::Long)));
 }
 
-// On a thread of its own: OpenMP gives each calling thread a pool of workers, and one left behind by the caller
-// would compete with that of the engine thread.
 absl::Status WarmUp(const ModelBundle& bundle, const ComputeDevice& device, int rows, const TorchGuard& guard) {
   const ModelInfo& info = *bundle.info();
   const engine::SyntheticTick shape = {.latent_height = info.defaults.height / info.vae_scale_factor,
                                        .latent_width = info.defaults.width / info.vae_scale_factor,
                                        .rows = rows};
-  absl::Status status;
-  std::thread([&] {
-    status = guard.Run(absl::StrCat("warm-up of model '", info.id, "'"), [&] {
-      device.BindThread();
-      RunOnce(bundle, device, shape);
-    });
-  }).join();
-  return status;
+  return guard.Run(absl::StrCat("warm-up of model '", info.id, "'"), [&] {
+    device.BindThread();
+    RunOnce(bundle, device, shape);
+  });
 }
 
 // The bits of this model on this machine with these threads, before anyone relies on them.
 absl::Status CheckStrict(const ModelBundle& bundle, const ComputeDevice& device, const EngineOptions& options,
                          const TorchGuard& guard) {
   bool independent = false;
-  absl::Status status;
-  std::thread([&] {
-    status = guard.Run("strict mode's check", [&] {
-      const c10::InferenceMode inference_mode;
-      device.BindThread();
-      independent = engine::RowsAreIndependent(bundle, device, options.strict_rows);
-    });
-  }).join();
+  const absl::Status status = guard.Run("strict mode's check", [&] {
+    const c10::InferenceMode inference_mode;
+    device.BindThread();
+    independent = engine::RowsAreIndependent(bundle, device, options.strict_rows);
+  });
   if (!status.ok() || independent) return status;
   return absl::FailedPreconditionError(absl::StrCat(
       "strict_rows is ", options.strict_rows, ", but rows of model '", bundle.info()->id,
@@ -240,10 +231,7 @@ std::string CostFingerprint(const EngineOptions& options, const LoadedEngine& lo
                       " engine=", kCostVersion);
 }
 
-}  // namespace
-
-absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMetrics& metrics) {
-  STEPCAST_RETURN_IF_ERROR(CheckOptions(options));
+absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& metrics) {
   STEPCAST_ASSIGN_OR_RETURN(OpenedDevices devices, OpenDevices(options));
   const TorchGuard guard(options.log_error);
   if (options.strict_rows > 0) {
@@ -274,9 +262,15 @@ absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMe
   return loaded;
 }
 
-const std::vector<EnvironmentDefault>& EngineEnvironment() {
-  static const auto* const kDefaults = new std::vector<EnvironmentDefault>{{"GOMP_SPINCOUNT", "200"}};
-  return *kDefaults;
+}  // namespace
+
+absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMetrics& metrics) {
+  STEPCAST_RETURN_IF_ERROR(CheckOptions(options));
+  // On a thread of its own: OpenMP keeps a pool of workers for each thread that ever called it. With one left behind
+  // there are more workers than cores, and the runtime lets them sleep between any two operators (engine/README.md).
+  absl::StatusOr<LoadedEngine> loaded = absl::InternalError("not loaded");
+  std::thread([&] { loaded = Load(options, metrics); }).join();
+  return loaded;
 }
 
 }  // namespace stepcast

@@ -65,10 +65,12 @@ struct EnvironmentDefault {
   const char* value;
 };
 
-// Settings of the OpenMP runtime, which reads them once, while the process is loaded: a program that runs the
-// engine sets those that are absent and then executes itself again, before it starts any thread. Without them
-// a busy machine stalls ticks by seconds: workers spin for threads that are not running (engine/README.md has
-// the measurements).
+// Settings of the OpenMP runtime. Without them a busy machine stalls ticks by seconds: workers spin for threads that
+// are not running (engine/README.md has the measurements).
 const std::vector<EnvironmentDefault>& EngineEnvironment();
+
+// The runtime reads its settings while the process is loaded, so this sets those that are absent and executes the
+// program again, once. `argv` is main's, whole. REQUIRES: called first in main, before any thread starts.
+void ExecuteWithEngineEnvironment(char** argv);
 
 }  // namespace stepcast

@@ -12,8 +12,8 @@
 namespace stepcast::engine {
 namespace {
 
-constexpr size_t kPromptTokens = 77;  // of a CLIP text encoder
-constexpr double kTimestep = 500.0;   // zero would be the trivial one
+constexpr int64_t kPromptTokens = 77;  // of a CLIP text encoder
+constexpr double kTimestep = 500.0;    // zero would be the trivial one
 
 at::TensorOptions Floats(const model::ModelBundle& bundle) {
   return at::TensorOptions(c10::ScalarType::Float).device(bundle.device());
@@ -43,7 +43,8 @@ void DecodeChunks(const at::Tensor& latents, int64_t chunk, Decode decode) {
 
 model::ConditioningInput AnyInput(const ModelInfo& info) {
   model::ConditioningInput input;
-  input.token_ids.assign(std::max<size_t>(1, info.tokenizer_dirs.size()), std::vector<int32_t>(kPromptTokens, 0));
+  const auto tokens = static_cast<size_t>(std::clamp(info.text_max_tokens, int64_t{1}, kPromptTokens));
+  input.token_ids.assign(std::max<size_t>(1, info.tokenizer_dirs.size()), std::vector<int32_t>(tokens, 0));
   if (!info.class_labels.empty()) input.class_index = info.class_labels.begin()->first;
   return input;
 }

@@ -4,14 +4,10 @@
 // 4 the device was lost.
 
 #include <sys/prctl.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,28 +58,6 @@ namespace {
 constexpr int kExitConfig = 2;
 constexpr int kExitModel = 3;
 constexpr int kExitDevice = 4;
-
-bool InEnvironment(const char* name) {
-  const size_t length = std::strlen(name);
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (std::strncmp(*entry, name, length) == 0 && (*entry)[length] == '=') return true;
-  }
-  return false;
-}
-
-// The OpenMP runtime reads its settings while the process is loaded: set what is missing and start over, once.
-void ApplyEngineEnvironment(char** argv) {
-  bool missing = false;
-  for (const EnvironmentDefault& setting : EngineEnvironment()) {
-    if (InEnvironment(setting.name)) continue;
-    missing = true;
-    setenv(setting.name, setting.value, /*overwrite=*/0);
-  }
-  // Where that fails the server is slower on a busy machine, and no worse.
-  if (missing) execv("/proc/self/exe", argv);
-  // Else ps and pgrep would show "exe".
-  prctl(PR_SET_NAME, "stepcast-server");
-}
 
 template <typename T>
 std::optional<T> Given(const absl::Flag<absl::optional<T>>& flag) {
@@ -210,7 +184,8 @@ int Run() {
 }  // namespace stepcast
 
 int main(int argc, char** argv) {
-  stepcast::ApplyEngineEnvironment(argv);
+  stepcast::ExecuteWithEngineEnvironment(argv);
+  prctl(PR_SET_NAME, "stepcast-server");  // else ps and pgrep would show "exe"
   absl::SetProgramUsageMessage("serves diffusion models over gRPC; see deploy/config.example.yaml");
   absl::FlagsUsageConfig usage;
   usage.version_string = [] {

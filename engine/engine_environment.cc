@@ -1,0 +1,38 @@
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "engine/engine_factory.h"
+
+namespace stepcast {
+namespace {
+
+// Not getenv: a variable that is set to nothing is the operator's word too.
+bool InEnvironment(const char* name) {
+  const size_t length = std::strlen(name);
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (std::strncmp(*entry, name, length) == 0 && (*entry)[length] == '=') return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+const std::vector<EnvironmentDefault>& EngineEnvironment() {
+  static const auto* const kDefaults = new std::vector<EnvironmentDefault>{{"GOMP_SPINCOUNT", "2000"}};
+  return *kDefaults;
+}
+
+void ExecuteWithEngineEnvironment(char** argv) {
+  bool missing = false;
+  for (const EnvironmentDefault& setting : EngineEnvironment()) {
+    if (InEnvironment(setting.name)) continue;
+    missing = true;
+    setenv(setting.name, setting.value, /*overwrite=*/0);
+  }
+  // Where that fails the program is slower on a busy machine, and no worse.
+  if (missing) execv("/proc/self/exe", argv);
+}
+
+}  // namespace stepcast
