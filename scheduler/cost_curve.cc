@@ -7,10 +7,12 @@
 namespace stepcast {
 namespace {
 
-constexpr double kWeight = 0.05;     // of a new measurement in the moving average
-constexpr double kOutlier = 2.0;     // how far from the expectation one measurement may pull
-constexpr double kKneeShare = 0.9;   // of the best rows per second
-constexpr double kRounding = 1e-12;  // what a last bit may make of that share
+constexpr double kWeight = 0.05;      // of a new measurement in the moving average
+constexpr double kStaleWeight = 0.5;  // the same where the last measurement is that many observations old:
+constexpr int64_t kStale = 100;       // what was seen once, long ago, may have been seen in a bad moment
+constexpr double kOutlier = 2.0;      // how far from the expectation one measurement may pull
+constexpr double kKneeShare = 0.9;    // of the best rows per second
+constexpr double kRounding = 1e-12;   // what a last bit may make of that share
 
 }  // namespace
 
@@ -40,6 +42,7 @@ void CostCurve::Observe(int rows, double seconds) {
     points_.push_back({rows, seconds, seconds, true});
     return;
   }
+  ++observations_;
   const double expected = Seconds(rows);
   const size_t at = PointFor(rows);
   if (!points_[at].measured) {
@@ -52,12 +55,23 @@ void CostCurve::Observe(int rows, double seconds) {
     points_[at].measured = true;
   } else {
     const double bounded = expected > 0.0 ? std::clamp(seconds, expected / kOutlier, expected * kOutlier) : seconds;
-    points_[at].raw += kWeight * (bounded - points_[at].raw);
+    const double weight = observations_ - points_[at].last > kStale ? kStaleWeight : kWeight;
+    points_[at].raw += weight * (bounded - points_[at].raw);
   }
+  points_[at].last = observations_;
   Fit();
 }
 
 int CostCurve::Knee(int cap) const {
+  int seen = 0;
+  for (const Point& point : points_) {
+    if (point.measured) seen = point.rows;
+  }
+  const int knee = CalculatedKnee(cap);
+  return seen < cap ? std::max(knee, std::min(cap, 2 * seen)) : knee;
+}
+
+int CostCurve::CalculatedKnee(int cap) const {
   std::vector<int> corners;
   for (const Point& point : points_) {
     if (point.rows < cap) corners.push_back(point.rows);

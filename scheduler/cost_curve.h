@@ -1,6 +1,7 @@
 #pragma once
 // How long a tick takes by its rows: one measured curve.
 
+#include <cstdint>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -31,13 +32,14 @@ class CostCurve {
   // Seconds of a tick with `rows` >= 1 rows. REQUIRES: not empty.
   double Seconds(int rows) const;
 
-  // Takes note of one tick: a moving average at its row count. A measurement beyond twice or half of what was
-  // expected counts as that, so that one stall of the machine does not shift the plans of the next minute. Points
-  // that were never measured follow in proportion.
+  // Takes note of one tick: a moving average at its row count, quick where the last one is long ago. A measurement
+  // beyond twice or half of what was expected counts as that, so that one stall of the machine does not shift the plans
+  // of the next minute. Points that were never measured follow in proportion.
   void Observe(int rows, double seconds);
 
   // The smallest row count up to `cap` whose rows per second reach 90 % of the best up to `cap`; `cap` where ticks
-  // cost nothing.
+  // cost nothing. While nothing larger than `n` rows was measured at least 2 n: what larger ticks cost is then a guess
+  // that one of them will settle.
   int Knee(int cap) const;
 
   // The curve as it stands, by rows.
@@ -49,12 +51,15 @@ class CostCurve {
     double raw;     // average of what was measured, seconds
     double fitted;  // the nearest monotone curve
     bool measured;
+    int64_t last = 0;  // observation of the curve that was the last one here
   };
 
+  int CalculatedKnee(int cap) const;
   size_t PointFor(int rows);
   void Fit();
 
   std::vector<Point> points_;  // by rows
+  int64_t observations_ = 0;
 };
 
 }  // namespace stepcast

@@ -1,7 +1,7 @@
 #include "scheduler/profiler.h"
 
 #include <algorithm>
-#include <array>
+#include <map>
 #include <vector>
 
 #include "core/status_macros.h"
@@ -9,7 +9,7 @@
 namespace stepcast {
 namespace {
 
-constexpr int kRuns = 3;
+constexpr int kPasses = 3;
 
 // The row counts of one key, coarse first: one job, the cap, then halves of it, then a single row.
 std::vector<int> RowCounts(const BatchKey& key, int cap) {
@@ -20,35 +20,57 @@ std::vector<int> RowCounts(const BatchKey& key, int cap) {
   return counts;
 }
 
+// What is known of one key.
+class KeyProfile {
+ public:
+  KeyProfile(const BatchKey& key, int cap) : key_(key), counts_(RowCounts(key, cap)) {}
+
+  const BatchKey& key() const { return key_; }
+  size_t counts() const { return counts_.size(); }
+  int rows(size_t at) const { return counts_[at]; }
+  bool empty() const { return runs_.empty(); }
+
+  void Add(int rows, absl::Duration took) { runs_[rows].push_back(took); }
+
+  // Medians; of an even number the smaller one, because whatever disturbs a tick makes it longer.
+  std::vector<CostPoint> Points() const {
+    std::vector<CostPoint> points;
+    for (const auto& [rows, runs] : runs_) {
+      std::vector<absl::Duration> sorted = runs;
+      std::sort(sorted.begin(), sorted.end());
+      points.push_back({.rows = rows, .cost = sorted[(sorted.size() - 1) / 2]});
+    }
+    return points;
+  }
+
+ private:
+  const BatchKey key_;
+  const std::vector<int> counts_;
+  std::map<int, std::vector<absl::Duration>> runs_;  // by rows
+};
+
 class Profile {
  public:
   Profile(StepExecutor& executor, absl::Duration budget, const Clock& clock, CostModel& costs)
       : executor_(executor), end_(clock.Now() + budget), clock_(clock), costs_(costs) {}
 
-  // Measures the round-th row count of `key`; false when the key has no more or the time is over.
-  absl::StatusOr<bool> Measure(const BatchKey& key, size_t round, std::vector<CostPoint>& points) {
-    const std::vector<int> counts = RowCounts(key, costs_.limits().RowCap(key.phase));
-    if (round >= counts.size()) return false;
-    const int rows = counts[round];
-    if (rows > costs_.RowCap(key)) return true;  // more than fits
-    if (!Fits(key, rows)) return true;           // a smaller one may
-    std::vector<absl::Duration> runs;
-    if (points.empty()) {
-      absl::Duration ignored;
-      STEPCAST_RETURN_IF_ERROR(RunOnce(key, rows, ignored));
+  // Measures one tick of the at-th row count, if the key has so many, they fit the device and the time is not over.
+  absl::Status Measure(KeyProfile& profile, size_t at) {
+    if (at >= profile.counts()) return absl::OkStatus();
+    const BatchKey& key = profile.key();
+    const int rows = profile.rows(at);
+    if (rows > costs_.RowCap(key) || !Fits(key, rows)) return absl::OkStatus();
+    absl::Duration took;
+    if (profile.empty()) STEPCAST_RETURN_IF_ERROR(RunOnce(key, rows, took));
+    const absl::Status status = RunOnce(key, rows, took);
+    if (absl::IsResourceExhausted(status)) {
+      costs_.LowerRowCap(key, rows / 2);
+      return absl::OkStatus();
     }
-    for (int run = 0; run < kRuns && (run == 0 || Fits(key, rows)); ++run) {
-      const absl::Status status = RunOnce(key, rows, runs.emplace_back());
-      if (absl::IsResourceExhausted(status)) {
-        costs_.LowerRowCap(key, rows / 2);
-        return true;
-      }
-      STEPCAST_RETURN_IF_ERROR(status);
-    }
-    std::sort(runs.begin(), runs.end());
-    points.push_back({.rows = rows, .cost = runs[runs.size() / 2]});
-    costs_.SetCurve(key, points);
-    return true;
+    STEPCAST_RETURN_IF_ERROR(status);
+    profile.Add(rows, took);
+    costs_.SetCurve(key, profile.Points());
+    return absl::OkStatus();
   }
 
  private:
@@ -75,13 +97,15 @@ class Profile {
 absl::Status ProfileCosts(StepExecutor& executor, absl::Span<const BatchKey> keys, absl::Duration budget,
                           const Clock& clock, CostModel& costs) {
   Profile profile(executor, budget, clock, costs);
-  std::vector<std::vector<CostPoint>> points(keys.size());
-  bool more = true;
-  for (size_t round = 0; more; ++round) {
-    more = false;
-    for (size_t i = 0; i < keys.size(); ++i) {
-      STEPCAST_ASSIGN_OR_RETURN(const bool goes_on, profile.Measure(keys[i], round, points[i]));
-      more |= goes_on;
+  std::vector<KeyProfile> known;
+  size_t most = 0;
+  for (const BatchKey& key : keys) {
+    known.emplace_back(key, costs.limits().RowCap(key.phase));
+    most = std::max(most, known.back().counts());
+  }
+  for (int pass = 0; pass < kPasses; ++pass) {
+    for (size_t at = 0; at < most; ++at) {
+      for (KeyProfile& key : known) STEPCAST_RETURN_IF_ERROR(profile.Measure(key, at));
     }
   }
   return absl::OkStatus();

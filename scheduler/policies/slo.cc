@@ -65,6 +65,9 @@ class Chooser {
     const BatchKey& key = lead.queue->key;
     const int live_rows = static_cast<int>(std::min<size_t>(lead.queue->jobs.size(), 1 << 20)) * lead.rows;
     int limit = policy_.RowLimit(key, live_rows, costs_);
+    if ((snapshot_.memory.newest_plan + 1) % SloPolicy::kExploreTurns == 0) {
+      limit = std::min(2 * limit, costs_.RowCap(key));
+    }
     for (int urgent = 0; urgent < static_cast<int>(lead.lane->priority); ++urgent) {
       if (now_ - snapshot_.memory.seen[static_cast<size_t>(urgent)] > SloPolicy::kIdleMemory) continue;
       limit = std::min({limit, costs_.Knee(key), SloPolicy::kIdleJobs * lead.rows});

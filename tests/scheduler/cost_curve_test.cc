@@ -55,7 +55,9 @@ TEST(CostCurveTest, TheKneeIsWhereMoreRowsStopPaying) {
       {"compute bound: one row is as good as any", {{1, Ms(100)}, {8, Ms(790)}}, 8, 1},
       {"flat: the more the better", {{1, Ms(100)}, {10, Ms(100)}}, 10, 9},
       {"free", {{1, Ms(0)}, {10, Ms(0)}}, 10, 10},
-      {"one point", {{4, Ms(40)}}, 16, 4},
+      {"one point: twice as many rows are worth a try", {{4, Ms(40)}}, 16, 8},
+      {"and never more than the cap", {{4, Ms(40)}}, 6, 6},
+      {"until they were seen not to pay", {{4, Ms(40)}, {8, Ms(90)}, {16, Ms(200)}}, 16, 4},
       {"more rows are slower per row", {{1, Ms(10)}, {2, Ms(12)}, {4, Ms(100)}}, 4, 2},
   };
   for (const Case& c : cases) EXPECT_EQ(CostCurve(c.points).Knee(c.cap), c.knee) << c.name;

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "tests/support/policy_scene.h"
+#include "tests/support/simulation.h"
 
 namespace stepcast {
 namespace {
@@ -180,6 +183,26 @@ TEST(SloPolicyTest, KeysDoNotBlockEachOther) {
   Check(kRowsPay, {{"a short job of another size goes first",
                     {large, {.id = 2, .job = Job(2)}},
                     "#0 denoise:emoji:16x16 rows=2 jobs=2"}});
+}
+
+// The machine was busy while its large ticks were profiled: they seem to cost three times as much as they do.
+TEST(SloPolicyTest, AWrongCurveIsPutRight) {
+  SimulationOptions options;
+  options.policy.name = "slo";
+  options.limits = {.max_denoise_rows = 16};
+  options.embeddings_cached = true;
+  options.keep_log = false;
+  options.latency = [](const StepPlan& plan) { return Ms(60) + plan.rows * Ms(10); };
+  options.initial_costs = {{kDenoise, {{2, Ms(80)}, {4, Ms(300)}, {8, Ms(420)}, {16, Ms(660)}}}};
+  Simulation simulation(options);
+  std::vector<int> rows;
+  simulation.OnPlan([&](const StepPlan& plan) { rows.push_back(plan.rows); });
+  while (rows.size() < 6'000) {
+    if (simulation.scheduler().live() < 8) simulation.Submit({.steps = 1000});
+    ASSERT_TRUE(simulation.Turn());
+  }
+  EXPECT_EQ(rows.front(), 2) << "what it was told";
+  EXPECT_GE(rows.back(), 12) << "what pays";
 }
 
 }  // namespace
