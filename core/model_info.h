@@ -45,6 +45,8 @@ struct ModelInfo {
   ConditioningKind conditioning = ConditioningKind::kText;
   std::vector<std::string> tokenizer_dirs;  // one per text encoder; the server loads them, never shows them
   int text_layers = 0;                      // layers of the (first) text encoder; bounds clip_skip
+  int64_t text_vocab_size = 0;              // token ids that each text encoder knows; tokenizers must keep below it
+  int64_t text_max_tokens = 0;              // tokens per prompt that each text encoder has positions for
   std::map<int, std::string> class_labels;  // class index -> label
   bool has_null_class = false;  // class models: "any class" can be asked for, so that guidance has something to leave
   bool has_classifier = false;  // classifier_scale may be above 0
@@ -54,7 +56,7 @@ struct ModelInfo {
   ModelLimits limits;
   int latent_channels = 4;
   bool predicts_variance = false;  // the denoiser has twice as many output channels, for learned DDPM variances
-  int vae_scale_factor = 8;  // pixels per latent cell
+  int vae_scale_factor = 8;        // pixels per latent cell
   int64_t parameter_count = 0;
   std::string dtype;   // compute dtype: "fp32", "bf16", "fp16"
   std::string device;  // "cpu", "cuda:0"

@@ -64,6 +64,8 @@ ModelInfo Describe(const ComponentLoader& loader, const NoiseScheduleConfig& sch
   info.conditioning = ConditioningKind::kText;
   info.tokenizer_dirs = {loader.index().PathOf("tokenizer")};
   info.text_layers = static_cast<int>(text.num_hidden_layers);
+  info.text_vocab_size = text.vocab_size;
+  info.text_max_tokens = text.max_position_embeddings;
   info.defaults.guidance_scale = schedule.embeds_guidance ? kEmbeddedGuidance : kDefaultGuidance;
   if (info.defaults.sampler == Sampler::kLcm) info.defaults.steps = kConsistencySteps;
   return info;

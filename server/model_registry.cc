@@ -40,6 +40,21 @@ absl::Status CheckDefaults(const RegisteredModel& model) {
   return sampling::Compile(info.noise_schedule, spec).status();
 }
 
+// Else a prompt could name a row of the embedding that is not there, and fail after it was accepted.
+absl::Status CheckTokenizer(const ModelInfo& info, const ClipTokenizer& tokenizer) {
+  if (tokenizer.max_id() >= info.text_vocab_size) {
+    return absl::InvalidArgumentError(absl::StrCat("its tokenizer gives ids up to ", tokenizer.max_id(),
+                                                   ", its text encoder knows ", info.text_vocab_size,
+                                                   " (vocab_size): the two folders are not of one model"));
+  }
+  if (tokenizer.max_length() > info.text_max_tokens) {
+    return absl::InvalidArgumentError(absl::StrCat("its tokenizer gives ", tokenizer.max_length(),
+                                                   " tokens per prompt (model_max_length), its text encoder reads ",
+                                                   info.text_max_tokens, " (max_position_embeddings)"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<RegisteredModel> Register(SharedModelInfo info, const ModelRegistry::TokenizerLoader& load) {
   RegisteredModel model{.info = std::move(info)};
   if (!IsModelId(model.info->id)) {
@@ -49,6 +64,8 @@ absl::StatusOr<RegisteredModel> Register(SharedModelInfo info, const ModelRegist
   for (const std::string& dir : model.info->tokenizer_dirs) {
     auto tokenizer = load(dir);
     if (!tokenizer.ok()) return InModel(*model.info, tokenizer.status());
+    const absl::Status fits = CheckTokenizer(*model.info, **tokenizer);
+    if (!fits.ok()) return InModel(*model.info, fits);
     model.tokenizers.push_back(*std::move(tokenizer));
   }
   if ((model.info->conditioning == ConditioningKind::kText) == model.tokenizers.empty()) {

@@ -32,7 +32,8 @@ std::string StartBanner(const ServerConfig& config, const ServerPorts& ports, ab
                         config.scheduler.policy.name);
   AppendModels(models, banner);
   absl::StrAppendFormat(&banner, "  limits    %d images per request, %d waiting, sides up to %d\n",
-                        config.limits.max_image_count, config.scheduler.admission.max_queued_jobs, config.limits.max_side);
+                        config.limits.max_image_count, config.scheduler.admission.max_queued_jobs,
+                        config.limits.max_side);
   absl::StrAppendFormat(&banner, "  gRPC      %s%s\n", address, config.reflection ? "" : " (without reflection)");
   if (ports.admin != 0) {
     absl::StrAppendFormat(&banner, "  admin     %s (health)\n", Reachable(config.listen.admin_host, ports.admin));

@@ -66,6 +66,8 @@ TEST(StableDiffusion, LoadsAndDescribesAWholeFolder) {
   EXPECT_EQ(info.conditioning, ConditioningKind::kText);
   EXPECT_THAT(info.tokenizer_dirs, testing::ElementsAre(folder + "/tokenizer"));
   EXPECT_EQ(info.text_layers, 5);
+  EXPECT_EQ(info.text_vocab_size, 1000);
+  EXPECT_EQ(info.text_max_tokens, 77);
   EXPECT_EQ(info.noise_schedule.scheduler_class, "PNDMScheduler");
   EXPECT_EQ(info.noise_schedule.steps_offset, 1);
   EXPECT_EQ(info.vae_scale_factor, 2);

@@ -64,6 +64,8 @@ inline ModelInfo TextModel(std::string id = "texty") {
   info.sha256 = std::string(64, 'a');
   info.tokenizer_dirs = {"fake:8"};
   info.text_layers = 3;
+  info.text_vocab_size = 1002;
+  info.text_max_tokens = 77;
   info.noise_schedule.scheduler_class = "DDIMScheduler";
   info.samplers = BuiltSamplers();
   info.defaults = {.sampler = Sampler::kDdim, .steps = 20, .guidance_scale = 5.0, .width = 64, .height = 64};

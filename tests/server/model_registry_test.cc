@@ -56,6 +56,10 @@ TEST(ModelRegistryTest, RefusesWhatCannotServe) {
   no_text.tokenizer_dirs.clear();
   ModelInfo too_much_text = ClassModel();
   too_much_text.tokenizer_dirs = {"fake:8"};
+  ModelInfo few_ids = TextModel();
+  few_ids.text_vocab_size = 1001;
+  ModelInfo few_positions = TextModel();
+  few_positions.tokenizer_dirs = {"fake:78"};
   ModelInfo bad_default = ClassModel();
   bad_default.defaults.sampler = Sampler::kEuler;
   ModelInfo bad_steps = TextModel();
@@ -76,6 +80,13 @@ TEST(ModelRegistryTest, RefusesWhatCannotServe) {
       {{Share(no_tokenizer)}, "", "model texty: missing: there is no tokenizer"},
       {{Share(no_text)}, "", "model texty: a text model needs a tokenizer, and only a text model"},
       {{Share(too_much_text)}, "", "model digits: a text model needs a tokenizer, and only a text model"},
+      {{Share(few_ids)},
+       "",
+       "model texty: its tokenizer gives ids up to 1001, its text encoder knows 1001 (vocab_size)"},
+      {{Share(few_positions)},
+       "",
+       "model texty: its tokenizer gives 78 tokens per prompt (model_max_length), its text encoder reads 77 "
+       "(max_position_embeddings)"},
       {{Share(bad_default)}, "", "model digits: its default sampler EULER is not among the samplers that it can use"},
       {{Share(bad_steps)}, "", "model texty: steps: got 0"},
       {{Share(no_size)}, "", "model texty: its limits allow no picture"},
