@@ -34,7 +34,11 @@ const Choices<TimestepSpacing> kSpacings = {{"linspace", TimestepSpacing::kLinsp
                                             {"trailing", TimestepSpacing::kTrailing}};
 const Choices<VarianceType> kVariances = {{"fixed_small", VarianceType::kFixedSmall},
                                           {"fixed_small_log", VarianceType::kFixedSmallLog},
-                                          {"fixed_large", VarianceType::kFixedLarge}};
+                                          {"fixed_large", VarianceType::kFixedLarge},
+                                          {"learned", VarianceType::kLearned},
+                                          {"learned_range", VarianceType::kLearnedRange}};
+const Choices<bool> kInterpolations = {{"linear", false}, {"log_linear", true}};
+const Choices<bool> kTimestepTypes = {{"discrete", false}, {"continuous", true}};
 const Choices<SolverType> kSolvers = {{"midpoint", SolverType::kMidpoint},
                                       {"heun", SolverType::kHeun},
                                       {"bh1", SolverType::kBh1},
@@ -55,6 +59,8 @@ void SetChoices(const std::string& key, const std::string& value, NoiseScheduleC
   if (key == "solver_type") config.solver_type = Choose(kSolvers, value);
   if (key == "algorithm_type") config.algorithm_type = Choose(kAlgorithms, value);
   if (key == "sigma_schedule") config.edm_sigma_schedule = Choose(kEdmSchedules, value);
+  if (key == "interpolation_type") config.log_linear_interpolation = Choose(kInterpolations, value);
+  if (key == "timestep_type") config.continuous_timesteps = Choose(kTimestepTypes, value);
 }
 
 void SetNumbers(const std::string& key, const std::string& value, NoiseScheduleConfig& config) {
@@ -75,6 +81,9 @@ void SetNumbers(const std::string& key, const std::string& value, NoiseScheduleC
                                              {"original_inference_steps", &config.original_inference_steps}};
   if (const auto found = doubles.find(key); found != doubles.end()) *found->second = std::stod(value);
   if (const auto found = ints.find(key); found != ints.end()) *found->second = std::stoi(value);
+  if (key == "snr") config.score_sde.snr = std::stod(value);
+  if (key == "sampling_eps") config.score_sde.sampling_eps = std::stod(value);
+  if (key == "correct_steps") config.score_sde.correct_steps = std::stoi(value);
   if (key == "disable_corrector") {
     std::istringstream steps(value);
     for (std::string step; std::getline(steps, step, ',');) config.disable_corrector.push_back(std::stoi(step));
