@@ -21,6 +21,7 @@ TEST(AcceptanceTest, Overload) { ExpectAll(OverloadClaims(kShort)); }
 TEST(AcceptanceTest, InteractiveAmongBatch) { ExpectAll(InteractiveClaims(kFull)); }
 TEST(AcceptanceTest, TenantShares) { ExpectAll(TenantClaims(kShort)); }
 TEST(AcceptanceTest, PhasesDoNotStall) { ExpectAll(PhaseClaims()); }
+TEST(AcceptanceTest, CancelsFreeTheirRows) { ExpectAll(CancelClaims()); }
 
 TEST(AcceptanceTest, AClaimSaysWhatItMeasured) {
   EXPECT_TRUE((Claim{"x", 1.0, 1.0}).holds());

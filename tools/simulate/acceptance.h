@@ -37,5 +37,7 @@ std::vector<Claim> InteractiveClaims(const AcceptanceOptions& options);
 std::vector<Claim> TenantClaims(const AcceptanceOptions& options);
 // 32 cold prompts and 16 finished latents at once while four jobs run.
 std::vector<Claim> PhaseClaims();
+// 12,600 jobs of the mix, of which 12,000 leave within two minutes if they are not done; curve L.
+std::vector<Claim> CancelClaims();
 
 }  // namespace stepcast::simulate

@@ -14,9 +14,13 @@ std::vector<Claim> MeasureClaims(const AcceptanceOptions& options, const std::st
                                  const std::function<void(const std::string&)>& progress) {
   using Scene = std::vector<Claim> (*)(const AcceptanceOptions&);
   const std::pair<const char*, Scene> kScenes[] = {
-      {"latency", &MeanLatencyClaims}, {"goodput", &GoodputClaims},
-      {"overload", &OverloadClaims},   {"interactive", &InteractiveClaims},
-      {"tenants", &TenantClaims},      {"phases", [](const AcceptanceOptions&) { return PhaseClaims(); }},
+      {"latency", &MeanLatencyClaims},
+      {"goodput", &GoodputClaims},
+      {"overload", &OverloadClaims},
+      {"interactive", &InteractiveClaims},
+      {"tenants", &TenantClaims},
+      {"phases", [](const AcceptanceOptions&) { return PhaseClaims(); }},
+      {"cancels", [](const AcceptanceOptions&) { return CancelClaims(); }},
   };
   std::vector<Claim> claims;
   for (const auto& [name, scene] : kScenes) {

@@ -152,7 +152,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(400, 1'000'000))
       ->capture_default_str();
   bench.add_option("--seeds", acceptance.seeds, "Runs a measurement")->check(CLI::Range(1, 100))->capture_default_str();
-  bench.add_option("--only", only, "One scene: latency, goodput, overload, interactive, tenants or phases");
+  bench.add_option("--only", only, "One scene: latency, goodput, overload, interactive, tenants, phases or cancels");
   add_output(bench, false);
 
   CLI11_PARSE(app, argc, argv);
