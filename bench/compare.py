@@ -89,12 +89,13 @@ def concurrent(sides, args):
 class Server:
     """stepcast-server on free ports, for as long as the `with` lasts."""
 
-    def __init__(self, build, dtype="fp32"):
+    # fifo, as the bare engine: slo may prefer smaller batches, which is its choice and not the server's cost.
+    def __init__(self, build, dtype="fp32", policy="fifo"):
         self.build, self.folder = build, tempfile.TemporaryDirectory()
         config = pathlib.Path(self.folder.name) / "config.yaml"
         self.ports = pathlib.Path(self.folder.name) / "ports.json"
         config.write_text(f"models: [{{id: emoji, path: {ROOT}/models/emoji}}]\ndtype: {dtype}\nthreads: {THREADS}\n"
-                          f"max_rows: 32\nlimits: {{max_image_count: 16}}\nport_file: {self.ports}\n"
+                          f"max_rows: 32\nscheduler: {{policy: {policy}}}\nlimits: {{max_image_count: 16}}\nport_file: {self.ports}\n"
                           "listen: {port: 0, admin_port: off, metrics_port: off}\nlog: {level: error}\n")
         self.process = subprocess.Popen([build / "stepcast-server", "--config", config])
 
