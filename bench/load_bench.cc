@@ -5,7 +5,9 @@
 //              [--model DIR] [--dtype fp32|bf16] [--threads N] [--max_rows N] [--profile_ticks N]
 //
 // Load 1 is what full batches could do: max_rows / 2 guided pictures every E[steps] * t(max_rows), with t measured at
-// the start on synthetic ticks. `predicted_*` is what tools/simulate says of the same arrivals with the same profile.
+// the start on synthetic ticks. `predicted_*` is what tools/simulate says of the same arrivals with that profile,
+// `learned_*` with the tick costs that the loop saw in this very run: where only the first is off, the machine ran at
+// another speed than when it was profiled; where both are, the simulator is wrong.
 // Below --out lie `costs` (the profile, a cost cache file) and `trace_<load>.csv` (the arrivals).
 
 #include <algorithm>
@@ -160,7 +162,7 @@ class LoadBench {
 
   // Guided pictures per second in full batches.
   double Capacity() const {
-    const simulate::Device device = MeasuredDevice();
+    const simulate::Device device = MeasuredDevice(costs_);
     double steps = 0;
     for (const int n : kSteps) steps += static_cast<double>(n) / static_cast<double>(std::size(kSteps));
     CostModel costs(device.limits);
@@ -175,7 +177,7 @@ class LoadBench {
   }
 
   void Run(const std::string& policy, const std::string& load) {
-    const std::unique_ptr<EngineLoop> loop = Start(policy);
+    std::unique_ptr<EngineLoop> loop = Start(policy);
     const double rate = std::stod(load) * Capacity();
     const ModelInfo& model = *pictures_->model();
     const std::vector<Arrival> arrivals = Arrivals(rate, model);
@@ -189,8 +191,11 @@ class LoadBench {
       Submit(*loop, arrivals[i].steps, static_cast<int>(i), due, i < skipped ? warm_ : log);
     }
     const std::vector<double> latencies = log.Await(arrivals.size() - skipped);
-    Print(policy, load, latencies, log.failed(), Predict(policy, arrivals, static_cast<int>(skipped)));
     warm_.Await(warmed_ += skipped);
+    loop.reset();  // writes what it learned
+    const std::vector<CostEntry> learned = Require(ReadCostCache(CostFile(), fingerprint_));
+    Print(policy, load, latencies, log.failed(), Predict(costs_, policy, arrivals, static_cast<int>(skipped)),
+          Predict(learned, policy, arrivals, static_cast<int>(skipped)));
   }
 
  private:
@@ -242,21 +247,23 @@ class LoadBench {
     });
   }
 
-  // This engine as the profile knows it.
-  simulate::Device MeasuredDevice() const {
-    return {.name = "measured", .limits = {.max_denoise_rows = absl::GetFlag(FLAGS_max_rows)}, .costs = costs_};
+  // This engine as `costs` know it.
+  static simulate::Device MeasuredDevice(std::vector<CostEntry> costs) {
+    return {
+        .name = "measured", .limits = {.max_denoise_rows = absl::GetFlag(FLAGS_max_rows)}, .costs = std::move(costs)};
   }
 
-  simulate::Outcome Predict(const std::string& policy, const std::vector<Arrival>& arrivals, int skipped) const {
+  static simulate::Outcome Predict(const std::vector<CostEntry>& costs, const std::string& policy,
+                                   const std::vector<Arrival>& arrivals, int skipped) {
     simulate::RunOptions options;
     options.policy.name = policy;
-    options.device = MeasuredDevice();
+    options.device = MeasuredDevice(costs);
     options.arrivals = arrivals;
     return simulate::WithoutFirst(simulate::Run(options), skipped);
   }
 
   static void Print(const std::string& policy, const std::string& load, std::vector<double> latencies, size_t failed,
-                    const simulate::Outcome& predicted) {
+                    const simulate::Outcome& predicted, const simulate::Outcome& learned) {
     std::sort(latencies.begin(), latencies.end());
     double sum = 0;
     for (const double latency : latencies) sum += latency;
@@ -267,10 +274,11 @@ class LoadBench {
     };
     std::printf(
         "{\"policy\": \"%s\", \"load\": %s, \"pictures\": %zu, \"failed\": %zu, \"mean_s\": %.3f, \"p99_s\": %.3f, "
-        "\"predicted_mean_s\": %.3f, \"predicted_p99_s\": %.3f}\n",
+        "\"predicted_mean_s\": %.3f, \"predicted_p99_s\": %.3f, \"learned_mean_s\": %.3f, \"learned_p99_s\": %.3f}\n",
         policy.c_str(), load.c_str(), latencies.size(), failed,
         latencies.empty() ? 0.0 : sum / static_cast<double>(latencies.size()), at(0.99),
-        simulate::MeanLatency(predicted), simulate::LatencyQuantile(predicted, 0.99));
+        simulate::MeanLatency(predicted), simulate::LatencyQuantile(predicted, 0.99), simulate::MeanLatency(learned),
+        simulate::LatencyQuantile(learned, 0.99));
     std::fflush(stdout);
   }
 
