@@ -13,8 +13,7 @@ namespace stepcast {
 //   - While a more urgent class was seen lately, a tick without it has at most kIdleJobs jobs (or the knee): whoever
 //     comes next waits for the tick that runs.
 //   - Every kExploreTurns-th plan may have twice those rows: what is never run is never measured, and a curve that
-//   makes
-//     large ticks dearer than they are would otherwise never be put right.
+//     shows large ticks dearer than they are would otherwise never be put right.
 //   - Bounded waiting: the eldest job, once it is an elder (20 x its isolated time after its arrival), leads at least
 //     every kElderTurns-th plan, whatever its class. So a job waits for its elders only.
 //   - Encodes and decodes may hold up a denoise batch by one quantum: twice a denoise tick, or one item. They are cut
