@@ -16,7 +16,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -25,6 +24,7 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "bench/engine_setup.h"
+#include "bench/tick_log.h"
 #include "core/clock.h"
 #include "core/mutex.h"
 #include "scheduler/engine_loop.h"
@@ -42,27 +42,6 @@ ABSL_FLAG(int, previews, 0, "steps between previews; 0: none");
 
 namespace stepcast {
 namespace {
-
-// Durations of denoise ticks by their rows.
-class TickLog final : public EngineMetrics {
- public:
-  void ObserveTick(std::string_view phase, std::string_view, int, int rows, absl::Duration duration) override {
-    const MutexLock lock(mutex_);
-    if (phase == "denoise") ticks_[rows].push_back(absl::ToDoubleMilliseconds(duration));
-  }
-  void SetQueue(int, int) override {}
-  void CountJob(std::string_view, std::string_view, absl::Duration) override {}
-  void CountEmbeddingLookup(bool) override {}
-
-  std::map<int, std::vector<double>> Take() {
-    const MutexLock lock(mutex_);
-    return std::exchange(ticks_, {});
-  }
-
- private:
-  Mutex mutex_;
-  std::map<int, std::vector<double>> ticks_ ABSL_GUARDED_BY(mutex_);
-};
 
 // Counts jobs that ended; aborts on one that failed.
 class CountingSink final : public EventSink {
@@ -159,11 +138,10 @@ void Ticks(Bench& bench) {
   for (int rows = 1; rows <= absl::GetFlag(FLAGS_max_rows); rows *= 2) {
     bench.ticks().Take();
     bench.Paint(std::max(1, rows / 2), rows == 1 ? 1.0 : 2.5, 10 * absl::GetFlag(FLAGS_repeat));
-    const std::vector<double> ticks = bench.ticks().Take()[rows];
-    std::vector<double> sorted = ticks;
-    std::sort(sorted.begin(), sorted.end());
-    std::printf("{\"rows\": %d, \"tick_ms\": %.3f, \"p99_ms\": %.3f, \"ticks\": %zu}\n", rows, Median(ticks),
-                sorted[(sorted.size() - 1) * 99 / 100], ticks.size());
+    std::vector<double> ticks = bench.ticks().Take()["denoise"][rows];
+    std::sort(ticks.begin(), ticks.end());
+    std::printf("{\"rows\": %d, \"tick_ms\": %.3f, \"p99_ms\": %.3f, \"ticks\": %zu}\n", rows, 1e3 * Median(ticks),
+                1e3 * ticks[(ticks.size() - 1) * 99 / 100], ticks.size());
     std::fflush(stdout);
   }
 }

@@ -6,9 +6,10 @@
 //
 // Load 1 is what full batches could do: max_rows / 2 guided pictures every E[steps] * t(max_rows), with t measured at
 // the start on synthetic ticks. `predicted_*` is what tools/simulate says of the same arrivals with that profile,
-// `learned_*` with the tick costs that the loop saw in this very run: where only the first is off, the machine ran at
-// another speed than when it was profiled; where both are, the simulator is wrong.
-// Below --out lie `costs` (the profile, a cost cache file) and `trace_<load>.csv` (the arrivals).
+// `observed_*` with the mean tick costs of this very run: where only the first is off, the machine ran at another speed
+// than when it was profiled (`speed`: profiled over real time of the same ticks); where both are, the simulator is
+// wrong or the speed changed within the run. Below --out lie `costs` (the profile, a cost cache file) and
+// `trace_<load>.csv` (the arrivals).
 
 #include <algorithm>
 #include <cmath>
@@ -17,7 +18,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <utility>
@@ -27,6 +30,7 @@
 #include "absl/flags/parse.h"
 #include "absl/strings/str_cat.h"
 #include "bench/engine_setup.h"
+#include "bench/tick_log.h"
 #include "core/clock.h"
 #include "core/mutex.h"
 #include "scheduler/cost_cache.h"
@@ -153,20 +157,20 @@ class LoadBench {
     loop_options.admission.max_queued_jobs = 100'000;
     loop_options.profile.cache_file = CostFile();
     loop_options.profile.fingerprint = fingerprint_;
-    auto loop = Require(EngineLoop::Create(loop_options, std::move(engine.devices[0].executor), RealClock(), metrics_));
+    auto loop = Require(EngineLoop::Create(loop_options, std::move(engine.devices[0].executor), RealClock(), ticks_));
     LatencyLog warm;
     for (int i = 0; i < 2; ++i) Submit(*loop, /*steps=*/2, i, RealClock().Now(), warm);
     warm.Await(2);
+    ticks_.Take();
     return loop;
   }
 
   // Guided pictures per second in full batches.
   double Capacity() const {
     const simulate::Device device = MeasuredDevice(costs_);
+    const CostModel costs = CostsOf(device);
     double steps = 0;
     for (const int n : kSteps) steps += static_cast<double>(n) / static_cast<double>(std::size(kSteps));
-    CostModel costs(device.limits);
-    for (const CostEntry& entry : device.costs) costs.SetCurve(entry.key, entry.points);
     const ModelInfo& model = *pictures_->model();
     const BatchKey key{.phase = Phase::kDenoise,
                        .model = model.id,
@@ -192,10 +196,10 @@ class LoadBench {
     }
     const std::vector<double> latencies = log.Await(arrivals.size() - skipped);
     warm_.Await(warmed_ += skipped);
-    loop.reset();  // writes what it learned
-    const std::vector<CostEntry> learned = Require(ReadCostCache(CostFile(), fingerprint_));
+    loop.reset();
+    const Observed observed = Observe();
     Print(policy, load, latencies, log.failed(), Predict(costs_, policy, arrivals, static_cast<int>(skipped)),
-          Predict(learned, policy, arrivals, static_cast<int>(skipped)));
+          Predict(observed.costs, policy, arrivals, static_cast<int>(skipped)), observed.speed);
   }
 
  private:
@@ -206,7 +210,7 @@ class LoadBench {
     options.dtype = absl::GetFlag(FLAGS_dtype);
     options.threads = absl::GetFlag(FLAGS_threads);
     options.max_rows = absl::GetFlag(FLAGS_max_rows);
-    LoadedEngine engine = Require(CreateEngine(options, metrics_));
+    LoadedEngine engine = Require(CreateEngine(options, ticks_));
     fingerprint_ = engine.cost_fingerprint;
     pictures_ = std::make_unique<PictureMaker>(engine.models[0]);
     return engine;
@@ -214,21 +218,56 @@ class LoadBench {
 
   static CostEntry Measure(StepExecutor& executor, const BatchKey& key) {
     const int cap = executor.Limits().RowCap(key.phase);
-    CostEntry entry{.key = key, .points = {}, .row_cap = cap};
-    for (int rows = 1; rows <= cap; rows = rows < cap ? std::min(2 * rows, cap) : cap + 1) {
-      std::vector<double> seconds;
-      for (int i = 0; i <= absl::GetFlag(FLAGS_profile_ticks); ++i) {
+    std::map<int, std::vector<double>> seconds;
+    // All row counts in turn, so that a slow second of the machine does not bend the curve.
+    for (int pass = 0; pass <= absl::GetFlag(FLAGS_profile_ticks); ++pass) {
+      for (int rows = 1; rows <= cap; rows = rows < cap ? std::min(2 * rows, cap) : cap + 1) {
         const absl::Time start = RealClock().Now();
         const absl::Status status = executor.RunSynthetic(key, rows);
         if (!status.ok()) {
           std::cerr << status << "\n";
           std::exit(1);
         }
-        if (i > 0) seconds.push_back(absl::ToDoubleSeconds(RealClock().Now() - start));  // the first one warms up
+        if (pass > 0) seconds[rows].push_back(absl::ToDoubleSeconds(RealClock().Now() - start));  // the first warms up
       }
-      entry.points.push_back({.rows = rows, .cost = absl::Seconds(Median(std::move(seconds)))});
+    }
+    CostEntry entry{.key = key, .points = {}, .row_cap = cap};
+    for (auto& [rows, times] : seconds) {
+      entry.points.push_back({.rows = rows, .cost = absl::Seconds(Median(std::move(times)))});
     }
     return entry;
+  }
+
+  struct Observed {
+    std::vector<CostEntry> costs;
+    double speed = 1;  // of denoise ticks: profiled over real seconds
+  };
+
+  // Mean costs of the ticks of a run; row counts without a tick cost the profile's, at the speed of the others.
+  Observed Observe() {
+    Observed observed;
+    const CostModel profile = CostsOf(MeasuredDevice(costs_));
+    auto ticks = ticks_.Take();
+    for (const CostEntry& entry : costs_) {
+      std::map<int, absl::Duration> points;
+      double real = 0;
+      double expected = 0;
+      const auto& of_phase = ticks[std::string(PhaseName(entry.key.phase))];
+      for (const auto& [rows, seconds] : of_phase) {
+        const double sum = std::accumulate(seconds.begin(), seconds.end(), 0.0);
+        const auto count = static_cast<double>(seconds.size());
+        points[rows] = absl::Seconds(sum / count);
+        real += sum;
+        expected += count * profile.Seconds(entry.key, rows);
+      }
+      const double speed = real > 0 ? expected / real : 1;
+      for (const CostPoint& point : entry.points) points.try_emplace(point.rows, point.cost / speed);
+      CostEntry seen{.key = entry.key, .points = {}, .row_cap = entry.row_cap};
+      for (const auto& [rows, cost] : points) seen.points.push_back({.rows = rows, .cost = cost});
+      observed.costs.push_back(std::move(seen));
+      if (entry.key.phase == Phase::kDenoise) observed.speed = speed;
+    }
+    return observed;
   }
 
   void WriteCosts() const {
@@ -253,6 +292,12 @@ class LoadBench {
         .name = "measured", .limits = {.max_denoise_rows = absl::GetFlag(FLAGS_max_rows)}, .costs = std::move(costs)};
   }
 
+  static CostModel CostsOf(const simulate::Device& device) {
+    CostModel costs(device.limits);
+    costs.SetCurves(device.costs);
+    return costs;
+  }
+
   static simulate::Outcome Predict(const std::vector<CostEntry>& costs, const std::string& policy,
                                    const std::vector<Arrival>& arrivals, int skipped) {
     simulate::RunOptions options;
@@ -263,7 +308,7 @@ class LoadBench {
   }
 
   static void Print(const std::string& policy, const std::string& load, std::vector<double> latencies, size_t failed,
-                    const simulate::Outcome& predicted, const simulate::Outcome& learned) {
+                    const simulate::Outcome& predicted, const simulate::Outcome& observed, double speed) {
     std::sort(latencies.begin(), latencies.end());
     double sum = 0;
     for (const double latency : latencies) sum += latency;
@@ -274,16 +319,17 @@ class LoadBench {
     };
     std::printf(
         "{\"policy\": \"%s\", \"load\": %s, \"pictures\": %zu, \"failed\": %zu, \"mean_s\": %.3f, \"p99_s\": %.3f, "
-        "\"predicted_mean_s\": %.3f, \"predicted_p99_s\": %.3f, \"learned_mean_s\": %.3f, \"learned_p99_s\": %.3f}\n",
+        "\"predicted_mean_s\": %.3f, \"predicted_p99_s\": %.3f, \"observed_mean_s\": %.3f, \"observed_p99_s\": %.3f, "
+        "\"speed\": %.2f}\n",
         policy.c_str(), load.c_str(), latencies.size(), failed,
         latencies.empty() ? 0.0 : sum / static_cast<double>(latencies.size()), at(0.99),
-        simulate::MeanLatency(predicted), simulate::LatencyQuantile(predicted, 0.99), simulate::MeanLatency(learned),
-        simulate::LatencyQuantile(learned, 0.99));
+        simulate::MeanLatency(predicted), simulate::LatencyQuantile(predicted, 0.99), simulate::MeanLatency(observed),
+        simulate::LatencyQuantile(observed, 0.99), speed);
     std::fflush(stdout);
   }
 
   const std::string out_;
-  NullEngineMetrics metrics_;
+  TickLog ticks_;
   std::string fingerprint_;
   std::vector<CostEntry> costs_;  // of the profile
   std::unique_ptr<const PictureMaker> pictures_;

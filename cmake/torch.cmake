@@ -40,8 +40,9 @@ if(STEPCAST_CUDA)
   if(NOT STEPCAST_CUDA_INCLUDE)
     message(FATAL_ERROR "STEPCAST_CUDA=ON needs cuda_runtime_api.h: pip packages nvidia-cuda-runtime and nvidia-cuda-crt next to torch, or a CUDA toolkit in /usr/local/cuda.")
   endif()
-  target_include_directories(stepcast::torch INTERFACE "${STEPCAST_CUDA_INCLUDE}")
-  target_compile_definitions(stepcast::torch INTERFACE STEPCAST_CUDA=1)
+  # One source sees CUDA, so every other object is the same with and without it.
+  set_source_files_properties("${CMAKE_SOURCE_DIR}/engine/cuda/cuda_device.cc" PROPERTIES
+                              COMPILE_DEFINITIONS STEPCAST_CUDA=1 COMPILE_OPTIONS "-isystem;${STEPCAST_CUDA_INCLUDE}")
   list(APPEND _libs c10_cuda torch_cuda)
 endif()
 # The CUDA libraries register their kernels from static objects, and need maths libraries that may be absent here.

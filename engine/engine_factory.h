@@ -65,11 +65,12 @@ struct EnvironmentDefault {
   const char* value;
 };
 
-// Settings of the OpenMP runtime. Without them a busy machine stalls ticks by seconds: workers spin for threads that
-// are not running (engine/README.md has the measurements).
+// Settings of the OpenMP runtime and of glibc's allocator. Without them a busy machine stalls ticks by seconds, as
+// workers spin for threads that are not running, and a tick faults its memory in again (engine/README.md has the
+// measurements).
 const std::vector<EnvironmentDefault>& EngineEnvironment();
 
-// The runtime reads its settings while the process is loaded, so this sets those that are absent and executes the
+// Both read their settings while the process is loaded, so this sets those that are absent and executes the
 // program again, once. `argv` is main's, whole. REQUIRES: called first in main, before any thread starts.
 void ExecuteWithEngineEnvironment(char** argv);
 

@@ -41,8 +41,7 @@ struct AdmissionVerdict {
 };
 
 // Bounds are counts and predicted device time. A request with a deadline is refused at once when playing the queue
-// forward with it in it ends later, or makes anybody else late who was let in with a deadline; all with a margin of 5
-// %.
+// forward with it in it ends later, or makes anybody else late who was let in with a deadline, with a margin of 5 %.
 //
 // Whether `request`, the jobs of one call, may join `scheduler` now; all or none. Submit and the dry run both ask here.
 // Errors: RESOURCE_EXHAUSTED with reason QUEUE_FULL, TENANT_LIMIT or DEADLINE_UNREACHABLE and a retry delay

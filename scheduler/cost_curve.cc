@@ -7,12 +7,13 @@
 namespace stepcast {
 namespace {
 
-constexpr double kWeight = 0.05;      // of a new measurement in the moving average
-constexpr double kStaleWeight = 0.5;  // the same where the last measurement is that many observations old:
-constexpr int64_t kStale = 100;       // what was seen once, long ago, may have been seen in a bad moment
-constexpr double kOutlier = 2.0;      // how far from the expectation one measurement may pull
-constexpr double kKneeShare = 0.9;    // of the best rows per second
-constexpr double kRounding = 1e-12;   // what a last bit may make of that share
+constexpr double kWeight = 0.02;          // of a new measurement in the moving average
+constexpr double kStaleWeight = 0.5;      // the same where the last measurement is that many observations old:
+constexpr int64_t kStale = 100;           // what was seen once, long ago, may have been seen in a bad moment
+constexpr double kSlownessWeight = 0.04;  // the same in the slowness that all row counts share
+constexpr double kOutlier = 2.0;          // how far from the expectation one measurement may pull
+constexpr double kKneeShare = 0.9;        // of the best rows per second
+constexpr double kRounding = 1e-12;       // what a last bit may make of that share
 
 }  // namespace
 
@@ -26,7 +27,9 @@ CostCurve::CostCurve(const std::vector<CostPoint>& points, bool measured) {
   Fit();
 }
 
-double CostCurve::Seconds(int rows) const {
+double CostCurve::Seconds(int rows) const { return slowness_ * Shape(rows); }
+
+double CostCurve::Shape(int rows) const {
   const auto next =
       std::lower_bound(points_.begin(), points_.end(), rows, [](const Point& p, int r) { return p.rows < r; });
   if (next != points_.end() && (next->rows == rows || next == points_.begin())) return next->fitted;
@@ -51,12 +54,16 @@ void CostCurve::Observe(int rows, double seconds) {
     for (Point& point : points_) {
       if (!point.measured && ratio > 0.0) point.raw *= ratio;
     }
-    points_[at].raw = seconds;
+    points_[at].raw = seconds / slowness_;
     points_[at].measured = true;
   } else {
-    const double bounded = expected > 0.0 ? std::clamp(seconds, expected / kOutlier, expected * kOutlier) : seconds;
+    double bounded = seconds;
+    if (expected > 0.0) {
+      bounded = std::clamp(seconds, expected / kOutlier, expected * kOutlier);
+      slowness_ *= 1.0 + kSlownessWeight * (bounded / expected - 1.0);
+    }
     const double weight = observations_ - points_[at].last > kStale ? kStaleWeight : kWeight;
-    points_[at].raw += weight * (bounded - points_[at].raw);
+    points_[at].raw += weight * (bounded / slowness_ - points_[at].raw);
   }
   points_[at].last = observations_;
   Fit();
@@ -78,7 +85,7 @@ int CostCurve::CalculatedKnee(int cap) const {
   }
   if (corners.empty() || corners.front() > 1) corners.insert(corners.begin(), 1);
   if (corners.back() < cap) corners.push_back(cap);
-  const auto rate = [&](int rows) { return Seconds(rows) > 0.0 ? rows / Seconds(rows) : 0.0; };
+  const auto rate = [&](int rows) { return Shape(rows) > 0.0 ? rows / Shape(rows) : 0.0; };
   double best = 0.0;
   for (const int rows : corners) best = std::max(best, rate(rows));
   if (best <= 0.0) return cap;
@@ -100,7 +107,7 @@ int CostCurve::CalculatedKnee(int cap) const {
 std::vector<CostPoint> CostCurve::Points() const {
   std::vector<CostPoint> points;
   points.reserve(points_.size());
-  for (const Point& point : points_) points.push_back({point.rows, absl::Seconds(point.fitted)});
+  for (const Point& point : points_) points.push_back({point.rows, absl::Seconds(slowness_ * point.fitted)});
   return points;
 }
 
@@ -110,7 +117,7 @@ size_t CostCurve::PointFor(int rows) {
       std::lower_bound(points_.begin(), points_.end(), rows, [](const Point& p, int r) { return p.rows < r; });
   const auto at = static_cast<size_t>(next - points_.begin());
   if (next != points_.end() && next->rows == rows) return at;
-  const double seconds = Seconds(rows);
+  const double seconds = Shape(rows);
   // Between two measurements the line is as good as one.
   const bool between = next != points_.end() && next != points_.begin() && next->measured && (next - 1)->measured;
   points_.insert(next, {rows, seconds, seconds, between});

@@ -32,9 +32,11 @@ class CostCurve {
   // Seconds of a tick with `rows` >= 1 rows. REQUIRES: not empty.
   double Seconds(int rows) const;
 
-  // Takes note of one tick: a moving average at its row count, quick where the last one is long ago. A measurement
-  // beyond twice or half of what was expected counts as that, so that one stall of the machine does not shift the plans
-  // of the next minute. Points that were never measured follow in proportion.
+  // Takes note of one tick. What the tick is off by counts first for the slowness of the machine, which all row counts
+  // share, then for the shape of the curve: a busy minute makes every tick longer, and no batch size better. The shape
+  // is a moving average at each row count, quick where the last measurement is long ago. A measurement beyond twice or
+  // half of what was expected counts as that, so that one stall does not shift the plans of the next minute. Points
+  // that were never measured follow in proportion.
   void Observe(int rows, double seconds);
 
   // The smallest row count up to `cap` whose rows per second reach 90 % of the best up to `cap`; `cap` where ticks
@@ -48,17 +50,19 @@ class CostCurve {
  private:
   struct Point {
     int rows;
-    double raw;     // average of what was measured, seconds
+    double raw;     // average of what was measured, seconds at slowness 1
     double fitted;  // the nearest monotone curve
     bool measured;
     int64_t last = 0;  // observation of the curve that was the last one here
   };
 
+  double Shape(int rows) const;  // seconds at slowness 1
   int CalculatedKnee(int cap) const;
   size_t PointFor(int rows);
   void Fit();
 
   std::vector<Point> points_;  // by rows
+  double slowness_ = 1.0;      // of the machine, now, against what the points know
   int64_t observations_ = 0;
 };
 

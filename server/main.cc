@@ -3,7 +3,6 @@
 // Exit codes: 0 drained and stopped; 2 configuration, or a port that is in use; 3 a model that cannot be loaded;
 // 4 the device was lost.
 
-#include <sys/prctl.h>
 
 #include <algorithm>
 #include <atomic>
@@ -185,7 +184,6 @@ int Run() {
 
 int main(int argc, char** argv) {
   stepcast::ExecuteWithEngineEnvironment(argv);
-  prctl(PR_SET_NAME, "stepcast-server");  // else ps and pgrep would show "exe"
   absl::SetProgramUsageMessage("serves diffusion models over gRPC; see deploy/config.example.yaml");
   absl::FlagsUsageConfig usage;
   usage.version_string = [] {

@@ -135,14 +135,6 @@ TEST(CreateEngineTest, StrictRowsAndResidentJobsAreLimitsOfTheExecutor) {
   EXPECT_EQ(limits.max_resident_jobs, 9);
 }
 
-TEST(EngineEnvironmentTest, BoundsTheSpinningOfOpenMp) {
-  const auto& defaults = EngineEnvironment();
-  const auto spin = std::ranges::find_if(
-      defaults, [](const EnvironmentDefault& entry) { return std::string_view(entry.name) == "GOMP_SPINCOUNT"; });
-  ASSERT_NE(spin, defaults.end());
-  EXPECT_LE(std::stoi(spin->value), 5000);
-}
-
 int LiveThreads() {
   const std::filesystem::directory_iterator threads("/proc/self/task");
   return static_cast<int>(std::distance(begin(threads), end(threads)));

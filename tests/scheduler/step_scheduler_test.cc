@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error_reason.h"
+#include "tests/support/counted_state.h"
 #include "tests/support/job_builder.h"
 #include "tests/support/recording_sink.h"
 
@@ -28,16 +29,6 @@ class CountingMetrics final : public EngineMetrics {
   }
   void CountEmbeddingLookup(bool) override {}
   std::vector<std::string> jobs;
-};
-
-// Counts the states that live, as an executor's tensors would.
-class CountedState final : public JobState {
- public:
-  explicit CountedState(int& count) : count_(count) { ++count_; }
-  ~CountedState() override { --count_; }
-
- private:
-  int& count_;
 };
 
 class StepSchedulerTest : public testing::Test {

@@ -15,6 +15,7 @@
 namespace stepcast {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -220,7 +221,8 @@ TEST_F(SchedulerServiceTest, BeforeTheModelsAreLoadedAndAfterTheStop) {
   // A stop waits neither for watchers nor for an engine that does not answer.
   server_->StopServing();
   asking.join();
-  EXPECT_EQ(hanging.error_code(), grpc::StatusCode::UNAVAILABLE);
+  // CANCELLED: gRPC shut down before it had handed the call over.
+  EXPECT_THAT(hanging.error_code(), AnyOf(grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::CANCELLED));
   v1::WatchTicksResponse response;
   while (reader->Read(&response)) {
   }

@@ -12,6 +12,7 @@
 #include "scheduler/admission.h"
 #include "scheduler/schedule_view.h"
 #include "scheduler/step_scheduler.h"
+#include "tests/support/counted_state.h"
 #include "tests/support/job_builder.h"
 
 namespace stepcast {
@@ -32,16 +33,6 @@ class Numbers {
     return z ^ (z >> 31);
   }
   uint64_t state_;
-};
-
-// Counts the states that live.
-class CountedState final : public JobState {
- public:
-  explicit CountedState(int& count) : count_(count) { ++count_; }
-  ~CountedState() override { --count_; }
-
- private:
-  int& count_;
 };
 
 // What the model knows of a live job.
