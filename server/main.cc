@@ -3,7 +3,6 @@
 // Exit codes: 0 drained and stopped; 2 configuration, or a port that is in use; 3 a model that cannot be loaded;
 // 4 the device was lost.
 
-
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
