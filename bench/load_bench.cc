@@ -181,7 +181,7 @@ class LoadBench {
   }
 
   void Run(const std::string& policy, const std::string& load) {
-    std::unique_ptr<EngineLoop> loop = Start(policy);
+    const std::unique_ptr<EngineLoop> loop = Start(policy);
     const double rate = std::stod(load) * Capacity();
     const ModelInfo& model = *pictures_->model();
     const std::vector<Arrival> arrivals = Arrivals(rate, model);
@@ -196,7 +196,6 @@ class LoadBench {
     }
     const std::vector<double> latencies = log.Await(arrivals.size() - skipped);
     warm_.Await(warmed_ += skipped);
-    loop.reset();
     const Observed observed = Observe();
     Print(policy, load, latencies, log.failed(), Predict(costs_, policy, arrivals, static_cast<int>(skipped)),
           Predict(observed.costs, policy, arrivals, static_cast<int>(skipped)), observed.speed);
