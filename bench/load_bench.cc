@@ -36,6 +36,7 @@
 #include "scheduler/cost_cache.h"
 #include "scheduler/cost_model.h"
 #include "scheduler/engine_loop.h"
+#include "scheduler/profiler.h"
 #include "tools/simulate/driver.h"
 
 ABSL_FLAG(std::vector<std::string>, policies, std::vector<std::string>({"slo", "fifo", "request_level", "serial"}),
@@ -143,7 +144,14 @@ class LoadBench {
     // On a thread of its own, as the engine thread will be.
     std::thread([&] {
       StepExecutor& executor = *engine.devices[0].executor;
-      for (const BatchKey& key : engine.profile_keys) costs_.push_back(Measure(executor, key));
+      CostModel costs(executor.Limits());
+      const absl::Status status = ProfileCosts(executor, engine.profile_keys, absl::InfiniteDuration(), RealClock(),
+                                               costs, absl::GetFlag(FLAGS_profile_ticks));
+      if (!status.ok()) {
+        std::cerr << status << "\n";
+        std::exit(1);
+      }
+      costs_ = costs.Table();
     }).join();
     WriteCosts();
   }
@@ -213,28 +221,6 @@ class LoadBench {
     fingerprint_ = engine.cost_fingerprint;
     pictures_ = std::make_unique<PictureMaker>(engine.models[0]);
     return engine;
-  }
-
-  static CostEntry Measure(StepExecutor& executor, const BatchKey& key) {
-    const int cap = executor.Limits().RowCap(key.phase);
-    std::map<int, std::vector<double>> seconds;
-    // All row counts in turn, so that a slow second of the machine does not bend the curve.
-    for (int pass = 0; pass <= absl::GetFlag(FLAGS_profile_ticks); ++pass) {
-      for (int rows = 1; rows <= cap; rows = rows < cap ? std::min(2 * rows, cap) : cap + 1) {
-        const absl::Time start = RealClock().Now();
-        const absl::Status status = executor.RunSynthetic(key, rows);
-        if (!status.ok()) {
-          std::cerr << status << "\n";
-          std::exit(1);
-        }
-        if (pass > 0) seconds[rows].push_back(absl::ToDoubleSeconds(RealClock().Now() - start));  // the first warms up
-      }
-    }
-    CostEntry entry{.key = key, .points = {}, .row_cap = cap};
-    for (auto& [rows, times] : seconds) {
-      entry.points.push_back({.rows = rows, .cost = absl::Seconds(Median(std::move(times)))});
-    }
-    return entry;
   }
 
   struct Observed {

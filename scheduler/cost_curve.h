@@ -34,9 +34,10 @@ class CostCurve {
 
   // Takes note of one tick. What the tick is off by counts first for the slowness of the machine, which all row counts
   // share, then for the shape of the curve: a busy minute makes every tick longer, and no batch size better. The shape
-  // is a moving average at each row count, quick where the last measurement is long ago. A measurement beyond twice or
-  // half of what was expected counts as that, so that one stall does not shift the plans of the next minute. Points
-  // that were never measured follow in proportion.
+  // is a moving average at each row count, quick where the last measurement is long ago; a slowness that lasts goes
+  // over into the averages of the row counts that run. A measurement beyond twice or half of what was expected counts
+  // as that, so that one stall does not shift the plans of the next minute. Points that were never measured follow in
+  // proportion.
   void Observe(int rows, double seconds);
 
   // The smallest row count up to `cap` whose rows per second reach 90 % of the best up to `cap`; `cap` where ticks

@@ -9,8 +9,6 @@
 namespace stepcast {
 namespace {
 
-constexpr int kPasses = 3;
-
 // The row counts of one key, coarse first: one job, the cap, then halves of it, then a single row.
 std::vector<int> RowCounts(const BatchKey& key, int cap) {
   const int job = std::min(key.phase == Phase::kDenoise ? 2 : 1, cap);
@@ -95,7 +93,7 @@ class Profile {
 }  // namespace
 
 absl::Status ProfileCosts(StepExecutor& executor, absl::Span<const BatchKey> keys, absl::Duration budget,
-                          const Clock& clock, CostModel& costs) {
+                          const Clock& clock, CostModel& costs, int passes) {
   Profile profile(executor, budget, clock, costs);
   std::vector<KeyProfile> known;
   size_t most = 0;
@@ -103,7 +101,7 @@ absl::Status ProfileCosts(StepExecutor& executor, absl::Span<const BatchKey> key
     known.emplace_back(key, costs.limits().RowCap(key.phase));
     most = std::max(most, known.back().counts());
   }
-  for (int pass = 0; pass < kPasses; ++pass) {
+  for (int pass = 0; pass < passes; ++pass) {
     for (size_t at = 0; at < most; ++at) {
       for (KeyProfile& key : known) STEPCAST_RETURN_IF_ERROR(profile.Measure(key, at));
     }

@@ -66,6 +66,11 @@ TEST_F(ProfilerTest, EveryKeyIsKnownBeforeAnyIsKnownWell) {
   EXPECT_EQ(costs_.Table()[0].points.size(), 4u);
 }
 
+TEST_F(ProfilerTest, AsManyPassesAsAreAskedForAndNoEnd) {
+  ASSERT_TRUE(ProfileCosts(executor_, {kDecode}, absl::InfiniteDuration(), clock_, costs_, /*passes=*/1).ok());
+  EXPECT_THAT(executor_.log, ElementsAre("d1", "d1", "d2"));
+}
+
 TEST_F(ProfilerTest, AMomentInWhichTheMachineIsBusySpoilsNoPoint) {
   executor_.busy_from = 4;
   executor_.busy_until = 9;  // from the first full tick to the second of one job

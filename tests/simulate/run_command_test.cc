@@ -79,10 +79,37 @@ TEST(RunCommandTest, AServersCostCacheIsADevice) {
   ASSERT_TRUE(device.ok()) << device.status();
   EXPECT_EQ(device->name, "sha-of-emoji cpu fp32 2");
   EXPECT_EQ(device->costs, costs);
+  ASSERT_TRUE(WriteCostCache(path, "x", {{.key = {Phase::kEncode, "emoji"}, .points = {{1, absl::Seconds(1)}}}}).ok());
+  EXPECT_THAT(std::string(FindDevice(path).status().message()), HasSubstr("knows no denoise tick"));
+  ASSERT_TRUE(WriteCostCache(path, "x", costs).ok());
   const auto ends = MakeSweep({.costs = path, .rates = {1.0}, .encode_ms = 3.0});
   EXPECT_THAT(std::string(ends.status().message()), HasSubstr("--encode-ms"));
   std::ofstream(path) << "something else\n";
   EXPECT_THAT(std::string(FindDevice(path).status().message()), HasSubstr("no cost cache"));
+}
+
+// The encodes come first in a server's cache, and its model and size are its own.
+TEST(RunCommandTest, RandomRequestsAskForTheModelOfTheCostCache) {
+  const std::string path = testing::TempDir() + "/native.txt";
+  const std::vector<CostEntry> costs = {
+      {.key = {Phase::kEncode, "emoji"}, .points = {{1, absl::Milliseconds(1)}, {8, absl::Milliseconds(4)}}},
+      {.key = {Phase::kDenoise, "emoji", 16, 24},
+       .points = {{2, absl::Milliseconds(20)}, {16, absl::Milliseconds(50)}}}};
+  ASSERT_TRUE(WriteCostCache(path, "x", costs).ok());
+  const auto sweep = MakeSweep({.costs = path, .loads = {0.5}});
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  EXPECT_NEAR(sweep->rates[0], 0.5 * 8 / (22.4 * 0.050), 1e-9);
+  const std::vector<Arrival> arrivals = MakeArrivals(sweep->mix, 1.0, /*seed=*/1);
+  EXPECT_EQ(arrivals[0].model, "emoji");
+  EXPECT_EQ(arrivals[0].latent_height, 16);
+  EXPECT_EQ(arrivals[0].latent_width, 24);
+  const std::string trace = testing::TempDir() + "/native.csv";
+  std::ofstream(trace) << "arrival_s,steps,width\n0,4,128\n";
+  const auto traced = MakeSweep({.costs = path, .trace = trace});
+  ASSERT_TRUE(traced.ok()) << traced.status();
+  EXPECT_EQ(traced->trace[0].model, "emoji");
+  EXPECT_EQ(traced->trace[0].latent_height, 16) << "of the cache";
+  EXPECT_EQ(traced->trace[0].latent_width, 16) << "of the row";
 }
 
 TEST(RecordedArrivalsTest, ComeBackInOrderWithTheirDeadlinesAndCancels) {

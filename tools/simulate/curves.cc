@@ -1,5 +1,7 @@
 #include "tools/simulate/curves.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "core/string_view.h"
 
@@ -17,6 +19,11 @@ std::vector<CostPoint> Line(double fixed, double slope) {
   std::vector<CostPoint> points;
   for (int jobs = 1; jobs <= 16; ++jobs) points.push_back({2 * jobs, absl::Milliseconds(fixed + slope * jobs)});
   return points;
+}
+
+const CostEntry& NativeEntry(const Device& device) {
+  return *std::find_if(device.costs.begin(), device.costs.end(),
+                       [](const CostEntry& entry) { return entry.key.phase == Phase::kDenoise; });
 }
 
 }  // namespace
@@ -52,6 +59,8 @@ Device WithEnds(Device device, absl::Duration encode, absl::Duration decode) {
   return device;
 }
 
-double TickSeconds(const Device& device, int jobs) { return CostCurve(device.costs.front().points).Seconds(2 * jobs); }
+const BatchKey& NativeKey(const Device& device) { return NativeEntry(device).key; }
+
+double TickSeconds(const Device& device, int jobs) { return CostCurve(NativeEntry(device).points).Seconds(2 * jobs); }
 
 }  // namespace stepcast::simulate

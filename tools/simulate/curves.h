@@ -33,7 +33,10 @@ absl::StatusOr<Device> BuiltInDevice(std::string_view name);
 // number; at most 8 encodes and 4 decodes a tick.
 Device WithEnds(Device device, absl::Duration encode, absl::Duration decode);
 
-// Seconds of a denoise tick with `jobs` guided jobs of the default size.
+// What random requests ask for: the model and latent size of the first denoise entry. REQUIRES: there is one.
+const BatchKey& NativeKey(const Device& device);
+
+// Seconds of a denoise tick with `jobs` guided jobs of the native key.
 double TickSeconds(const Device& device, int jobs);
 
 }  // namespace stepcast::simulate

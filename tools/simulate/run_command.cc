@@ -1,5 +1,6 @@
 #include "tools/simulate/run_command.h"
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
 
@@ -73,10 +74,14 @@ absl::Status SetTraffic(const RunArguments& arguments, SweepOptions& sweep) {
     STEPCAST_ASSIGN_OR_RETURN(ClientClass one, ParseClient(text));
     sweep.mix.classes.push_back(std::move(one));
   }
+  const BatchKey& native = NativeKey(sweep.run.device);
+  sweep.mix.pattern.model = native.model;
+  sweep.mix.pattern.latent_height = native.latent_height;
+  sweep.mix.pattern.latent_width = native.latent_width;
   sweep.mix.arrivals = arguments.arrivals;
   sweep.mix.burstiness = arguments.burstiness;
   if (!arguments.trace.empty()) {
-    STEPCAST_ASSIGN_OR_RETURN(sweep.trace, ReadTraceFile(arguments.trace));
+    STEPCAST_ASSIGN_OR_RETURN(sweep.trace, ReadTraceFile(arguments.trace, sweep.mix.pattern));
   } else if (!arguments.recording.empty()) {
     STEPCAST_ASSIGN_OR_RETURN(const std::unique_ptr<RecordingReader> reader,
                               RecordingReader::Open(arguments.recording));
@@ -117,6 +122,10 @@ absl::StatusOr<Device> FindDevice(const std::string& costs) {
   }
   Device device{.name = std::string(fingerprint), .limits = {}, .costs = {}};
   STEPCAST_ASSIGN_OR_RETURN(device.costs, ReadCostCache(costs, std::string(fingerprint)));
+  if (std::none_of(device.costs.begin(), device.costs.end(),
+                   [](const CostEntry& entry) { return entry.key.phase == Phase::kDenoise; })) {
+    return absl::InvalidArgumentError(absl::StrCat("--costs: '", costs, "' knows no denoise tick"));
+  }
   return device;
 }
 

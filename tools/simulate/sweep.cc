@@ -87,7 +87,9 @@ std::vector<Arrival> MakeArrivals(const Mix& mix, double rate, uint64_t seed) {
                            .rate = rate * share,
                            .burstiness = mix.burstiness,
                            .steps = one.steps,
-                           .pattern = {.priority = one.priority, .tenant = one.tenant}};
+                           .pattern = mix.pattern};
+    traffic.pattern.priority = one.priority;
+    traffic.pattern.tenant = one.tenant;
     arrivals = Merge(arrivals, MakeTraffic(traffic));
   }
   return arrivals;

@@ -20,9 +20,10 @@ struct ClientClass {
   std::vector<int> steps = {4, 8, 20, 30, 50};  // equally likely
 };
 
-// Random requests for the built-in model, at a rate of their own.
+// Random requests at a rate of their own.
 struct Mix {
   std::vector<ClientClass> classes = {{}};  // not empty, shares > 0
+  Arrival pattern = {};                     // what no class says: model and size
   int arrivals = 3'300;                     // of all classes
   double burstiness = 1.0;                  // of each class, see TrafficOptions
 };

@@ -144,20 +144,18 @@ absl::StatusOr<std::vector<const Column*>> HeaderOf(absl::string_view line) {
   return columns;
 }
 
-absl::StatusOr<Arrival> RowOfCsv(absl::string_view line, const std::vector<const Column*>& columns) {
+absl::StatusOr<Arrival> RowOfCsv(absl::string_view line, const std::vector<const Column*>& columns, Arrival row) {
   STEPCAST_ASSIGN_OR_RETURN(const std::vector<std::string> cells, Cells(line));
   if (cells.size() != columns.size()) {
     return absl::InvalidArgumentError(absl::StrCat(cells.size(), " cells, and the header has ", columns.size()));
   }
-  Arrival row;
   for (size_t i = 0; i < cells.size(); ++i) STEPCAST_RETURN_IF_ERROR(Set(*columns[i], cells[i], row));
   return row;
 }
 
-absl::StatusOr<Arrival> RowOfJson(const std::string& line) {
+absl::StatusOr<Arrival> RowOfJson(const std::string& line, Arrival row) {
   const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return absl::InvalidArgumentError("the line is no JSON object");
-  Arrival row;
   for (const auto& [key, value] : json.items()) {
     STEPCAST_ASSIGN_OR_RETURN(const Column* const column, ColumnOf(key));
     if (value.is_null()) continue;
@@ -173,7 +171,7 @@ absl::StatusOr<Arrival> RowOfJson(const std::string& line) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Arrival>> ReadTrace(std::istream& in, const std::string& name) {
+absl::StatusOr<std::vector<Arrival>> ReadTrace(std::istream& in, const std::string& name, const Arrival& pattern) {
   const bool is_json = in.peek() == '{';
   std::vector<const Column*> columns;
   std::vector<Arrival> rows;
@@ -191,7 +189,7 @@ absl::StatusOr<std::vector<Arrival>> ReadTrace(std::istream& in, const std::stri
       columns = *std::move(header);
       continue;
     }
-    absl::StatusOr<Arrival> row = is_json ? RowOfJson(line) : RowOfCsv(line, columns);
+    absl::StatusOr<Arrival> row = is_json ? RowOfJson(line, pattern) : RowOfCsv(line, columns, pattern);
     if (!row.ok()) return at(row.status());
     if (!rows.empty() && row->at < rows.back().at) {
       return at(absl::InvalidArgumentError("arrival_s: before the row above; arrivals must be in order"));
@@ -203,10 +201,10 @@ absl::StatusOr<std::vector<Arrival>> ReadTrace(std::istream& in, const std::stri
   return rows;
 }
 
-absl::StatusOr<std::vector<Arrival>> ReadTraceFile(const std::string& path) {
+absl::StatusOr<std::vector<Arrival>> ReadTraceFile(const std::string& path, const Arrival& pattern) {
   std::ifstream file(path);
   if (!file) return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
-  return ReadTrace(file, path);
+  return ReadTrace(file, path, pattern);
 }
 
 }  // namespace stepcast::simulate
