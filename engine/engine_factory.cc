@@ -213,7 +213,7 @@ std::vector<BatchKey> ProfileKeys(const std::vector<SharedModelInfo>& models) {
     const int height = info->defaults.height / info->vae_scale_factor;
     const int width = info->defaults.width / info->vae_scale_factor;
     if (info->conditioning == ConditioningKind::kText) keys.push_back({.phase = Phase::kEncode, .model = info->id});
-    for (const Phase phase : {Phase::kDenoise, Phase::kDecode}) {
+    for (const Phase phase : {Phase::kDenoise, Phase::kPreview, Phase::kDecode}) {
       keys.push_back({.phase = phase, .model = info->id, .latent_height = height, .latent_width = width});
     }
   }

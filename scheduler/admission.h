@@ -16,7 +16,7 @@ class StepScheduler;
 
 // Bounds of one tenant; the defaults bound nothing.
 struct TenantLimits {
-  int max_running = std::numeric_limits<int>::max();          // jobs started and not ended, >= 1
+  int max_jobs = std::numeric_limits<int>::max();             // jobs admitted and not ended, >= 1
   int max_queued = std::numeric_limits<int>::max();           // jobs admitted but not started, >= 1
   absl::Duration max_queued_work = absl::InfiniteDuration();  // predicted device time of the queued ones, > 0
 };
@@ -41,7 +41,9 @@ struct AdmissionVerdict {
 };
 
 // Bounds are counts and predicted device time. A request with a deadline is refused at once when playing the queue
-// forward with it in it ends later, or makes anybody else late who was let in with a deadline, with a margin of 5 %.
+// forward with it in it ends later, with a margin of 5 %; any request, when it makes somebody late who was let in with
+// a deadline. After a pause (StepScheduler::Rested) one picture with a deadline is let in even if it seems up to eight
+// times too slow, because what is known of the costs may be of a bad time.
 //
 // Whether `request`, the jobs of one call, may join `scheduler` now; all or none. Submit and the dry run both ask here.
 // Errors: RESOURCE_EXHAUSTED with reason QUEUE_FULL, TENANT_LIMIT or DEADLINE_UNREACHABLE and a retry delay

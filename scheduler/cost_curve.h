@@ -36,9 +36,14 @@ class CostCurve {
   // share, then for the shape of the curve: a busy minute makes every tick longer, and no batch size better. The shape
   // is a moving average at each row count, quick where the last measurement is long ago; a slowness that lasts goes
   // over into the averages of the row counts that run. A measurement beyond twice or half of what was expected counts
-  // as that, so that one stall does not shift the plans of the next minute. Points that were never measured follow in
-  // proportion.
+  // as that, so that one stall does not shift the plans of the next minute.
+  //
+  // The first measurement of a guess counts whole, up to four times what was expected at once, and so do the next few
+  // if they are shorter: whatever disturbs a tick makes it longer. The other guesses follow in proportion.
   void Observe(int rows, double seconds);
+
+  // Forgets the slowness: what a busy minute said is no news after a pause.
+  void Rest() { slowness_ = 1.0; }
 
   // The smallest row count up to `cap` whose rows per second reach 90 % of the best up to `cap`; `cap` where ticks
   // cost nothing. While nothing larger than `n` rows was measured at least 2 n: what larger ticks cost is then a guess
@@ -48,16 +53,25 @@ class CostCurve {
   // The curve as it stands, by rows.
   std::vector<CostPoint> Points() const;
 
+  // What was measured of it, as after a rest.
+  std::vector<CostPoint> MeasuredPoints() const;
+
  private:
   struct Point {
     int rows;
-    double raw;     // average of what was measured, seconds at slowness 1
-    double fitted;  // the nearest monotone curve
-    bool measured;
-    int64_t last = 0;  // observation of the curve that was the last one here
+    double raw;            // average of what was measured, seconds at slowness 1
+    double fitted;         // the nearest monotone curve
+    int age;               // measurements; 0: a guess; counted up to kGrown
+    int64_t last = 0;      // observation of the curve that was the last one here
+    bool bounded = false;  // it was more than a guess can be off by: the next one counts whole as well
+
+    bool measured() const { return age > 0; }
   };
 
+  static constexpr int kGrown = 4;
+
   double Shape(int rows) const;  // seconds at slowness 1
+  void Settle(Point& point, double seconds, double expected);
   int CalculatedKnee(int cap) const;
   size_t PointFor(int rows);
   void Fit();

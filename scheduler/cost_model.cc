@@ -66,6 +66,11 @@ void CostModel::ForgetGuesses() {
   });
 }
 
+void CostModel::Rest() {
+  for (const auto& [key, entry] : entries_) entry->curve.Rest();
+  ForgetGuesses();
+}
+
 bool CostModel::Knows(const BatchKey& key) const {
   const auto entry = entries_.find(key);
   return entry != entries_.end() && entry->second->measured;
@@ -112,6 +117,16 @@ std::vector<CostEntry> CostModel::Table() const {
   std::vector<CostEntry> table;
   for (const auto& [key, entry] : entries_) {
     if (entry->measured) table.push_back({.key = key, .points = entry->curve.Points(), .row_cap = entry->cap});
+  }
+  std::sort(table.begin(), table.end(), [](const CostEntry& a, const CostEntry& b) { return a.key < b.key; });
+  return table;
+}
+
+std::vector<CostEntry> CostModel::Learned() const {
+  std::vector<CostEntry> table;
+  for (const auto& [key, entry] : entries_) {
+    if (!entry->measured) continue;
+    table.push_back({.key = key, .points = entry->curve.MeasuredPoints(), .row_cap = 0});
   }
   std::sort(table.begin(), table.end(), [](const CostEntry& a, const CostEntry& b) { return a.key < b.key; });
   return table;

@@ -43,6 +43,9 @@ class CostModel {
   // Takes note of one real tick.
   void Observe(const BatchKey& key, int rows, absl::Duration measured);
 
+  // Takes note of a pause: what was slow may be quick again.
+  void Rest();
+
   // Whether `key` was measured.
   bool Knows(const BatchKey& key) const;
 
@@ -63,8 +66,12 @@ class CostModel {
   absl::Duration Remaining(const Job& job) const;
   absl::Duration Isolated(const JobSpec& spec) const;
 
-  // Every measured curve, ordered by key.
+  // Every measured curve as it stands, ordered by key.
   std::vector<CostEntry> Table() const;
+
+  // What is worth keeping for another run: measured points alone, without the slowness of the moment and without row
+  // caps, which are the limits of this run and of its neighbours in memory.
+  std::vector<CostEntry> Learned() const;
 
   const ExecutorLimits& limits() const { return limits_; }
 

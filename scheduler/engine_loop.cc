@@ -197,7 +197,7 @@ void EngineLoop::Impl::LearnCosts() {
 }
 
 void EngineLoop::Impl::SaveCosts() {
-  const std::vector<CostEntry> costs = scheduler.costs().Table();
+  const std::vector<CostEntry> costs = scheduler.costs().Learned();
   if (options.profile.cache_file.empty() || costs.empty()) return;
   const absl::Status written = WriteCostCache(options.profile.cache_file, options.profile.fingerprint, costs);
   if (!written.ok()) Warn(written);
@@ -237,8 +237,14 @@ void EngineLoop::Impl::ReadMail(absl::Duration timeout) {
 
 void EngineLoop::Impl::Read(SubmitMail mail) {
   const absl::Time now = clock.Now();
+  scheduler.Rest(now);
   absl::StatusOr<AdmissionVerdict> verdict = Judge(mail.specs, now);
-  if (!verdict.ok()) return std::move(mail.on_decision)(std::move(verdict).status());
+  if (!verdict.ok()) {
+    if (open && !lost && !draining && options.observer != nullptr) {
+      options.observer->OnRefuse(mail.specs, verdict.status(), now);
+    }
+    return std::move(mail.on_decision)(std::move(verdict).status());
+  }
 
   std::vector<std::unique_ptr<Job>> jobs = MakeJobs(std::move(mail.specs));
   Admission admission{
@@ -275,7 +281,11 @@ absl::StatusOr<AdmissionVerdict> EngineLoop::Impl::Judge(absl::Span<const JobSpe
   return CheckAdmission(options.admission, specs, scheduler, now);
 }
 
-void EngineLoop::Impl::Read(EstimateMail mail) { std::move(mail.on_verdict)(Judge(mail.specs, clock.Now())); }
+void EngineLoop::Impl::Read(EstimateMail mail) {
+  const absl::Time now = clock.Now();
+  scheduler.Rest(now);
+  std::move(mail.on_verdict)(Judge(mail.specs, now));
+}
 
 void EngineLoop::Impl::Read(SnapshotMail mail) { std::move(mail.on_view)(MakeView(scheduler, clock.Now())); }
 

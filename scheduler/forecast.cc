@@ -43,7 +43,12 @@ class Play {
  public:
   Play(const SchedulingPolicy& policy, const SchedulerSnapshot& snapshot, absl::Span<const JobView* const> more,
        const CostModel& costs, absl::Time now, bool all)
-      : policy_(policy), costs_(costs), time_(ToSeconds(now)), awaited_(more.begin(), more.end()) {
+      : policy_(policy),
+        snapshot_(snapshot),
+        costs_(costs),
+        now_(now),
+        time_(ToSeconds(now)),
+        awaited_(more.begin(), more.end()) {
     const std::vector<const JobView*> order = policy.Order(snapshot, more, now);
     players_.reserve(order.size());
     awaits_all_ = all;
@@ -86,7 +91,8 @@ class Play {
   void RunBatch(Troupe& troupe) {
     while (troupe.players[troupe.first]->done) ++troupe.first;
     const JobView& head = *troupe.players[troupe.first]->view;
-    const int limit = std::max(policy_.RowLimit(troupe.key, troupe.live * head.rows, costs_), head.rows);
+    const int limit =
+        std::max(policy_.RowLimit(troupe.key, head, troupe.live * head.rows, snapshot_, costs_, now_), head.rows);
     BatchShape shape(costs_, troupe.key, limit, time_);
     batch_.clear();
     int fewest = 1 << 30, misfits = 0;
@@ -122,7 +128,9 @@ class Play {
   }
 
   const SchedulingPolicy& policy_;
+  const SchedulerSnapshot& snapshot_;
   const CostModel& costs_;
+  const absl::Time now_;
   double time_;
   absl::flat_hash_set<const JobView*> awaited_;
   bool awaits_all_ = false;

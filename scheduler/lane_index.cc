@@ -44,7 +44,7 @@ void LaneIndex::Price(JobView& view, absl::Time now) const {
   view.due = view.firm ? ToSeconds(spec.deadline) : arrival + kSoftDeadline * isolated;
   view.target = view.due - kReserve * std::max(0.0, view.due - arrival);
   view.elder_at = arrival + (isolated > 0.0 ? kElder * isolated : kElderUnknown);
-  SetRemaining(view);
+  SetRemaining(view, RatesOf(view.job->request()));
 }
 
 void LaneIndex::Insert(JobView& view, absl::Time now) {
@@ -65,13 +65,15 @@ void LaneIndex::Insert(JobView& view, absl::Time now) {
   views_.push_back(&view);
 }
 
-void LaneIndex::Refresh(JobView& view) {
+void LaneIndex::Refresh(JobView& view) { Reprice(view, RatesOf(view.job->request())); }
+
+void LaneIndex::Reprice(JobView& view, const Rates& rates) {
   LaneView& lane = LaneOf(view);
   Drop(lane.by_work, &view, WorkLess);
   lane.work -= view.work;
-  if (view.firm) hopeless_.erase({view.due - view.alone, &view});
-  SetRemaining(view);
-  if (view.firm) hopeless_.emplace(view.due - view.alone, &view);
+  Absolve(view);
+  SetRemaining(view, rates);
+  Promise(view);
   lane.work += view.work;
   Add(lane.by_work, &view, WorkLess);
 }
@@ -81,12 +83,16 @@ void LaneIndex::Erase(JobView& view) {
   Remove(view);
   // Names come from outside: those of tenants without jobs are kept up to a bound.
   if (--tenant.live == 0 && tenants_.size() > kMostTenants) tenants_.erase(std::string(tenant.name));
+  DropRates(view.job->request());
   elders_.erase({view.elder_at, &view});
   const auto place = places_.find(&view);
   places_[views_.back()] = place->second;
   views_[place->second] = views_.back();
   views_.pop_back();
   places_.erase(&view);
+  if (!views_.empty()) return;
+  // Nobody waits, so nobody owes: who comes back first after a pause has no claim on the next one's time.
+  for (auto& [name, each] : tenants_) each.used = 0.0;
 }
 
 void LaneIndex::Charge(const JobView& view, double seconds) {
@@ -98,22 +104,21 @@ void LaneIndex::Charge(const JobView& view, double seconds) {
 void LaneIndex::FollowCosts(const BatchKey& key) {
   bool moved = false;
   if (key.phase == Phase::kEncode) {
-    for (const auto& [denoise, old] : rates_) moved |= denoise.model == key.model && Moved(old, Measure(denoise));
+    for (const auto& [denoise, old] : rates_) moved |= denoise.model == key.model && Moved(old.rates, Measure(denoise));
   } else {
     BatchKey denoise = key;
     denoise.phase = Phase::kDenoise;
     const auto old = rates_.find(denoise);
-    moved = old != rates_.end() && Moved(old->second, Measure(denoise));
+    moved = old != rates_.end() && Moved(old->second.rates, Measure(denoise));
   }
   if (!moved) return;
-  rates_.clear();
+  for (auto& [denoise, kept] : rates_) kept.rates = Measure(denoise);
   hopeless_.clear();
   for (auto& [name, lane] : by_lane_) lane.work = 0.0;
   for (JobView* view : views_) {
-    KeepRates(view->job->request());
-    SetRemaining(*view);
+    SetRemaining(*view, RatesOf(view->job->request()));
     LaneOf(*view).work += view->work;
-    if (view->firm) hopeless_.emplace(view->due - view->alone, view);
+    Promise(*view);
   }
   for (auto& [name, lane] : by_lane_) std::sort(lane.by_work.begin(), lane.by_work.end(), WorkLess);
 }
@@ -124,11 +129,16 @@ absl::Duration LaneIndex::backlog() const {
   return absl::Seconds(std::max(0.0, work));
 }
 
-const JobView* LaneIndex::Hopeless(absl::Time now) const {
+const JobView* LaneIndex::Hopeless(absl::Time now) {
   const double at = ToSeconds(now);
-  for (const auto& [latest, view] : hopeless_) {
-    if (latest >= at) return nullptr;
-    if (!view->in_flight) return view;
+  for (auto next = hopeless_.begin(); next != hopeless_.end() && next->first < at;) {
+    JobView& view = *views_[places_.at(next->second)];
+    ++next;
+    if (view.in_flight) continue;
+    // Its price may be a tenth too high, and it was let in by a fresher one.
+    Reprice(view, Measure(KeyOf(view.job->request(), Phase::kDenoise)));
+    if (view.give_up_at < at) return &view;
+    next = hopeless_.begin();
   }
   return nullptr;
 }
@@ -146,12 +156,30 @@ bool LaneIndex::Moved(const Rates& from, const Rates& to) {
 LaneIndex::Rates LaneIndex::RatesOf(const GenerationRequest& request) const {
   const BatchKey key = KeyOf(request, Phase::kDenoise);
   const auto known = rates_.find(key);
-  return known != rates_.end() ? known->second : Measure(key);
+  return known != rates_.end() ? known->second.rates : Measure(key);
 }
 
 void LaneIndex::KeepRates(const GenerationRequest& request) {
   const BatchKey key = KeyOf(request, Phase::kDenoise);
-  if (!rates_.contains(key)) rates_.emplace(key, Measure(key));
+  auto [kept, is_new] = rates_.try_emplace(key);
+  if (is_new) kept->second.rates = Measure(key);
+  ++kept->second.jobs;
+}
+
+// Sizes come from outside: none is kept for longer than it has jobs.
+void LaneIndex::DropRates(const GenerationRequest& request) {
+  const auto kept = rates_.find(KeyOf(request, Phase::kDenoise));
+  if (--kept->second.jobs == 0) rates_.erase(kept);
+}
+
+void LaneIndex::Promise(JobView& view) {
+  if (!view.firm || view.probe) return;
+  view.give_up_at = view.due - view.alone;
+  hopeless_.emplace(view.give_up_at, &view);
+}
+
+void LaneIndex::Absolve(JobView& view) {
+  if (view.firm && !view.probe) hopeless_.erase({view.give_up_at, &view});
 }
 
 LaneIndex::Rates LaneIndex::Measure(const BatchKey& denoise) const {
@@ -171,9 +199,8 @@ LaneIndex::Rates LaneIndex::Measure(const BatchKey& denoise) const {
           .decode_share = share(decode, costs_.RowCap(decode))};
 }
 
-void LaneIndex::SetRemaining(JobView& view) const {
+void LaneIndex::SetRemaining(JobView& view, const Rates& rates) {
   const Job& job = *view.job;
-  const Rates rates = RatesOf(job.request());
   const RowCounts left = job.left();
   view.alone = rates.decode + left.single * rates.single + left.guided * rates.guided;
   view.work = rates.decode_share + left.rows() * rates.row;
@@ -197,7 +224,7 @@ void LaneIndex::Place(JobView& view) {
   Add(lane.by_due, &view, DueLess);
   Add(lane.by_work, &view, WorkLess);
   lane.work += view.work;
-  if (view.firm) hopeless_.emplace(view.due - view.alone, &view);
+  Promise(view);
 }
 
 void LaneIndex::Remove(JobView& view) {
@@ -205,7 +232,7 @@ void LaneIndex::Remove(JobView& view) {
   Drop(lane.by_due, &view, DueLess);
   Drop(lane.by_work, &view, WorkLess);
   lane.work -= view.work;
-  if (view.firm) hopeless_.erase({view.due - view.alone, &view});
+  Absolve(view);
   view.lane = nullptr;
   if (!lane.by_due.empty()) return;
   by_lane_.erase({lane.priority, lane.tenant->name});

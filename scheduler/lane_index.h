@@ -52,14 +52,15 @@ class LaneIndex {
   absl::Span<const LaneView* const> lanes() const { return lanes_; }
   const JobView* elder() const { return elders_.empty() ? nullptr : elders_.begin()->second; }
   const std::map<std::string, TenantView>& tenants() const { return tenants_; }
-  // Live jobs with a client's deadline.
+  // Live jobs with a client's deadline, but for probes.
   int firm() const { return static_cast<int>(hopeless_.size()); }
+  const std::map<std::string, double>& weights() const { return weights_; }
   // Predicted device time of all live jobs.
   absl::Duration backlog() const;
 
   // A job that cannot meet its client's deadline at `now` even alone; null when there is none. Jobs in flight are
   // left out.
-  const JobView* Hopeless(absl::Time now) const;
+  const JobView* Hopeless(absl::Time now);
   // When Hopeless may find one; infinite future if never.
   absl::Time NextHopeless() const;
 
@@ -84,8 +85,12 @@ class LaneIndex {
   static bool Moved(const Rates& from, const Rates& to);
   Rates RatesOf(const GenerationRequest& request) const;
   void KeepRates(const GenerationRequest& request);
+  void DropRates(const GenerationRequest& request);
+  void Promise(JobView& view);
+  void Absolve(JobView& view);
   Rates Measure(const BatchKey& denoise) const;
-  void SetRemaining(JobView& view) const;
+  static void SetRemaining(JobView& view, const Rates& rates);
+  void Reprice(JobView& view, const Rates& rates);
   void Place(JobView& view);
   void Remove(JobView& view);
   TenantView& TenantOf(const JobView& view);
@@ -97,10 +102,14 @@ class LaneIndex {
   std::map<std::pair<Priority, std::string>, LaneView> by_lane_;
   std::vector<const LaneView*> lanes_;
   TimeSet elders_;
-  TimeSet hopeless_;  // jobs with a client's deadline, by the latest moment at which they can still make it
-  // By denoise key, of jobs that came in. Whoever only asks for a price leaves no trace here: plans follow from what
-  // happened, so that a recorded run can be repeated.
-  absl::flat_hash_map<BatchKey, Rates> rates_;
+  TimeSet hopeless_;  // jobs with a client's deadline, by give_up_at
+  // By denoise key, of live jobs. Whoever only asks for a price leaves no trace here: plans follow from what happened,
+  // so that a recorded run can be repeated.
+  struct Kept {
+    Rates rates;
+    int jobs = 0;
+  };
+  absl::flat_hash_map<BatchKey, Kept> rates_;
   std::vector<JobView*> views_;                         // all live jobs
   absl::flat_hash_map<const JobView*, size_t> places_;  // in views_
 };

@@ -9,7 +9,7 @@ namespace stepcast {
 enum class Phase : uint8_t {
   kEncode,   // text encoders
   kDenoise,  // one denoiser evaluation of each row
-  kPreview,  // a costly preview decoder on detached copies
+  kPreview,  // x0 estimates to previews: a cost, but never a tick of its own; they are made in denoise ticks
   kDecode,   // latents to pictures
 };
 

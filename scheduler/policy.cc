@@ -1,5 +1,7 @@
 #include "scheduler/policy.h"
 
+#include <algorithm>
+
 namespace stepcast {
 
 std::vector<const JobView*> SchedulingPolicy::Order(const SchedulerSnapshot& snapshot,
@@ -9,8 +11,9 @@ std::vector<const JobView*> SchedulingPolicy::Order(const SchedulerSnapshot& sna
   return order;
 }
 
-int SchedulingPolicy::RowLimit(const BatchKey& key, int /*live_rows*/, const CostModel& costs) const {
-  return costs.RowCap(key);
+int SchedulingPolicy::RowLimit(const BatchKey& key, const JobView& lead, int /*live_rows*/,
+                               const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time /*now*/) const {
+  return std::min<int64_t>(costs.RowCap(key), static_cast<int64_t>(snapshot.limits.max_resident_jobs) * lead.rows);
 }
 
 }  // namespace stepcast

@@ -31,10 +31,12 @@ class SchedulingPolicy {
   virtual bool expires_hopeless() const { return false; }
 
   // What forecasts go by: the order in which `snapshot`'s jobs and `more` (priced like those, in no lane) would lead
-  // if nobody else came, and the most rows a tick of `key` may have while jobs with `live_rows` rows want it.
+  // if nobody else came, and the most rows a tick of `key` may have that `lead` leads, at `now`, while jobs with
+  // `live_rows` rows want it.
   virtual std::vector<const JobView*> Order(const SchedulerSnapshot& snapshot, absl::Span<const JobView* const> more,
                                             absl::Time now) const;
-  virtual int RowLimit(const BatchKey& key, int live_rows, const CostModel& costs) const;
+  virtual int RowLimit(const BatchKey& key, const JobView& lead, int live_rows, const SchedulerSnapshot& snapshot,
+                       const CostModel& costs, absl::Time now) const;
 
   // Returns what to run at `now`, or an empty plan (with `wake_at`, if waiting may help). Leaves `id` and `predicted`
   // zero. REQUIRES: every job in `snapshot` is live. ENSURES: all planned jobs share one key and none was in flight;

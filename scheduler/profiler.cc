@@ -59,8 +59,8 @@ class Profile {
     const int rows = profile.rows(at);
     if (rows > costs_.RowCap(key) || !Fits(key, rows)) return absl::OkStatus();
     absl::Duration took;
-    if (profile.empty()) STEPCAST_RETURN_IF_ERROR(RunOnce(key, rows, took));
-    const absl::Status status = RunOnce(key, rows, took);
+    absl::Status status = profile.empty() ? RunOnce(key, rows, took) : absl::OkStatus();
+    if (status.ok()) status = RunOnce(key, rows, took);
     if (absl::IsResourceExhausted(status)) {
       costs_.LowerRowCap(key, rows / 2);
       return absl::OkStatus();

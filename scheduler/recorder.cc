@@ -93,19 +93,41 @@ Recorder::~Recorder() {
 
 void Recorder::OnSubmit(const Job& job, absl::Time now) {
   if (stopped()) return;
-  word_.clear();
-  recording::AppendSettings(word_, job.request());
-  const int settings = settings_.NumberOf(word_, definitions_);
-  word_.clear();
-  recording::AppendProgram(word_, job.program());
-  const int program = programs_.NumberOf(word_, definitions_);
+  const Numbers numbers = NumbersOf(job.spec());
   Begin('S', now);
-  absl::StrAppend(&line_, " ", job.id().value, " R", settings, " A", program, " ", job.spec().image_index, " ");
-  recording::AppendDuration(line_, job.spec().arrival - now);
-  line_ += ' ';
-  recording::AppendDuration(line_, job.spec().deadline - now);
+  absl::StrAppend(&line_, " ", job.id().value);
+  AppendSpec(job.spec(), numbers, now);
   line_ += job.needs_encode() ? " e" : " -";
   End(now);
+}
+
+void Recorder::OnRefuse(absl::Span<const JobSpec> request, const absl::Status& why, absl::Time now) {
+  for (const JobSpec& spec : request) {
+    if (stopped()) return;
+    const Numbers numbers = NumbersOf(spec);
+    Begin('X', now);
+    AppendSpec(spec, numbers, now);
+    absl::StrAppend(&line_, " ", absl::StatusCodeToString(why.code()));
+    End(now);
+  }
+}
+
+Recorder::Numbers Recorder::NumbersOf(const JobSpec& spec) {
+  Numbers numbers;
+  word_.clear();
+  recording::AppendSettings(word_, *spec.request);
+  numbers.settings = settings_.NumberOf(word_, definitions_);
+  word_.clear();
+  recording::AppendProgram(word_, *spec.program);
+  numbers.program = programs_.NumberOf(word_, definitions_);
+  return numbers;
+}
+
+void Recorder::AppendSpec(const JobSpec& spec, const Numbers& numbers, absl::Time now) {
+  absl::StrAppend(&line_, " R", numbers.settings, " A", numbers.program, " ", spec.image_index, " ");
+  recording::AppendDuration(line_, spec.arrival - now);
+  line_ += ' ';
+  recording::AppendDuration(line_, spec.deadline - now);
 }
 
 void Recorder::OnLeave(JobId job, const absl::Status& reason, absl::Time now) {

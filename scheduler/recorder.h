@@ -41,6 +41,7 @@ class Recorder final : public SchedulerObserver {
   Recorder& operator=(const Recorder&) = delete;
 
   void OnSubmit(const Job& job, absl::Time now) override;
+  void OnRefuse(absl::Span<const JobSpec> request, const absl::Status& why, absl::Time now) override;
   void OnLeave(JobId job, const absl::Status& reason, absl::Time now) override;
   void OnPlan(const StepPlan& plan, absl::Time now) override;
   void OnComplete(const StepPlan& plan, absl::Span<const StepResult> results, absl::Time now) override;
@@ -66,6 +67,12 @@ class Recorder final : public SchedulerObserver {
 
   Recorder(std::string path, std::FILE* file, RecorderOptions options, absl::Time begin);
 
+  struct Numbers {
+    int settings = 0;
+    int program = 0;
+  };
+  Numbers NumbersOf(const JobSpec& spec);
+  void AppendSpec(const JobSpec& spec, const Numbers& numbers, absl::Time now);
   void Begin(char tag, absl::Time now);
   void End(absl::Time now);
   int NumberOfKey(const BatchKey& key);

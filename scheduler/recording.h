@@ -15,6 +15,7 @@
 //   A <n> <steps> [<count>*]<step gain>,<rows>...  from now on program <n>: its evaluations, run-length coded
 //   R <n> <field>=<value>...                       from now on request settings <n>
 //   S <dt> <job> R<n> A<n> <image> <arrival> <deadline> <e|->      submitted; times count from now, e: needs encode
+//   X <dt> R<n> A<n> <image> <arrival> <deadline> <code>           refused with this status code; the rest as for S
 //   L <dt> <job> <code>                            told to leave with this status code
 //   P <dt> <plan> K<n> <rows> <jobs> <predicted> [g<jobs>] [e<jobs>]     planned; g: group, e: evicted
 //   C <dt> <plan> [<index>:<code|NO_IMAGE|MISSING>]...             completed; jobs that are not named did well
@@ -62,6 +63,12 @@ struct RecordedSubmit {
   JobSpec spec;  // without a sink, prompt or seed; equal settings share one request, equal programs one program
   bool needs_encode = true;
 };
+// A picture that was not let in. With several devices another one may have taken it: then that one's recording has it,
+// with the same arrival. No input of a scheduler, but traffic all the same.
+struct RecordedRefusal {
+  JobSpec spec;  // as that of RecordedSubmit
+  absl::StatusCode code = absl::StatusCode::kResourceExhausted;
+};
 struct RecordedLeave {
   JobId job;
   absl::StatusCode code = absl::StatusCode::kCancelled;
@@ -88,7 +95,9 @@ struct RecordedRowCap {
 
 struct RecordedEvent {
   absl::Time at;
-  std::variant<RecordedSubmit, RecordedLeave, RecordedPlan, RecordedComplete, RecordedCurve, RecordedRowCap> what;
+  std::variant<RecordedSubmit, RecordedRefusal, RecordedLeave, RecordedPlan, RecordedComplete, RecordedCurve,
+               RecordedRowCap>
+      what;
 };
 
 }  // namespace stepcast

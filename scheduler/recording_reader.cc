@@ -204,6 +204,10 @@ absl::StatusOr<RecordedEvent> RecordingReader::ReadEvent() {
       STEPCAST_ASSIGN_OR_RETURN(event.what, ReadSubmit(event.at));
       return event;
     }
+    case 'X': {
+      STEPCAST_ASSIGN_OR_RETURN(event.what, ReadRefusal(event.at));
+      return event;
+    }
     case 'L': {
       STEPCAST_ASSIGN_OR_RETURN(event.what, ReadLeave());
       return event;
@@ -241,17 +245,32 @@ absl::StatusOr<RecordedSubmit> RecordingReader::ReadSubmit(absl::Time now) {
   if (words_.size() != 9) return Bad("a submit is S <dt> <job> R<n> A<n> <image> <arrival> <deadline> <e|->");
   RecordedSubmit submit;
   STEPCAST_ASSIGN_OR_RETURN(submit.job.value, ParseInt(words_[2], 1, kMost));
-  STEPCAST_ASSIGN_OR_RETURN(submit.spec.request, Look(settings_, words_[3], 'R'));
-  STEPCAST_ASSIGN_OR_RETURN(submit.spec.program, Look(programs_, words_[4], 'A'));
-  STEPCAST_ASSIGN_OR_RETURN(const int64_t image, ParseInt(words_[5], 0, kMostInt));
-  submit.spec.image_index = static_cast<int>(image);
-  STEPCAST_ASSIGN_OR_RETURN(const absl::Duration arrival, ParseDuration(words_[6]));
-  STEPCAST_ASSIGN_OR_RETURN(const absl::Duration deadline, ParseDuration(words_[7]));
-  submit.spec.arrival = now + arrival;
-  submit.spec.deadline = now + deadline;
+  STEPCAST_ASSIGN_OR_RETURN(submit.spec, ReadSpec(3, now));
   if (words_[8] != "e" && words_[8] != "-") return Bad("a submit ends with e or -");
   submit.needs_encode = words_[8] == "e";
   return submit;
+}
+
+absl::StatusOr<RecordedRefusal> RecordingReader::ReadRefusal(absl::Time now) {
+  if (words_.size() != 8) return Bad("a refusal is X <dt> R<n> A<n> <image> <arrival> <deadline> <code>");
+  RecordedRefusal refusal;
+  STEPCAST_ASSIGN_OR_RETURN(refusal.spec, ReadSpec(2, now));
+  STEPCAST_ASSIGN_OR_RETURN(refusal.code, ParseCode(words_[7]));
+  return refusal;
+}
+
+// "R<n> A<n> <image> <arrival> <deadline>"
+absl::StatusOr<JobSpec> RecordingReader::ReadSpec(size_t first, absl::Time now) const {
+  JobSpec spec;
+  STEPCAST_ASSIGN_OR_RETURN(spec.request, Look(settings_, words_[first], 'R'));
+  STEPCAST_ASSIGN_OR_RETURN(spec.program, Look(programs_, words_[first + 1], 'A'));
+  STEPCAST_ASSIGN_OR_RETURN(const int64_t image, ParseInt(words_[first + 2], 0, kMostInt));
+  spec.image_index = static_cast<int>(image);
+  STEPCAST_ASSIGN_OR_RETURN(const absl::Duration arrival, ParseDuration(words_[first + 3]));
+  STEPCAST_ASSIGN_OR_RETURN(const absl::Duration deadline, ParseDuration(words_[first + 4]));
+  spec.arrival = now + arrival;
+  spec.deadline = now + deadline;
+  return spec;
 }
 
 absl::StatusOr<RecordedLeave> RecordingReader::ReadLeave() {

@@ -49,6 +49,8 @@ class RecordingReader {
   absl::Status ReadEnd(uint64_t hash_before);
   absl::StatusOr<RecordedEvent> ReadEvent();
   absl::StatusOr<RecordedSubmit> ReadSubmit(absl::Time now);
+  absl::StatusOr<RecordedRefusal> ReadRefusal(absl::Time now);
+  absl::StatusOr<JobSpec> ReadSpec(size_t first, absl::Time now) const;
   absl::StatusOr<RecordedLeave> ReadLeave();
   absl::StatusOr<RecordedPlan> ReadPlan();
   absl::StatusOr<RecordedComplete> ReadComplete();

@@ -19,6 +19,10 @@ class SchedulerObserver {
   // A job came in. It was started: needs_encode() is final.
   virtual void OnSubmit(const Job& job, absl::Time now) = 0;
 
+  // A request was refused by CheckAdmission, for what it is or for want of room. The scheduler itself never heard of
+  // it.
+  virtual void OnRefuse(absl::Span<const JobSpec> /*request*/, const absl::Status& /*why*/, absl::Time /*now*/) {}
+
   // A live job was told to leave: by StepScheduler::Cancel (CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE) or Fail, or by
   // the scheduler itself because its deadline came or cannot be met (DEADLINE_EXCEEDED), which may happen in a Next
   // that makes no plan. If it is in flight it goes when its plan completes.

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,12 +30,14 @@ struct JobView {
 
   // For deadlines and shares. Seconds, times since the Unix epoch; predictions as of the job's last step.
   const LaneView* lane = nullptr;
-  bool firm = false;      // `due` is the client's deadline
-  double due = 0.0;       // that, or a soft one of our own
-  double target = 0.0;    // a little before that: costs vary
-  double alone = 0.0;     // what the job still needs if nothing else runs
-  double work = 0.0;      // what it still takes from the device in full batches
-  double elder_at = 0.0;  // from then on it is too old to be passed over for long
+  bool firm = false;        // `due` is the client's deadline
+  double due = 0.0;         // that, or a soft one of our own
+  double target = 0.0;      // a little before that: costs vary
+  double alone = 0.0;       // what the job still needs if nothing else runs
+  double work = 0.0;        // what it still takes from the device in full batches
+  double elder_at = 0.0;    // from then on it is too old to be passed over for long
+  bool probe = false;       // not given up before its deadline: it came after a pause, and what is known may be old
+  double give_up_at = 0.0;  // when the client's deadline cannot be met any more even alone
 };
 
 // The live jobs whose next tick has one key, those in flight included, in order of arrival. Never empty.
@@ -80,8 +83,9 @@ struct SchedulerSnapshot {
   absl::Span<const KeyView* const> keys = {};    // all keys that have jobs, in order of BatchKey
   absl::Span<const JobView* const> group = {};   // live members of the group `request_level` runs; empty between groups
   absl::Span<const LaneView* const> lanes = {};  // all lanes that have jobs, most urgent class first, then by tenant
-  absl::Span<const JobView* const> residents = {};  // jobs whose tensors are on the device, by id
-  const JobView* elder = nullptr;                   // the job with the earliest elder_at; null without jobs
+  absl::Span<const JobView* const> residents = {};         // jobs whose tensors are on the device, by id
+  const JobView* elder = nullptr;                          // the job with the earliest elder_at; null without jobs
+  const std::map<std::string, double>* weights = nullptr;  // of tenants that do not weigh 1; null: all weigh 1
   ExecutorLimits limits = {};
   TickMemory memory = {};
 };

@@ -4,11 +4,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "scheduler/ends.h"
 #include "scheduler/job_reporter.h"
-#include "scheduler/preview_budget.h"
 
 namespace stepcast {
 namespace {
@@ -63,6 +63,7 @@ struct StepScheduler::Flight {
   StepPlan plan;
   absl::Time planned;
   std::vector<Record*> records;  // in the plan's order
+  absl::Duration previews;       // what they add to the tick
 };
 
 StepScheduler::StepScheduler(std::unique_ptr<SchedulingPolicy> policy, const StepSchedulerOptions& options,
@@ -79,6 +80,9 @@ StepScheduler::StepScheduler(std::unique_ptr<SchedulingPolicy> policy, const Ste
 StepScheduler::~StepScheduler() = default;
 
 void StepScheduler::Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time now) {
+  Rest(now);
+  // One job finds out what the device does now.
+  bool probe = Rested(now);
   if (records_.empty()) next_heartbeat_ = now + options_.heartbeat / 2;
   for (std::unique_ptr<Job>& job : jobs) {
     const JobId id = job->id();
@@ -87,6 +91,7 @@ void StepScheduler::Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time no
     if (options_.observer != nullptr) options_.observer->OnSubmit(*record->job, now);
     const absl::Time deadline = record->job->spec().deadline;
     if (deadline != absl::InfiniteFuture()) deadlines_.emplace(deadline, id);
+    record->view.probe = std::exchange(probe, false);
     index_.Insert(record->view, newest_plan_);
     lanes_.Insert(record->view, now);
     memory_.seen[static_cast<size_t>(record->job->request().priority)] = now;
@@ -94,6 +99,14 @@ void StepScheduler::Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time no
     ++waiting_;
   }
   AfterCall();
+}
+
+bool StepScheduler::Rested(absl::Time now) const {
+  return records_.empty() && last_tick_.has_value() && now - *last_tick_ >= kPause;
+}
+
+void StepScheduler::Rest(absl::Time now) {
+  if (Rested(now)) costs_.Rest();
 }
 
 void StepScheduler::Cancel(JobId id, const absl::Status& reason, absl::Time now) {
@@ -159,7 +172,8 @@ void StepScheduler::Launch(StepPlan& plan, absl::Time now) {
     members.push_back(&record->view);
   }
   if (plan.phase() == Phase::kDenoise) {
-    ChoosePreviews(members, costs_, now, plan);
+    flight->previews = previews_.Choose(members, costs_, now, plan);
+    plan.predicted += flight->previews;
     for (Record* record : flight->records) {
       const JobId id = record->job->id();
       record->job->set_shows_preview(std::binary_search(plan.previews.begin(), plan.previews.end(), id));
@@ -198,6 +212,7 @@ void StepScheduler::Complete(const StepPlan& plan, std::vector<StepResult> resul
   flights_.erase(entry);
   if (options_.observer != nullptr) options_.observer->OnComplete(flight->plan, results, now);
   Learn(*flight, results, now);
+  last_tick_ = now;
   for (size_t i = 0; i < flight->records.size(); ++i) {
     StepResult result;
     if (i < results.size()) {
@@ -218,7 +233,7 @@ void StepScheduler::Learn(const Flight& flight, absl::Span<const StepResult> res
   if (flight.plan.predicted > absl::ZeroDuration()) {
     metrics_.ObservePrediction(PhaseName(flight.plan.phase()), flight.plan.predicted, measured);
   }
-  costs_.Observe(flight.plan.key, flight.plan.rows, measured);
+  costs_.Observe(flight.plan.key, flight.plan.rows, std::max(absl::ZeroDuration(), measured - flight.previews));
   lanes_.FollowCosts(flight.plan.key);
 }
 
@@ -270,6 +285,7 @@ SchedulerSnapshot StepScheduler::Snapshot() const {
           .lanes = lanes_.lanes(),
           .residents = residents_.views(),
           .elder = lanes_.elder(),
+          .weights = &lanes_.weights(),
           .limits = options_.limits,
           .memory = memory_};
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "scheduler/job_index.h"
 #include "scheduler/lane_index.h"
 #include "scheduler/policy.h"
+#include "scheduler/preview_budget.h"
 #include "scheduler/scheduler_observer.h"
 #include "scheduler/step_executor.h"
 #include "scheduler/step_plan.h"
@@ -61,6 +63,15 @@ class StepScheduler {
 
   StepScheduler(const StepScheduler&) = delete;
   StepScheduler& operator=(const StepScheduler&) = delete;
+
+  // After so long without jobs, what was measured last may say little of the device as it is.
+  static constexpr absl::Duration kPause = absl::Seconds(10);
+
+  // Whether nobody was here for that long, but once somebody was. Rest then forgets how slow the device was last, and
+  // the first job that comes is not given up before its deadline: costs that were measured in a bad time would
+  // otherwise turn away everybody who could correct them. Submit rests by itself; who asks about admission does before.
+  bool Rested(absl::Time now) const;
+  void Rest(absl::Time now);
 
   // Takes jobs that were admitted and started (StepExecutor::Start). REQUIRES: ids greater than all before.
   void Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time now);
@@ -137,11 +148,13 @@ class StepScheduler {
   JobIndex index_;
   LaneIndex lanes_;
   TickMemory memory_;
+  PreviewBudget previews_;
   ResidentSet residents_;
   std::vector<const JobView*> group_;
   absl::flat_hash_map<int64_t, std::unique_ptr<Flight>> flights_;  // by plan id
   absl::btree_set<std::pair<absl::Time, JobId>> deadlines_;
   absl::Time next_heartbeat_ = absl::InfinitePast();
+  std::optional<absl::Time> last_tick_;  // its end
   int64_t newest_plan_ = 0;
   int waiting_ = 0;
   std::unique_ptr<SchedulerInvariants> invariants_;  // null when checks are off

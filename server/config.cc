@@ -130,7 +130,7 @@ void ReadHealth(YamlMapping& root, YamlErrors& errors, HealthConfig& health) {
 }
 
 void ReadTenantLimits(YamlMapping& section, TenantConfig& tenant) {
-  section.Int("max_running", 0, 100'000, tenant.max_running);
+  section.Int("max_pictures", 0, 100'000, tenant.max_pictures);
   section.Int("max_queued", 0, 100'000, tenant.max_queued);
   section.DurationOrNone("max_queued_work", absl::Seconds(1), absl::Hours(24), tenant.max_queued_work);
 }

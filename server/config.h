@@ -54,9 +54,9 @@ struct HealthConfig {
 
 // What one tenant may have; each device counts for itself.
 struct TenantConfig {
-  double weight = 1.0;  // share of device time against others, 0.001..1000; of named tenants, the others weigh 1
-  int max_running = 0;  // pictures being painted, 0..100000; 0: no limit
-  int max_queued = 0;   // pictures that wait, 0..100000; 0: no limit
+  double weight = 1.0;   // share of device time against others, 0.001..1000; of named tenants, the others weigh 1
+  int max_pictures = 0;  // pictures in the server, waiting or being painted, 0..100000; 0: no limit
+  int max_queued = 0;    // pictures that wait, 0..100000; 0: no limit
   absl::Duration max_queued_work = absl::InfiniteDuration();  // device time that those need, "none" or 1 s..24 h
 
   friend bool operator==(const TenantConfig&, const TenantConfig&) = default;

@@ -8,7 +8,7 @@ namespace {
 int OrNoLimit(int limit) { return limit == 0 ? std::numeric_limits<int>::max() : limit; }
 
 TenantLimits LimitsOf(const TenantConfig& tenant) {
-  return {.max_running = OrNoLimit(tenant.max_running),
+  return {.max_jobs = OrNoLimit(tenant.max_pictures),
           .max_queued = OrNoLimit(tenant.max_queued),
           .max_queued_work = tenant.max_queued_work};
 }

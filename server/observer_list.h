@@ -16,6 +16,9 @@ class ObserverList final : public SchedulerObserver {
   void OnSubmit(const Job& job, absl::Time now) override {
     for (SchedulerObserver* observer : observers_) observer->OnSubmit(job, now);
   }
+  void OnRefuse(absl::Span<const JobSpec> request, const absl::Status& why, absl::Time now) override {
+    for (SchedulerObserver* observer : observers_) observer->OnRefuse(request, why, now);
+  }
   void OnLeave(JobId job, const absl::Status& reason, absl::Time now) override {
     for (SchedulerObserver* observer : observers_) observer->OnLeave(job, reason, now);
   }

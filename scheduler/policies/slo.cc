@@ -18,6 +18,26 @@ bool Ready(const KeyView& key) {
   return std::any_of(key.jobs.begin(), key.jobs.end(), [](const JobView* view) { return !view->in_flight; });
 }
 
+// The batch that the device's curve rewards.
+int Rewarded(const BatchKey& key, int live_rows, const CostModel& costs) {
+  const int knee = costs.Knee(key);
+  const int cap = costs.RowCap(key);
+  // One guided job is two rows: where that is the knee, company only makes everybody slower.
+  return knee > 2 && live_rows > cap ? cap : knee;
+}
+
+// Of `rows`, what fits the device and leaves it soon enough for more urgent classes.
+int MostRows(const BatchKey& key, const JobView& lead, int rows, const SchedulerSnapshot& snapshot,
+             const CostModel& costs, absl::Time now) {
+  int most = std::min(rows, costs.RowCap(key));
+  for (int urgent = 0; urgent < static_cast<int>(lead.job->request().priority); ++urgent) {
+    if (now - snapshot.memory.seen[static_cast<size_t>(urgent)] > SloPolicy::kIdleMemory) continue;
+    most = std::min({most, costs.Knee(key), SloPolicy::kIdleJobs * lead.rows});
+  }
+  most = std::min<int64_t>(most, static_cast<int64_t>(snapshot.limits.max_resident_jobs) * lead.rows);
+  return std::max(most, lead.rows);
+}
+
 // Makes one plan.
 class Chooser {
  public:
@@ -27,14 +47,15 @@ class Chooser {
   StepPlan Choose() {
     LaneSequence sequence(snapshot_, at_, snapshot_.limits.RowCap(Phase::kDenoise));
     const JobView* lead = EldersTurn();
-    const bool elder_leads = lead != nullptr;
+    if (lead == nullptr) lead = FinishedInTheWay();
+    const bool out_of_turn = lead != nullptr;
     while (lead == nullptr) {
       const JobView* view = sequence.Next();
       if (view == nullptr) return {};
       if (Allowed(*view)) lead = view;
     }
-    return lead->queue->key.phase == Phase::kDenoise ? Denoise(*lead, elder_leads, sequence)
-                                                     : Aside(*lead, elder_leads, sequence);
+    return lead->queue->key.phase == Phase::kDenoise ? Denoise(*lead, out_of_turn, sequence)
+                                                     : Aside(*lead, out_of_turn, sequence);
   }
 
  private:
@@ -61,22 +82,23 @@ class Chooser {
     return snapshot_.memory.newest_plan + 1 - elder->last_plan >= SloPolicy::kElderTurns ? elder : nullptr;
   }
 
+  // A finished picture cannot be parked: where the device holds more jobs than it should, it goes first.
+  const JobView* FinishedInTheWay() const {
+    if (snapshot_.residents.size() <= static_cast<size_t>(snapshot_.limits.max_resident_jobs)) return nullptr;
+    for (const JobView* view : snapshot_.residents) {
+      if (view->queue->key.phase == Phase::kDecode && Allowed(*view)) return view;
+    }
+    return nullptr;
+  }
+
   int DenoiseLimit(const JobView& lead) const {
     const BatchKey& key = lead.queue->key;
     const int live_rows = static_cast<int>(std::min<size_t>(lead.queue->jobs.size(), 1 << 20)) * lead.rows;
-    int limit = policy_.RowLimit(key, live_rows, costs_);
-    if ((snapshot_.memory.newest_plan + 1) % SloPolicy::kExploreTurns == 0) {
-      limit = std::min(2 * limit, costs_.RowCap(key));
-    }
-    for (int urgent = 0; urgent < static_cast<int>(lead.lane->priority); ++urgent) {
-      if (now_ - snapshot_.memory.seen[static_cast<size_t>(urgent)] > SloPolicy::kIdleMemory) continue;
-      limit = std::min({limit, costs_.Knee(key), SloPolicy::kIdleJobs * lead.rows});
-    }
-    limit = std::min<int64_t>(limit, static_cast<int64_t>(snapshot_.limits.max_resident_jobs) * lead.rows);
-    return std::max(limit, lead.rows);
+    const bool explores = (snapshot_.memory.newest_plan + 1) % SloPolicy::kExploreTurns == 0;
+    return MostRows(key, lead, (explores ? 2 : 1) * Rewarded(key, live_rows, costs_), snapshot_, costs_, now_);
   }
 
-  StepPlan Denoise(const JobView& lead, bool elder_leads, LaneSequence& sequence) {
+  StepPlan Denoise(const JobView& lead, bool out_of_turn, LaneSequence& sequence) {
     const BatchKey& key = lead.queue->key;
     const int limit = DenoiseLimit(lead);
     const double row_seconds = costs_.Seconds(key, limit) / limit;
@@ -84,7 +106,7 @@ class Chooser {
     StepPlan plan;
     plan.key = key;
     Seat(lead, plan, shape);
-    if (!elder_leads) sequence.Charge(row_seconds * lead.rows);
+    if (!out_of_turn) sequence.Charge(row_seconds * lead.rows);
     cold_.clear();
     size_t met = 1;
     int misfits = 0;
@@ -141,7 +163,7 @@ class Chooser {
     return plan;
   }
 
-  StepPlan Aside(const JobView& lead, bool elder_leads, LaneSequence& sequence) const {
+  StepPlan Aside(const JobView& lead, bool out_of_turn, LaneSequence& sequence) const {
     const BatchKey& key = lead.queue->key;
     StepPlan plan;
     plan.key = key;
@@ -149,7 +171,7 @@ class Chooser {
     plan.rows = 1;
     const int limit = Chunk(key);
     const double seconds = costs_.Seconds(key, limit) / limit;
-    if (!elder_leads) sequence.Charge(seconds);
+    if (!out_of_turn) sequence.Charge(seconds);
     for (size_t met = 1; plan.rows < limit && met < lead.queue->jobs.size();) {
       const JobView* view = sequence.Next();
       if (view == nullptr) break;
@@ -187,11 +209,9 @@ StepPlan SloPolicy::Next(const SchedulerSnapshot& snapshot, const CostModel& cos
   return Chooser(*this, snapshot, costs, now).Choose();
 }
 
-int SloPolicy::RowLimit(const BatchKey& key, int live_rows, const CostModel& costs) const {
-  const int knee = costs.Knee(key);
-  const int cap = costs.RowCap(key);
-  // One guided job is two rows: where that is the knee, company only makes everybody slower.
-  return knee > 2 && live_rows > cap ? cap : knee;
+int SloPolicy::RowLimit(const BatchKey& key, const JobView& lead, int live_rows, const SchedulerSnapshot& snapshot,
+                        const CostModel& costs, absl::Time now) const {
+  return MostRows(key, lead, Rewarded(key, live_rows, costs), snapshot, costs, now);
 }
 
 std::vector<const JobView*> SloPolicy::Order(const SchedulerSnapshot& snapshot, absl::Span<const JobView* const> more,

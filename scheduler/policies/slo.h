@@ -30,7 +30,8 @@ class SloPolicy final : public SchedulingPolicy {
   StepPlan Next(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time now) const override;
   std::vector<const JobView*> Order(const SchedulerSnapshot& snapshot, absl::Span<const JobView* const> more,
                                     absl::Time now) const override;
-  int RowLimit(const BatchKey& key, int live_rows, const CostModel& costs) const override;
+  int RowLimit(const BatchKey& key, const JobView& lead, int live_rows, const SchedulerSnapshot& snapshot,
+               const CostModel& costs, absl::Time now) const override;
 };
 
 }  // namespace stepcast

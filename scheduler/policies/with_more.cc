@@ -58,6 +58,10 @@ const TenantView& WithMore::TenantOf(const JobView& view) {
   TenantView& tenant = newcomers_.emplace_back();
   tenant.name = name;
   if (least != nullptr) tenant.used = least->used;
+  if (snapshot_.weights != nullptr) {
+    const auto weight = snapshot_.weights->find(name);
+    if (weight != snapshot_.weights->end()) tenant.weight = weight->second;
+  }
   return tenant;
 }
 

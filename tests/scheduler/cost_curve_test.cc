@@ -126,6 +126,26 @@ TEST(CostCurveTest, GuessesFollowTheFirstMeasurement) {
   EXPECT_NEAR(guess.Seconds(1), 0.200, 1e-9) << "this one was measured";
 }
 
+TEST(CostCurveTest, TheFirstTicksOfANewSizeMayBeSlow) {
+  CostCurve guess({{2, Ms(50)}, {16, Ms(400)}}, /*measured=*/false);
+  guess.Observe(2, 1.0);
+  EXPECT_NEAR(guess.Seconds(2), 0.2, 1e-9) << "at most four times what was guessed at once";
+  EXPECT_NEAR(guess.Seconds(16), 1.6, 1e-9);
+  guess.Observe(2, 0.05);
+  EXPECT_NEAR(guess.Seconds(2), 0.05, 1e-9) << "a shorter one counts whole";
+  EXPECT_NEAR(guess.Seconds(16), 0.4, 1e-9);
+  CostCurve far({{2, Ms(50)}, {16, Ms(400)}}, /*measured=*/false);
+  for (int i = 0; i < 3; ++i) far.Observe(2, 1.0);
+  EXPECT_NEAR(far.Seconds(2), 1.0, 1e-9) << "a guess may be that wrong";
+}
+
+TEST(CostCurveTest, WhereCostsAreNotMonotoneWhatRunsIsRight) {
+  CostCurve curve({{2, Ms(10)}, {6, Ms(30)}, {8, Ms(24)}, {16, Ms(50)}});
+  for (int i = 0; i < 2000; ++i) curve.Observe(8, 0.024);
+  EXPECT_NEAR(curve.Seconds(8), 0.024, 0.02 * 0.024) << "a point that does not run has no say";
+  EXPECT_NEAR(curve.Seconds(2), 0.010, 0.02 * 0.010) << "and no other pays for it";
+}
+
 TEST(CostCurveTest, BeginsWithNothing) {
   CostCurve curve({});
   curve.Observe(4, 0.040);

@@ -117,5 +117,23 @@ TEST(CostModelTest, AJobCostsItsEncodeItsEvaluationsAndItsDecode) {
   EXPECT_NEAR(absl::ToDoubleMilliseconds(model.Isolated(MakeSpecs({.steps = 4}, sink)[0])), 99, 1e-9);
 }
 
+// Guesses, the slowness of the moment and the limits of this run are not worth keeping.
+TEST(CostModelTest, WhatIsLearnedIsWhatWasMeasured) {
+  CostModel model = Profiled();
+  for (int i = 0; i < 20; ++i) model.Observe(kDenoise, 2, Ms(32));
+  model.Observe(kLarge, 2, Ms(64));
+  model.LowerRowCap(kDenoise, 8);
+  const std::vector<CostEntry> learned = model.Learned();
+  ASSERT_EQ(learned.size(), 4u);
+  EXPECT_EQ(learned[1].key, kDenoise);
+  EXPECT_EQ(learned[1].points[2], (CostPoint{16, Ms(128)})) << "all row counts were slow for a moment";
+  EXPECT_GT(model.Predict(kDenoise, 16), Ms(150));
+  EXPECT_EQ(learned[1].row_cap, 0);
+  EXPECT_EQ(learned[2].key, kLarge);
+  EXPECT_EQ(learned[2].points.size(), 1u) << "the rest of its curve is guessed";
+  model.Rest();
+  EXPECT_EQ(model.Predict(kDenoise, 16), Ms(128));
+}
+
 }  // namespace
 }  // namespace stepcast

@@ -71,6 +71,23 @@ TEST(ForecastTest, NewcomersTakeTheirPlaceInTheOrder) {
   EXPECT_EQ(joined.snapshot().lanes[0]->by_due.size(), 1u);
 }
 
+// Ticks of four rows and of two take the same, so that only the limit tells how many go together.
+TEST(ForecastTest, BatchesAreNoLargerThanThePolicyMakesThem) {
+  const std::vector<CostEntry> flat = {{kDenoise, {{2, Ms(100)}, {16, Ms(100)}}},
+                                       {{Phase::kDecode, "emoji", 16, 16}, {{1, Ms(0)}}}};
+  std::vector<SceneJob> jobs;
+  for (int id = 1; id <= 6; ++id) jobs.push_back({.id = id, .job = {.steps = 5, .arrival = At(0)}});
+  const PolicyScene wide(jobs, {}, {.max_denoise_rows = 16}, flat);
+  EXPECT_THAT(Played(wide, "slo"), testing::Each(testing::EndsWith(" 500")));
+  const PolicyScene narrow(jobs, {}, {.max_denoise_rows = 16, .max_resident_jobs = 2}, flat);
+  for (const char* policy : {"slo", "fifo"}) EXPECT_THAT(Played(narrow, policy), testing::Contains("6 1000 1500"));
+  SchedulerSnapshot urgent = wide.Snapshot();
+  urgent.memory.seen[static_cast<size_t>(Priority::kInteractive)] = At(-300);
+  const auto slo = *MakePolicy({.name = "slo"});
+  const auto played = Forecast(*slo, urgent, {}, wide.costs(), At(0), /*all=*/true);
+  EXPECT_EQ(played.back().finish, At(1)) << "three at a time, five minutes after somebody urgent";
+}
+
 TEST(ForecastTest, NobodyIsExpectedWhereNobodyIs) {
   EXPECT_TRUE(Played(PolicyScene({}, {}, kLimits, kCosts), "slo").empty());
 }

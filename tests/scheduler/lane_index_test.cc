@@ -87,6 +87,16 @@ TEST_F(LaneIndexTest, WhoComesBackHasSavedNothingUp) {
   EXPECT_EQ(lanes_.tenants().at("gold").live, 0);
 }
 
+TEST_F(LaneIndexTest, NobodyOwesWhenNobodyWaits) {
+  JobView& night = Add({.tenant = "night"});
+  lanes_.Charge(night, 30'000.0);
+  lanes_.Erase(night);
+  Add({.tenant = "day"});
+  JobView& back = Add({.tenant = "night"});
+  EXPECT_EQ(back.lane->tenant->used, lanes_.tenants().at("day").used);
+  EXPECT_NEAR(lanes_.tenants().at("night").device_time, 30'000.0, 1e-9);
+}
+
 TEST_F(LaneIndexTest, TenantsWithoutJobsAreForgottenBeyondABound) {
   for (int i = 0; i < 1100; ++i) {
     lanes_.Erase(Add({.tenant = std::to_string(i)}));
@@ -103,6 +113,16 @@ TEST_F(LaneIndexTest, FindsWhoCannotMakeItAnyMore) {
   EXPECT_EQ(lanes_.Hopeless(At(1.1)), nullptr);
   lanes_.Erase(view);
   EXPECT_EQ(lanes_.NextHopeless(), absl::InfiniteFuture());
+}
+
+TEST_F(LaneIndexTest, NobodyIsGivenUpForAnOldPrice) {
+  JobView& view = Add({.steps = 10, .deadline = At(2)});
+  costs_.SetCurve(kDenoise, {{2, Ms(91)}, {16, Ms(400)}});
+  lanes_.FollowCosts(kDenoise);
+  ASSERT_NEAR(view.alone, 1.0, 1e-9) << "prices follow when they are off by a tenth";
+  EXPECT_EQ(lanes_.Hopeless(At(1.05)), nullptr);
+  EXPECT_NEAR(view.alone, 0.91, 1e-9);
+  EXPECT_EQ(lanes_.Hopeless(At(1.1)), &view);
 }
 
 TEST_F(LaneIndexTest, TheElderIsWhoWillBeOldFirst) {

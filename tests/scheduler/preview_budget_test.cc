@@ -28,12 +28,14 @@ class PreviewBudgetTest : public testing::Test {
     plan.id = ++last_plan_;
     plan.key = {Phase::kDenoise, "emoji", 16, 16};
     plan.predicted = tick;
-    ChoosePreviews(members_, costs_, absl::UnixEpoch(), plan);
+    cost_ = budget_.Choose(members_, costs_, absl::UnixEpoch(), plan);
     for (auto& job : jobs_) job->Advance();
     return plan.previews;
   }
 
   CostModel costs_{ExecutorLimits{}};
+  PreviewBudget budget_;
+  absl::Duration cost_;  // of the previews chosen last
   std::deque<std::unique_ptr<Job>> jobs_;
   std::deque<JobView> views_;
   std::vector<JobView*> members_;
@@ -54,8 +56,27 @@ TEST_F(PreviewBudgetTest, ATenthOfTheTickAndTheLongestWaitFirst) {
   for (int i = 0; i < 3; ++i) Add({.steps = 8, .preview_every = 1});
   EXPECT_THAT(Choose(Ms(60)), ElementsAre(JobId{4})) << "6 ms for previews of 5";
   EXPECT_THAT(Choose(Ms(60)), ElementsAre(JobId{5})) << "4 is due again, but 5 and 6 are owed one";
-  EXPECT_THAT(Choose(Ms(120)), ElementsAre(JobId{4}, JobId{6}));
+  EXPECT_EQ(cost_, Ms(5));
+  EXPECT_THAT(Choose(Ms(100)), ElementsAre(JobId{4}, JobId{6}));
+  EXPECT_EQ(cost_, Ms(10));
   EXPECT_THAT(Choose(Ms(40)), IsEmpty());
+}
+
+TEST_F(PreviewBudgetTest, OneThatCostsMoreThanATenthComesEveryFewTicks) {
+  costs_.SetCurve({Phase::kPreview, "emoji", 16, 16}, {{1, Ms(5)}});
+  Add({.steps = 30, .preview_every = 1});
+  std::vector<int> shown;
+  for (int tick = 1; tick <= 12; ++tick) {
+    if (!Choose(Ms(20)).empty()) shown.push_back(tick);
+  }
+  EXPECT_THAT(shown, ElementsAre(3, 6, 9, 12)) << "2 ms a tick for previews of 5";
+}
+
+TEST_F(PreviewBudgetTest, APauseIsFollowedByNoBurst) {
+  costs_.SetCurve({Phase::kPreview, "emoji", 16, 16}, {{1, Ms(5)}});
+  for (int i = 0; i < 4; ++i) Add({.steps = 60, .preview_every = 40});
+  for (int tick = 1; tick < 40; ++tick) EXPECT_THAT(Choose(Ms(100)), IsEmpty());
+  EXPECT_THAT(Choose(Ms(100)), ElementsAre(JobId{1}, JobId{2})) << "10 ms, not forty times as much";
 }
 
 TEST_F(PreviewBudgetTest, NoneWhileAMemberIsBehindItsDeadline) {

@@ -26,7 +26,7 @@ class SyntheticExecutor final : public StepExecutor {
   ExecutorLimits Limits() const override { return kLimits; }
   absl::Status RunSynthetic(const BatchKey& key, int rows) override {
     if (broken) return absl::InternalError("broken");
-    if (rows > fits) return absl::ResourceExhaustedError("out of memory");
+    if (rows > (key.phase == Phase::kDenoise ? fits : 100)) return absl::ResourceExhaustedError("out of memory");
     const auto ticks = static_cast<int>(log.size());
     const bool slow = ticks == 0 || (ticks >= busy_from && ticks < busy_until);
     clock_.Advance((slow ? 10 : 1) * Ms(10) * rows);
@@ -98,6 +98,13 @@ TEST_F(ProfilerTest, WhatDoesNotFitLowersTheCap) {
   ASSERT_TRUE(Profile(absl::Seconds(60)).ok());
   EXPECT_EQ(costs_.RowCap(kDenoise), 4);
   EXPECT_EQ(costs_.Predict(kDenoise, 4), Ms(40));
+}
+
+TEST_F(ProfilerTest, AKeyThatDoesNotFitAtAllKeepsNoOtherFromBeingMeasured) {
+  executor_.fits = 1;
+  ASSERT_TRUE(Profile(absl::Seconds(60)).ok());
+  EXPECT_TRUE(costs_.Knows(kDecode));
+  EXPECT_EQ(costs_.Predict(kDenoise, 1), Ms(10));
 }
 
 TEST_F(ProfilerTest, AnErrorEndsItAndKeepsWhatIsKnown) {

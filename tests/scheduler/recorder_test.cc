@@ -78,7 +78,10 @@ TEST(RecorderTest, WhatGoesInComesOut) {
     (*recorder)->OnComplete(plan, results, kBegin + absl::Milliseconds(8));
     (*recorder)->OnCurve(plan.key, std::vector<CostPoint>{{1, absl::Milliseconds(3)}, {2, absl::Milliseconds(4)}});
     (*recorder)->OnRowCap(plan.key, 3);
-    EXPECT_EQ((*recorder)->events(), 7);
+    const std::vector<JobSpec> refused =
+        MakeSpecs({.steps = 3, .image_count = 2, .arrival = kBegin, .deadline = kBegin + absl::Seconds(1)}, nullptr);
+    (*recorder)->OnRefuse(refused, absl::ResourceExhaustedError("secret words of a queue"), kBegin + absl::Seconds(1));
+    EXPECT_EQ((*recorder)->events(), 9);
   }
   auto reader = RecordingReader::Open(path);
   ASSERT_TRUE(reader.ok()) << reader.status();
@@ -101,7 +104,14 @@ TEST(RecorderTest, WhatGoesInComesOut) {
     events.push_back(**std::move(event));
   }
   EXPECT_TRUE((*reader)->complete());
-  ASSERT_EQ(events.size(), 7u);
+  ASSERT_EQ(events.size(), 9u);
+  const auto& refused = std::get<RecordedRefusal>(events[8].what);
+  EXPECT_EQ(events[8].at, kBegin + absl::Seconds(1));
+  EXPECT_EQ(refused.spec.arrival, kBegin);
+  EXPECT_EQ(refused.spec.deadline, kBegin + absl::Seconds(1));
+  EXPECT_EQ(refused.spec.image_index, 1);
+  EXPECT_EQ(refused.spec.program->evaluations.size(), 3u);
+  EXPECT_EQ(refused.code, absl::StatusCode::kResourceExhausted);
   const auto& warm = std::get<RecordedSubmit>(events[0].what);
   EXPECT_EQ(events[0].at, kBegin + absl::Nanoseconds(7));
   EXPECT_EQ(warm.job, JobId{4});

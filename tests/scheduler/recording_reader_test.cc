@@ -94,7 +94,7 @@ TEST(RecordingReaderTest, ErrorsNameTheLine) {
     const char* line;  // the tenth of the file
     const char* message;
   } kCases[] = {
-      {"X 0 1", "'X' is no event"},
+      {"Z 0 1", "'Z' is no event"},
       {"", "this is no event"},
       {"S 0 1 R1 A0 0 0 inf e", "'R1' was not defined"},
       {"S 0 1 R0 A7 0 0 inf e", "'A7' was not defined"},
@@ -111,6 +111,8 @@ TEST(RecordingReaderTest, ErrorsNameTheLine) {
       {"C 0 1 0:SAD", "'SAD' is no status code"},
       {"L 0 1 OK", "'OK' is no status code"},
       {"L 0 1", "a leave is L"},
+      {"X 0 R0 A0 0 0 inf", "a refusal is X"},
+      {"X 0 R0 A0 0 0 inf SAD", "'SAD' is no status code"},
       {"W 0 K0 2", "'2' is no <rows>:<cost>"},
       {"M 0 K0 0", "'0' is no whole number"},
       {"K 1 denoise m 8", "a key is"},

@@ -310,6 +310,37 @@ TEST_F(StepSchedulerTest, TicksTeachTheCostModel) {
   EXPECT_EQ(scheduler_->Next(At(2)).predicted, absl::Seconds(1));
 }
 
+TEST_F(StepSchedulerTest, AfterAPauseTheFirstJobIsNotGivenUp) {
+  Use("slo");
+  Submit(1, {.steps = 1});
+  Tick(0);
+  Tick(1);
+  ASSERT_EQ(scheduler_->live(), 0);
+  const TestJob hurried{.steps = 4, .arrival = At(20), .deadline = At(22)};  // four seconds by what was measured
+  Submit(2, hurried, 0, 20);
+  Submit(3, hurried, 0, 20);
+  const StepPlan plan = scheduler_->Next(At(20));
+  EXPECT_THAT(plan.jobs, ElementsAre(JobId{2})) << "3 cannot make it as far as is known";
+  EXPECT_EQ(scheduler_->live(), 1);
+  scheduler_->Complete(plan, Good(plan), At(20.5));
+}
+
+TEST_F(StepSchedulerTest, PreviewsArePartOfATickAndNotOfTheDenoisersCost) {
+  const BatchKey denoise{Phase::kDenoise, "emoji", 16, 16};
+  const BatchKey preview{Phase::kPreview, "emoji", 16, 16};
+  scheduler_->SetCurve(denoise, {{2, absl::Seconds(0.9)}});
+  scheduler_->SetCurve(preview, {{1, absl::Milliseconds(100)}});
+  Submit(1, {.preview_every = 1}, 0);
+  StepPlan plan = scheduler_->Next(At(0));
+  ASSERT_TRUE(plan.previews.empty()) << "a tenth of 0.9 s is not enough for it";
+  scheduler_->Complete(plan, Good(plan), At(0.9));
+  plan = scheduler_->Next(At(1));
+  ASSERT_THAT(plan.previews, ElementsAre(JobId{1}));
+  EXPECT_EQ(plan.predicted, absl::Seconds(1.0));
+  scheduler_->Complete(plan, Good(plan), At(2.0));
+  EXPECT_EQ(scheduler_->costs().Predict(denoise, 2), absl::Seconds(0.9));
+}
+
 TEST_F(StepSchedulerTest, AnObserverHearsEveryInputAndOutput) {
   class Recorder final : public SchedulerObserver {
    public:

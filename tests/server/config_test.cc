@@ -121,10 +121,10 @@ health: {stall_timeout: 5m}
 tenants:
   metadata_key: x-team
   max: 3
-  default: {max_running: 4, max_queued: 10, max_queued_work: 2m}
+  default: {max_pictures: 4, max_queued: 10, max_queued_work: 2m}
   named:
     - {name: acme, weight: 3}
-    - {name: batch@example.com, weight: 0.5, max_running: 1, max_queued: 0, max_queued_work: none}
+    - {name: batch@example.com, weight: 0.5, max_pictures: 1, max_queued: 0, max_queued_work: none}
 codec: {threads: 4, max_queued: 9}
 log: {level: warning, format: json}
 reflection: false
@@ -163,10 +163,10 @@ TEST(ConfigTest, ReadsEveryKey) {
   expected.health.stall_timeout = absl::Minutes(5);
   expected.tenants.metadata_key = "x-team";
   expected.tenants.max = 3;
-  expected.tenants.defaults = {.max_running = 4, .max_queued = 10, .max_queued_work = absl::Minutes(2)};
+  expected.tenants.defaults = {.max_pictures = 4, .max_queued = 10, .max_queued_work = absl::Minutes(2)};
   expected.tenants.named["acme"] = {
-      .weight = 3, .max_running = 4, .max_queued = 10, .max_queued_work = absl::Minutes(2)};
-  expected.tenants.named["batch@example.com"] = {.weight = 0.5, .max_running = 1};
+      .weight = 3, .max_pictures = 4, .max_queued = 10, .max_queued_work = absl::Minutes(2)};
+  expected.tenants.named["batch@example.com"] = {.weight = 0.5, .max_pictures = 1};
   expected.codec = {4, 9};
   expected.log = {LogLevel::kWarning, LogFormat::kJson};
   expected.reflection = false;
@@ -250,7 +250,7 @@ TEST(ConfigTest, ExampleEqualsTheDefaultsAndNamesEveryKey) {
                           "metadata_key",
                           "max",
                           "default",
-                          "max_running",
+                          "max_pictures",
                           "max_queued_work",
                           "named",
                           "codec",

@@ -19,6 +19,9 @@ class Noting final : public SchedulerObserver {
   Noting(std::string name, bool wants_jobs, std::vector<std::string>& notes)
       : name_(std::move(name)), wants_jobs_(wants_jobs), notes_(notes) {}
   void OnSubmit(const Job&, absl::Time) override { notes_.push_back(name_ + " submit"); }
+  void OnRefuse(absl::Span<const JobSpec>, const absl::Status&, absl::Time) override {
+    notes_.push_back(name_ + " refuse");
+  }
   void OnLeave(JobId, const absl::Status&, absl::Time) override { notes_.push_back(name_ + " leave"); }
   void OnPlan(const StepPlan&, absl::Time) override { notes_.push_back(name_ + " plan"); }
   bool wants_jobs() const override { return wants_jobs_; }
@@ -49,9 +52,10 @@ TEST(ObserverListTest, EachHearsEverythingAndJobsOnlyWhoWantsThem) {
   both.OnComplete({}, {}, absl::UnixEpoch());
   both.OnCurve({}, {});
   both.OnRowCap({}, 4);
+  both.OnRefuse({}, absl::ResourceExhaustedError("x"), absl::UnixEpoch());
   both.OnLeave(JobId{1}, absl::CancelledError("x"), absl::UnixEpoch());
   EXPECT_THAT(notes, ElementsAre("a submit", "b submit", "a plan", "b plan", "b jobs", "a complete", "b complete",
-                                 "a curve", "b curve", "a cap", "b cap", "a leave", "b leave"));
+                                 "a curve", "b curve", "a cap", "b cap", "a refuse", "b refuse", "a leave", "b leave"));
 }
 
 }  // namespace

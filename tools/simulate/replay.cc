@@ -83,6 +83,8 @@ class Run {
     return absl::OkStatus();
   }
 
+  absl::Status Do(const RecordedRefusal&) { return absl::OkStatus(); }  // the scheduler never heard of it
+
   absl::Status Do(const RecordedLeave& leave) {
     scheduler_.Cancel(leave.job, absl::Status(leave.code, "as recorded"), now_);
     return absl::OkStatus();

@@ -177,6 +177,29 @@ TEST(SloPolicyTest, NoTickHasMoreJobsThanTheDeviceHolds) {
                     limits}});
 }
 
+TEST(SloPolicyTest, FinishedPicturesThatFillTheDeviceGoFirst) {
+  ExecutorLimits limits = kLimits;
+  limits.max_resident_jobs = 2;
+  const SceneJob urgent{.id = 3, .job = Job(4, Priority::kInteractive), .resident = true};
+  const SceneJob done{.id = 1, .position = 4, .job = Job(4, Priority::kBatch), .resident = true};
+  SceneJob also_done = done;
+  also_done.id = 2;
+  Check(kRowsPay,
+        {{"the device holds what it may", {done, urgent}, "#0 denoise:emoji:16x16 rows=2 jobs=3", {}, 0, limits},
+         {"and one more",
+          {done, also_done, urgent},
+          "#0 decode:emoji:16x16 rows=2 jobs=1,2",
+          {.newest_plan = 5, .denoise = 0.1},
+          0,
+          limits},
+         {"but not two quanta long",
+          {done, also_done, urgent},
+          "#0 denoise:emoji:16x16 rows=2 jobs=3",
+          {.newest_plan = 6, .denoise = 0.1, .aside = 0.2},
+          0,
+          limits}});
+}
+
 TEST(SloPolicyTest, KeysDoNotBlockEachOther) {
   SceneJob large{.id = 1, .job = Job(50)};
   large.job.width = large.job.height = 128;
