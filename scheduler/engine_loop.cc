@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <climits>
-#include <exception>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -12,8 +11,7 @@
 #include "core/mutex.h"
 #include "core/status_macros.h"
 #include "scheduler/admission.h"
-#include "scheduler/cost_cache.h"
-#include "scheduler/profiler.h"
+#include "scheduler/guarded.h"
 #include "scheduler/schedule_view.h"
 #include "scheduler/step_scheduler.h"
 
@@ -44,18 +42,6 @@ absl::Status CheckOptions(const EngineLoopOptions& options, const ExecutorLimits
         absl::StrCat("heartbeat is ", absl::FormatDuration(options.heartbeat), "; it must be positive"));
   }
   return absl::OkStatus();
-}
-
-// The one place where an exception of an executor becomes a status.
-template <typename Call>
-absl::Status Guarded(Call call) {
-  try {
-    return call();
-  } catch (const std::exception& error) {
-    return WithReason(absl::InternalError(absl::StrCat("the executor threw: ", error.what())), "ENGINE_ERROR");
-  } catch (...) {
-    return WithReason(absl::InternalError("the executor threw something that is no std::exception"), "ENGINE_ERROR");
-  }
 }
 
 absl::Status Draining(absl::string_view what) { return WithReason(absl::UnavailableError(what), "DRAINING"); }
@@ -94,9 +80,6 @@ struct EngineLoop::Impl {
   std::vector<std::unique_ptr<Job>> MakeJobs(std::vector<JobSpec> specs);
   void Execute(const StepPlan& plan);
   void Park(JobId id);
-  void LearnCosts();
-  void SaveCosts();
-  void Warn(const absl::Status& problem) const;
   void CheckDrain();
   void Publish();
   absl::Duration IdleTime(const StepPlan& plan) const;
@@ -160,51 +143,18 @@ EngineStatus EngineLoop::Impl::Status() const {
 }
 
 void EngineLoop::Impl::Run() {
-  LearnCosts();
-  ready = true;
-  while (open) Turn();
-  SaveCosts();
-  scheduler.CancelAll(Stopped(), clock.Now());
-  draining = true;
-  CheckDrain();
-  Publish();
-}
-
-// From the cache of an earlier run, and what it lacks from synthetic ticks.
-void EngineLoop::Impl::LearnCosts() {
-  const ProfileOptions& profile = options.profile;
-  CostModel costs(executor->Limits());
-  if (!profile.cache_file.empty()) {
-    const auto cached = ReadCostCache(profile.cache_file, profile.fingerprint);
-    if (cached.ok()) costs.SetCurves(*cached);
-    if (!cached.ok() && !absl::IsNotFound(cached.status())) Warn(cached.status());
-  }
-  std::vector<BatchKey> unknown;
-  for (const BatchKey& key : profile.keys) {
-    if (!costs.Knows(key)) unknown.push_back(key);
-  }
-  if (!unknown.empty() && profile.budget > absl::ZeroDuration()) {
-    const absl::Status profiled =
-        Guarded([&] { return ProfileCosts(*executor, unknown, profile.budget, clock, costs); });
-    if (!profiled.ok()) Warn(profiled);
-  }
-  for (const CostEntry& entry : costs.Table()) {
+  for (const CostEntry& entry : LearnCosts(options.profile, *executor, clock)) {
     scheduler.SetCurve(entry.key, entry.points);
     if (entry.row_cap > 0) scheduler.LowerRowCap(entry.key, entry.row_cap);
   }
   last_progress = clock.Now();
-  if (!unknown.empty()) SaveCosts();
-}
-
-void EngineLoop::Impl::SaveCosts() {
-  const std::vector<CostEntry> costs = scheduler.costs().Learned();
-  if (options.profile.cache_file.empty() || costs.empty()) return;
-  const absl::Status written = WriteCostCache(options.profile.cache_file, options.profile.fingerprint, costs);
-  if (!written.ok()) Warn(written);
-}
-
-void EngineLoop::Impl::Warn(const absl::Status& problem) const {
-  if (options.profile.on_warning) options.profile.on_warning(problem);
+  ready = true;
+  while (open) Turn();
+  SaveCosts(options.profile, scheduler.costs());
+  scheduler.CancelAll(Stopped(), clock.Now());
+  draining = true;
+  CheckDrain();
+  Publish();
 }
 
 // One turn: read the mail, decide, do, tell. Only an idle turn waits.

@@ -1,7 +1,6 @@
 #pragma once
 // One device's loop: a mailbox, a scheduler, an executor and the thread that turns them.
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +14,7 @@
 #include "core/metrics.h"
 #include "scheduler/admission.h"
 #include "scheduler/job.h"
+#include "scheduler/learn_costs.h"
 #include "scheduler/mailbox.h"
 #include "scheduler/policy.h"
 #include "scheduler/schedule_view.h"
@@ -22,16 +22,6 @@
 #include "scheduler/step_executor.h"
 
 namespace stepcast {
-
-// How a loop gets to know its device before it reports ready.
-struct ProfileOptions {
-  absl::Duration budget = absl::ZeroDuration();  // for synthetic ticks at the start, 0..1 h; 0: none
-  std::vector<BatchKey> keys = {};               // what to measure, most important first
-  std::string cache_file = {};                   // "": none; read at the start, written after a profile and at Stop
-  // Called on the engine thread when a cache cannot be used or a profile stopped early; serving goes on without.
-  std::function<void(const absl::Status&)> on_warning = {};
-  std::string fingerprint = {};  // what the measurements depend on: models, device, dtype, threads
-};
 
 struct EngineLoopOptions {
   PolicyOptions policy = {};

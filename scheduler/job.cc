@@ -107,4 +107,21 @@ bool Job::preview_due() const {
   return evaluations[next].step == finished && finished % every == 0;
 }
 
+void Job::CountTick(Phase phase, int rows, absl::Duration elapsed) {
+  switch (phase) {
+    case Phase::kEncode:
+      statistics_.encode += elapsed;
+      break;
+    case Phase::kDenoise:
+      statistics_.denoise += elapsed;
+      statistics_.rows_in_company += rows;
+      ++statistics_.denoise_ticks;
+      break;
+    case Phase::kPreview:
+    case Phase::kDecode:
+      statistics_.decode += elapsed;
+      break;
+  }
+}
+
 }  // namespace stepcast

@@ -115,6 +115,8 @@ class Job {
 
   JobStatistics& statistics() { return statistics_; }
   const JobStatistics& statistics() const { return statistics_; }
+  // Books one tick of `rows` rows in its statistics.
+  void CountTick(Phase phase, int rows, absl::Duration elapsed);
   // When the first plan with this job was made; infinite future while it waits.
   absl::Time started() const { return started_; }
   void set_started(absl::Time at) { started_ = at; }

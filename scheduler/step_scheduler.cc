@@ -24,23 +24,6 @@ void Move(Job& job, JobStatus next) {
   if (!status.ok()) Die(status.ToString());
 }
 
-void AddTick(JobStatistics& statistics, const StepPlan& plan, absl::Duration elapsed) {
-  switch (plan.phase()) {
-    case Phase::kEncode:
-      statistics.encode += elapsed;
-      break;
-    case Phase::kDenoise:
-      statistics.denoise += elapsed;
-      statistics.rows_in_company += plan.rows;
-      ++statistics.denoise_ticks;
-      break;
-    case Phase::kPreview:
-    case Phase::kDecode:
-      statistics.decode += elapsed;
-      break;
-  }
-}
-
 }  // namespace
 
 struct StepScheduler::Record {
@@ -340,7 +323,7 @@ void StepScheduler::EndTick(Record& record, StepResult result, const Flight& fli
   Job& job = *record.job;
   record.view.in_flight = false;
   lanes_.Charge(record.view, absl::ToDoubleSeconds(now - flight.planned) * record.view.rows / flight.plan.rows);
-  AddTick(job.statistics(), flight.plan, now - flight.planned);
+  job.CountTick(flight.plan.phase(), flight.plan.rows, now - flight.planned);
   if (!record.leaving.ok()) {
     const absl::Status reason = record.leaving;
     return Leave(record, reason, now);

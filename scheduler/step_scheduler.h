@@ -3,10 +3,8 @@
 // the life of a job.
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,28 +21,11 @@
 #include "scheduler/lane_index.h"
 #include "scheduler/policy.h"
 #include "scheduler/preview_budget.h"
-#include "scheduler/scheduler_observer.h"
 #include "scheduler/step_executor.h"
 #include "scheduler/step_plan.h"
+#include "scheduler/step_scheduler_options.h"
 
 namespace stepcast {
-
-// When SchedulerInvariants are checked. A violation aborts the process.
-enum class InvariantChecks { kOff, kOnDemand, kEveryCall };
-
-struct StepSchedulerOptions {
-  ExecutorLimits limits = {};  // max_denoise_rows >= 2, the others >= 1
-  // A live job is told its progress at least this often; 0 < heartbeat.
-  absl::Duration heartbeat = absl::Seconds(10);
-  std::vector<CostEntry> initial_costs = {};          // from a profile or a cache
-  std::map<std::string, double> tenant_weights = {};  // > 0; a tenant that is not named weighs 1
-  SchedulerObserver* observer = nullptr;              // not owned; outlives the scheduler
-#ifdef NDEBUG
-  InvariantChecks checks = InvariantChecks::kOff;
-#else
-  InvariantChecks checks = InvariantChecks::kEveryCall;
-#endif
-};
 
 // Owns the live jobs. No thread, lock or clock inside: the same calls with the same times give the same plans
 // and events.

@@ -57,6 +57,9 @@ std::string Bar(int done, int total, int width) {
   return std::string(static_cast<size_t>(filled), '#') + std::string(static_cast<size_t>(width - filled), '.');
 }
 
+// The last five digits: enough to tell apart what is seen at once, and the columns stay where they are.
+int ShortId(int64_t job_id) { return static_cast<int>(job_id % 100'000); }
+
 // The lines of one device.
 class DevicePart {
  public:
@@ -73,6 +76,7 @@ class DevicePart {
         Word(v1::DeviceState_Name(device.state()), 13).c_str(), device.queue().waiting(), device.queue().running(),
         Span(Seconds(device_.backlog())).c_str(), static_cast<double>(ticks_.size()) / frame_.seconds, 100 * Busy())};
     if (!ticks_.empty()) lines.push_back(Rows());
+    if (const v1::TickCost* cost = Native()) lines.push_back(Curve(*cost));
     for (size_t i = ticks_.size() - std::min<size_t>(ticks_.size(), kShownTicks); i < ticks_.size(); ++i) {
       lines.push_back(TickLine(*ticks_[i]));
     }
@@ -104,6 +108,36 @@ class DevicePart {
     return line;
   }
 
+  // The curve of what was denoised last; of an idle device the first one.
+  const v1::TickCost* Native() const {
+    const v1::TickCost* found = nullptr;
+    for (const v1::TickCost& cost : device_.costs()) {
+      if (cost.key().phase() != v1::TICK_PHASE_DENOISE) continue;
+      if (found == nullptr) found = &cost;
+      for (auto tick = ticks_.rbegin(); tick != ticks_.rend(); ++tick) {
+        if ((*tick)->key().phase() != v1::TICK_PHASE_DENOISE) continue;
+        if (SameKey((*tick)->key(), cost.key())) return &cost;
+        break;
+      }
+    }
+    return found;
+  }
+
+  static bool SameKey(const v1::TickKey& a, const v1::TickKey& b) {
+    return a.model() == b.model() && a.latent_height() == b.latent_height() && a.latent_width() == b.latent_width();
+  }
+
+  // "  emoji 16x16 by rows  2 14ms  4 23ms  16 80ms  knee 6": row counts that are powers of two.
+  static std::string Curve(const v1::TickCost& cost) {
+    std::string line = Format("  %s %dx%d by rows", Plain(cost.key().model(), 14).c_str(), cost.key().latent_width(),
+                              cost.key().latent_height());
+    for (const v1::CostPoint& point : cost.points()) {
+      if ((point.rows() & (point.rows() - 1)) != 0) continue;
+      line += Format("  %d %s", point.rows(), Span(Seconds(point.cost())).c_str());
+    }
+    return line + Format("  knee %d", cost.knee());
+  }
+
   static std::string TickLine(const v1::Tick& tick) {
     std::string line = Format("  #%lld %-7s %s", static_cast<long long>(tick.plan_id()),
                               Phase(tick.key().phase()).c_str(), Plain(tick.key().model(), 14).c_str());
@@ -112,7 +146,7 @@ class DevicePart {
     if (tick.has_predicted_cost()) line += Format(" (said %s)", Span(Seconds(tick.predicted_cost())).c_str());
     line += " ";
     for (const v1::TickJob& job : tick.jobs()) {
-      line += Format(" %lld@%d%s", static_cast<long long>(job.job_id()), job.position(), job.failed() ? "!" : "");
+      line += Format(" %d@%d%s", ShortId(job.job_id()), job.position(), job.failed() ? "!" : "");
     }
     return line;
   }
@@ -127,7 +161,7 @@ constexpr char kJobHeader[] = "   ID STATE    MODEL           SIZE          DONE
 std::string JobLine(const v1::ScheduledJob& job) {
   const std::string done = Format("%d/%d", job.position(), job.evaluations());
   const std::string size = Format("%dx%d", job.width(), job.height());
-  return Format("%5lld %-8s %-10s %9s %5s %7s %-3s %-8s %5s %5s %5s", static_cast<long long>(job.job_id()),
+  return Format("%5d %-8s %-10s %9s %5s %7s %-3s %-8s %5s %5s %5s", ShortId(job.job_id()),
                 Word(v1::JobState_Name(job.state()), 10).c_str(), Plain(job.model(), 10).c_str(), size.c_str(),
                 Bar(job.position(), job.evaluations(), 5).c_str(), done.c_str(),
                 Word(v1::Priority_Name(job.priority()), 9).substr(0, 3).c_str(), Plain(job.tenant(), 8).c_str(),

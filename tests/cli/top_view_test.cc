@@ -35,6 +35,10 @@ TopFrame TwoDevices() {
     devices {
       device { name: "cpu:0" max_rows: 16 state: DEVICE_STATE_SERVING queue { waiting: 1 running: 1 ticks: 1205 } }
       backlog { seconds: 4 nanos: 200000000 }
+      costs { key { phase: TICK_PHASE_DENOISE model: "digits" latent_height: 8 latent_width: 8 } knee: 2 }
+      costs { key { phase: TICK_PHASE_DENOISE model: "emoji" latent_height: 16 latent_width: 16 } row_cap: 16 knee: 6
+              points { rows: 1 cost { nanos: 9000000 } } points { rows: 2 cost { nanos: 14000000 } }
+              points { rows: 6 cost { nanos: 33000000 } } points { rows: 16 cost { nanos: 80000000 } } }
       jobs { job_id: 5 state: JOB_STATE_WAITING model: "emoji" width: 64 height: 64 evaluations: 30
              priority: PRIORITY_BATCH tenant: "nightly-batches" age { seconds: 75 } predicted_finish_in { seconds: 190 } }
       jobs { job_id: 3 state: JOB_STATE_RUNNING model: "emoji" width: 64 height: 64 position: 8 evaluations: 20
@@ -59,6 +63,7 @@ TEST(TopViewTest, TellsQueueTicksTenantsAndJobs) {
               ElementsAre("stepcast top  localhost:50052  policy slo  1 waiting  1 running",
                           "cpu:0    serving    1 waiting   1 running  left 4.2s     3.0 ticks/s    8% busy",
                           "  6 denoise ticks, rows 2.3 of 16:  5x2  1x4",
+                          "  emoji 16x16 by rows  1 9ms  2 14ms  16 80ms  knee 6",
                           "  #1202 denoise emoji 16x16  2 rows  25ms (said 22ms)  3@7",
                           "  #1203 denoise emoji 16x16  2 rows  25ms (said 22ms)  3@7",
                           "  #1204 denoise emoji 16x16  2 rows  25ms (said 22ms)  3@7",
@@ -99,6 +104,13 @@ TEST(TopViewTest, EveryLineFitsEightyColumnsWhateverTheServerSays) {
     EXPECT_LE(line.size(), 80u) << line;
     EXPECT_EQ(line.find('\033'), std::string::npos) << "no control characters of others reach the terminal";
   }
+}
+
+TEST(TopViewTest, LargeIdsMoveNoColumn) {
+  TopFrame frame = TwoDevices();
+  frame.schedule.mutable_devices(0)->mutable_jobs(1)->set_job_id(1'234'567);
+  EXPECT_THAT(Lines(frame),
+              testing::Contains("34567 running  emoji          64x64 ##...    8/20 int acme     850ms  3.0s  1.2s"));
 }
 
 TEST(TopViewTest, JobsThatDoNotFitAreCounted) {
