@@ -230,35 +230,4 @@ std::vector<Claim> TenantClaims(const AcceptanceOptions& options) {
   return claims;
 }
 
-std::vector<Claim> PhaseClaims() {
-  constexpr double kDecode = 0.150;
-  RunOptions run;
-  run.device = WithEnds(Curve("L"), absl::Milliseconds(40), absl::Seconds(kDecode));
-  for (int i = 0; i < 4; ++i) run.arrivals.push_back({.at = absl::ZeroDuration(), .steps = 50, .done = 10});
-  for (int i = 0; i < 48; ++i) {
-    Arrival arrival{.at = absl::Seconds(2), .steps = 50};
-    if (i < 16) arrival.done = arrival.steps;
-    arrival.cold = i >= 16;
-    run.arrivals.push_back(arrival);
-  }
-  const Outcome outcome = Run(run);
-  double pictures = 0.0;
-  for (const Fate& fate : outcome.fates) {
-    if (fate.arrival.done == fate.arrival.steps) pictures = std::max(pictures, fate.latency());
-  }
-  std::vector<double> gaps;  // in quanta
-  const Tick* last = nullptr;
-  for (const Tick& tick : outcome.ticks) {
-    if (tick.phase != Phase::kDenoise || tick.start > 20.0) continue;
-    if (last != nullptr) {
-      gaps.push_back((tick.start - last->start - last->seconds) / std::max(2 * last->seconds, kDecode));
-    }
-    last = &tick;
-  }
-  std::sort(gaps.begin(), gaps.end());
-  return {{"16 decodes and 32 cold prompts among 4 jobs: p99 gap between denoise ticks, quanta",
-           gaps[static_cast<size_t>(std::ceil(0.99 * static_cast<double>(gaps.size() - 1)))], 2.0, true},
-          {"the 16 pictures, x the time of decoding them alone", pictures / (16 * kDecode), 2.0, true}};
-}
-
 }  // namespace stepcast::simulate

@@ -35,7 +35,8 @@ std::vector<Claim> OverloadClaims(const AcceptanceOptions& options);
 std::vector<Claim> InteractiveClaims(const AcceptanceOptions& options);
 // Two tenants with sixteen jobs always live, weights 3 and 1: tumbling windows of a minute.
 std::vector<Claim> TenantClaims(const AcceptanceOptions& options);
-// 32 cold prompts and 16 finished latents at once while four jobs run.
+// 32 cold prompts and 16 finished latents at once while four jobs run. A gap lies between two denoise ticks of the same
+// one of the four; a quantum is twice its last tick or one decode.
 std::vector<Claim> PhaseClaims();
 // 12,600 jobs of the mix, of which 12,000 leave within two minutes if they are not done; curve L.
 std::vector<Claim> CancelClaims();
