@@ -5,7 +5,10 @@
 
 #include <fstream>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "scheduler/cost_cache.h"
 #include "scheduler/recorder.h"
 #include "tools/simulate/recorded_arrivals.h"
@@ -60,7 +63,7 @@ TEST(RunCommandTest, ErrorsNameTheOption) {
       {{.loads = {0.5}, .tenants = {"a"}}, "--tenant: 'a'"},
       {{.loads = {0.5}, .tenants = {"a=-1"}}, "--tenant: 'a=-1'"},
       {{.trace = "no_such_trace.csv"}, "no_such_trace.csv"},
-      {{.recording = "no_such.rec"}, "no_such.rec"},
+      {{.recordings = {"no_such.rec"}}, "no_such.rec"},
   };
   for (const auto& test : kCases) {
     const auto sweep = MakeSweep(test.arguments);
@@ -136,9 +139,7 @@ TEST(RecordedArrivalsTest, ComeBackInOrderWithTheirDeadlinesAndCancels) {
     (*recorder)->OnLeave(JobId{2}, absl::CancelledError(""), begin + absl::Seconds(7));
     (*recorder)->OnLeave(JobId{1}, absl::UnavailableError("drain"), begin + absl::Seconds(8));
   }
-  const auto reader = RecordingReader::Open(path);
-  ASSERT_TRUE(reader.ok());
-  const auto arrivals = ReadArrivals(**reader);
+  const auto arrivals = ReadArrivals({path});
   ASSERT_TRUE(arrivals.ok()) << arrivals.status();
   ASSERT_EQ(arrivals->size(), 2u);
   const Arrival& first = (*arrivals)[0];
@@ -158,10 +159,47 @@ TEST(RecordedArrivalsTest, ComeBackInOrderWithTheirDeadlinesAndCancels) {
   EXPECT_EQ(second.patience, absl::InfiniteDuration()) << "the server was stopped; the client had not given up";
 }
 
+// A server with two devices writes two files, and one may have begun earlier. The third device got nothing.
+TEST(RecordedArrivalsTest, SeveralDevicesAreOneStream) {
+  const absl::Time begin = absl::FromUnixSeconds(1'800'000'000);
+  std::vector<std::string> paths;
+  SpecMaker maker;
+  const auto record = [&](absl::Time file_begin, const std::vector<std::pair<absl::Duration, int>>& steps) {
+    paths.push_back(absl::StrCat(testing::TempDir(), "/run.rec.", paths.size()));
+    auto recorder = Recorder::Open(paths.back(), {.begin = file_begin});
+    ASSERT_TRUE(recorder.ok());
+    int64_t id = 0;
+    for (const auto& [at, count] : steps) {
+      JobSpec spec = maker.Make({.steps = count}, std::make_shared<Deaf>());
+      spec.arrival = begin + at;
+      const Job job(JobId{++id}, std::move(spec));
+      (*recorder)->OnSubmit(job, begin + at + absl::Milliseconds(1));
+      if (count == 7) (*recorder)->OnLeave(job.id(), absl::CancelledError(""), begin + absl::Seconds(9));
+    }
+  };
+  record(begin + absl::Seconds(1), {{absl::Seconds(2), 1}, {absl::Seconds(5), 7}, {absl::Seconds(6), 3}});
+  record(begin, {{absl::Seconds(3), 4}, {absl::Seconds(5), 5}});
+  record(begin + absl::Seconds(1), {});
+  const auto arrivals = ReadArrivals(paths);
+  ASSERT_TRUE(arrivals.ok()) << arrivals.status();
+  std::vector<std::pair<absl::Duration, int>> came;
+  for (const Arrival& arrival : *arrivals) came.emplace_back(arrival.at, arrival.steps);
+  EXPECT_THAT(
+      came, ElementsAre(std::pair(absl::Seconds(2), 1), std::pair(absl::Seconds(3), 4), std::pair(absl::Seconds(5), 7),
+                        std::pair(absl::Seconds(5), 5), std::pair(absl::Seconds(6), 3)));
+  EXPECT_EQ((*arrivals)[2].patience, absl::Seconds(4));
+  EXPECT_EQ((*arrivals)[3].patience, absl::InfiniteDuration()) << "the job of the same id on the other device left";
+  const auto sweep = MakeSweep({.recordings = paths});
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  EXPECT_EQ(sweep->trace.size(), 5u);
+  paths.push_back("no_such.rec.3");
+  EXPECT_TRUE(absl::IsNotFound(ReadArrivals(paths).status()));
+}
+
 TEST(RecordedArrivalsTest, AnEmptyRecordingHasNone) {
   const std::string path = testing::TempDir() + "/empty.rec";
   ASSERT_TRUE(Recorder::Open(path, {}).ok());
-  EXPECT_TRUE(absl::IsInvalidArgument(ReadArrivals(**RecordingReader::Open(path)).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(ReadArrivals({path}).status()));
 }
 
 }  // namespace

@@ -61,7 +61,9 @@ void AddTraffic(CLI::App& run, RunArguments& a) {
       ->delimiter(',');
   run.add_option("--rate", a.rates, "Offered requests a second, as 0.5,1,2")->delimiter(',');
   run.add_option("--trace", a.trace, "CSV or JSON lines of arrivals");
-  run.add_option("--recording", a.recording, "A server's recording: its arrivals, cancels and deadlines");
+  run.add_option("--recording", a.recordings,
+                 "A server's recording: its arrivals, cancels and deadlines; one for each device, as run.rec,run.rec.1")
+      ->delimiter(',');
   run.add_option("--client", a.clients,
                  "A kind of client, as interactive,share=0.1,tenant=a,steps=20/30; repeat for more kinds");
   run.add_option("--arrivals", a.arrivals, "Requests a run")->check(CLI::Range(1, 10'000'000))->capture_default_str();

@@ -10,7 +10,6 @@
 #include "absl/strings/strip.h"
 #include "core/status_macros.h"
 #include "scheduler/cost_cache.h"
-#include "scheduler/recording_reader.h"
 #include "tools/simulate/recorded_arrivals.h"
 #include "tools/simulate/trace_file.h"
 
@@ -65,7 +64,7 @@ absl::StatusOr<std::map<std::string, double>> ParseWeights(const std::vector<std
 
 absl::Status SetTraffic(const RunArguments& arguments, SweepOptions& sweep) {
   const int sources = static_cast<int>(!arguments.loads.empty()) + static_cast<int>(!arguments.rates.empty()) +
-                      static_cast<int>(!arguments.trace.empty()) + static_cast<int>(!arguments.recording.empty());
+                      static_cast<int>(!arguments.trace.empty()) + static_cast<int>(!arguments.recordings.empty());
   if (sources != 1) {
     return absl::InvalidArgumentError("give exactly one of --load, --rate, --trace and --recording");
   }
@@ -82,10 +81,8 @@ absl::Status SetTraffic(const RunArguments& arguments, SweepOptions& sweep) {
   sweep.mix.burstiness = arguments.burstiness;
   if (!arguments.trace.empty()) {
     STEPCAST_ASSIGN_OR_RETURN(sweep.trace, ReadTraceFile(arguments.trace, sweep.mix.pattern));
-  } else if (!arguments.recording.empty()) {
-    STEPCAST_ASSIGN_OR_RETURN(const std::unique_ptr<RecordingReader> reader,
-                              RecordingReader::Open(arguments.recording));
-    STEPCAST_ASSIGN_OR_RETURN(sweep.trace, ReadArrivals(*reader));
+  } else if (!arguments.recordings.empty()) {
+    STEPCAST_ASSIGN_OR_RETURN(sweep.trace, ReadArrivals(arguments.recordings));
   }
   for (const double load : arguments.loads) {
     if (!(load > 0.0 && load <= 100.0)) return Bad("load", absl::StrCat(load), "load above 0");

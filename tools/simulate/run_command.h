@@ -16,9 +16,9 @@ struct RunArguments {
   std::vector<double> loads = {};  // at most one of loads, rates, trace, recording
   std::vector<double> rates = {};
   std::string trace = "";
-  std::string recording = "";
-  std::vector<std::string> clients = {};  // "interactive,share=0.1,tenant=a,steps=20/30"
-  std::vector<std::string> tenants = {};  // "a=3"
+  std::vector<std::string> recordings = {};  // one for each device of the server
+  std::vector<std::string> clients = {};     // "interactive,share=0.1,tenant=a,steps=20/30"
+  std::vector<std::string> tenants = {};     // "a=3"
   int arrivals = 3'300;
   int warm_up = 300;
   double burstiness = 1.0;
