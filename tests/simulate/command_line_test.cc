@@ -33,6 +33,8 @@ TEST(CommandLineTest, WhatCannotBeCarriedOutIsTwo) {
       {{"dance"}, "subcommand"},
       {{"run", "--colour", "red"}, "--colour"},
       {{"run", "--load", "half"}, "--load"},
+      {{"run", "--load", "0.5", "--seed", "-1"}, "--seed: '-1'"},
+      {{"run", "--load", "0.5", "--arrivals", "300"}, "--warm-up"},
       {{"run"}, "exactly one of --load"},
       {{"bench", "--arrivals", "3"}, "--arrivals"},
       {{"bench", "--only", "nothing"}, "--only"},

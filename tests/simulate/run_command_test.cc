@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <string>
 #include <utility>
@@ -55,13 +56,12 @@ TEST(RunCommandTest, ErrorsNameTheOption) {
       {{.loads = {0.5}, .rates = {1.0}}, "exactly one of"},
       {{.costs = "X", .loads = {0.5}}, "known: L, S, C"},
       {{.costs = "no_such_file", .loads = {0.5}}, "--costs: 'no_such_file'"},
-      {{.loads = {-0.5}}, "--load: '-0.5'"},
-      {{.rates = {0.0}}, "--rate: '0'"},
       {{.loads = {0.5}, .clients = {"urgent"}}, "--client: 'urgent'"},
-      {{.loads = {0.5}, .clients = {"share=0"}}, "--client: 'share=0'"},
+      {{.loads = {0.5}, .clients = {"share=0"}}, "--client: 'share=0' is no share in (0, 1e6]"},
+      {{.loads = {0.5}, .clients = {"share=2e6"}}, "--client: 'share=2e6' is no share in (0, 1e6]"},
       {{.loads = {0.5}, .clients = {"steps=4/x"}}, "--client: 'steps=4/x'"},
       {{.loads = {0.5}, .tenants = {"a"}}, "--tenant: 'a'"},
-      {{.loads = {0.5}, .tenants = {"a=-1"}}, "--tenant: 'a=-1'"},
+      {{.loads = {0.5}, .tenants = {"a=-1"}}, "--tenant: 'a=-1' is no <name>=<weight in (0, 1e6]>"},
       {{.trace = "no_such_trace.csv"}, "no_such_trace.csv"},
       {{.recordings = {"no_such.rec"}}, "no_such.rec"},
   };
@@ -70,6 +70,55 @@ TEST(RunCommandTest, ErrorsNameTheOption) {
     ASSERT_FALSE(sweep.ok()) << test.message;
     EXPECT_THAT(std::string(sweep.status().message()), HasSubstr(test.message));
   }
+}
+
+TEST(RunCommandTest, NumbersHaveRanges) {
+  const struct {
+    RunArguments arguments;
+    const char* message;
+  } kCases[] = {
+      {{.loads = {0.0}}, "--load: '0' is no number in (0, 100]"},
+      {{.loads = {0.5, 101.0}}, "--load: '101' is no number in (0, 100]"},
+      {{.rates = {-1.0}}, "--rate: '-1' is no number in (0, 1e+06]"},
+      {{.rates = {NAN}}, "--rate: 'nan' is no number in (0, 1e+06]"},
+      {{.rates = {1.0}, .arrivals = 0}, "--arrivals: '0' is no whole number in 1..10000000"},
+      {{.rates = {1.0}, .warm_up = -1}, "--warm-up: '-1' is no whole number in 0..10000000"},
+      {{.rates = {1.0}, .burstiness = 0.0}, "--burstiness: '0' is no number in [0.01, 1000]"},
+      {{.rates = {1.0}, .seeds = {1, -2}}, "--seed: '-2' is no whole number in 0..9223372036854775807"},
+      {{.rates = {1.0}, .deadline = -3.0}, "--deadline: '-3' is no number in [0, 1e+06]"},
+      {{.rates = {1.0}, .devices = {1, 0}}, "--devices: '0' is no whole number in 1..1024"},
+      {{.rates = {1.0}, .devices = {1025}}, "--devices: '1025' is no whole number in 1..1024"},
+      {{.rates = {1.0}, .rows = 1}, "--rows: '1' is no whole number in 2..4096"},
+      {{.rates = {1.0}, .rows = 5000}, "--rows: '5000' is no whole number in 2..4096"},
+      {{.rates = {1.0}, .encode_jobs = 0}, "--encode-jobs: '0' is no whole number in 1..4096"},
+      {{.rates = {1.0}, .decode_jobs = -4}, "--decode-jobs: '-4' is no whole number in 1..4096"},
+      {{.rates = {1.0}, .strict_rows = 1}, "--strict-rows: '1' is no whole number in 2..16 (--rows), nor 0"},
+      {{.rates = {1.0}, .rows = 8, .strict_rows = 9}, "--strict-rows: '9' is no whole number in 2..8 (--rows), nor 0"},
+      {{.rates = {1.0}, .resident = -1}, "--resident: '-1' is no whole number in 0..1000000"},
+      {{.rates = {1.0}, .encode_ms = -0.5}, "--encode-ms: '-0.5' is no number in [0, 1e+06]"},
+      {{.rates = {1.0}, .decode_ms = NAN}, "--decode-ms: 'nan' is no number in [0, 1e+06]"},
+      {{.rates = {1.0}, .noise = 0.6}, "--noise: '0.6' is no number in [0, 0.5]"},
+      {{.rates = {1.0}, .queue_delay_ms = -1.0}, "--queue-delay-ms: '-1' is no number in [0, 1e+09]"},
+      {{.rates = {1.0}, .max_queued = 0}, "--max-queued: '0' is no whole number in 1..100000"},
+  };
+  for (const auto& test : kCases) {
+    const auto sweep = MakeSweep(test.arguments);
+    ASSERT_FALSE(sweep.ok()) << test.message;
+    EXPECT_EQ(std::string(sweep.status().message()), test.message);
+  }
+  EXPECT_TRUE(MakeSweep({.rates = {1.0}, .rows = 8, .strict_rows = 8}).ok());
+}
+
+TEST(RunCommandTest, AWarmUpLeavesSomething) {
+  const auto all = MakeSweep({.loads = {0.5}, .arrivals = 300});
+  EXPECT_EQ(all.status().message(), "--warm-up: the first 300 of --arrivals 300 do not count, which leaves none");
+  EXPECT_TRUE(MakeSweep({.loads = {0.5}, .arrivals = 301}).ok());
+  // A third of 301 is 100, three times.
+  const auto rounded = MakeSweep({.loads = {0.5}, .clients = {"batch", "standard", "tenant=a"}, .arrivals = 301});
+  EXPECT_THAT(std::string(rounded.status().message()), HasSubstr("--warm-up: the first 300 of"));
+  const std::string trace = testing::TempDir() + "/one.csv";
+  std::ofstream(trace) << "arrival_s,steps\n0,4\n";
+  EXPECT_TRUE(MakeSweep({.trace = trace, .arrivals = 1}).ok()) << "of a trace all count";
 }
 
 TEST(RunCommandTest, AServersCostCacheIsADevice) {

@@ -1,6 +1,7 @@
 #pragma once
 // `stepcast-simulate run`: options as a command line gives them, made into a sweep.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,7 @@ struct RunArguments {
   int arrivals = 3'300;
   int warm_up = 300;
   double burstiness = 1.0;
-  std::vector<uint64_t> seeds = {1, 2, 3};
+  std::vector<int64_t> seeds = {1, 2, 3};
   double deadline = 0.0;
   std::vector<int> devices = {1};
   int rows = 16, encode_jobs = 8, decode_jobs = 4, strict_rows = 0, resident = 0;  // resident 0: no bound
