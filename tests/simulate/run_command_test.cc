@@ -83,6 +83,9 @@ TEST(RunCommandTest, NumbersHaveRanges) {
       {{.rates = {NAN}}, "--rate: 'nan' is no number in (0, 1e+06]"},
       {{.rates = {1.0}, .arrivals = 0}, "--arrivals: '0' is no whole number in 1..10000000"},
       {{.rates = {1.0}, .warm_up = -1}, "--warm-up: '-1' is no whole number in 0..10000000"},
+      {{.trace = "x", .pixels_per_latent = 6}, "--pixels-per-latent: '6' is no power of two in 1..64"},
+      {{.trace = "x", .pixels_per_latent = 128}, "--pixels-per-latent: '128' is no power of two in 1..64"},
+      {{.trace = "x", .pixels_per_latent = 0}, "--pixels-per-latent: '0' is no power of two in 1..64"},
       {{.rates = {1.0}, .burstiness = 0.0}, "--burstiness: '0' is no number in [0.01, 1000]"},
       {{.rates = {1.0}, .seeds = {1, -2}}, "--seed: '-2' is no whole number in 0..9223372036854775807"},
       {{.rates = {1.0}, .deadline = -3.0}, "--deadline: '-3' is no number in [0, 1e+06]"},
@@ -162,6 +165,9 @@ TEST(RunCommandTest, RandomRequestsAskForTheModelOfTheCostCache) {
   EXPECT_EQ(traced->trace[0].model, "emoji");
   EXPECT_EQ(traced->trace[0].latent_height, 16) << "of the cache";
   EXPECT_EQ(traced->trace[0].latent_width, 16) << "of the row";
+  const auto small = MakeSweep({.costs = path, .trace = trace, .pixels_per_latent = 4});
+  ASSERT_TRUE(small.ok()) << small.status();
+  EXPECT_EQ(small->trace[0].latent_width, 32);
 }
 
 TEST(RecordedArrivalsTest, ComeBackInOrderWithTheirDeadlinesAndCancels) {

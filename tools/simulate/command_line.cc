@@ -65,6 +65,9 @@ void AddTraffic(CLI::App& run, RunArguments& a) {
       ->delimiter(',');
   run.add_option("--rate", a.rates, "Offered requests a second, as 0.5,1,2")->delimiter(',');
   run.add_option("--trace", a.trace, "CSV or JSON lines of arrivals");
+  run.add_option("--pixels-per-latent", a.pixels_per_latent,
+                 "Pixels that are one latent in the trace's width and height: the model's, 1, 2, 4, .. 64")
+      ->capture_default_str();
   run.add_option("--recording", a.recordings,
                  "A server's recording: its arrivals, cancels and deadlines; one for each device, as run.rec,run.rec.1")
       ->delimiter(',');

@@ -36,6 +36,9 @@ absl::Status CheckTraffic(const RunArguments& a) {
   constexpr int kMostArrivals = 10'000'000;
   for (const double load : a.loads) STEPCAST_RETURN_IF_ERROR(CheckNumber("load", load, 0.0, 100.0, kAbove));
   for (const double rate : a.rates) STEPCAST_RETURN_IF_ERROR(CheckNumber("rate", rate, 0.0, 1e6, kAbove));
+  if (a.pixels_per_latent < 1 || a.pixels_per_latent > 64 || (a.pixels_per_latent & (a.pixels_per_latent - 1)) != 0) {
+    return Bad("pixels-per-latent", absl::StrCat(a.pixels_per_latent), "power of two in 1..64");
+  }
   STEPCAST_RETURN_IF_ERROR(CheckWhole("arrivals", a.arrivals, 1, kMostArrivals));
   STEPCAST_RETURN_IF_ERROR(CheckWhole("warm-up", a.warm_up, 0, kMostArrivals));
   STEPCAST_RETURN_IF_ERROR(CheckNumber("burstiness", a.burstiness, 0.01, 1000.0));
@@ -120,7 +123,8 @@ absl::Status SetTraffic(const RunArguments& arguments, SweepOptions& sweep) {
   sweep.mix.arrivals = arguments.arrivals;
   sweep.mix.burstiness = arguments.burstiness;
   if (!arguments.trace.empty()) {
-    STEPCAST_ASSIGN_OR_RETURN(sweep.trace, ReadTraceFile(arguments.trace, sweep.mix.pattern));
+    STEPCAST_ASSIGN_OR_RETURN(sweep.trace,
+                              ReadTraceFile(arguments.trace, sweep.mix.pattern, arguments.pixels_per_latent));
   } else if (!arguments.recordings.empty()) {
     STEPCAST_ASSIGN_OR_RETURN(sweep.trace, ReadArrivals(arguments.recordings));
   }

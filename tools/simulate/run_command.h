@@ -17,6 +17,7 @@ struct RunArguments {
   std::vector<double> loads = {};  // at most one of loads, rates, trace, recording
   std::vector<double> rates = {};
   std::string trace = "";
+  int pixels_per_latent = kVaeScale;         // of the trace's widths and heights
   std::vector<std::string> recordings = {};  // one for each device of the server
   std::vector<std::string> clients = {};     // "interactive,share=0.1,tenant=a,steps=20/30"
   std::vector<std::string> tenants = {};     // "a=3"
