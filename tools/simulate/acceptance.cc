@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tools/simulate/driver.h"
+#include "tools/simulate/summary.h"
 
 namespace stepcast::simulate {
 namespace {
@@ -50,7 +51,8 @@ template <typename Measure>
 double MeanOf(const Series& series, double rate, const AcceptanceOptions& options, Measure measure) {
   double sum = 0.0;
   for (int seed = 1; seed <= options.seeds; ++seed) {
-    const RunOptions run = OptionsOf(series, rate, static_cast<uint64_t>(seed), options.arrivals);
+    RunOptions run = OptionsOf(series, rate, static_cast<uint64_t>(seed), options.arrivals);
+    run.wall = options.wall;
     sum += measure(WithoutFirst(Run(run), kDropped));
   }
   return sum / options.seeds;
@@ -153,6 +155,7 @@ std::vector<Claim> GoodputClaims(const AcceptanceOptions& options) {
 
 std::vector<Claim> OverloadClaims(const AcceptanceOptions& options) {
   std::vector<Claim> claims;
+  std::vector<double> refusals;
   for (const char* name : {"L", "S", "C"}) {
     for (const double noise : {0.0, 0.1}) {
       const Device device = Curve(name);
@@ -161,6 +164,7 @@ std::vector<Claim> OverloadClaims(const AcceptanceOptions& options) {
       MeanOf({"slo", device, Mix(), kDeadline, noise}, rate, options, [&](const Outcome& outcome) {
         attained += Attainment(outcome, kDeadline) / options.seeds;
         wasted += WastedShare(outcome, kDeadline) / options.seeds;
+        refusals.insert(refusals.end(), outcome.refusals.begin(), outcome.refusals.end());
         return 0.0;
       });
       const double fifo = MeanOf({"fifo", device, Mix(), kDeadline, noise}, rate, options,
@@ -169,6 +173,11 @@ std::vector<Claim> OverloadClaims(const AcceptanceOptions& options) {
       claims.push_back({absl::StrCat(where, "attainment of slo - fifo, points"), 100 * (attained - fifo), 25.0});
       claims.push_back({absl::StrCat(where, "evaluations of late jobs, %"), 100 * wasted, 2.0, /*at_most=*/true});
     }
+  }
+  if (options.wall != nullptr) {
+    std::sort(refusals.begin(), refusals.end());
+    claims.push_back({"1.5 x overload: p99 of the time in which a refusal is decided, ms",
+                      1000 * Percentile(refusals, 0.99), 10.0, /*at_most=*/true});
   }
   return claims;
 }

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "core/clock.h"
 #include "tools/simulate/bench_report.h"
 #include "tools/simulate/replay.h"
 #include "tools/simulate/report.h"
@@ -147,7 +148,7 @@ int RunCommandLine(int argc, const char* const* argv, std::ostream& out, std::os
   replay.add_option("recording", path, "File that a server recorded (record_file)")->required();
   add_output(replay, false);
 
-  AcceptanceOptions acceptance;
+  AcceptanceOptions acceptance{.wall = &RealClock()};
   std::string only;
   CLI::App& bench = *app.add_subcommand("bench", "Measure what docs/scheduling.md claims");
   bench.add_option("--arrivals", acceptance.arrivals, "Requests a run; the first 300 do not count")

@@ -226,12 +226,10 @@ class Driver {
   absl::Status Admit(const SimulatedDevice& device, const SimulatedDevice::Jobs& jobs) {
     std::vector<JobSpec> specs;
     for (const auto& job : jobs) specs.push_back(job->spec());
-    const absl::Time start = options_.wall == nullptr ? absl::InfinitePast() : options_.wall->Now();
-    const absl::Status decision = CheckAdmission(options_.limits, specs, device.scheduler(), now_).status();
-    if (options_.wall != nullptr) {
-      const double took = absl::ToDoubleSeconds(options_.wall->Now() - start);
-      outcome_.longest_decision = std::max(outcome_.longest_decision, took);
-    }
+    if (options_.wall == nullptr) return CheckAdmission(options_.limits, specs, device.scheduler(), now_).status();
+    const absl::Time start = options_.wall->Now();
+    absl::Status decision = CheckAdmission(options_.limits, specs, device.scheduler(), now_).status();
+    if (!decision.ok()) outcome_.refusals.push_back(absl::ToDoubleSeconds(options_.wall->Now() - start));
     return decision;
   }
 

@@ -41,7 +41,7 @@ struct RunOptions {
   bool knows_costs = true;
   absl::Duration until = absl::InfiniteDuration();  // the run ends then, or when nothing is left
   InvariantChecks checks = InvariantChecks::kOff;
-  const Clock* wall = nullptr;            // set: admissions are timed with it
+  const Clock* wall = nullptr;            // set: refusals are timed with it; nothing else is
   SchedulerObserver* observer = nullptr;  // of the first device
 };
 
