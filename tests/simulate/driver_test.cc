@@ -58,7 +58,7 @@ TEST(DriverTest, ANewcomerJoinsAtTheNextTick) {
   EXPECT_THAT(Latencies(outcome), ElementsAre(Near(0.030 + 2 * 0.052 + 0.030), Near(0.020 + 2 * 0.052)));
 }
 
-TEST(DriverTest, ARequestGoesWholeToTheDeviceWithTheLeastWork) {
+TEST(DriverTest, EachImageGoesWhereItWillBeDoneFirst) {
   RunOptions options = Options("S");
   options.devices = 2;
   Arrival three = At(0.0, 10);
@@ -66,13 +66,62 @@ TEST(DriverTest, ARequestGoesWholeToTheDeviceWithTheLeastWork) {
   options.arrivals = {three, At(0.0, 10), At(0.001, 10)};
   const Outcome outcome = simulate::Run(options);
   ASSERT_EQ(outcome.fates.size(), 5u);
-  // Three pictures on the first device (74 ms a tick), two on the second (30, then 52 ms).
-  for (int i = 0; i < 3; ++i) EXPECT_NEAR(outcome.fates[static_cast<size_t>(i)].latency(), 10 * 0.074, 1e-6);
-  EXPECT_NEAR(outcome.fates[3].latency(), 0.030 + 9 * 0.052, 1e-6);
-  EXPECT_NEAR(outcome.fates[4].latency(), 0.029 + 9 * 0.052 + 0.030, 1e-6);
-  bool second = false;
-  for (const Tick& tick : outcome.ticks) second |= tick.device == 1;
-  EXPECT_TRUE(second);
+  // Two pictures of the three and the last one on the first device (52, then 74 ms a tick), two on the second (52 ms).
+  for (const size_t i : {0u, 2u}) EXPECT_NEAR(outcome.fates[i].latency(), 0.052 + 9 * 0.074, 1e-6);
+  for (const size_t i : {1u, 3u}) EXPECT_NEAR(outcome.fates[i].latency(), 10 * 0.052, 1e-6);
+  EXPECT_NEAR(outcome.fates[4].latency(), 0.051 + 9 * 0.074 + 0.030, 1e-6);
+}
+
+// The first device has less to do, but its job has no time for company; the job of the other has.
+TEST(DriverTest, AnotherDeviceMayTakeWhatTheFirstRefuses) {
+  RunOptions options = Options("S", "slo");
+  options.devices = 2;
+  options.admission = true;
+  options.arrivals = {At(0.0, 20), At(0.0, 40), At(0.1, 10)};
+  options.arrivals[0].deadline = 1.1;
+  options.arrivals[2].deadline = 2.5;
+  const Outcome outcome = simulate::Run(options);
+  for (const Fate& fate : outcome.fates) EXPECT_EQ(fate.end, absl::StatusCode::kOk);
+  // Asked at 120 ms, after the first device's tick, and again at 120 ms, after the other's.
+  EXPECT_NEAR(outcome.fates[2].latency(), 0.020 + 10 * 0.052, 1e-6);
+  options.devices = 1;
+  options.arrivals = {options.arrivals[0], options.arrivals[2]};
+  EXPECT_EQ(simulate::Run(options).fates[1].end, absl::StatusCode::kResourceExhausted);
+}
+
+// Each device has one place to wait at: two images fit, though not on one of them.
+TEST(DriverTest, AllImagesOfARequestComeInOrNone) {
+  RunOptions options = Options("S");
+  options.devices = 2;
+  options.admission = true;
+  options.limits.max_queued_jobs = 1;
+  options.arrivals = {At(0.0, 10), At(0.010, 10), At(0.035, 10)};
+  options.arrivals[2].images = 2;
+  for (const Fate& fate : simulate::Run(options).fates) EXPECT_TRUE(fate.painted());
+  options.arrivals[2].images = 3;
+  const Outcome outcome = simulate::Run(options);
+  ASSERT_EQ(outcome.fates.size(), 5u);
+  EXPECT_TRUE(outcome.fates[0].painted() && outcome.fates[1].painted());
+  for (size_t i = 2; i < 5; ++i) {
+    EXPECT_FALSE(outcome.fates[i].admitted);
+    EXPECT_EQ(outcome.fates[i].end, absl::StatusCode::kResourceExhausted);
+  }
+  // The second device let one image in at 40 ms and ran it for a tick, until the first had refused the two others.
+  EXPECT_NEAR(outcome.fates[0].latency(), 10 * 0.030, 1e-6);
+  EXPECT_NEAR(outcome.fates[1].latency(), 9 * 0.030 + 0.052, 1e-6);
+}
+
+TEST(DriverTest, ARequestOnItsWayToAnotherDeviceStillLosesPatience) {
+  RunOptions options = Options("S", "slo");
+  options.devices = 2;
+  options.admission = true;
+  options.arrivals = {At(0.0, 20), At(0.0, 40), At(0.1, 10)};
+  options.arrivals[0].deadline = 1.1;
+  options.arrivals[2].deadline = 2.5;
+  options.arrivals[2].patience = absl::Milliseconds(10);
+  const Outcome outcome = simulate::Run(options);
+  EXPECT_EQ(outcome.fates[2].end, absl::StatusCode::kCancelled);
+  EXPECT_EQ(outcome.fates[1].end, absl::StatusCode::kOk);
 }
 
 TEST(DriverTest, TwoDevicesDoTwiceTheWork) {

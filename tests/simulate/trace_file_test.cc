@@ -11,9 +11,9 @@ namespace {
 
 using testing::HasSubstr;
 
-absl::StatusOr<std::vector<Arrival>> Read(const std::string& text) {
+absl::StatusOr<std::vector<Arrival>> Read(const std::string& text, int pixels_per_latent = 8) {
   std::istringstream in(text);
-  return ReadTrace(in, "t");
+  return ReadTrace(in, "t", {}, pixels_per_latent);
 }
 
 TEST(TraceFileTest, EveryColumnOfACsv) {
@@ -61,6 +61,24 @@ TEST(TraceFileTest, JsonLinesHaveTheSameKeys) {
   EXPECT_EQ((*rows)[1].due, absl::InfiniteDuration());
 }
 
+// The bundled model has 4 pixels a latent: measured in cells of 8 its pictures would be four times too cheap.
+TEST(TraceFileTest, SizesAreInPixelsOrLatents) {
+  const auto pixels = Read("arrival_s,steps,width,height\n0,20,64,36\n", 4);
+  ASSERT_TRUE(pixels.ok()) << pixels.status();
+  EXPECT_EQ((*pixels)[0].latent_width, 16);
+  EXPECT_EQ((*pixels)[0].latent_height, 9);
+  for (const int pixels_per_latent : {4, 8}) {
+    const auto latents = Read("arrival_s,steps,latent_width,latent_height\n0,20,16,9\n", pixels_per_latent);
+    ASSERT_TRUE(latents.ok()) << latents.status();
+    EXPECT_EQ((*latents)[0].latent_width, 16);
+    EXPECT_EQ((*latents)[0].latent_height, 9);
+  }
+  const auto mixed =
+      Read("{\"arrival_s\": 0, \"steps\": 8, \"latent_width\": 16, \"width\": null, \"height\": 64}\n", 4);
+  ASSERT_TRUE(mixed.ok()) << mixed.status();
+  EXPECT_EQ((*mixed)[0].latent_height, 16);
+}
+
 TEST(TraceFileTest, ErrorsNameLineAndColumn) {
   const struct {
     const char* text;
@@ -77,7 +95,13 @@ TEST(TraceFileTest, ErrorsNameLineAndColumn) {
       {"arrival_s,steps\n-1,20\n", "t:2: arrival_s: '-1' is no number of seconds in [0, 1e9]"},
       {"arrival_s,steps\nnan,20\n", "t:2: arrival_s: 'nan' is no number"},
       {"arrival_s,steps\n2,20\n1,20\n", "t:3: arrival_s: before the row above"},
-      {"arrival_s,steps,width\n0,20,513\n", "t:2: width: '513' is no multiple of 8"},
+      {"arrival_s,steps,width\n0,20,513\n", "t:2: width: '513' is no multiple of 8 (--pixels-per-latent)"},
+      {"arrival_s,steps,width\n0,20,16392\n", "t:2: width: '16392' is no whole number in 8..16384"},
+      {"arrival_s,steps,latent_width\n0,20,0\n", "t:2: latent_width: '0' is no whole number in 1..2048"},
+      {"arrival_s,steps,latent_height\n0,20,2049\n", "t:2: latent_height: '2049' is no whole number in 1..2048"},
+      {"arrival_s,steps,width,latent_width\n0,20,64,8\n", "t:1: width and latent_width are the same; give one"},
+      {"{\"arrival_s\": 0, \"steps\": 8, \"height\": 8, \"latent_height\": 1}\n",
+       "t:1: height and latent_height are the same; give one"},
       {"arrival_s,steps,deadline_s\n0,20,0\n", "t:2: deadline_s: '0' is no number of seconds in (0, 1e9]"},
       {"arrival_s,steps,priority\n0,20,high\n", "t:2: priority: 'high' is no priority: interactive, standard, batch"},
       {"arrival_s,steps,guided\n0,20,maybe\n", "t:2: guided: 'maybe' is no true or false"},

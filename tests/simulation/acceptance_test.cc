@@ -23,6 +23,26 @@ TEST(AcceptanceTest, TenantShares) { ExpectAll(TenantClaims(kShort)); }
 TEST(AcceptanceTest, PhasesDoNotStall) { ExpectAll(PhaseClaims()); }
 TEST(AcceptanceTest, CancelsFreeTheirRows) { ExpectAll(CancelClaims()); }
 
+// A millisecond goes by whenever somebody asks: every decision takes one.
+class CountingClock final : public Clock {
+ public:
+  absl::Time Now() const override { return absl::UnixEpoch() + absl::Milliseconds(++asked_); }
+
+ private:
+  mutable int64_t asked_ = 0;
+};
+
+// The short form has no wall clock, because how fast this machine is at the moment is not the scheduler's affair.
+TEST(AcceptanceTest, RefusalsAreTimedWhenThereIsAClock) {
+  const CountingClock clock;
+  const std::vector<Claim> untimed = OverloadClaims({.seeds = 1, .arrivals = 400});
+  const std::vector<Claim> timed = OverloadClaims({.seeds = 1, .arrivals = 400, .wall = &clock});
+  ASSERT_EQ(timed.size(), untimed.size() + 1);
+  EXPECT_NE(timed.back().name.find("refusal"), std::string::npos);
+  EXPECT_NEAR(timed.back().measured, 1.0, 1e-6);
+  for (size_t i = 0; i < untimed.size(); ++i) EXPECT_EQ(timed[i].measured, untimed[i].measured) << timed[i].name;
+}
+
 TEST(AcceptanceTest, AClaimSaysWhatItMeasured) {
   EXPECT_TRUE((Claim{"x", 1.0, 1.0}).holds());
   EXPECT_FALSE((Claim{"x", 0.9, 1.0}).holds());

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tools/simulate/driver.h"
+#include "tools/simulate/summary.h"
 
 namespace stepcast::simulate {
 namespace {
@@ -50,7 +51,8 @@ template <typename Measure>
 double MeanOf(const Series& series, double rate, const AcceptanceOptions& options, Measure measure) {
   double sum = 0.0;
   for (int seed = 1; seed <= options.seeds; ++seed) {
-    const RunOptions run = OptionsOf(series, rate, static_cast<uint64_t>(seed), options.arrivals);
+    RunOptions run = OptionsOf(series, rate, static_cast<uint64_t>(seed), options.arrivals);
+    run.wall = options.wall;
     sum += measure(WithoutFirst(Run(run), kDropped));
   }
   return sum / options.seeds;
@@ -153,6 +155,7 @@ std::vector<Claim> GoodputClaims(const AcceptanceOptions& options) {
 
 std::vector<Claim> OverloadClaims(const AcceptanceOptions& options) {
   std::vector<Claim> claims;
+  std::vector<double> refusals;
   for (const char* name : {"L", "S", "C"}) {
     for (const double noise : {0.0, 0.1}) {
       const Device device = Curve(name);
@@ -161,6 +164,7 @@ std::vector<Claim> OverloadClaims(const AcceptanceOptions& options) {
       MeanOf({"slo", device, Mix(), kDeadline, noise}, rate, options, [&](const Outcome& outcome) {
         attained += Attainment(outcome, kDeadline) / options.seeds;
         wasted += WastedShare(outcome, kDeadline) / options.seeds;
+        refusals.insert(refusals.end(), outcome.refusals.begin(), outcome.refusals.end());
         return 0.0;
       });
       const double fifo = MeanOf({"fifo", device, Mix(), kDeadline, noise}, rate, options,
@@ -169,6 +173,11 @@ std::vector<Claim> OverloadClaims(const AcceptanceOptions& options) {
       claims.push_back({absl::StrCat(where, "attainment of slo - fifo, points"), 100 * (attained - fifo), 25.0});
       claims.push_back({absl::StrCat(where, "evaluations of late jobs, %"), 100 * wasted, 2.0, /*at_most=*/true});
     }
+  }
+  if (options.wall != nullptr) {
+    std::sort(refusals.begin(), refusals.end());
+    claims.push_back({"1.5 x overload: p99 of the time in which a refusal is decided, ms",
+                      1000 * Percentile(refusals, 0.99), 10.0, /*at_most=*/true});
   }
   return claims;
 }
@@ -228,37 +237,6 @@ std::vector<Claim> TenantClaims(const AcceptanceOptions& options) {
         {absl::StrCat(name, ", tenants of weights 3 and 1: worst minute, points off the share"), worst, 1.0, true});
   }
   return claims;
-}
-
-std::vector<Claim> PhaseClaims() {
-  constexpr double kDecode = 0.150;
-  RunOptions run;
-  run.device = WithEnds(Curve("L"), absl::Milliseconds(40), absl::Seconds(kDecode));
-  for (int i = 0; i < 4; ++i) run.arrivals.push_back({.at = absl::ZeroDuration(), .steps = 50, .done = 10});
-  for (int i = 0; i < 48; ++i) {
-    Arrival arrival{.at = absl::Seconds(2), .steps = 50};
-    if (i < 16) arrival.done = arrival.steps;
-    arrival.cold = i >= 16;
-    run.arrivals.push_back(arrival);
-  }
-  const Outcome outcome = Run(run);
-  double pictures = 0.0;
-  for (const Fate& fate : outcome.fates) {
-    if (fate.arrival.done == fate.arrival.steps) pictures = std::max(pictures, fate.latency());
-  }
-  std::vector<double> gaps;  // in quanta
-  const Tick* last = nullptr;
-  for (const Tick& tick : outcome.ticks) {
-    if (tick.phase != Phase::kDenoise || tick.start > 20.0) continue;
-    if (last != nullptr) {
-      gaps.push_back((tick.start - last->start - last->seconds) / std::max(2 * last->seconds, kDecode));
-    }
-    last = &tick;
-  }
-  std::sort(gaps.begin(), gaps.end());
-  return {{"16 decodes and 32 cold prompts among 4 jobs: p99 gap between denoise ticks, quanta",
-           gaps[static_cast<size_t>(std::ceil(0.99 * static_cast<double>(gaps.size() - 1)))], 2.0, true},
-          {"the 16 pictures, x the time of decoding them alone", pictures / (16 * kDecode), 2.0, true}};
 }
 
 }  // namespace stepcast::simulate

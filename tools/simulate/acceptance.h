@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.h"
+
 namespace stepcast::simulate {
 
 // One claim. It holds when `measured` is at least `bound` (or at most, if `at_most`).
@@ -21,6 +23,7 @@ struct Claim {
 struct AcceptanceOptions {
   int seeds = 3;  // per measurement, 1..
   int arrivals = 3'300;
+  const Clock* wall = nullptr;  // set: claims about the time of the machine are measured, too
 };
 
 // Each runs some of the claims. Curves L, S, C: BuiltInDevice. Mix: 4, 8, 20, 30 or 50 steps, equally likely. Load:
@@ -30,12 +33,15 @@ std::vector<Claim> MeanLatencyClaims(const AcceptanceOptions& options);
 // refuses or drops; the others take everybody and drop nobody, as they do without one.
 std::vector<Claim> GoodputClaims(const AcceptanceOptions& options);
 // 1.5 x overload, a deadline of 3 x isolated; fifo drops at the deadline. With and without 10 % noise on every tick.
+// With a wall clock also the 99th percentile of what a refusal takes to decide, over all runs of slo, once its device
+// reads it, which is between two ticks. The very longest may be the machine's fault.
 std::vector<Claim> OverloadClaims(const AcceptanceOptions& options);
 // Sixteen batch jobs of 30 steps always live, interactive jobs of 20 steps at a tenth of 8 / (20 t(8)).
 std::vector<Claim> InteractiveClaims(const AcceptanceOptions& options);
 // Two tenants with sixteen jobs always live, weights 3 and 1: tumbling windows of a minute.
 std::vector<Claim> TenantClaims(const AcceptanceOptions& options);
-// 32 cold prompts and 16 finished latents at once while four jobs run.
+// 32 cold prompts and 16 finished latents at once while four jobs run. A gap lies between two denoise ticks of the same
+// one of the four; a quantum is twice its last tick or one decode.
 std::vector<Claim> PhaseClaims();
 // 12,600 jobs of the mix, of which 12,000 leave within two minutes if they are not done; curve L.
 std::vector<Claim> CancelClaims();

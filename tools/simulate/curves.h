@@ -13,7 +13,7 @@ namespace stepcast::simulate {
 // The model that simulated requests ask for: 64x64 latents unless an arrival says otherwise.
 inline constexpr char kModel[] = "sim";
 inline constexpr int kLatentSide = 64;
-inline constexpr int kVaeScale = 8;
+inline constexpr int kVaeScale = 8;  // pixels a latent, unless a trace is said to have others
 
 // A device: its limits and its true costs. A guided job is two rows.
 struct Device {

@@ -25,24 +25,21 @@ SimulatedDevice::SimulatedDevice(const RunOptions& options, int index, const Cos
       noise_(options.noise_seed + static_cast<uint64_t>(index) * 1'000'003),
       scheduler_(*MakePolicy(options.policy), SchedulerOptions(options, index), metrics_) {}
 
-absl::Duration SimulatedDevice::Backlog() const {
-  absl::Duration backlog;
-  for (const JobView* view : scheduler_.Snapshot().jobs) backlog += scheduler_.costs().Remaining(*view->job);
-  for (const Letter& letter : mail_) {
-    for (const auto& job : letter.jobs) backlog += scheduler_.costs().Isolated(job->spec());
-  }
-  return backlog;
+EngineStatus SimulatedDevice::Status() const {
+  return {.waiting = scheduler_.waiting(),
+          .running = scheduler_.live() - scheduler_.waiting(),
+          .ready = true,
+          .backlog = scheduler_.lanes().backlog()};
 }
 
 void SimulatedDevice::ReadMail(absl::Time now, absl::FunctionRef<bool(const SimulatedDevice&, const Jobs&)> admit) {
-  for (Letter& letter : mail_) {
+  for (Letter& letter : std::exchange(mail_, {})) {
     if (letter.jobs.empty()) {
       scheduler_.Cancel(letter.leaving, absl::CancelledError("out of patience"), now);
     } else if (admit(*this, letter.jobs)) {
       scheduler_.Submit(std::move(letter.jobs), now);
     }
   }
-  mail_.clear();
 }
 
 void SimulatedDevice::Complete(absl::Time now) {

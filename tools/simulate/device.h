@@ -8,6 +8,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "core/metrics.h"
+#include "scheduler/engine_loop.h"
 #include "scheduler/step_scheduler.h"
 #include "tools/simulate/driver.h"
 #include "tools/simulate/outcome.h"
@@ -31,15 +32,17 @@ class SimulatedDevice {
   absl::Time due() const { return flight_.has_value() ? flight_->end : wake_; }
   const StepScheduler& scheduler() const { return scheduler_; }
 
-  // Predicted device time of everything it was given.
-  absl::Duration Backlog() const;
+  // What an engine loop would say of itself to a dispatcher: the mail does not count.
+  EngineStatus Status() const;
 
-  // Mail: the jobs of one request, all started, or the end of somebody's patience.
+  // Mail: jobs of one request, all started, or the end of somebody's patience.
   void Post(Jobs jobs) { mail_.push_back({.jobs = std::move(jobs)}); }
   void Cancel(JobId job) { mail_.push_back({.jobs = {}, .leaving = job}); }
 
-  // Reads what was posted, in order; `admit` decides about requests and is told the time. REQUIRES: not busy, or the
-  // tick is over.
+  bool has_mail() const { return !mail_.empty(); }
+
+  // Reads what was posted, in order; `admit` decides about requests. What is posted meanwhile stays for the next time.
+  // REQUIRES: not busy, or the tick is over.
   void ReadMail(absl::Time now, absl::FunctionRef<bool(const SimulatedDevice&, const Jobs&)> admit);
 
   // Ends the tick. REQUIRES: busy.

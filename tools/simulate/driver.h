@@ -30,7 +30,9 @@ struct RunOptions {
   bool admission = false;
   AdmissionLimits limits = {.max_queued_jobs = 100'000};
   std::map<std::string, double> tenant_weights = {};
-  // Equal ones; a request goes whole to the one with the least predicted work, as the Dispatcher decides.
+  // Equal ones. As with a Dispatcher, whose books and placement these are, each image goes where it will be done first,
+  // and what is refused there is tried whole on the others; all images come in or none. Different here: nobody's prompt
+  // is known, so no device is preferred for it; no device is lost; limits and costs are the same everywhere.
   int devices = 1;
   // Every tick takes its cost x (1 + noise x a normal number), at least a fifth of it.
   double noise = 0.0;
@@ -39,7 +41,7 @@ struct RunOptions {
   bool knows_costs = true;
   absl::Duration until = absl::InfiniteDuration();  // the run ends then, or when nothing is left
   InvariantChecks checks = InvariantChecks::kOff;
-  const Clock* wall = nullptr;            // set: admissions are timed with it
+  const Clock* wall = nullptr;            // set: refusals are timed with it; nothing else is
   SchedulerObserver* observer = nullptr;  // of the first device
 };
 

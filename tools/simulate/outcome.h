@@ -43,8 +43,9 @@ struct Tick {
 struct Outcome {
   std::vector<Fate> fates;  // in order of arrival
   std::vector<Tick> ticks;
-  double end = 0.0;               // seconds until the last job had ended, or the run's limit
-  double longest_decision = 0.0;  // of an admission, wall seconds; 0 when not measured
+  double end = 0.0;  // seconds until the last job had ended, or the run's limit
+  // Wall seconds that each refusal of a device took to decide, when the run has a wall clock.
+  std::vector<double> refusals;
 };
 
 using Selection = std::function<bool(const Fate&)>;

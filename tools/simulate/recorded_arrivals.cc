@@ -1,11 +1,15 @@
 #include "tools/simulate/recorded_arrivals.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/status_macros.h"
+#include "scheduler/recording_reader.h"
 
 namespace stepcast::simulate {
 namespace {
@@ -41,10 +45,7 @@ std::vector<Arrival> InOrder(const std::vector<Arrival>& arrivals) {
   return sorted;
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<Arrival>> ReadArrivals(RecordingReader& recording) {
-  const absl::Time begin = recording.header().begin;
+absl::StatusOr<std::vector<Arrival>> ReadFile(RecordingReader& recording, absl::Time begin) {
   std::vector<Arrival> arrivals;
   absl::flat_hash_map<JobId, size_t> places;
   while (true) {
@@ -61,8 +62,27 @@ absl::StatusOr<std::vector<Arrival>> ReadArrivals(RecordingReader& recording) {
       arrival.patience = std::max(absl::ZeroDuration(), event->at - begin - arrival.at);
     }
   }
-  if (arrivals.empty()) return absl::InvalidArgumentError("the recording holds no arrivals");
   return InOrder(arrivals);
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Arrival>> ReadArrivals(const std::vector<std::string>& paths) {
+  std::vector<std::unique_ptr<RecordingReader>> recordings;
+  absl::Time begin = absl::InfiniteFuture();
+  for (const std::string& path : paths) {
+    STEPCAST_ASSIGN_OR_RETURN(recordings.emplace_back(), RecordingReader::Open(path));
+    begin = std::min(begin, recordings.back()->header().begin);
+  }
+  std::vector<Arrival> arrivals;
+  for (const auto& recording : recordings) {
+    STEPCAST_ASSIGN_OR_RETURN(const std::vector<Arrival> more, ReadFile(*recording, begin));
+    arrivals = Merge(arrivals, more);
+  }
+  if (arrivals.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(absl::StrJoin(paths, ", "), ": no arrivals are recorded"));
+  }
+  return arrivals;
 }
 
 }  // namespace stepcast::simulate

@@ -1,6 +1,7 @@
 #pragma once
 // `stepcast-simulate run`: options as a command line gives them, made into a sweep.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,13 +17,14 @@ struct RunArguments {
   std::vector<double> loads = {};  // at most one of loads, rates, trace, recording
   std::vector<double> rates = {};
   std::string trace = "";
-  std::string recording = "";
-  std::vector<std::string> clients = {};  // "interactive,share=0.1,tenant=a,steps=20/30"
-  std::vector<std::string> tenants = {};  // "a=3"
+  int pixels_per_latent = kVaeScale;         // of the trace's widths and heights
+  std::vector<std::string> recordings = {};  // one for each device of the server
+  std::vector<std::string> clients = {};     // "interactive,share=0.1,tenant=a,steps=20/30"
+  std::vector<std::string> tenants = {};     // "a=3"
   int arrivals = 3'300;
   int warm_up = 300;
   double burstiness = 1.0;
-  std::vector<uint64_t> seeds = {1, 2, 3};
+  std::vector<int64_t> seeds = {1, 2, 3};
   double deadline = 0.0;
   std::vector<int> devices = {1};
   int rows = 16, encode_jobs = 8, decode_jobs = 4, strict_rows = 0, resident = 0;  // resident 0: no bound

@@ -36,6 +36,15 @@ double OfferedRate(const std::vector<Arrival>& arrivals) {
   return seconds > 0.0 ? static_cast<double>(arrivals.size() - 1) / seconds : 0.0;
 }
 
+double Shares(const Mix& mix) {
+  double shares = 0.0;
+  for (const ClientClass& one : mix.classes) shares += one.share;
+  return shares;
+}
+
+// Of a class that is `share` of the whole, 0..1.
+int ArrivalsOf(const Mix& mix, double share) { return static_cast<int>(std::lround(share * mix.arrivals)); }
+
 struct Offer {
   double rate;
   std::vector<std::vector<Arrival>> runs;  // one for each seed
@@ -75,15 +84,21 @@ SweepPoint RunCell(const SweepOptions& options, const Offer& offer, int devices,
 
 }  // namespace
 
+int CountArrivals(const Mix& mix) {
+  const double shares = Shares(mix);
+  int count = 0;
+  for (const ClientClass& one : mix.classes) count += ArrivalsOf(mix, one.share / shares);
+  return count;
+}
+
 std::vector<Arrival> MakeArrivals(const Mix& mix, double rate, uint64_t seed) {
-  double shares = 0.0;
-  for (const ClientClass& one : mix.classes) shares += one.share;
+  const double shares = Shares(mix);
   std::vector<Arrival> arrivals;
   for (size_t i = 0; i < mix.classes.size(); ++i) {
     const ClientClass& one = mix.classes[i];
     const double share = one.share / shares;
     TrafficOptions traffic{.seed = seed + 7919 * i,
-                           .arrivals = static_cast<int>(std::lround(share * mix.arrivals)),
+                           .arrivals = ArrivalsOf(mix, share),
                            .rate = rate * share,
                            .burstiness = mix.burstiness,
                            .steps = one.steps,

@@ -31,6 +31,9 @@ struct Mix {
 // The arrivals of `mix` at `rate` requests a second: one stream for each class, merged.
 std::vector<Arrival> MakeArrivals(const Mix& mix, double rate, uint64_t seed);
 
+// How many those are: each class has its share of mix.arrivals, rounded.
+int CountArrivals(const Mix& mix);
+
 // Requests a second that make one device's work `load` of what it does with full batches: load * 8 / (E[steps] * t(8)).
 double RateOfLoad(const Device& device, double load, const Mix& mix);
 

@@ -1,5 +1,6 @@
 #include "tools/simulate/trace_file.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <fstream>
@@ -18,6 +19,7 @@ namespace {
 
 constexpr size_t kMostRows = 10'000'000;
 constexpr double kMostSeconds = 1e9;
+constexpr int kMostLatents = 2048;  // a side
 
 absl::Status Bad(absl::string_view came, absl::string_view allowed) {
   return absl::InvalidArgumentError(absl::StrCat("'", came.substr(0, 40), "' is no ", allowed));
@@ -44,11 +46,12 @@ absl::Status SetBool(absl::string_view text, bool& value) {
   return absl::SimpleAtob(text, &value) ? absl::OkStatus() : Bad(text, "true or false");
 }
 
-absl::Status SetSide(absl::string_view text, int& latents) {
+// Sets a side of a latent, which is `cell` pixels.
+absl::Status SetSide(absl::string_view text, int cell, int& latents) {
   int pixels = 0;
-  STEPCAST_RETURN_IF_ERROR(SetInt(text, kVaeScale, 16384, pixels));
-  if (pixels % kVaeScale != 0) return Bad(text, absl::StrCat("multiple of ", kVaeScale));
-  latents = pixels / kVaeScale;
+  STEPCAST_RETURN_IF_ERROR(SetInt(text, cell, kMostLatents * cell, pixels));
+  if (pixels % cell != 0) return Bad(text, absl::StrCat("multiple of ", cell, " (--pixels-per-latent)"));
+  latents = pixels / cell;
   return absl::OkStatus();
 }
 
@@ -62,7 +65,7 @@ absl::Status SetPriority(absl::string_view text, Priority& value) {
   return Bad(text, "priority: interactive, standard, batch");
 }
 
-using Setter = absl::Status (*)(absl::string_view, Arrival&);
+using Setter = absl::Status (*)(absl::string_view, Arrival&, int cell);
 struct Column {
   const char* name;
   bool required;
@@ -70,23 +73,28 @@ struct Column {
 };
 
 constexpr Column kColumns[] = {
-    {"arrival_s", true, [](absl::string_view t, Arrival& r) { return SetSeconds(t, false, r.at); }},
-    {"steps", true, [](absl::string_view t, Arrival& r) { return SetInt(t, 1, 1000, r.steps); }},
+    {"arrival_s", true, [](absl::string_view t, Arrival& r, int) { return SetSeconds(t, false, r.at); }},
+    {"steps", true, [](absl::string_view t, Arrival& r, int) { return SetInt(t, 1, 1000, r.steps); }},
     {"evaluations_per_step", false,
-     [](absl::string_view t, Arrival& r) { return SetInt(t, 1, 4, r.evaluations_per_step); }},
+     [](absl::string_view t, Arrival& r, int) { return SetInt(t, 1, 4, r.evaluations_per_step); }},
     {"model", false,
-     [](absl::string_view t, Arrival& r) { return r.model.assign(t.data(), t.size()), absl::OkStatus(); }},
-    {"width", false, [](absl::string_view t, Arrival& r) { return SetSide(t, r.latent_width); }},
-    {"height", false, [](absl::string_view t, Arrival& r) { return SetSide(t, r.latent_height); }},
-    {"guided", false, [](absl::string_view t, Arrival& r) { return SetBool(t, r.guided); }},
-    {"images", false, [](absl::string_view t, Arrival& r) { return SetInt(t, 1, 1024, r.images); }},
-    {"priority", false, [](absl::string_view t, Arrival& r) { return SetPriority(t, r.priority); }},
+     [](absl::string_view t, Arrival& r, int) { return r.model.assign(t.data(), t.size()), absl::OkStatus(); }},
+    {"width", false, [](absl::string_view t, Arrival& r, int cell) { return SetSide(t, cell, r.latent_width); }},
+    {"height", false, [](absl::string_view t, Arrival& r, int cell) { return SetSide(t, cell, r.latent_height); }},
+    {"latent_width", false,
+     [](absl::string_view t, Arrival& r, int) { return SetInt(t, 1, kMostLatents, r.latent_width); }},
+    {"latent_height", false,
+     [](absl::string_view t, Arrival& r, int) { return SetInt(t, 1, kMostLatents, r.latent_height); }},
+    {"guided", false, [](absl::string_view t, Arrival& r, int) { return SetBool(t, r.guided); }},
+    {"images", false, [](absl::string_view t, Arrival& r, int) { return SetInt(t, 1, 1024, r.images); }},
+    {"priority", false, [](absl::string_view t, Arrival& r, int) { return SetPriority(t, r.priority); }},
     {"tenant", false,
-     [](absl::string_view t, Arrival& r) { return r.tenant.assign(t.data(), t.size()), absl::OkStatus(); }},
-    {"deadline_s", false, [](absl::string_view t, Arrival& r) { return SetSeconds(t, true, r.due); }},
-    {"patience_s", false, [](absl::string_view t, Arrival& r) { return SetSeconds(t, false, r.patience); }},
-    {"cold", false, [](absl::string_view t, Arrival& r) { return SetBool(t, r.cold); }},
-    {"previews_every", false, [](absl::string_view t, Arrival& r) { return SetInt(t, 0, 1000, r.previews_every); }},
+     [](absl::string_view t, Arrival& r, int) { return r.tenant.assign(t.data(), t.size()), absl::OkStatus(); }},
+    {"deadline_s", false, [](absl::string_view t, Arrival& r, int) { return SetSeconds(t, true, r.due); }},
+    {"patience_s", false, [](absl::string_view t, Arrival& r, int) { return SetSeconds(t, false, r.patience); }},
+    {"cold", false, [](absl::string_view t, Arrival& r, int) { return SetBool(t, r.cold); }},
+    {"previews_every", false,
+     [](absl::string_view t, Arrival& r, int) { return SetInt(t, 0, 1000, r.previews_every); }},
 };
 
 absl::StatusOr<const Column*> ColumnOf(absl::string_view name) {
@@ -98,11 +106,22 @@ absl::StatusOr<const Column*> ColumnOf(absl::string_view name) {
   return absl::InvalidArgumentError(absl::StrCat("'", name.substr(0, 40), "' is no column; known: ", known));
 }
 
-absl::Status Set(const Column& column, absl::string_view text, Arrival& row) {
+absl::Status Set(const Column& column, absl::string_view text, int cell, Arrival& row) {
   if (text.empty() && !column.required) return absl::OkStatus();
-  const absl::Status status = column.set(text, row);
+  const absl::Status status = column.set(text, row, cell);
   if (status.ok()) return status;
   return absl::InvalidArgumentError(absl::StrCat(column.name, ": ", status.message()));
+}
+
+// `given`: whether a column is there.
+template <typename Given>
+absl::Status CheckSides(Given given) {
+  for (const char* side : {"width", "height"}) {
+    const std::string latent = absl::StrCat("latent_", side);
+    if (!given(side) || !given(latent)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(side, " and ", latent, " are the same; give one"));
+  }
+  return absl::OkStatus();
 }
 
 // The cells of a CSV line (RFC 4180 without line breaks in cells).
@@ -141,37 +160,44 @@ absl::StatusOr<std::vector<const Column*>> HeaderOf(absl::string_view line) {
     for (const Column* given : columns) found |= given == &column;
     if (!found) return absl::InvalidArgumentError(absl::StrCat("column ", column.name, " is missing"));
   }
+  STEPCAST_RETURN_IF_ERROR(CheckSides([&](absl::string_view name) {
+    return std::any_of(columns.begin(), columns.end(), [&](const Column* one) { return name == one->name; });
+  }));
   return columns;
 }
 
-absl::StatusOr<Arrival> RowOfCsv(absl::string_view line, const std::vector<const Column*>& columns, Arrival row) {
+absl::StatusOr<Arrival> RowOfCsv(absl::string_view line, const std::vector<const Column*>& columns, int cell,
+                                 Arrival row) {
   STEPCAST_ASSIGN_OR_RETURN(const std::vector<std::string> cells, Cells(line));
   if (cells.size() != columns.size()) {
     return absl::InvalidArgumentError(absl::StrCat(cells.size(), " cells, and the header has ", columns.size()));
   }
-  for (size_t i = 0; i < cells.size(); ++i) STEPCAST_RETURN_IF_ERROR(Set(*columns[i], cells[i], row));
+  for (size_t i = 0; i < cells.size(); ++i) STEPCAST_RETURN_IF_ERROR(Set(*columns[i], cells[i], cell, row));
   return row;
 }
 
-absl::StatusOr<Arrival> RowOfJson(const std::string& line, Arrival row) {
+absl::StatusOr<Arrival> RowOfJson(const std::string& line, int cell, Arrival row) {
   const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return absl::InvalidArgumentError("the line is no JSON object");
   for (const auto& [key, value] : json.items()) {
     STEPCAST_ASSIGN_OR_RETURN(const Column* const column, ColumnOf(key));
     if (value.is_null()) continue;
     if (value.is_structured()) return absl::InvalidArgumentError(absl::StrCat(key, ": must be a single value"));
-    STEPCAST_RETURN_IF_ERROR(Set(*column, value.is_string() ? value.get<std::string>() : value.dump(), row));
+    STEPCAST_RETURN_IF_ERROR(Set(*column, value.is_string() ? value.get<std::string>() : value.dump(), cell, row));
   }
   for (const Column& column : kColumns) {
     if (!column.required || (json.contains(column.name) && !json[column.name].is_null())) continue;
     return absl::InvalidArgumentError(absl::StrCat("key ", column.name, " is missing"));
   }
+  STEPCAST_RETURN_IF_ERROR(
+      CheckSides([&](const std::string& key) { return json.contains(key) && !json[key].is_null(); }));
   return row;
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<Arrival>> ReadTrace(std::istream& in, const std::string& name, const Arrival& pattern) {
+absl::StatusOr<std::vector<Arrival>> ReadTrace(std::istream& in, const std::string& name, const Arrival& pattern,
+                                               int pixels_per_latent) {
   const bool is_json = in.peek() == '{';
   std::vector<const Column*> columns;
   std::vector<Arrival> rows;
@@ -189,7 +215,8 @@ absl::StatusOr<std::vector<Arrival>> ReadTrace(std::istream& in, const std::stri
       columns = *std::move(header);
       continue;
     }
-    absl::StatusOr<Arrival> row = is_json ? RowOfJson(line, pattern) : RowOfCsv(line, columns, pattern);
+    absl::StatusOr<Arrival> row =
+        is_json ? RowOfJson(line, pixels_per_latent, pattern) : RowOfCsv(line, columns, pixels_per_latent, pattern);
     if (!row.ok()) return at(row.status());
     if (!rows.empty() && row->at < rows.back().at) {
       return at(absl::InvalidArgumentError("arrival_s: before the row above; arrivals must be in order"));
@@ -201,10 +228,11 @@ absl::StatusOr<std::vector<Arrival>> ReadTrace(std::istream& in, const std::stri
   return rows;
 }
 
-absl::StatusOr<std::vector<Arrival>> ReadTraceFile(const std::string& path, const Arrival& pattern) {
+absl::StatusOr<std::vector<Arrival>> ReadTraceFile(const std::string& path, const Arrival& pattern,
+                                                   int pixels_per_latent) {
   std::ifstream file(path);
   if (!file) return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
-  return ReadTrace(file, path, pattern);
+  return ReadTrace(file, path, pattern, pixels_per_latent);
 }
 
 }  // namespace stepcast::simulate

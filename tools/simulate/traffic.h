@@ -11,14 +11,14 @@
 
 namespace stepcast::simulate {
 
-// One request on its way. In a trace file each field is a column (CSV) or key (JSON lines) of the name in brackets;
+// One request on its way. In a trace file each field is a column (CSV) or key (JSON lines) of a name in brackets;
 // only arrival_s and steps are required there.
 struct Arrival {
   absl::Duration at = {};                              // [arrival_s] from the start
   int steps = 20;                                      // [steps] 1..1000
   bool guided = true;                                  // [guided] true: two rows an evaluation
-  int latent_height = kLatentSide;                     // [height] in pixels there: 8 times as much
-  int latent_width = kLatentSide;                      // [width] the same
+  int latent_height = kLatentSide;                     // [latent_height], or [height] in pixels
+  int latent_width = kLatentSide;                      // [latent_width], or [width] in pixels
   bool cold = false;                                   // [cold] its prompt must be encoded
   int done = 0;                                        // evaluations that somebody has done already, 0..steps
   int previews_every = 0;                              // [previews_every] steps; 0: none
