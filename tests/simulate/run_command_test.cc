@@ -251,6 +251,39 @@ TEST(RecordedArrivalsTest, SeveralDevicesAreOneStream) {
   EXPECT_TRUE(absl::IsNotFound(ReadArrivals(paths).status()));
 }
 
+// The first device refused three pictures; the second took one of them, and one that was taken back because its request
+// did not fit; the third went nowhere.
+TEST(RecordedArrivalsTest, WhoWasRefusedCameAllTheSame) {
+  const absl::Time begin = absl::FromUnixSeconds(1'800'000'000);
+  const std::vector<std::string> paths = {testing::TempDir() + "/refused.rec", testing::TempDir() + "/refused.rec.1"};
+  SpecMaker maker;
+  const auto spec = [&](int steps) {
+    JobSpec made = maker.Make({.steps = steps}, std::make_shared<Deaf>());
+    made.arrival = begin + absl::Seconds(steps);
+    return made;
+  };
+  const absl::Status full = absl::ResourceExhaustedError("full");
+  {
+    const auto first = Recorder::Open(paths[0], {.begin = begin});
+    ASSERT_TRUE(first.ok());
+    (*first)->OnRefuse({spec(1), spec(2)}, full, begin + absl::Seconds(3));
+    (*first)->OnRefuse({spec(3)}, full, begin + absl::Seconds(3));
+    const auto second = Recorder::Open(paths[1], {.begin = begin});
+    ASSERT_TRUE(second.ok());
+    const Job taken(JobId{1}, spec(1));
+    const Job taken_back(JobId{2}, spec(2));
+    (*second)->OnSubmit(taken, begin + absl::Seconds(4));
+    (*second)->OnSubmit(taken_back, begin + absl::Seconds(4));
+    (*second)->OnLeave(JobId{2}, full, begin + absl::Seconds(4));
+    (*second)->OnRefuse({spec(3)}, full, begin + absl::Seconds(5));
+  }
+  const auto arrivals = ReadArrivals(paths);
+  ASSERT_TRUE(arrivals.ok()) << arrivals.status();
+  std::vector<int> came;
+  for (const Arrival& arrival : *arrivals) came.push_back(arrival.steps);
+  EXPECT_THAT(came, ElementsAre(1, 2, 3)) << "each once";
+}
+
 TEST(RecordedArrivalsTest, AnEmptyRecordingHasNone) {
   const std::string path = testing::TempDir() + "/empty.rec";
   ASSERT_TRUE(Recorder::Open(path, {}).ok());

@@ -61,6 +61,11 @@ std::optional<Tick> SimulatedDevice::Begin(absl::Time now) {
   }
   const int strict = plan.phase() == Phase::kDenoise ? options_.device.limits.strict_rows : 0;
   double seconds = truth_.Seconds(plan.key, std::max(plan.rows, strict));
+  if (!plan.previews.empty()) {
+    BatchKey preview = plan.key;
+    preview.phase = Phase::kPreview;
+    seconds += truth_.Seconds(preview, static_cast<int>(plan.previews.size()));
+  }
   // At least a fifth: a tick may be slow without bound, but not that fast.
   if (options_.noise > 0.0) seconds *= std::max(0.2, 1.0 + options_.noise * noise_.Normal());
   const Tick tick{.start = absl::ToDoubleSeconds(now - absl::UnixEpoch()),

@@ -3,23 +3,35 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status_macros.h"
 #include "scheduler/recording_reader.h"
+#include "scheduler/recording_text.h"
 
 namespace stepcast::simulate {
 namespace {
 
-Arrival ArrivalOf(const RecordedSubmit& submit, absl::Time at, absl::Time begin) {
-  const GenerationRequest& request = *submit.spec.request;
-  const auto& evaluations = submit.spec.program->evaluations;
+// One attempt to get a picture in at one device.
+struct Attempt {
   Arrival arrival;
+  std::string picture;  // what names it in all files: its arrival, settings and index
+  bool taken = true;
+};
+
+Attempt AttemptOf(const JobSpec& spec, bool needs_encode, absl::Time event, absl::Time begin) {
+  const GenerationRequest& request = *spec.request;
+  const auto& evaluations = spec.program->evaluations;
+  const absl::Time at = spec.arrival == absl::InfinitePast() ? event : spec.arrival;
+  Attempt attempt;
+  Arrival& arrival = attempt.arrival;
   arrival.at = std::max(absl::ZeroDuration(), at - begin);
-  arrival.steps = submit.spec.program->steps;
+  arrival.steps = spec.program->steps;
   arrival.evaluations_per_step = std::max(1, static_cast<int>(evaluations.size()) / arrival.steps);
   arrival.model = request.model->id;
   arrival.latent_height = request.latent_height();
@@ -28,10 +40,12 @@ Arrival ArrivalOf(const RecordedSubmit& submit, absl::Time at, absl::Time begin)
                                [](const sampling::Evaluation& evaluation) { return evaluation.rows() == 2; });
   arrival.priority = request.priority;
   arrival.tenant = request.tenant;
-  arrival.due = submit.spec.deadline - at;
-  arrival.cold = submit.needs_encode;
+  arrival.due = spec.deadline - at;
+  arrival.cold = needs_encode;
   arrival.previews_every = request.preview.every_n_steps;
-  return arrival;
+  attempt.picture = absl::StrCat(absl::ToUnixNanos(at), " ", spec.image_index, " ");
+  recording::AppendSettings(attempt.picture, request);
+  return attempt;
 }
 
 // By time; of equal times, the one that was handed over first.
@@ -45,21 +59,38 @@ std::vector<Arrival> InOrder(const std::vector<Arrival>& arrivals) {
   return sorted;
 }
 
-absl::StatusOr<std::vector<Arrival>> ReadFile(RecordingReader& recording, absl::Time begin) {
-  std::vector<Arrival> arrivals;
+absl::Status ReadFile(RecordingReader& recording, absl::Time begin, std::vector<Attempt>& attempts) {
   absl::flat_hash_map<JobId, size_t> places;
   while (true) {
     STEPCAST_ASSIGN_OR_RETURN(const std::optional<RecordedEvent> event, recording.Next());
-    if (!event.has_value()) break;
+    if (!event.has_value()) return absl::OkStatus();
     if (const auto* submit = std::get_if<RecordedSubmit>(&event->what)) {
-      const absl::Time arrival = submit->spec.arrival;
-      places[submit->job] = arrivals.size();
-      arrivals.push_back(ArrivalOf(*submit, arrival == absl::InfinitePast() ? event->at : arrival, begin));
+      places[submit->job] = attempts.size();
+      attempts.push_back(AttemptOf(submit->spec, submit->needs_encode, event->at, begin));
+    } else if (const auto* refusal = std::get_if<RecordedRefusal>(&event->what)) {
+      // Nobody looked whether its prompt was known.
+      attempts.push_back(AttemptOf(refusal->spec, /*needs_encode=*/false, event->at, begin));
+      attempts.back().taken = false;
     } else if (const auto* leave = std::get_if<RecordedLeave>(&event->what)) {
       const auto place = places.find(leave->job);
-      if (place == places.end() || leave->code != absl::StatusCode::kCancelled) continue;
-      Arrival& arrival = arrivals[place->second];
-      arrival.patience = std::max(absl::ZeroDuration(), event->at - begin - arrival.at);
+      if (place == places.end()) continue;
+      Attempt& attempt = attempts[place->second];
+      // The other part of its request was refused elsewhere, so this one was taken back.
+      if (leave->code == absl::StatusCode::kResourceExhausted) attempt.taken = false;
+      if (leave->code != absl::StatusCode::kCancelled) continue;
+      attempt.arrival.patience = std::max(absl::ZeroDuration(), event->at - begin - attempt.arrival.at);
+    }
+  }
+}
+
+// Every picture once, however many devices were asked: as the one that took it has it, if one did.
+std::vector<Arrival> Pictures(const std::vector<Attempt>& attempts) {
+  absl::flat_hash_set<std::string> seen;
+  std::vector<Arrival> arrivals;
+  for (const bool taken : {true, false}) {
+    for (const Attempt& attempt : attempts) {
+      if (attempt.taken != taken) continue;
+      if (seen.insert(attempt.picture).second || taken) arrivals.push_back(attempt.arrival);
     }
   }
   return InOrder(arrivals);
@@ -74,11 +105,9 @@ absl::StatusOr<std::vector<Arrival>> ReadArrivals(const std::vector<std::string>
     STEPCAST_ASSIGN_OR_RETURN(recordings.emplace_back(), RecordingReader::Open(path));
     begin = std::min(begin, recordings.back()->header().begin);
   }
-  std::vector<Arrival> arrivals;
-  for (const auto& recording : recordings) {
-    STEPCAST_ASSIGN_OR_RETURN(const std::vector<Arrival> more, ReadFile(*recording, begin));
-    arrivals = Merge(arrivals, more);
-  }
+  std::vector<Attempt> attempts;
+  for (const auto& recording : recordings) STEPCAST_RETURN_IF_ERROR(ReadFile(*recording, begin, attempts));
+  const std::vector<Arrival> arrivals = Pictures(attempts);
   if (arrivals.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(absl::StrJoin(paths, ", "), ": no arrivals are recorded"));
   }
