@@ -41,7 +41,7 @@ struct AdmissionVerdict {
 };
 
 // Bounds are counts and predicted device time. A request with a deadline is refused at once when playing the queue
-// forward with it in it ends later, with a margin of 5 %; any request, when it makes somebody late who was let in with
+// forward with it in it ends later, with a margin of 7 %; any request, when it makes somebody late who was let in with
 // a deadline. After a pause (StepScheduler::Rested) one picture with a deadline is let in even if it seems up to eight
 // times too slow, because what is known of the costs may be of a bad time.
 //
