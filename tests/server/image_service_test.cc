@@ -202,6 +202,16 @@ TEST_F(ImageServiceTest, GetServerInfoTellsTheStateOfTheQueue) {
   EXPECT_TRUE(Drain(*reader, painting).status.ok());
 }
 
+TEST_F(ImageServiceTest, GetServerInfoTellsTheStrictMode) {
+  FakeDevice strict({.limits = {.strict_rows = 8}});
+  Start(TestConfig(), MakeFakeExecutor(strict));
+  grpc::ClientContext context;
+  v1::GetServerInfoResponse info;
+  ASSERT_TRUE(NewStub()->GetServerInfo(&context, {}, &info).ok());
+  EXPECT_EQ(info.strict_rows(), 8);
+  server_.reset();  // before its device
+}
+
 TEST_F(ImageServiceTest, RequestIdsAreEchoedOrMade) {
   struct Row {
     std::string sent;
