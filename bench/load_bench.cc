@@ -73,10 +73,10 @@ std::vector<Arrival> Arrivals(double rate, const ModelInfo& model) {
 
 void WriteTrace(const std::string& path, const std::vector<Arrival>& arrivals) {
   std::ofstream file(path);
-  file << "arrival_s,steps,model,width,height\n";
+  file << "arrival_s,steps,model,latent_width,latent_height\n";
   for (const Arrival& arrival : arrivals) {
     file << absl::ToDoubleSeconds(arrival.at) << "," << arrival.steps << "," << arrival.model << ","
-         << simulate::kVaeScale * arrival.latent_width << "," << simulate::kVaeScale * arrival.latent_height << "\n";
+         << arrival.latent_width << "," << arrival.latent_height << "\n";
   }
   if (!file.flush()) std::fprintf(stderr, "cannot write %s\n", path.c_str());
 }
