@@ -41,8 +41,8 @@ int MostRows(const BatchKey& key, const JobView& lead, int rows, const Scheduler
 // Makes one plan.
 class Chooser {
  public:
-  Chooser(const SloPolicy& policy, const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time now)
-      : policy_(policy), snapshot_(snapshot), costs_(costs), now_(now), at_(ToSeconds(now)), room_(AsideRoom()) {}
+  Chooser(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time now)
+      : snapshot_(snapshot), costs_(costs), now_(now), at_(ToSeconds(now)), room_(AsideRoom()) {}
 
   StepPlan Choose() {
     LaneSequence sequence(snapshot_, at_, snapshot_.limits.RowCap(Phase::kDenoise));
@@ -193,7 +193,6 @@ class Chooser {
     return items;
   }
 
-  const SloPolicy& policy_;
   const SchedulerSnapshot& snapshot_;
   const CostModel& costs_;
   const absl::Time now_;
@@ -206,7 +205,7 @@ class Chooser {
 
 StepPlan SloPolicy::Next(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time now) const {
   if (snapshot.jobs.empty()) return {};
-  return Chooser(*this, snapshot, costs, now).Choose();
+  return Chooser(snapshot, costs, now).Choose();
 }
 
 int SloPolicy::RowLimit(const BatchKey& key, const JobView& lead, int live_rows, const SchedulerSnapshot& snapshot,
