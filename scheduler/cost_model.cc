@@ -11,6 +11,11 @@ double Area(const BatchKey& key) {
   return std::max(1.0, static_cast<double>(key.latent_height) * static_cast<double>(key.latent_width));
 }
 
+std::vector<CostEntry> ByKey(std::vector<CostEntry> table) {
+  std::sort(table.begin(), table.end(), [](const CostEntry& a, const CostEntry& b) { return a.key < b.key; });
+  return table;
+}
+
 }  // namespace
 
 // A key's curve with everything that is asked of it per plan worked out.
@@ -118,8 +123,7 @@ std::vector<CostEntry> CostModel::Table() const {
   for (const auto& [key, entry] : entries_) {
     if (entry->measured) table.push_back({.key = key, .points = entry->curve.Points(), .row_cap = entry->cap});
   }
-  std::sort(table.begin(), table.end(), [](const CostEntry& a, const CostEntry& b) { return a.key < b.key; });
-  return table;
+  return ByKey(std::move(table));
 }
 
 std::vector<CostEntry> CostModel::Learned() const {
@@ -128,8 +132,7 @@ std::vector<CostEntry> CostModel::Learned() const {
     if (!entry->measured) continue;
     table.push_back({.key = key, .points = entry->curve.MeasuredPoints(), .row_cap = 0});
   }
-  std::sort(table.begin(), table.end(), [](const CostEntry& a, const CostEntry& b) { return a.key < b.key; });
-  return table;
+  return ByKey(std::move(table));
 }
 
 const CostModel::Entry& CostModel::EntryOf(const BatchKey& key) const {

@@ -110,17 +110,15 @@ class DevicePart {
 
   // The curve of what was denoised last; of an idle device the first one.
   const v1::TickCost* Native() const {
-    const v1::TickCost* found = nullptr;
+    const auto denoises = [](const auto& what) { return what->key().phase() == v1::TICK_PHASE_DENOISE; };
+    const auto last = std::find_if(ticks_.rbegin(), ticks_.rend(), denoises);
+    const v1::TickCost* first = nullptr;
     for (const v1::TickCost& cost : device_.costs()) {
-      if (cost.key().phase() != v1::TICK_PHASE_DENOISE) continue;
-      if (found == nullptr) found = &cost;
-      for (auto tick = ticks_.rbegin(); tick != ticks_.rend(); ++tick) {
-        if ((*tick)->key().phase() != v1::TICK_PHASE_DENOISE) continue;
-        if (SameKey((*tick)->key(), cost.key())) return &cost;
-        break;
-      }
+      if (!denoises(&cost)) continue;
+      if (last != ticks_.rend() && SameKey((*last)->key(), cost.key())) return &cost;
+      if (first == nullptr) first = &cost;
     }
-    return found;
+    return first;
   }
 
   static bool SameKey(const v1::TickKey& a, const v1::TickKey& b) {

@@ -72,14 +72,20 @@ TEST(DriverTest, EachImageGoesWhereItWillBeDoneFirst) {
   EXPECT_NEAR(outcome.fates[4].latency(), 0.051 + 9 * 0.074 + 0.030, 1e-6);
 }
 
-// The first device has less to do, but its job has no time for company; the job of the other has.
-TEST(DriverTest, AnotherDeviceMayTakeWhatTheFirstRefuses) {
+// Three requests for two devices: the first device has less to do, but its job has no time for company; the job of the
+// other has.
+RunOptions FirstDeviceRefuses() {
   RunOptions options = Options("S", "slo");
   options.devices = 2;
   options.admission = true;
   options.arrivals = {At(0.0, 20), At(0.0, 40), At(0.1, 10)};
   options.arrivals[0].deadline = 1.1;
   options.arrivals[2].deadline = 2.5;
+  return options;
+}
+
+TEST(DriverTest, AnotherDeviceMayTakeWhatTheFirstRefuses) {
+  RunOptions options = FirstDeviceRefuses();
   const Outcome outcome = simulate::Run(options);
   for (const Fate& fate : outcome.fates) EXPECT_EQ(fate.end, absl::StatusCode::kOk);
   // Asked at 120 ms, after the first device's tick, and again at 120 ms, after the other's.
@@ -112,12 +118,7 @@ TEST(DriverTest, AllImagesOfARequestComeInOrNone) {
 }
 
 TEST(DriverTest, ARequestOnItsWayToAnotherDeviceStillLosesPatience) {
-  RunOptions options = Options("S", "slo");
-  options.devices = 2;
-  options.admission = true;
-  options.arrivals = {At(0.0, 20), At(0.0, 40), At(0.1, 10)};
-  options.arrivals[0].deadline = 1.1;
-  options.arrivals[2].deadline = 2.5;
+  RunOptions options = FirstDeviceRefuses();
   options.arrivals[2].patience = absl::Milliseconds(10);
   const Outcome outcome = simulate::Run(options);
   EXPECT_EQ(outcome.fates[2].end, absl::StatusCode::kCancelled);

@@ -21,11 +21,6 @@ std::vector<CostPoint> Line(double fixed, double slope) {
   return points;
 }
 
-const CostEntry& NativeEntry(const Device& device) {
-  return *std::find_if(device.costs.begin(), device.costs.end(),
-                       [](const CostEntry& entry) { return entry.key.phase == Phase::kDenoise; });
-}
-
 }  // namespace
 
 absl::StatusOr<Device> BuiltInDevice(std::string_view name) {
@@ -59,8 +54,12 @@ Device WithEnds(Device device, absl::Duration encode, absl::Duration decode) {
   return device;
 }
 
-const BatchKey& NativeKey(const Device& device) { return NativeEntry(device).key; }
+const CostEntry* NativeCosts(const Device& device) {
+  const auto entry = std::find_if(device.costs.begin(), device.costs.end(),
+                                  [](const CostEntry& each) { return each.key.phase == Phase::kDenoise; });
+  return entry == device.costs.end() ? nullptr : &*entry;
+}
 
-double TickSeconds(const Device& device, int jobs) { return CostCurve(NativeEntry(device).points).Seconds(2 * jobs); }
+double TickSeconds(const Device& device, int jobs) { return CostCurve(NativeCosts(device)->points).Seconds(2 * jobs); }
 
 }  // namespace stepcast::simulate

@@ -33,10 +33,10 @@ absl::StatusOr<Device> BuiltInDevice(std::string_view name);
 // number; at most 8 encodes and 4 decodes a tick.
 Device WithEnds(Device device, absl::Duration encode, absl::Duration decode);
 
-// What random requests ask for: the model and latent size of the first denoise entry. REQUIRES: there is one.
-const BatchKey& NativeKey(const Device& device);
+// The first denoise entry: random requests ask for its model and latent size. Null when no denoise tick is known.
+const CostEntry* NativeCosts(const Device& device);
 
-// Seconds of a denoise tick with `jobs` guided jobs of the native key.
+// Seconds of a denoise tick with `jobs` guided jobs of that key. REQUIRES: there is one.
 double TickSeconds(const Device& device, int jobs);
 
 }  // namespace stepcast::simulate

@@ -1,6 +1,5 @@
 #include "tools/simulate/run_command.h"
 
-#include <algorithm>
 #include <fstream>
 #include <memory>
 
@@ -116,7 +115,7 @@ absl::Status SetTraffic(const RunArguments& arguments, SweepOptions& sweep) {
     STEPCAST_ASSIGN_OR_RETURN(ClientClass one, ParseClient(text));
     sweep.mix.classes.push_back(std::move(one));
   }
-  const BatchKey& native = NativeKey(sweep.run.device);
+  const BatchKey& native = NativeCosts(sweep.run.device)->key;
   sweep.mix.pattern.model = native.model;
   sweep.mix.pattern.latent_height = native.latent_height;
   sweep.mix.pattern.latent_width = native.latent_width;
@@ -163,8 +162,7 @@ absl::StatusOr<Device> FindDevice(const std::string& costs) {
   }
   Device device{.name = std::string(fingerprint), .limits = {}, .costs = {}};
   STEPCAST_ASSIGN_OR_RETURN(device.costs, ReadCostCache(costs, std::string(fingerprint)));
-  if (std::none_of(device.costs.begin(), device.costs.end(),
-                   [](const CostEntry& entry) { return entry.key.phase == Phase::kDenoise; })) {
+  if (NativeCosts(device) == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat("--costs: '", costs, "' knows no denoise tick"));
   }
   return device;
