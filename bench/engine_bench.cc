@@ -27,7 +27,7 @@
 #include "bench/tick_log.h"
 #include "core/clock.h"
 #include "core/mutex.h"
-#include "scheduler/engine_loop.h"
+#include "scheduler/loop/engine_loop.h"
 
 ABSL_FLAG(std::string, model, "models/emoji", "folder in diffusers layout");
 ABSL_FLAG(std::string, dtype, "fp32", "fp32, bf16, fp16");

@@ -11,8 +11,8 @@
 #include "absl/status/statusor.h"
 #include "core/model_info.h"
 #include "engine/engine_factory.h"
-#include "scheduler/event_sink.h"
-#include "scheduler/job.h"
+#include "scheduler/words/event_sink.h"
+#include "scheduler/words/job.h"
 #include "text/clip_tokenizer.h"
 
 namespace stepcast {

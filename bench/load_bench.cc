@@ -33,10 +33,10 @@
 #include "bench/tick_log.h"
 #include "core/clock.h"
 #include "core/mutex.h"
-#include "scheduler/cost_cache.h"
-#include "scheduler/cost_model.h"
-#include "scheduler/engine_loop.h"
-#include "scheduler/profiler.h"
+#include "scheduler/costs/cost_cache.h"
+#include "scheduler/costs/cost_model.h"
+#include "scheduler/costs/profiler.h"
+#include "scheduler/loop/engine_loop.h"
 #include "tools/simulate/driver.h"
 
 ABSL_FLAG(std::vector<std::string>, policies, std::vector<std::string>({"slo", "fifo", "request_level", "serial"}),

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/clock.h"
-#include "scheduler/admission.h"
-#include "scheduler/step_scheduler.h"
+#include "scheduler/decide/admission.h"
+#include "scheduler/decide/step_scheduler.h"
 #include "tests/support/job_builder.h"
 
 namespace stepcast {

@@ -30,7 +30,7 @@ struct OutputOptions {
   bool embed_parameters = false;
 };
 
-// Immutable once built; server/request_validator is the only production code that builds one.
+// Immutable once built; server/request/request_validator is the only production code that builds one.
 struct GenerationRequest {
   SharedModelInfo model;
 

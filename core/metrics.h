@@ -1,5 +1,5 @@
 #pragma once
-// What the engine reports while it runs. server/metrics_exporter turns it into Prometheus series.
+// What the engine reports while it runs. server/telemetry/metrics_exporter turns it into Prometheus series.
 
 #include <string_view>
 

@@ -14,7 +14,7 @@
 #include "model/model_bundle.h"
 #include "sampling/noise_generator.h"
 #include "sampling/sampling_program.h"
-#include "scheduler/job.h"
+#include "scheduler/words/job.h"
 
 namespace stepcast::engine {
 

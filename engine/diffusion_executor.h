@@ -20,7 +20,7 @@
 #include "engine/synthetic_tick.h"
 #include "engine/torch_guard.h"
 #include "model/model_bundle.h"
-#include "scheduler/step_executor.h"
+#include "scheduler/words/step_executor.h"
 
 namespace stepcast::engine {
 

@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "core/metrics.h"
 #include "core/model_info.h"
-#include "scheduler/step_executor.h"
+#include "scheduler/words/step_executor.h"
 
 namespace stepcast {
 

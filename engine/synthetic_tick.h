@@ -7,7 +7,7 @@
 #include "engine/device.h"
 #include "model/conditioner.h"
 #include "model/model_bundle.h"
-#include "scheduler/phase.h"
+#include "scheduler/words/phase.h"
 
 namespace stepcast::engine {
 

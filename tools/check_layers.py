@@ -23,6 +23,11 @@ LAW = {
     "server": ["core", "sampling", "text", "scheduler", "codec", "engine/engine_factory.h"],
     "clients": [],
 }
+# Inner rooms of a room, top first: each may include the rooms below it (and itself).
+INNER = {
+    "server": ["process", "operators", "call", "request", "catalog", "telemetry", "config", "wire"],
+    "scheduler": ["dispatch", "loop", "recording", "decide", "costs", "words"],
+}
 TORCH_ROOMS = {"model", "engine"}
 GRPC_ROOMS = {"server", "clients"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
@@ -31,8 +36,8 @@ FORBIDDEN = [
      {"core/clock.cc"}, "time may be read and spent in core/clock.cc only; take a Clock&"),
     (re.compile(r"\bsteady_clock\b|\bhigh_resolution_clock\b|\bGetCurrentTimeNanos\b"),
      {"core/clock.cc"}, "time may be read in core/clock.cc only; take a Clock&"),
-    (re.compile(r"\bgetenv\b"), {"server/config*", "server/main.cc", "clients/*"},
-     "the environment may be read in server/config, server/main.cc and clients/ only"),
+    (re.compile(r"\bgetenv\b"), {"server/config/*", "server/process/main.cc", "clients/*"},
+     "the environment may be read in server/config, server/process/main.cc and clients/ only"),
     (re.compile(r"<torch/torch\.h>|<torch/extension\.h>|<torch/all\.h>"), set(), "the torch umbrella header is forbidden"),
 ]
 TODO = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b(?!\(#\d+\))")
@@ -71,6 +76,22 @@ def check_includes(relative, lines):
             yield number, f"{room}/ may not include {header}"
         if room == "clients" and top in LAW and top != "clients":
             yield number, f"clients know nothing of ours but the wire contract: {header}"
+
+
+def check_inner_rooms(relative, lines):
+    """Yields (number, message) for sources that lie in no inner room, and includes that run against the arrows."""
+    room, *rest = relative.split("/")
+    order = INNER.get(room)
+    if order is None:
+        return
+    if len(rest) < 2 or rest[0] not in order:
+        yield 1, f"a source of {room}/ lies in one of its rooms: {', '.join(order)}"
+        return
+    for number, line in enumerate(lines, 1):
+        match = INCLUDE.match(line)
+        parts = match.group(1).split("/") if match else []
+        if parts[:1] == [room] and (parts[1] not in order or order.index(parts[1]) < order.index(rest[0])):
+            yield number, f"{room}/{rest[0]}/ may not include {match.group(1)}: arrows go {' -> '.join(order)}"
 
 
 def check_text(relative, lines):
@@ -117,7 +138,7 @@ def main():
         limit = MAX_LINES[path.suffix]
         if len(lines) > limit and not relative.startswith("tests/"):
             breaches.append((relative, limit + 1, f"{len(lines)} lines; the law is {limit}"))
-        found = list(check_includes(relative, lines)) + list(check_text(relative, lines))
+        found = list(check_includes(relative, lines)) + list(check_inner_rooms(relative, lines)) + list(check_text(relative, lines))
         if path.suffix == ".cc" and not relative.startswith("tests/"):
             found += check_functions(lines)
         breaches += [(relative, number, message) for number, message in found]

@@ -9,7 +9,7 @@
 
 #include "core/sha256.h"
 #include "engine/denoise_state.h"
-#include "scheduler/policy.h"
+#include "scheduler/decide/policy.h"
 
 namespace stepcast::engine {
 

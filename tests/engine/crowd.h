@@ -9,8 +9,8 @@
 
 #include "core/image.h"
 #include "core/metrics.h"
-#include "scheduler/step_executor.h"
-#include "scheduler/step_scheduler.h"
+#include "scheduler/decide/step_scheduler.h"
+#include "scheduler/words/step_executor.h"
 #include "tests/engine/picture_jobs.h"
 #include "tests/support/recording_sink.h"
 #include "text/clip_tokenizer.h"

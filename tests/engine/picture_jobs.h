@@ -10,8 +10,8 @@
 #include "core/generation_request.h"
 #include "core/sampling_types.h"
 #include "sampling/sampling_program.h"
-#include "scheduler/event_sink.h"
-#include "scheduler/job.h"
+#include "scheduler/words/event_sink.h"
+#include "scheduler/words/job.h"
 
 namespace stepcast::engine {
 

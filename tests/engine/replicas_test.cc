@@ -13,7 +13,7 @@
 
 #include "core/mutex.h"
 #include "engine/engine_factory.h"
-#include "scheduler/engine_loop.h"
+#include "scheduler/loop/engine_loop.h"
 #include "tests/engine/picture_jobs.h"
 #include "tests/support/recording_sink.h"
 

@@ -10,7 +10,7 @@
 #include "core/metrics.h"
 #include "engine/engine_factory.h"
 #include "sampling/compile.h"
-#include "scheduler/job.h"
+#include "scheduler/words/job.h"
 
 namespace stepcast {
 

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 
-#include "server/config.h"
+#include "server/config/config.h"
 
 namespace stepcast {
 namespace {

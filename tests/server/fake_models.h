@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "core/model_info.h"
-#include "server/model_registry.h"
-#include "server/request_validator.h"
+#include "server/catalog/model_registry.h"
+#include "server/request/request_validator.h"
 #include "text/clip_tokenizer.h"
 
 namespace stepcast {

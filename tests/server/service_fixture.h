@@ -10,8 +10,8 @@
 #include <gtest/gtest.h>
 
 #include "core/model_info.h"
-#include "server/config.h"
-#include "server/server.h"
+#include "server/config/config.h"
+#include "server/process/server.h"
 #include "stepcast/v1/image_generation.grpc.pb.h"
 #include "tests/support/fake_executor.h"
 #include "tests/support/simulated_clock.h"

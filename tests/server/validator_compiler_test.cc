@@ -5,7 +5,7 @@
 
 #include "gtest/gtest.h"
 #include "sampling/compile.h"
-#include "server/request_validator.h"
+#include "server/request/request_validator.h"
 #include "tests/server/fake_models.h"
 #include "tests/server/wire_requests.h"
 

@@ -16,8 +16,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "scheduler/admission.h"
-#include "scheduler/recorder.h"
+#include "scheduler/decide/admission.h"
+#include "scheduler/recording/recorder.h"
 #include "tests/support/simulation.h"
 
 namespace stepcast::simulate {

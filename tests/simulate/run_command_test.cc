@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "scheduler/cost_cache.h"
-#include "scheduler/recorder.h"
+#include "scheduler/costs/cost_cache.h"
+#include "scheduler/recording/recorder.h"
 #include "tools/simulate/recorded_arrivals.h"
 #include "tools/simulate/specs.h"
 

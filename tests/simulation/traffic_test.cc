@@ -9,7 +9,7 @@
 #include <map>
 #include <string>
 
-#include "scheduler/policies/slo.h"
+#include "scheduler/decide/policies/slo.h"
 
 namespace stepcast {
 namespace {
@@ -63,7 +63,7 @@ TEST_P(PolicyTrafficTest, TheSameSeedGivesTheSameLog) {
 }
 
 // Two sizes and a third of each kind of work, all beyond what the device can do: nobody waits longer than the
-// bound that scheduler/policies/fifo.h states.
+// bound that scheduler/decide/policies/fifo.h states.
 // A long batch job against interactive ones without end: it is passed over until it is an elder, then it is in every
 // fourth plan at least, and is done.
 TEST(StarvationTest, AnElderOfTheLowestClassIsDone) {

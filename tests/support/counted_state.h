@@ -1,6 +1,6 @@
 #pragma once
 
-#include "scheduler/job.h"
+#include "scheduler/words/job.h"
 
 namespace stepcast {
 

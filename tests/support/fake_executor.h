@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "core/mutex.h"
-#include "scheduler/step_executor.h"
+#include "scheduler/words/step_executor.h"
 #include "tests/support/await.h"
 #include "tests/support/simulated_clock.h"
 

@@ -8,8 +8,8 @@
 #include "absl/time/time.h"
 #include "core/generation_request.h"
 #include "sampling/sampling_program.h"
-#include "scheduler/event_sink.h"
-#include "scheduler/job.h"
+#include "scheduler/words/event_sink.h"
+#include "scheduler/words/job.h"
 
 namespace stepcast {
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "scheduler/job_index.h"
-#include "scheduler/lane_index.h"
-#include "scheduler/policy.h"
+#include "scheduler/decide/job_index.h"
+#include "scheduler/decide/lane_index.h"
+#include "scheduler/decide/policy.h"
 #include "tests/support/job_builder.h"
 
 namespace stepcast {

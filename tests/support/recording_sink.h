@@ -8,7 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "core/job_event.h"
 #include "core/mutex.h"
-#include "scheduler/event_sink.h"
+#include "scheduler/words/event_sink.h"
 
 namespace stepcast {
 

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "scheduler/admission.h"
-#include "scheduler/schedule_view.h"
-#include "scheduler/step_scheduler.h"
+#include "scheduler/decide/admission.h"
+#include "scheduler/decide/step_scheduler.h"
+#include "scheduler/loop/schedule_view.h"
 #include "tests/support/counted_state.h"
 #include "tests/support/job_builder.h"
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "scheduler/step_scheduler.h"
+#include "scheduler/decide/step_scheduler.h"
 #include "tests/support/fake_executor.h"
 #include "tests/support/job_builder.h"
 #include "tests/support/simulated_clock.h"

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "scheduler/cost_model.h"
+#include "scheduler/costs/cost_model.h"
 
 namespace stepcast::simulate {
 

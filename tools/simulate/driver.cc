@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "scheduler/loop_books.h"
-#include "scheduler/placement.h"
+#include "scheduler/dispatch/loop_books.h"
+#include "scheduler/dispatch/placement.h"
 #include "tools/simulate/device.h"
 #include "tools/simulate/fate_sink.h"
 #include "tools/simulate/specs.h"
@@ -46,8 +46,8 @@ class Driver {
   }
 
  private:
-  // A request on its way to a decision, as in scheduler/dispatcher.cc: the images spread first, then, should there be
-  // no room for them, the whole of it on one device after the other.
+  // A request on its way to a decision, as in scheduler/dispatch/dispatcher.cc: the images spread first, then, should
+  // there be no room for them, the whole of it on one device after the other.
   struct Tour {
     std::vector<JobSpec> specs;     // of each image
     size_t first_fate = 0;          // of the first image; those of the others follow

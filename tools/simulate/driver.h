@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/clock.h"
-#include "scheduler/admission.h"
-#include "scheduler/step_scheduler.h"
+#include "scheduler/decide/admission.h"
+#include "scheduler/decide/step_scheduler.h"
 #include "tools/simulate/curves.h"
 #include "tools/simulate/outcome.h"
 #include "tools/simulate/traffic.h"

@@ -6,7 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
-#include "scheduler/event_sink.h"
+#include "scheduler/words/event_sink.h"
 #include "tools/simulate/outcome.h"
 
 namespace stepcast::simulate {

@@ -5,7 +5,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
-#include "scheduler/scheduler_observer.h"
+#include "scheduler/decide/scheduler_observer.h"
 
 namespace stepcast::simulate {
 

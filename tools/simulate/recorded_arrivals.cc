@@ -11,8 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status_macros.h"
-#include "scheduler/recording_reader.h"
-#include "scheduler/recording_text.h"
+#include "scheduler/recording/recording_reader.h"
+#include "scheduler/recording/recording_text.h"
 
 namespace stepcast::simulate {
 namespace {

@@ -14,7 +14,7 @@
 #include "core/metrics.h"
 #include "core/status_macros.h"
 #include "core/string_view.h"
-#include "scheduler/step_scheduler.h"
+#include "scheduler/decide/step_scheduler.h"
 
 namespace stepcast::simulate {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "scheduler/phase.h"
-#include "scheduler/recording_reader.h"
+#include "scheduler/recording/recording_reader.h"
+#include "scheduler/words/phase.h"
 
 namespace stepcast::simulate {
 

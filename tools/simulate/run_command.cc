@@ -8,7 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "core/status_macros.h"
-#include "scheduler/cost_cache.h"
+#include "scheduler/costs/cost_cache.h"
 #include "tools/simulate/recorded_arrivals.h"
 #include "tools/simulate/trace_file.h"
 

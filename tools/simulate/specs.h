@@ -7,7 +7,7 @@
 #include <tuple>
 #include <utility>
 
-#include "scheduler/job.h"
+#include "scheduler/words/job.h"
 #include "tools/simulate/traffic.h"
 
 namespace stepcast::simulate {

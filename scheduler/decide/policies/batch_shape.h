@@ -1,0 +1,40 @@
+#pragma once
+// How large one tick may be.
+
+#include "scheduler/costs/cost_model.h"
+#include "scheduler/words/snapshot.h"
+
+namespace stepcast {
+
+// Fills one tick job by job and keeps it short enough for the deadlines of those already in it.
+//
+// A job with a client's deadline allows ticks up to (target - now - the rest) / its evaluations: as long as all of its
+// ticks are no longer, it is in time. One that has used up its reserve allows no more rows than it came with, one that
+// is late anyway allows everything. Soft deadlines of our own shape nothing.
+class BatchShape {
+ public:
+  // `limit`: most rows; `now` in seconds since the Unix epoch. Both references must outlive the shape.
+  BatchShape(const CostModel& costs, const BatchKey& key, int limit, double now);
+
+  // Adds a job, unless its rows do not fit or somebody in the tick would become late by it.
+  bool Add(const JobView& view) { return Add(view, view.job->left().evaluations()); }
+  // The same for a job that will have `evaluations` left.
+  bool Add(const JobView& view, int evaluations);
+
+  bool full() const { return rows_ >= limit_; }
+  int rows() const { return rows_; }
+  double seconds() const { return seconds_; }
+
+ private:
+  const CostModel& costs_;
+  const BatchKey& key_;
+  const int limit_;
+  const double now_;
+  int rows_ = 0;
+  double seconds_ = 0.0;
+  double most_seconds_;                      // a tick may take
+  double most_for_lower_;                    // and if it is a less urgent job that joins
+  Priority most_urgent_ = Priority::kBatch;  // class of those who set the two
+};
+
+}  // namespace stepcast

@@ -1,0 +1,395 @@
+#include "scheduler/decide/step_scheduler.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "scheduler/decide/job_reporter.h"
+#include "scheduler/words/ends.h"
+
+namespace stepcast {
+namespace {
+
+[[noreturn]] void Die(const std::string& what) {
+  std::fprintf(stderr, "scheduler invariant violated: %s\n", what.c_str());
+  std::abort();
+}
+
+// For moves the scheduler itself decides: the table forbids none of them.
+void Move(Job& job, JobStatus next) {
+  const absl::Status status = job.MoveTo(next);
+  if (!status.ok()) Die(status.ToString());
+}
+
+}  // namespace
+
+struct StepScheduler::Record {
+  Record(std::unique_ptr<Job> the_job, absl::Time now)
+      : job(std::move(the_job)), reporter(*job), submitted(now), last_told(now) {
+    view.job = job.get();
+    view.rows = job->rows();
+  }
+
+  const std::unique_ptr<Job> job;
+  JobReporter reporter;
+  JobView view;
+  absl::Status leaving;  // not OK: how it ends when its plan completes
+  const absl::Time submitted;
+  absl::Time last_told;
+};
+
+// A plan between Next and Complete. Its records stay alive until then.
+struct StepScheduler::Flight {
+  StepPlan plan;
+  absl::Time planned;
+  std::vector<Record*> records;  // in the plan's order
+  absl::Duration previews;       // what they add to the tick
+};
+
+StepScheduler::StepScheduler(std::unique_ptr<SchedulingPolicy> policy, const StepSchedulerOptions& options,
+                             EngineMetrics& metrics)
+    : policy_(std::move(policy)),
+      options_(options),
+      metrics_(metrics),
+      costs_(options.limits),
+      lanes_(costs_, options_.tenant_weights) {
+  costs_.SetCurves(options_.initial_costs);
+  if (options_.checks != InvariantChecks::kOff) invariants_ = std::make_unique<SchedulerInvariants>();
+}
+
+StepScheduler::~StepScheduler() = default;
+
+void StepScheduler::Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time now) {
+  Rest(now);
+  // One job finds out what the device does now.
+  bool probe = Rested(now);
+  if (records_.empty()) next_heartbeat_ = now + options_.heartbeat / 2;
+  for (std::unique_ptr<Job>& job : jobs) {
+    const JobId id = job->id();
+    auto record = std::make_unique<Record>(std::move(job), now);
+    if (invariants_ != nullptr) invariants_->Admitted(*record->job);
+    if (options_.observer != nullptr) options_.observer->OnSubmit(*record->job, now);
+    const absl::Time deadline = record->job->spec().deadline;
+    if (deadline != absl::InfiniteFuture()) deadlines_.emplace(deadline, id);
+    record->view.probe = std::exchange(probe, false);
+    index_.Insert(record->view, newest_plan_);
+    lanes_.Insert(record->view, now);
+    memory_.seen[static_cast<size_t>(record->job->request().priority)] = now;
+    records_.emplace(id, std::move(record));
+    ++waiting_;
+  }
+  AfterCall();
+}
+
+bool StepScheduler::Rested(absl::Time now) const {
+  return records_.empty() && last_tick_.has_value() && now - *last_tick_ >= kPause;
+}
+
+void StepScheduler::Rest(absl::Time now) {
+  if (Rested(now)) costs_.Rest();
+}
+
+void StepScheduler::Cancel(JobId id, const absl::Status& reason, absl::Time now) {
+  if (Record* record = RecordOf(id)) {
+    if (options_.observer != nullptr) options_.observer->OnLeave(id, reason, now);
+    Leave(*record, reason, now);
+  }
+  AfterCall();
+}
+
+void StepScheduler::CancelAll(const absl::Status& reason, absl::Time now) {
+  std::vector<JobId> ids;
+  ids.reserve(records_.size());
+  for (const JobView* view : index_.jobs()) ids.push_back(view->job->id());
+  // Youngest first, so that leaving moves nobody in the arrays.
+  for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
+    if (options_.observer != nullptr) options_.observer->OnLeave(*id, reason, now);
+    Leave(*RecordOf(*id), reason, now);
+  }
+  AfterCall();
+}
+
+void StepScheduler::Fail(JobId id, const absl::Status& status, absl::Time now) {
+  if (Record* record = RecordOf(id)) {
+    if (options_.observer != nullptr) options_.observer->OnLeave(id, status, now);
+    End(*record, JobStatus::kFailed, status, now);
+  }
+  AfterCall();
+}
+
+StepPlan StepScheduler::Next(absl::Time now) {
+  Expire(now);
+  StepPlan plan = policy_->Next(Snapshot(), costs_, now);
+  if (!plan.empty()) {
+    plan.id = ++newest_plan_;
+    plan.predicted = costs_.Predict(plan.key, plan.rows);
+    plan.evict = ChooseEvictions(Snapshot(), plan);
+    Launch(plan, now);
+    if (options_.observer != nullptr) {
+      options_.observer->OnPlan(plan, now);
+      if (options_.observer->wants_jobs()) options_.observer->OnPlanJobs(plan, JobsOf(plan), now);
+    }
+  }
+  AfterCall();
+  return plan;
+}
+
+// Takes note of a plan that is about to run, and settles which previews it shows.
+void StepScheduler::Launch(StepPlan& plan, absl::Time now) {
+  if (invariants_ != nullptr) invariants_->Planned(plan, options_.limits);
+  index_.MarkPlanned(plan.key, plan.id);
+  Remember(plan);
+  for (const JobId id : plan.evict) Evict(*RecordOf(id));
+  for (const JobId id : plan.group) group_.push_back(&RecordOf(id)->view);
+  auto flight = std::make_unique<Flight>();
+  flight->planned = now;
+  flight->records.reserve(plan.jobs.size());
+  std::vector<JobView*> members;
+  for (const JobId id : plan.jobs) {
+    Record* record = RecordOf(id);
+    BeginTick(*record, plan, now);
+    flight->records.push_back(record);
+    members.push_back(&record->view);
+  }
+  if (plan.phase() == Phase::kDenoise) {
+    flight->previews = previews_.Choose(members, costs_, now, plan);
+    plan.predicted += flight->previews;
+    for (Record* record : flight->records) {
+      const JobId id = record->job->id();
+      record->job->set_shows_preview(std::binary_search(plan.previews.begin(), plan.previews.end(), id));
+    }
+  }
+  flight->plan = plan;
+  flights_.emplace(plan.id, std::move(flight));
+}
+
+void StepScheduler::Remember(const StepPlan& plan) {
+  memory_.newest_plan = plan.id;
+  const double seconds = absl::ToDoubleSeconds(plan.predicted);
+  const bool denoises = plan.phase() == Phase::kDenoise;
+  if (denoises) memory_.denoise = seconds;
+  memory_.aside = denoises ? 0.0 : memory_.aside + seconds;
+}
+
+void StepScheduler::Evict(Record& record) {
+  Move(*record.job, JobStatus::kParked);
+  residents_.Leave(record.view);
+}
+
+std::vector<Job*> StepScheduler::JobsOf(const StepPlan& plan) const {
+  std::vector<Job*> jobs;
+  const auto flight = flights_.find(plan.id);
+  if (flight == flights_.end()) return jobs;
+  jobs.reserve(flight->second->records.size());
+  for (const Record* record : flight->second->records) jobs.push_back(record->job.get());
+  return jobs;
+}
+
+void StepScheduler::Complete(const StepPlan& plan, std::vector<StepResult> results, absl::Time now) {
+  const auto entry = flights_.find(plan.id);
+  if (entry == flights_.end()) Die(absl::StrCat("plan ", plan.id, " completed, but is not in flight"));
+  const std::unique_ptr<const Flight> flight = std::move(entry->second);
+  flights_.erase(entry);
+  if (options_.observer != nullptr) options_.observer->OnComplete(flight->plan, results, now);
+  Learn(*flight, results, now);
+  last_tick_ = now;
+  for (size_t i = 0; i < flight->records.size(); ++i) {
+    StepResult result;
+    if (i < results.size()) {
+      result = std::move(results[i]);
+    } else {
+      result.status = EngineError("the executor returned no result for this job");
+    }
+    EndTick(*flight->records[i], std::move(result), *flight, now);
+  }
+  if (invariants_ != nullptr) invariants_->Completed(flight->plan);
+  AfterCall();
+}
+
+// A tick whose jobs all failed tells nothing about the cost of a good one.
+void StepScheduler::Learn(const Flight& flight, absl::Span<const StepResult> results, absl::Time now) {
+  if (std::none_of(results.begin(), results.end(), [](const StepResult& result) { return result.status.ok(); })) return;
+  const absl::Duration measured = now - flight.planned;
+  if (flight.plan.predicted > absl::ZeroDuration()) {
+    metrics_.ObservePrediction(PhaseName(flight.plan.phase()), flight.plan.predicted, measured);
+  }
+  costs_.Observe(flight.plan.key, flight.plan.rows, std::max(absl::ZeroDuration(), measured - flight.previews));
+  lanes_.FollowCosts(flight.plan.key);
+}
+
+void StepScheduler::SetCurve(const BatchKey& key, const std::vector<CostPoint>& points) {
+  if (options_.observer != nullptr) options_.observer->OnCurve(key, points);
+  costs_.SetCurve(key, points);
+  lanes_.FollowCosts(key);
+}
+
+Job* StepScheduler::Find(JobId id) const {
+  const Record* record = RecordOf(id);
+  return record == nullptr ? nullptr : record->job.get();
+}
+
+void StepScheduler::LowerRowCap(const BatchKey& key, int rows) {
+  if (options_.observer != nullptr) options_.observer->OnRowCap(key, rows);
+  costs_.LowerRowCap(key, rows);
+  lanes_.FollowCosts(key);
+}
+
+void StepScheduler::Heartbeat(absl::Time now) {
+  if (now < next_heartbeat_) return;
+  // Half the promised interval: a job that spoke just after one round hears the one after the next in time.
+  const absl::Duration half = options_.heartbeat / 2;
+  next_heartbeat_ = now + half;
+  int ahead = 0;
+  for (const JobView* view : index_.jobs()) {
+    const bool waits = view->job->status() == JobStatus::kWaiting;
+    Record& record = *RecordOf(view->job->id());
+    if (now - record.last_told >= half) {
+      record.last_told = now;
+      record.reporter.Progress(*view->job, waits ? ahead : 0);
+    }
+    if (waits) ++ahead;
+  }
+}
+
+absl::Time StepScheduler::NextEvent() const {
+  absl::Time next = records_.empty() ? absl::InfiniteFuture() : next_heartbeat_;
+  if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
+  if (policy_->expires_hopeless()) next = std::min(next, lanes_.NextHopeless());
+  return next;
+}
+
+SchedulerSnapshot StepScheduler::Snapshot() const {
+  return {.jobs = index_.jobs(),
+          .keys = index_.keys(),
+          .group = group_,
+          .lanes = lanes_.lanes(),
+          .residents = residents_.views(),
+          .elder = lanes_.elder(),
+          .weights = &lanes_.weights(),
+          .limits = options_.limits,
+          .memory = memory_};
+}
+
+absl::Status StepScheduler::CheckInvariants() { return invariants_->Check(Snapshot()); }
+
+StepScheduler::Record* StepScheduler::RecordOf(JobId id) const {
+  const auto entry = records_.find(id);
+  return entry == records_.end() ? nullptr : entry->second.get();
+}
+
+void StepScheduler::Expire(absl::Time now) {
+  const auto expire = [&](JobId id, const absl::Status& reason) {
+    if (options_.observer != nullptr) options_.observer->OnLeave(id, reason, now);
+    Leave(*RecordOf(id), reason, now);
+  };
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    const JobId id = deadlines_.begin()->second;
+    deadlines_.erase(deadlines_.begin());
+    expire(id, TooLate());
+  }
+  if (!policy_->expires_hopeless()) return;
+  while (const JobView* hopeless = lanes_.Hopeless(now)) expire(hopeless->job->id(), Unreachable());
+}
+
+void StepScheduler::Leave(Record& record, const absl::Status& reason, absl::Time now) {
+  if (record.view.in_flight) {
+    if (record.leaving.ok()) record.leaving = reason;
+    if (invariants_ != nullptr) invariants_->ToldToLeave(record.job->id());
+    return;
+  }
+  End(record, absl::IsDeadlineExceeded(reason) ? JobStatus::kExpired : JobStatus::kCancelled, reason, now);
+}
+
+void StepScheduler::BeginTick(Record& record, const StepPlan& plan, absl::Time now) {
+  Job& job = *record.job;
+  record.view.in_flight = true;
+  record.view.last_plan = plan.id;
+  residents_.Enter(record.view);
+  if (job.status() == JobStatus::kParked) Move(job, JobStatus::kRunning);
+  if (job.status() != JobStatus::kWaiting) return;
+  --waiting_;
+  Move(job, FirstStatus(plan.phase()));
+  job.set_started(now);
+  const absl::Time arrival = job.spec().arrival;
+  job.statistics().queued = now - (arrival == absl::InfinitePast() ? record.submitted : arrival);
+}
+
+void StepScheduler::EndTick(Record& record, StepResult result, const Flight& flight, absl::Time now) {
+  metrics_.AddTenantTime(record.job->request().tenant,
+                         (now - flight.planned) * record.view.rows / std::max(1, flight.plan.rows));
+  Job& job = *record.job;
+  record.view.in_flight = false;
+  lanes_.Charge(record.view, absl::ToDoubleSeconds(now - flight.planned) * record.view.rows / flight.plan.rows);
+  job.CountTick(flight.plan.phase(), flight.plan.rows, now - flight.planned);
+  if (!record.leaving.ok()) {
+    const absl::Status reason = record.leaving;
+    return Leave(record, reason, now);
+  }
+  if (!result.status.ok()) return End(record, JobStatus::kFailed, std::move(result.status), now);
+  switch (flight.plan.phase()) {
+    case Phase::kEncode:
+      job.set_needs_encode(false);
+      Move(job, JobStatus::kRunning);
+      index_.Refresh(record.view, newest_plan_);
+      lanes_.Refresh(record.view);
+      break;
+    case Phase::kDenoise:
+      EndDenoise(record, result, now);
+      break;
+    case Phase::kPreview:
+      break;
+    case Phase::kDecode:
+      EndDecode(record, result, now);
+      break;
+  }
+}
+
+void StepScheduler::EndDenoise(Record& record, StepResult& result, absl::Time now) {
+  Job& job = *record.job;
+  job.Advance();
+  ++job.statistics().evaluations;
+  if (job.denoised()) Move(job, JobStatus::kDecoding);
+  index_.Refresh(record.view, newest_plan_);
+  lanes_.Refresh(record.view);
+  record.last_told = now;
+  record.reporter.Progress(job, /*queue_position=*/0);
+  if (result.preview != nullptr) record.reporter.Preview(job.finished_steps(), std::move(result.preview));
+}
+
+void StepScheduler::EndDecode(Record& record, StepResult& result, absl::Time now) {
+  if (result.image == nullptr) {
+    return End(record, JobStatus::kFailed, EngineError("the executor decoded no picture"), now);
+  }
+  record.reporter.Image(std::move(result.image));
+  End(record, JobStatus::kSucceeded, absl::OkStatus(), now);
+}
+
+void StepScheduler::End(Record& record, JobStatus outcome, absl::Status status, absl::Time now) {
+  Job& job = *record.job;
+  const JobId id = job.id();
+  if (job.status() == JobStatus::kWaiting) --waiting_;
+  Move(job, outcome);
+  index_.Erase(record.view);
+  lanes_.Erase(record.view);
+  residents_.Leave(record.view);
+  std::erase(group_, &record.view);
+  if (job.spec().deadline != absl::InfiniteFuture()) deadlines_.erase({job.spec().deadline, id});
+  const std::unique_ptr<Record> last = std::move(records_.extract(id).mapped());
+  if (invariants_ != nullptr) invariants_->Ended(id);
+  // Tensors first: who hears that the job has ended may count on its memory.
+  job.set_state(nullptr);
+  const absl::Time arrival = job.spec().arrival == absl::InfinitePast() ? last->submitted : job.spec().arrival;
+  metrics_.CountJob(job.request().model->id, JobStatusName(outcome), now - arrival);
+  last->reporter.Finish(std::move(status), job.statistics());
+}
+
+void StepScheduler::AfterCall() {
+  if (options_.checks != InvariantChecks::kEveryCall) return;
+  const absl::Status status = CheckInvariants();
+  if (!status.ok()) Die(status.ToString());
+}
+
+}  // namespace stepcast

@@ -1,0 +1,105 @@
+#pragma once
+// One device's loop: a mailbox, a scheduler, an executor and the thread that turns them.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "core/clock.h"
+#include "core/metrics.h"
+#include "scheduler/costs/learn_costs.h"
+#include "scheduler/decide/admission.h"
+#include "scheduler/decide/policy.h"
+#include "scheduler/decide/scheduler_observer.h"
+#include "scheduler/loop/mailbox.h"
+#include "scheduler/loop/schedule_view.h"
+#include "scheduler/words/job.h"
+#include "scheduler/words/step_executor.h"
+
+namespace stepcast {
+
+struct EngineLoopOptions {
+  PolicyOptions policy = {};
+  // Every live job is told its progress at least this often, also while queued; a longer tick delays it.
+  absl::Duration heartbeat = absl::Seconds(10);
+  AdmissionLimits admission = {};
+  std::map<std::string, double> tenant_weights = {};  // > 0; a tenant that is not named weighs 1
+  ProfileOptions profile = {};
+  SchedulerObserver* observer = nullptr;  // not owned; outlives the loop
+  // Ids of this loop's jobs: id_first, id_first + id_stride, ... Loop i of n takes i + 1 and n, so that an id names
+  // its loop. 1 <= id_first <= id_stride.
+  int64_t id_first = 1;
+  int64_t id_stride = 1;
+};
+
+// A view for GetServerInfo and health; consistent within itself.
+struct EngineStatus {
+  int waiting = 0;
+  int running = 0;
+  int parked = 0;  // of the running ones, those whose tensors wait outside the device
+  int64_t ticks = 0;
+  absl::Time last_progress = {};  // end of the last tick, or the loop's start
+  bool draining = false;
+  bool ready = false;           // the profile is done; jobs are taken before that, too, and wait
+  bool lost = false;            // the device is gone: every job has ended with UNAVAILABLE, new ones are refused
+  absl::Duration backlog = {};  // predicted device time of everything admitted
+};
+
+// Runs jobs on one device until stopped.
+//
+// Thread-safety: every public method may be called from any thread; none but Stop waits for a tick. Callbacks and
+// sinks run on the engine thread and may call every method but Stop; after Stop, callbacks run on the caller's
+// thread.
+class EngineLoop {
+ public:
+  // `executor` is handed over; `clock` and `metrics` must outlive the loop.
+  // Errors: INVALID_ARGUMENT for unknown policies or limits out of range, naming the field.
+  static absl::StatusOr<std::unique_ptr<EngineLoop>> Create(EngineLoopOptions options,
+                                                            std::unique_ptr<StepExecutor> executor, const Clock& clock,
+                                                            EngineMetrics& metrics);
+
+  // Stops.
+  ~EngineLoop();
+
+  EngineLoop(const EngineLoop&) = delete;
+  EngineLoop& operator=(const EngineLoop&) = delete;
+
+  // Admits all jobs of one request or none. `on_decision` is called exactly once, before any event of these
+  // jobs: with the admission, or an error of CheckAdmission (scheduler/decide/admission.h), or UNAVAILABLE (draining,
+  // stopped or device lost). After a refusal the sink hears nothing.
+  void Submit(std::vector<JobSpec> specs, absl::AnyInvocable<void(absl::StatusOr<Admission>) &&> on_decision);
+
+  // What Submit would answer, by the same rules; nothing is admitted. `on_verdict` is called exactly once.
+  void Estimate(std::vector<JobSpec> specs, absl::AnyInvocable<void(absl::StatusOr<AdmissionVerdict>) &&> on_verdict);
+
+  // Calls `on_view` exactly once with the loop as it stands; after Stop with an empty view.
+  void Snapshot(absl::AnyInvocable<void(ScheduleView) &&> on_view);
+
+  // Ends a job at the next tick boundary with `reason` (CANCELLED, DEADLINE_EXCEEDED). Unknown and finished
+  // ids are ignored.
+  void Cancel(JobId job, absl::Status reason);
+
+  // Refuses new jobs from now on and lets the admitted ones finish; at `deadline` cancels the rest with
+  // UNAVAILABLE. `on_drained` is called once no job is left.
+  void Drain(absl::Time deadline, absl::AnyInvocable<void() &&> on_drained);
+
+  // Ends all jobs with UNAVAILABLE, as soon as the running tick is over, and joins the thread. Idempotent.
+  void Stop();
+
+  // Makes the loop look at its clock now. Real clocks need no help; one that jumps does.
+  void Wake();
+
+  EngineStatus status() const;
+
+ private:
+  struct Impl;
+  explicit EngineLoop(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace stepcast

@@ -1,0 +1,83 @@
+#include "server/call/call_record.h"
+
+#include <grpc/support/time.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
+#include "server/request/status_mapping.h"
+#include "server/telemetry/logging.h"
+
+namespace stepcast {
+namespace {
+
+constexpr char kRequestIdKey[] = "x-request-id";
+constexpr size_t kMaxRequestIdBytes = 128;
+
+std::string RequestId(const grpc::CallbackServerContext& context) {
+  const auto found = context.client_metadata().find(kRequestIdKey);
+  if (found != context.client_metadata().end()) {
+    const std::string_view sent(found->second.data(), found->second.size());
+    const bool printable = std::all_of(sent.begin(), sent.end(), [](char c) { return c > ' ' && c < 0x7f; });
+    if (!sent.empty() && sent.size() <= kMaxRequestIdBytes && printable) return std::string(sent);
+  }
+  thread_local absl::BitGen random;
+  return absl::StrCat(absl::Hex(absl::Uniform<uint64_t>(random), absl::kZeroPad16));
+}
+
+// gRPC's deadline, on gRPC's clock, becomes a time of ours: once, here.
+absl::Time Deadline(const grpc::CallbackServerContext& context, absl::Duration default_deadline, absl::Time now) {
+  const gpr_timespec raw = context.raw_deadline();
+  if (gpr_time_cmp(raw, gpr_inf_future(raw.clock_type)) == 0) return now + default_deadline;
+  const gpr_timespec left = gpr_time_sub(raw, gpr_now(raw.clock_type));
+  return now + absl::Seconds(left.tv_sec) + absl::Nanoseconds(left.tv_nsec);
+}
+
+}  // namespace
+
+CallRecord::CallRecord(std::string_view method, grpc::CallbackServerContext& context, absl::Duration default_deadline,
+                       ServerMetrics& metrics, const Clock& clock)
+    : method_(method),
+      context_(context),
+      metrics_(metrics),
+      clock_(clock),
+      arrival_(clock.Now()),
+      deadline_(Deadline(context, default_deadline, arrival_)),
+      request_id_(RequestId(context)) {}
+
+std::string_view CallRecord::Metadata(const std::string& key) const {
+  const auto found = context_.client_metadata().find(key);
+  if (found == context_.client_metadata().end()) return "";
+  return {found->second.data(), found->second.size()};
+}
+
+grpc::Status CallRecord::Finish(const CallOutcome& outcome) {
+  grpc::Status status = ToGrpcStatus(outcome.status);
+  const std::string reason = ReasonOf(outcome.status);
+  const absl::Duration duration = clock_.Now() - arrival_;
+  LogAccess({.method = method_,
+             .code = CodeName(status.error_code()),
+             .reason = reason,
+             .model = outcome.model,
+             .request_id = request_id_,
+             .peer = context_.peer(),
+             .duration = duration,
+             .queued = outcome.queued,
+             .evaluations = outcome.evaluations,
+             .bytes = outcome.bytes});
+  metrics_.CountCall({.method = method_,
+                      .model = outcome.model,
+                      .code = CodeName(status.error_code()),
+                      .reason = reason,
+                      .admitted = outcome.admitted,
+                      .duration = duration});
+  context_.AddTrailingMetadata(kRequestIdKey, request_id_);
+  if (const std::optional<std::string> pushback = RetryPushback(outcome.status)) {
+    context_.AddTrailingMetadata(std::string(kRetryPushbackTrailer), *pushback);
+  }
+  return status;
+}
+
+}  // namespace stepcast

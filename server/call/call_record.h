@@ -1,0 +1,57 @@
+#pragma once
+// One call from receipt to its end: who asks, until when, and what is told about it afterwards.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "core/clock.h"
+#include "grpcpp/server_context.h"
+#include "server/telemetry/server_metrics.h"
+
+namespace stepcast {
+
+// How a call ended.
+struct CallOutcome {
+  absl::Status status = {};
+  std::string model = {};      // id; "" where the call names none that exists
+  bool admitted = false;       // it was let into the queue
+  absl::Duration queued = {};  // of the image that waited longest
+  int64_t evaluations = 0;
+  int64_t bytes = 0;  // of all messages written
+};
+
+// Belongs to the reactor of one call; `context`, `metrics` and `clock` must outlive it.
+//
+// Thread-safety: the constructor runs on the thread that received the call, Finish once on any other.
+class CallRecord {
+ public:
+  // Takes the call's name from `method` ("Generate"), its identity from the metadata x-request-id (1..128 printable
+  // ASCII characters; anything else is replaced by a fresh one), and `default_deadline` for a call without a deadline.
+  CallRecord(std::string_view method, grpc::CallbackServerContext& context, absl::Duration default_deadline,
+             ServerMetrics& metrics, const Clock& clock);
+
+  absl::Time arrival() const { return arrival_; }
+  absl::Time deadline() const { return deadline_; }
+  const std::string& request_id() const { return request_id_; }
+
+  // What the client's metadata says under `key` (lower case); "" when nothing.
+  std::string_view Metadata(const std::string& key) const;
+
+  // Writes the access line, counts the call, sets the trailers and returns what the reactor finishes with.
+  // REQUIRES: called once, before the reactor's Finish.
+  grpc::Status Finish(const CallOutcome& outcome);
+
+ private:
+  const std::string_view method_;
+  grpc::CallbackServerContext& context_;
+  ServerMetrics& metrics_;
+  const Clock& clock_;
+  const absl::Time arrival_;
+  const absl::Time deadline_;
+  const std::string request_id_;
+};
+
+}  // namespace stepcast

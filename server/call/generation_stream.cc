@@ -1,0 +1,328 @@
+#include "server/call/generation_stream.h"
+
+#include <utility>
+#include <variant>
+
+#include "core/error_reason.h"
+#include "scheduler/decide/admission.h"
+#include "server/call/picture_encoder.h"
+#include "server/request/status_mapping.h"
+#include "server/wire/proto_time.h"
+
+namespace stepcast {
+namespace {
+
+// A total of zero says that costs are not known yet.
+void SetEstimates(absl::Duration wait, absl::Duration total, v1::Accepted& accepted) {
+  if (total <= absl::ZeroDuration()) return;
+  *accepted.mutable_estimated_wait() = ToProto(wait);
+  *accepted.mutable_estimated_total() = ToProto(total);
+}
+
+}  // namespace
+
+GenerationStream::GenerationStream(StreamRequest request, ResponseTransport& transport, const StreamServices& services)
+    : request_(std::move(request)),
+      transport_(transport),
+      services_(services),
+      writer_(request_.request->image_count, services.chunk_bytes),
+      tally_(request_.request->image_count, request_.arrival),
+      images_(static_cast<size_t>(request_.request->image_count)) {}
+
+std::vector<JobSpec> GenerationStream::Specs() {
+  std::vector<JobSpec> specs;
+  for (int i = 0; i < request_.request->image_count; ++i) {
+    specs.push_back({.request = request_.request,
+                     .image_index = i,
+                     .program = request_.program,
+                     .arrival = request_.arrival,
+                     .deadline = request_.deadline,
+                     .sink = shared_from_this()});
+  }
+  return specs;
+}
+
+void GenerationStream::Submit() {
+  services_.loops.Submit(Specs(), [self = shared_from_this()](absl::StatusOr<Admission> admission) {
+    self->OnAdmission(std::move(admission));
+  });
+}
+
+void GenerationStream::SubmitNothing() {
+  services_.loops.Estimate(Specs(), [self = shared_from_this()](absl::StatusOr<AdmissionVerdict> verdict) {
+    self->OnVerdict(std::move(verdict));
+  });
+}
+
+AdmissionContext GenerationStream::AdmissionHints() const {
+  return {.tenant = request_.request->tenant, .retry_after = services_.pace.RetryAfter(request_.request->image_count)};
+}
+
+void GenerationStream::OnVerdict(absl::StatusOr<AdmissionVerdict> verdict) {
+  MutexLock lock(mutex_);
+  if (end_) return PostPump();
+  if (verdict.ok()) {
+    v1::Accepted accepted = request_.accepted;
+    accepted.set_queue_position(verdict->queue_position);
+    SetEstimates(verdict->wait, verdict->total, accepted);
+    writer_.PushAccepted(std::move(accepted));
+    end_ = absl::OkStatus();
+  } else {
+    end_ = FromAdmissionError(verdict.status(), AdmissionHints());
+  }
+  PostPump();
+}
+
+void GenerationStream::OnAdmission(absl::StatusOr<Admission> admission) {
+  std::vector<JobId> unwanted;
+  absl::Status reason;
+  {
+    MutexLock lock(mutex_);
+    if (!admission.ok()) {
+      if (!end_) {
+        end_ = FromAdmissionError(admission.status(), AdmissionHints());
+      }
+    } else {
+      jobs_ = admission->jobs;
+      if (broken_) {  // cancelled while the decision was on its way
+        unwanted = jobs_;
+        reason = *end_;
+      } else {
+        v1::Accepted accepted = request_.accepted;
+        accepted.set_queue_position(admission->queue_position);
+        SetEstimates(admission->wait, admission->total, accepted);
+        writer_.PushAccepted(std::move(accepted));
+      }
+    }
+    PostPump();
+  }
+  CancelJobs(unwanted, reason);
+}
+
+void GenerationStream::OnEvent(JobEvent event) {
+  MutexLock lock(mutex_);
+  std::visit([&](auto& what) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { On(event.image_index, what); }, event.what);
+  // A write on its way pumps when it is through.
+  if (!writing_ && !ended_) PostPump();
+}
+
+void GenerationStream::On(int image_index, JobProgress& progress) {
+  const absl::Time now = services_.clock.Now();
+  tally_.OnProgress(image_index, progress, now);
+  if (!end_) writer_.SetProgress(image_index, progress, tally_.Eta(image_index, now));
+}
+
+void GenerationStream::On(int image_index, JobPreview& preview) {
+  ImageState& image = images_[static_cast<size_t>(image_index)];
+  if (end_ || Stalled(services_.preview_stall, services_.clock.Now())) {
+    services_.metrics.CountPreview(PreviewOutcome::kDropped);
+    return;
+  }
+  if (image.preview != nullptr) services_.metrics.CountPreview(PreviewOutcome::kReplaced);
+  image.preview = std::move(preview.image);
+  image.preview_step = preview.step;
+  if (image.preview_encoding) return;
+  image.preview_encoding =
+      services_.codec.TryPost([self = shared_from_this(), image_index] { self->EncodePreviews(image_index); });
+  if (!image.preview_encoding) {
+    image.preview = nullptr;
+    services_.metrics.CountPreview(PreviewOutcome::kDropped);
+  }
+}
+
+void GenerationStream::On(int image_index, JobImage& painted) {
+  ImageState& image = images_[static_cast<size_t>(image_index)];
+  image.painted = true;
+  if (std::exchange(image.preview, nullptr) != nullptr) services_.metrics.CountPreview(PreviewOutcome::kReplaced);
+  if (end_) return;
+  painted_.push_back({.image_index = image_index, .image = std::move(painted.image)});
+  PostEncodes();
+}
+
+void GenerationStream::On(int image_index, JobFinished& finished) {
+  tally_.OnFinished(image_index, finished.status, finished.statistics);
+  const bool delivered = finished.status.ok() && !broken_;
+  services_.metrics.CountSteps(request_.request->model->id, delivered ? StepKind::kUseful : StepKind::kWasted,
+                               finished.statistics.evaluations);
+  services_.metrics.ObserveQueueWait(finished.statistics.queued);
+  services_.pace.OnImageEnded(services_.clock.Now());
+  if (ErrorReason(finished.status) == "DEVICE_LOST") services_.on_device_lost();
+  EndIfComplete();
+}
+
+void GenerationStream::EncodePreviews(int image_index) {
+  for (;;) {
+    SharedImage image;
+    int step = 0;
+    {
+      MutexLock lock(mutex_);
+      ImageState& state = images_[static_cast<size_t>(image_index)];
+      image = std::exchange(state.preview, nullptr);
+      step = state.preview_step;
+      if (image == nullptr) {
+        state.preview_encoding = false;
+        return;
+      }
+    }
+    absl::StatusOr<EncodedPicture> encoded = EncodePreview(*image, *request_.request);
+    {
+      MutexLock lock(mutex_);
+      if (!encoded.ok() || end_) {
+        services_.metrics.CountPreview(PreviewOutcome::kDropped);
+      } else if (writer_.SetPreview(image_index, step, *std::move(encoded))) {
+        services_.metrics.CountPreview(PreviewOutcome::kReplaced);
+      }
+    }
+    Pump();
+  }
+}
+
+void GenerationStream::PostEncodes() {
+  const int64_t largest = int64_t{3} * request_.request->width * request_.request->height + 4096;
+  while (!painted_.empty()) {
+    const bool idle = encoding_ == 0 && writer_.waiting_bytes() == 0;
+    if (!idle && writer_.waiting_bytes() + (encoding_ + 1) * largest > services_.max_waiting_bytes) return;
+    ++encoding_;
+    Painted next = std::move(painted_.front());
+    painted_.pop_front();
+    services_.codec.Post(
+        [self = shared_from_this(), next = std::move(next)] { self->EncodePainted(next.image_index, *next.image); });
+  }
+}
+
+void GenerationStream::EncodePainted(int image_index, const Image& image) {
+  const absl::Time start = services_.clock.Now();
+  absl::StatusOr<EncodedPicture> picture = EncodePicture(image, *request_.request, image_index);
+  services_.metrics.ObserveEncode(services_.clock.Now() - start);
+  {
+    MutexLock lock(mutex_);
+    --encoding_;
+    if (end_) return;
+    if (!picture.ok()) {
+      tally_.OnFailure(image_index, picture.status());
+    } else if (writer_.PushPicture(image_index, *std::move(picture))) {
+      services_.metrics.CountPreview(PreviewOutcome::kReplaced);
+    }
+    PostEncodes();
+    EndIfComplete();
+  }
+  Pump();
+}
+
+void GenerationStream::EndIfComplete() {
+  if (end_ || !tally_.all_finished() || !painted_.empty() || encoding_ > 0) return;
+  end_ = tally_.Result();
+  if (!end_->ok()) return;
+  v1::Completed completed;
+  *completed.mutable_timings() = tally_.TimingsAt(services_.clock.Now());
+  completed.set_evaluations(tally_.evaluations());
+  *completed.mutable_batch() = tally_.Batch();
+  completed.set_model_sha256(request_.request->model->sha256);
+  writer_.PushCompleted(std::move(completed));
+}
+
+std::vector<JobId> GenerationStream::Break(const absl::Status& reason) {
+  if (broken_ || ended_) return {};
+  broken_ = true;
+  end_ = FromJobError(reason, tally_.steps_done());
+  painted_.clear();
+  int dropped = writer_.Abandon();
+  for (ImageState& image : images_) {
+    if (std::exchange(image.preview, nullptr) != nullptr) ++dropped;
+  }
+  for (; dropped > 0; --dropped) services_.metrics.CountPreview(PreviewOutcome::kDropped);
+  return jobs_;
+}
+
+void GenerationStream::CancelJobs(const std::vector<JobId>& jobs, const absl::Status& reason) {
+  for (const JobId job : jobs) services_.loops.Cancel(job, reason);
+}
+
+void GenerationStream::Cancel(const absl::Status& reason) {
+  std::vector<JobId> jobs;
+  {
+    MutexLock lock(mutex_);
+    jobs = Break(reason);
+  }
+  CancelJobs(jobs, reason);
+  Pump();
+}
+
+bool GenerationStream::Stalled(absl::Duration limit, absl::Time now) const {
+  return writing_ && now - write_started_ > limit;
+}
+
+void GenerationStream::CheckStall(absl::Time now) {
+  const absl::Status reason = absl::CancelledError("the client stopped reading");
+  std::vector<JobId> jobs;
+  {
+    MutexLock lock(mutex_);
+    if (broken_ || !Stalled(services_.client_stall, now)) return;
+    jobs = Break(reason);
+    services_.metrics.CountStalledClient();
+    // With the lock held, because the transport lives while a write is on its way.
+    transport_.Abort();
+  }
+  CancelJobs(jobs, reason);
+}
+
+void GenerationStream::OnWritten(bool ok) {
+  const absl::Status reason = absl::CancelledError("the client is gone");
+  std::vector<JobId> jobs;
+  {
+    MutexLock lock(mutex_);
+    writing_ = false;
+    if (!ok) jobs = Break(reason);
+    PostEncodes();
+  }
+  CancelJobs(jobs, reason);
+  Pump();
+}
+
+void GenerationStream::PostPump() {
+  if (std::exchange(pump_posted_, true)) return;
+  services_.writers.Post([self = shared_from_this()] {
+    {
+      MutexLock lock(self->mutex_);
+      self->pump_posted_ = false;
+    }
+    self->Pump();
+  });
+}
+
+void GenerationStream::Pump() {
+  v1::GenerateResponse message;
+  while (Take(message)) {
+    if (transport_.Send(std::move(message))) return;
+    MutexLock lock(mutex_);
+    writing_ = false;
+    PostEncodes();
+  }
+  if (std::optional<CallOutcome> outcome = TakeEnd()) transport_.End(*std::move(outcome));
+}
+
+bool GenerationStream::Take(v1::GenerateResponse& message) {
+  MutexLock lock(mutex_);
+  if (writing_ || ended_ || broken_ || !writer_.Next(message)) return false;
+  writing_ = true;
+  write_started_ = services_.clock.Now();
+  if (message.has_preview()) {
+    services_.metrics.CountPreview(PreviewOutcome::kSent);
+    if (!std::exchange(preview_seen_, true)) services_.metrics.ObserveFirstPreview(write_started_ - request_.arrival);
+  }
+  return true;
+}
+
+std::optional<CallOutcome> GenerationStream::TakeEnd() {
+  MutexLock lock(mutex_);
+  if (!end_ || writing_ || ended_ || (!broken_ && !writer_.empty())) return std::nullopt;
+  ended_ = true;
+  return CallOutcome{.status = *end_,
+                     .model = request_.request->model->id,
+                     .admitted = !jobs_.empty(),
+                     .queued = tally_.queued(),
+                     .evaluations = tally_.evaluations(),
+                     .bytes = 0};
+}
+
+}  // namespace stepcast

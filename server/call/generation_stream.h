@@ -1,0 +1,146 @@
+#pragma once
+// One painting call: from admission through the engine's events to the last message. docs/life_of_a_request.md walks
+// through it.
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "codec/codec_pool.h"
+#include "core/mutex.h"
+#include "scheduler/dispatch/dispatcher.h"
+#include "server/call/call_record.h"
+#include "server/call/completion_pace.h"
+#include "server/call/live_calls.h"
+#include "server/call/request_tally.h"
+#include "server/call/stream_writer.h"
+#include "server/request/status_mapping.h"
+
+namespace stepcast {
+
+// Where the messages of one call go: a reactor.
+class ResponseTransport {
+ public:
+  virtual ~ResponseTransport() = default;
+
+  // Takes a message. True: it is on its way, and GenerationStream::OnWritten comes once it is through; false: it is
+  // through already. `message` need not outlive the call.
+  virtual bool Send(v1::GenerateResponse&& message) = 0;
+
+  // The last call; the transport may be gone as soon as it returns. Nothing is on its way then.
+  virtual void End(CallOutcome outcome) = 0;
+
+  // Breaks what is on its way; OnWritten(false) follows.
+  virtual void Abort() = 0;
+};
+
+// What all streams share. Each keeps a copy, because its last codec task may run while the server goes away; what the
+// references name lives longer than both pools, but for the loops, which no ended stream calls.
+struct StreamServices {
+  Dispatcher& loops;
+  CodecPool& codec;    // encodes
+  CodecPool& writers;  // starts writes for the engine thread, which never enters gRPC
+  ServerMetrics& metrics;
+  CompletionPace& pace;
+  const Clock& clock;
+  std::function<void()> on_device_lost = [] {};
+  int64_t chunk_bytes = 3 << 20;
+  int64_t max_waiting_bytes = 16 << 20;              // of encoded pictures; more are encoded as these are written
+  absl::Duration preview_stall = absl::Seconds(10);  // a write this old: previews are dropped
+  absl::Duration client_stall = absl::Seconds(30);   // a write this old: the call is cancelled
+};
+
+// What a stream is made for.
+struct StreamRequest {
+  SharedRequest request;
+  sampling::SharedProgram program;
+  v1::Accepted accepted;  // complete but for the queue position
+  absl::Time arrival;
+  absl::Time deadline;
+};
+
+// The sink of a request's jobs. Held by its jobs, its codec tasks and its reactor; the jobs never see the reactor.
+//
+// Messages go out one at a time, from whichever thread finds none on its way: a gRPC thread after a write, a codec
+// thread after an encode, the writers' thread after an event. Every call ends exactly once, through ResponseTransport.
+//
+// Thread-safety: all methods may be called from any thread. Nothing foreign is called with the lock held but the pools'
+// Post.
+class GenerationStream final : public EventSink,
+                               public LiveCall,
+                               public std::enable_shared_from_this<GenerationStream> {
+ public:
+  // `transport` lives until its End returns.
+  GenerationStream(StreamRequest request, ResponseTransport& transport, const StreamServices& services);
+
+  // Submits the jobs: all or none. REQUIRES: called once.
+  void Submit();
+  // Answers as Submit would and paints nothing. REQUIRES: called once.
+  void SubmitNothing();
+
+  void OnEvent(JobEvent event) override;
+  void OnWritten(bool ok);
+  void Cancel(const absl::Status& reason) override;
+  void CheckStall(absl::Time now) override;
+
+ private:
+  // What an image owns between the engine and the writer.
+  struct ImageState {
+    SharedImage preview;  // the newest that is not encoded
+    int preview_step = 0;
+    bool preview_encoding = false;
+    bool painted = false;
+  };
+  struct Painted {
+    int image_index = 0;
+    SharedImage image;
+  };
+
+  std::vector<JobSpec> Specs();
+  void OnAdmission(absl::StatusOr<Admission> admission);
+  void OnVerdict(absl::StatusOr<AdmissionVerdict> verdict);
+  AdmissionContext AdmissionHints() const;
+  void On(int image_index, JobProgress& progress) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void On(int image_index, JobPreview& preview) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void On(int image_index, JobImage& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void On(int image_index, JobFinished& finished) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  void EncodePreviews(int image_index);                     // on a codec thread
+  void EncodePainted(int image_index, const Image& image);  // on a codec thread
+  void PostEncodes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndIfComplete() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Ends without waiting for what is queued. Returns the jobs to cancel.
+  std::vector<JobId> Break(const absl::Status& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CancelJobs(const std::vector<JobId>& jobs, const absl::Status& reason);
+  bool Stalled(absl::Duration limit, absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  void PostPump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Pump() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Take(v1::GenerateResponse& message) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<CallOutcome> TakeEnd() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const StreamRequest request_;
+  ResponseTransport& transport_;  // not touched after ended_
+  const StreamServices services_;
+
+  Mutex mutex_;
+  StreamWriter writer_ ABSL_GUARDED_BY(mutex_);
+  RequestTally tally_ ABSL_GUARDED_BY(mutex_);
+  std::vector<ImageState> images_ ABSL_GUARDED_BY(mutex_);
+  std::vector<JobId> jobs_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Painted> painted_ ABSL_GUARDED_BY(mutex_);  // wait for room to be encoded
+  int encoding_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);  // how the call ends once nothing waits
+  bool broken_ ABSL_GUARDED_BY(mutex_) = false;              // ends at once: nobody reads any more
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool pump_posted_ ABSL_GUARDED_BY(mutex_) = false;
+  bool preview_seen_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Time write_started_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+};
+
+}  // namespace stepcast

@@ -1,0 +1,234 @@
+#include "server/call/image_service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "server/catalog/device_description.h"
+#include "server/catalog/model_description.h"
+#include "server/request/field_violations.h"
+#include "server/request/request_parser.h"
+#include "server/request/status_mapping.h"
+#include "server/wire/proto_time.h"
+#include "server/wire/text_limits.h"
+#include "server/wire/version.h"
+
+namespace stepcast {
+namespace {
+
+constexpr int kDefaultPageSize = 50;
+constexpr int kMaxPageSize = 1000;
+
+// A call that paints nothing.
+struct PlainCall {
+  grpc::CallbackServerContext& context;
+  std::unique_ptr<CallRecord> record;
+  const LimitsConfig& limits;
+  const grpc::ByteBuffer& bytes;
+  grpc::ByteBuffer& response;
+};
+
+// Answers it at once, on the thread that received it.
+template <typename Request, typename Answer>
+grpc::ServerUnaryReactor* AnswerNow(PlainCall call, Answer answer) {
+  grpc::ServerUnaryReactor* const reactor = call.context.DefaultReactor();
+  Request request;
+  CallOutcome outcome{.status = ParseRequest(call.bytes, call.limits.max_request_bytes, request)};
+  if (outcome.status.ok()) {
+    const auto message = answer(request);
+    outcome.status = message.status();
+    if (message.ok()) {
+      ToBytes(*message, call.response);
+      outcome.bytes = static_cast<int64_t>(call.response.Length());
+    }
+  }
+  reactor->Finish(call.record->Finish(outcome));
+  return reactor;
+}
+
+sampling::SamplerSpec SpecOf(const GenerationRequest& request) {
+  return {.sampler = request.sampler,
+          .steps = request.steps,
+          .sigma_schedule = request.sigma_schedule,
+          .timestep_spacing = request.timestep_spacing,
+          .eta = request.eta,
+          .guidance_scale = request.guidance_scale,
+          .guidance_rescale = request.guidance_rescale,
+          .guidance_start = request.guidance_start,
+          .guidance_end = request.guidance_end,
+          .classifier_scale = request.classifier_scale,
+          .strength = std::nullopt,
+          .options = request.sampler_options,
+          .timesteps = request.timesteps,
+          .sigmas = request.sigmas};
+}
+
+absl::Status Draining() { return MakeError({.reason = v1::ERROR_REASON_DRAINING}); }
+
+}  // namespace
+
+ImageService::ImageService(const ServerConfig& config, ServerMetrics& metrics, LiveCalls& live, RequestSources sources,
+                           const Clock& clock)
+    : config_(config), metrics_(metrics), live_(live), sources_(sources), clock_(clock), started_(clock.Now()) {}
+
+void ImageService::Serve(const Backend& backend) { backend_ = &backend; }
+
+void ImageService::RefuseNew() { refusing_ = true; }
+
+std::unique_ptr<CallRecord> ImageService::Record(std::string_view method, grpc::CallbackServerContext& context) const {
+  return std::make_unique<CallRecord>(method, context, config_.default_deadline, metrics_, clock_);
+}
+
+absl::StatusOr<const Backend*> ImageService::Ready() const {
+  const Backend* const backend = backend_;
+  if (backend == nullptr) {
+    return MakeError({.reason = v1::ERROR_REASON_MODEL_LOADING, .retry_after = absl::Seconds(2)});
+  }
+  return backend;
+}
+
+CallStart ImageService::Begin(std::string_view method, grpc::CallbackServerContext& context) {
+  return {.context = context,
+          .record = Record(method, context),
+          .live = live_,
+          .model = "",
+          .request = absl::UnknownError("not checked")};
+}
+
+absl::StatusOr<StreamRequest> ImageService::Prepare(const v1::GenerateRequest& request, const CallRecord& record,
+                                                    bool unary) {
+  if (refusing_) return Draining();
+  STEPCAST_ASSIGN_OR_RETURN(const Backend* backend, Ready());
+  if (unary && request.has_preview()) {
+    FieldViolations violations;
+    violations.Add("preview", "a value", "unset: one answer has no place for previews; call Generate");
+    return violations.ToStatus();
+  }
+  StreamRequest stream;
+  STEPCAST_ASSIGN_OR_RETURN(const std::string tenant,
+                            sources_.tenants.Resolve(record.Metadata(config_.tenants.metadata_key)));
+  STEPCAST_ASSIGN_OR_RETURN(stream.request,
+                            ValidateRequest(request, backend->models, config_.limits, sources_.seeds, tenant));
+  if (unary) STEPCAST_RETURN_IF_ERROR(CheckUnaryResponseFits(*stream.request, config_.limits));
+  absl::StatusOr<sampling::SharedProgram> program =
+      programs_.Get(stream.request->model->noise_schedule, SpecOf(*stream.request));
+  if (!program.ok()) return FromCompileError(program.status());
+  stream.program = *std::move(program);
+  *stream.accepted.mutable_request() = ToEffectiveRequest(*stream.request);
+  stream.accepted.set_evaluations(static_cast<int>(stream.program->evaluations.size()));
+  for (const std::string& warning : stream.request->warnings) stream.accepted.add_warnings(warning);
+  stream.arrival = record.arrival();
+  stream.deadline = record.deadline();
+  return stream;
+}
+
+void ImageService::Check(const v1::GenerateRequest& request, bool unary, CallStart& start) {
+  if (const Backend* const backend = backend_) {
+    const RegisteredModel* const model = backend->models.Find(request.model());
+    if (model != nullptr) start.model = model->info->id;
+    start.services = &backend->streams;
+  }
+  start.validate_only = request.validate_only();
+  start.request = Prepare(request, *start.record, unary);
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* ImageService::Generate(grpc::CallbackServerContext* context,
+                                                                   const grpc::ByteBuffer* bytes) {
+  CallStart start = Begin("Generate", *context);
+  v1::GenerateRequest request;
+  if (absl::Status parsed = ParseRequest(*bytes, config_.limits.max_request_bytes, request); !parsed.ok()) {
+    start.request = std::move(parsed);
+  } else {
+    Check(request, /*unary=*/false, start);
+  }
+  return AnswerGenerate(std::move(start));
+}
+
+grpc::ServerUnaryReactor* ImageService::GenerateImage(grpc::CallbackServerContext* context,
+                                                      const grpc::ByteBuffer* bytes, grpc::ByteBuffer* response) {
+  CallStart start = Begin("GenerateImage", *context);
+  v1::GenerateImageRequest request;
+  if (absl::Status parsed = ParseRequest(*bytes, config_.limits.max_request_bytes, request); !parsed.ok()) {
+    start.request = std::move(parsed);
+  } else {
+    Check(request.request(), /*unary=*/true, start);
+  }
+  return AnswerGenerateImage(std::move(start), *response);
+}
+
+grpc::ServerUnaryReactor* ImageService::ListModels(grpc::CallbackServerContext* context, const grpc::ByteBuffer* bytes,
+                                                   grpc::ByteBuffer* response) {
+  return AnswerNow<v1::ListModelsRequest>({*context, Record("ListModels", *context), config_.limits, *bytes, *response},
+                                          [this](const auto& request) { return List(request); });
+}
+
+grpc::ServerUnaryReactor* ImageService::GetModel(grpc::CallbackServerContext* context, const grpc::ByteBuffer* bytes,
+                                                 grpc::ByteBuffer* response) {
+  return AnswerNow<v1::GetModelRequest>({*context, Record("GetModel", *context), config_.limits, *bytes, *response},
+                                        [this](const auto& request) { return Get(request); });
+}
+
+grpc::ServerUnaryReactor* ImageService::GetServerInfo(grpc::CallbackServerContext* context,
+                                                      const grpc::ByteBuffer* bytes, grpc::ByteBuffer* response) {
+  return AnswerNow<v1::GetServerInfoRequest>(
+      {*context, Record("GetServerInfo", *context), config_.limits, *bytes, *response},
+      [this](const auto& request) { return Info(request); });
+}
+
+absl::StatusOr<v1::ListModelsResponse> ImageService::List(const v1::ListModelsRequest& request) const {
+  STEPCAST_ASSIGN_OR_RETURN(const Backend* backend, Ready());
+  const absl::Span<const RegisteredModel> models = backend->models.models();
+  FieldViolations violations;
+  violations.CheckRange("page_size", request.page_size(), 0, kMaxPageSize);
+  // A token is the index of the next model.
+  int begin = 0;
+  if (!request.page_token().empty() &&
+      (!absl::SimpleAtoi(request.page_token(), &begin) || begin < 1 || begin >= static_cast<int>(models.size()))) {
+    violations.Add("page_token", Quoted(request.page_token()), "a next_page_token of the previous page");
+  }
+  STEPCAST_RETURN_IF_ERROR(violations.ToStatus());
+  const int size = request.page_size() == 0 ? kDefaultPageSize : request.page_size();
+  const int end = std::min(begin + size, static_cast<int>(models.size()));
+  v1::ListModelsResponse response;
+  for (int i = begin; i < end; ++i) {
+    *response.add_models() = DescribeModel(models[static_cast<size_t>(i)], /*is_default=*/i == 0, config_.limits);
+  }
+  if (end < static_cast<int>(models.size())) response.set_next_page_token(absl::StrCat(end));
+  return response;
+}
+
+absl::StatusOr<v1::GetModelResponse> ImageService::Get(const v1::GetModelRequest& request) const {
+  STEPCAST_ASSIGN_OR_RETURN(const Backend* backend, Ready());
+  STEPCAST_ASSIGN_OR_RETURN(const RegisteredModel* model, FindModel(request.model(), backend->models));
+  v1::GetModelResponse response;
+  *response.mutable_model() = DescribeModel(*model, model == &backend->models.default_model(), config_.limits);
+  return response;
+}
+
+absl::StatusOr<v1::GetServerInfoResponse> ImageService::Info(const v1::GetServerInfoRequest&) const {
+  v1::GetServerInfoResponse response;
+  response.set_version(std::string(kVersion));
+  response.set_commit(std::string(kCommit));
+  *response.mutable_limits() = DescribeLimits(config_.limits, config_.scheduler.admission.max_queued_jobs);
+  response.set_policy(config_.scheduler.policy.name);
+  *response.mutable_uptime() = ToProto(clock_.Now() - started_);
+  const Backend* const backend = backend_;
+  response.set_state(refusing_            ? v1::SERVING_STATE_DRAINING
+                     : backend == nullptr ? v1::SERVING_STATE_LOADING
+                                          : v1::SERVING_STATE_SERVING);
+  if (backend == nullptr) return response;
+  response.set_default_model(backend->models.default_model().info->id);
+  v1::QueueState& queue = *response.mutable_queue();
+  for (const DeviceStatus& device : backend->streams.loops.devices()) {
+    const v1::Device& told = *response.add_devices() = DescribeDevice(device);
+    queue.set_waiting(queue.waiting() + told.queue().waiting());
+    queue.set_running(queue.running() + told.queue().running());
+    queue.set_ticks(queue.ticks() + told.queue().ticks());
+    response.set_strict_rows(device.limits.strict_rows);
+  }
+  return response;
+}
+
+}  // namespace stepcast

@@ -1,0 +1,94 @@
+#pragma once
+// stepcast.v1.ImageGenerationService.
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "core/clock.h"
+#include "sampling/program_cache.h"
+#include "server/call/call_record.h"
+#include "server/call/generate_calls.h"
+#include "server/call/generation_stream.h"
+#include "server/call/live_calls.h"
+#include "server/catalog/model_registry.h"
+#include "server/config/config.h"
+#include "server/request/request_validator.h"
+#include "server/request/tenants.h"
+#include "stepcast/v1/image_generation.grpc.pb.h"
+
+namespace stepcast {
+
+// What a server answers with once its models are loaded.
+struct Backend {
+  ModelRegistry models;
+  StreamServices streams;
+};
+
+// What a request needs that it does not bring.
+struct RequestSources {
+  SeedSource& seeds;
+  Tenants& tenants;
+};
+
+// Every method takes raw bytes: gRPC 1.51 answers a message it cannot parse with an UNIMPLEMENTED that says nothing,
+// ours says what is wrong.
+using RawImageGenerationService = v1::ImageGenerationService::WithRawCallbackMethod_Generate<
+    v1::ImageGenerationService::WithRawCallbackMethod_GenerateImage<
+        v1::ImageGenerationService::WithRawCallbackMethod_ListModels<
+            v1::ImageGenerationService::WithRawCallbackMethod_GetModel<
+                v1::ImageGenerationService::WithRawCallbackMethod_GetServerInfo<
+                    v1::ImageGenerationService::Service>>>>>;
+
+// Parses, validates, compiles and admits; the rest is GenerationStream's.
+//
+// Thread-safety: all methods may be called from any thread. Methods run on gRPC's threads and never wait.
+class ImageService final : public RawImageGenerationService {
+ public:
+  // All must outlive the gRPC server that this is registered with.
+  ImageService(const ServerConfig& config, ServerMetrics& metrics, LiveCalls& live, RequestSources sources,
+               const Clock& clock);
+
+  // Until then every call is refused with MODEL_LOADING. `backend` must outlive this. REQUIRES: called once.
+  void Serve(const Backend& backend);
+
+  // From now on painting calls are refused with DRAINING.
+  void RefuseNew();
+
+  // The gRPC methods.
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Generate(grpc::CallbackServerContext* context,
+                                                       const grpc::ByteBuffer* request) override;
+  grpc::ServerUnaryReactor* GenerateImage(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                          grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                       grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                          grpc::ByteBuffer* response) override;
+
+ private:
+  std::unique_ptr<CallRecord> Record(std::string_view method, grpc::CallbackServerContext& context) const;
+  absl::StatusOr<const Backend*> Ready() const;
+  CallStart Begin(std::string_view method, grpc::CallbackServerContext& context);
+  absl::StatusOr<StreamRequest> Prepare(const v1::GenerateRequest& request, const CallRecord& record, bool unary);
+  void Check(const v1::GenerateRequest& request, bool unary, CallStart& start);
+
+  absl::StatusOr<v1::ListModelsResponse> List(const v1::ListModelsRequest& request) const;
+  absl::StatusOr<v1::GetModelResponse> Get(const v1::GetModelRequest& request) const;
+  absl::StatusOr<v1::GetServerInfoResponse> Info(const v1::GetServerInfoRequest& request) const;
+
+  const ServerConfig& config_;
+  ServerMetrics& metrics_;
+  LiveCalls& live_;
+  const RequestSources sources_;
+  const Clock& clock_;
+  const absl::Time started_;
+  sampling::ProgramCache programs_;
+  std::atomic<const Backend*> backend_{nullptr};
+  std::atomic<bool> refusing_{false};
+};
+
+}  // namespace stepcast

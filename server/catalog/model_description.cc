@@ -1,0 +1,103 @@
+#include "server/catalog/model_description.h"
+
+#include <algorithm>
+
+#include "server/wire/proto_enums.h"
+
+namespace stepcast {
+namespace {
+
+v1::ModelDefaults DescribeDefaults(const RegisteredModel& model) {
+  const ModelDefaults& defaults = model.info->defaults;
+  v1::ModelDefaults described;
+  described.set_sampler(ToProto(defaults.sampler));
+  described.set_sigma_schedule(ToProto(defaults.sigma_schedule));
+  described.set_timestep_spacing(ToProto(DefaultTimestepSpacing(model.info->noise_schedule, defaults.sampler)));
+  described.set_steps(defaults.steps);
+  described.set_guidance_scale(model.info->conditioning == ConditioningKind::kNone ? 1.0 : defaults.guidance_scale);
+  described.set_width(defaults.width);
+  described.set_height(defaults.height);
+  return described;
+}
+
+v1::ModelLimits DescribeModelLimits(const RegisteredModel& model, const LimitsConfig& limits) {
+  const ModelLimits narrow = NarrowLimits(*model.info, limits);
+  v1::ModelLimits described;
+  described.set_size_multiple(narrow.size_multiple);
+  described.set_min_side(narrow.min_side);
+  described.set_max_side(narrow.max_side);
+  described.set_max_area(narrow.max_area);
+  described.set_max_steps(narrow.max_steps);
+  described.set_max_clip_skip(std::max(0, model.info->text_layers - 1));
+  if (!model.tokenizers.empty()) described.set_max_prompt_tokens(model.tokenizers.front()->max_length());
+  return described;
+}
+
+}  // namespace
+
+ModelLimits NarrowLimits(const ModelInfo& model, const LimitsConfig& limits) {
+  ModelLimits narrow = model.limits;
+  narrow.max_side = std::min(narrow.max_side, limits.max_side);
+  narrow.max_area = std::min(narrow.max_area, limits.max_area);
+  narrow.max_steps = std::min(narrow.max_steps, limits.max_steps);
+  return narrow;
+}
+
+v1::Model DescribeModel(const RegisteredModel& model, bool is_default, const LimitsConfig& limits) {
+  const ModelInfo& info = *model.info;
+  v1::Model described;
+  described.set_id(info.id);
+  described.set_display_name(info.display_name);
+  described.set_description(info.description);
+  described.set_license(info.license);
+  described.set_attribution(info.attribution);
+  described.set_sha256(info.sha256);
+  described.set_is_default(is_default);
+  described.set_conditioning(ToProto(info.conditioning));
+  for (const auto& [index, label] : info.class_labels) {
+    v1::ClassLabel* class_label = described.add_class_labels();
+    class_label->set_index(index);
+    class_label->set_label(label);
+  }
+  for (const SamplerSupport& support : model.samplers) {
+    v1::SamplerSupport* sampler = described.add_samplers();
+    sampler->set_sampler(ToProto(support.sampler));
+    for (const SigmaSchedule schedule : support.sigma_schedules) sampler->add_sigma_schedules(ToProto(schedule));
+    sampler->set_takes_eta(support.takes_eta);
+    sampler->set_max_solver_order(support.options.max_solver_order);
+    sampler->set_takes_churn(support.options.churn);
+    sampler->set_takes_original_inference_steps(support.options.original_inference_steps);
+    sampler->set_takes_langevin(support.options.langevin);
+    sampler->set_takes_timesteps(support.options.timesteps);
+    sampler->set_takes_sigmas(support.options.sigmas);
+    sampler->set_draws_noise(support.draws_noise);
+    sampler->set_evaluations(support.evaluations);
+  }
+  *described.mutable_defaults() = DescribeDefaults(model);
+  *described.mutable_limits() = DescribeModelLimits(model, limits);
+  described.set_parameter_count(info.parameter_count);
+  described.set_dtype(info.dtype);
+  described.set_device(info.device);
+  described.set_has_classifier(info.has_classifier);
+  described.set_has_null_class(info.has_null_class);
+  return described;
+}
+
+v1::ServerLimits DescribeLimits(const LimitsConfig& limits, int max_queued_jobs) {
+  v1::ServerLimits described;
+  described.set_max_prompt_bytes(limits.max_prompt_bytes);
+  described.set_max_steps(limits.max_steps);
+  described.set_max_image_count(limits.max_image_count);
+  described.set_max_previews_per_image(limits.max_previews_per_image);
+  described.set_max_preview_side(limits.max_preview_side);
+  described.set_max_megapixel_steps(limits.max_megapixel_steps);
+  described.set_max_request_bytes(limits.max_request_bytes);
+  described.set_max_unary_response_bytes(limits.max_unary_response_bytes);
+  described.set_image_chunk_bytes(limits.image_chunk_bytes);
+  described.set_max_queued_jobs(max_queued_jobs);
+  described.set_max_side(limits.max_side);
+  described.set_max_area(limits.max_area);
+  return described;
+}
+
+}  // namespace stepcast

@@ -1,0 +1,126 @@
+#include "server/catalog/model_registry.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/status_macros.h"
+#include "sampling/compile.h"
+#include "server/wire/names.h"
+#include "server/wire/text_limits.h"
+
+namespace stepcast {
+namespace {
+
+absl::Status InModel(const ModelInfo& model, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat("model ", model.id, ": ", status.message()));
+}
+
+// Numbers that the validator divides by and compares with.
+absl::Status CheckLimits(const ModelInfo& info) {
+  const ModelLimits& limits = info.limits;
+  const bool sane = limits.size_multiple >= 1 && limits.min_side >= 1 && limits.max_side >= limits.min_side &&
+                    limits.max_area >= 1 && limits.max_steps >= 1 && info.vae_scale_factor >= 1;
+  return sane ? absl::OkStatus() : absl::InternalError("its limits allow no picture");
+}
+
+// A request that names nothing but the model must succeed.
+absl::Status CheckDefaults(const RegisteredModel& model) {
+  const ModelInfo& info = *model.info;
+  const ModelDefaults& defaults = info.defaults;
+  if (model.FindSampler(defaults.sampler) == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("its default sampler ", std::string(SamplerName(defaults.sampler)),
+                                                   " is not among the samplers that it can use"));
+  }
+  sampling::SamplerSpec spec;
+  spec.sampler = defaults.sampler;
+  spec.steps = defaults.steps;
+  spec.sigma_schedule = defaults.sigma_schedule;
+  spec.guidance_scale = defaults.guidance_scale;
+  return sampling::Compile(info.noise_schedule, spec).status();
+}
+
+// Else a prompt could name a row of the embedding that is not there, and fail after it was accepted.
+absl::Status CheckTokenizer(const ModelInfo& info, const ClipTokenizer& tokenizer) {
+  if (tokenizer.max_id() >= info.text_vocab_size) {
+    return absl::InvalidArgumentError(absl::StrCat("its tokenizer gives ids up to ", tokenizer.max_id(),
+                                                   ", its text encoder knows ", info.text_vocab_size,
+                                                   " (vocab_size): the two folders are not of one model"));
+  }
+  if (tokenizer.max_length() > info.text_max_tokens) {
+    return absl::InvalidArgumentError(absl::StrCat("its tokenizer gives ", tokenizer.max_length(),
+                                                   " tokens per prompt (model_max_length), its text encoder reads ",
+                                                   info.text_max_tokens, " (max_position_embeddings)"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RegisteredModel> Register(SharedModelInfo info, const ModelRegistry::TokenizerLoader& load) {
+  RegisteredModel model{.info = std::move(info)};
+  if (!IsModelId(model.info->id)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model id ", Quoted(model.info->id), " is none: ids match [a-z0-9][a-z0-9._-]{0,62}"));
+  }
+  for (const std::string& dir : model.info->tokenizer_dirs) {
+    auto tokenizer = load(dir);
+    if (!tokenizer.ok()) return InModel(*model.info, tokenizer.status());
+    const absl::Status fits = CheckTokenizer(*model.info, **tokenizer);
+    if (!fits.ok()) return InModel(*model.info, fits);
+    model.tokenizers.push_back(*std::move(tokenizer));
+  }
+  if ((model.info->conditioning == ConditioningKind::kText) == model.tokenizers.empty()) {
+    return InModel(*model.info, absl::InvalidArgumentError("a text model needs a tokenizer, and only a text model"));
+  }
+  model.samplers = ProbeSamplers(*model.info);
+  for (const absl::Status& status : {CheckLimits(*model.info), CheckDefaults(model)}) {
+    if (!status.ok()) return InModel(*model.info, status);
+  }
+  return model;
+}
+
+}  // namespace
+
+const SamplerSupport* RegisteredModel::FindSampler(Sampler sampler) const {
+  const auto found = std::find_if(samplers.begin(), samplers.end(),
+                                  [sampler](const SamplerSupport& support) { return support.sampler == sampler; });
+  return found == samplers.end() ? nullptr : &*found;
+}
+
+absl::StatusOr<ModelRegistry> ModelRegistry::Create(std::vector<SharedModelInfo> models, std::string_view default_model,
+                                                    const TokenizerLoader& load_tokenizer) {
+  if (models.empty()) return absl::InvalidArgumentError("no model is loaded");
+  std::vector<RegisteredModel> registered;
+  for (SharedModelInfo& info : models) {
+    STEPCAST_ASSIGN_OR_RETURN(RegisteredModel model, Register(std::move(info), load_tokenizer));
+    registered.push_back(std::move(model));
+  }
+  ModelRegistry registry(std::move(registered));
+  for (const RegisteredModel& model : registry.models_) {
+    if (registry.Find(model.info->id) != &model) {
+      return absl::InvalidArgumentError(absl::StrCat("two models have the id ", model.info->id));
+    }
+  }
+  const RegisteredModel* found = registry.Find(default_model);
+  if (found == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("default_model ", Quoted(std::string(default_model)), " is not loaded; loaded: ", registry.Ids()));
+  }
+  const auto position = registry.models_.begin() + (found - registry.models_.data());
+  std::rotate(registry.models_.begin(), position, position + 1);
+  return registry;
+}
+
+const RegisteredModel* ModelRegistry::Find(std::string_view id) const {
+  if (id.empty()) return &models_.front();
+  const auto found =
+      std::find_if(models_.begin(), models_.end(), [id](const RegisteredModel& model) { return model.info->id == id; });
+  return found == models_.end() ? nullptr : &*found;
+}
+
+std::string ModelRegistry::Ids() const {
+  return absl::StrJoin(models_, ", ",
+                       [](std::string* out, const RegisteredModel& model) { absl::StrAppend(out, model.info->id); });
+}
+
+}  // namespace stepcast

@@ -1,0 +1,302 @@
+#include "server/config/config.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <sstream>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "server/config/config_checks.h"
+#include "server/config/strict_yaml.h"
+#include "server/wire/names.h"
+#include "server/wire/text_limits.h"
+
+namespace stepcast {
+namespace {
+
+constexpr int64_t kMib = 1 << 20;
+constexpr size_t kMaxModels = 256;
+constexpr size_t kMaxDevices = 64;
+constexpr size_t kMaxNamedTenants = 1000;
+
+// Bytes read before the file is refused as too large: one more than ParseYaml takes.
+constexpr std::streamsize kMaxReadBytes = kMib + 1;
+
+std::string RelativeTo(const std::string& config_path, const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(config_path).parent_path();
+  return path.empty() ? path : (folder / path).lexically_normal().string();
+}
+
+void ReadModels(YamlMapping& root, const std::string& path, YamlErrors& errors, ServerConfig& config) {
+  const std::optional<YAML::Node> list = root.Child("models");
+  if (!list.has_value()) return;
+  if (!list->IsSequence()) {
+    errors.Add(root.LineOf("models"), "models: allowed: a list of {id, path}");
+    return;
+  }
+  if (list->size() > kMaxModels) {
+    errors.Add(root.LineOf("models"), absl::StrCat("models: got ", list->size(), "; allowed: at most ", kMaxModels));
+    return;
+  }
+  for (size_t i = 0; i < list->size(); ++i) {
+    YamlMapping entry((*list)[i], absl::StrCat("models[", i, "]"), errors);
+    ModelSource source;
+    entry.Text("id", source.id);
+    entry.Text("path", source.path);
+    entry.Finish();
+    source.path = RelativeTo(path, source.path);
+    config.engine.models.push_back(std::move(source));
+    for (const std::string& mistake : FindModelMistakes(config.engine.models)) errors.Add(entry.LineOf("id"), mistake);
+  }
+}
+
+void ReadProfile(YamlMapping& scheduler, const std::string& path, YamlErrors& errors, ProfileOptions& profile) {
+  const std::optional<YAML::Node> node = scheduler.Child("profile");
+  if (!node.has_value()) return;
+  YamlMapping section(*node, "scheduler.profile", errors);
+  section.Duration("budget", absl::ZeroDuration(), kMaxProfileBudget, profile.budget);
+  section.Text("cache_file", profile.cache_file);
+  profile.cache_file = RelativeTo(path, profile.cache_file);
+  section.Finish();
+}
+
+void ReadScheduler(YamlMapping& root, const std::string& path, YamlErrors& errors, ServerConfig& config) {
+  const std::optional<YAML::Node> node = root.Child("scheduler");
+  if (!node.has_value()) return;
+  YamlMapping section(*node, "scheduler", errors);
+  section.Text("policy", config.scheduler.policy.name);
+  section.Duration("max_queue_delay", absl::ZeroDuration(), absl::Minutes(1), config.scheduler.policy.max_queue_delay);
+  section.Duration("heartbeat", absl::Milliseconds(100), absl::Minutes(1), config.scheduler.heartbeat);
+  section.Int("max_queued_jobs", 1, 100'000, config.scheduler.admission.max_queued_jobs);
+  section.DurationOrNone("max_queued_work", absl::Seconds(1), absl::Hours(24),
+                         config.scheduler.admission.max_queued_work);
+  ReadProfile(section, path, errors, config.scheduler.profile);
+  section.Finish();
+  const absl::Status policy = MakePolicy(config.scheduler.policy).status();
+  if (!policy.ok()) errors.Add(section.LineOf("policy"), std::string(policy.message()));
+}
+
+void ReadListen(YamlMapping& root, YamlErrors& errors, ListenConfig& listen) {
+  const std::optional<YAML::Node> node = root.Child("listen");
+  if (!node.has_value()) return;
+  YamlMapping section(*node, "listen", errors);
+  section.Text("host", listen.host);
+  section.Int("port", 0, 65535, listen.port);
+  section.Text("admin_host", listen.admin_host);
+  section.PortOrOff("admin_port", listen.admin_port);
+  section.Text("metrics_host", listen.metrics_host);
+  section.PortOrOff("metrics_port", listen.metrics_port);
+  section.Finish();
+}
+
+void ReadLimits(YamlMapping& root, YamlErrors& errors, LimitsConfig& limits) {
+  const std::optional<YAML::Node> node = root.Child("limits");
+  if (!node.has_value()) return;
+  YamlMapping section(*node, "limits", errors);
+  section.Int("max_prompt_bytes", 1, 65536, limits.max_prompt_bytes);
+  section.Int("max_steps", 1, 1000, limits.max_steps);
+  section.Int("max_image_count", 1, 16, limits.max_image_count);
+  section.Int("max_side", 8, 8192, limits.max_side);
+  section.Int("max_area", 64, 64 * kMib, limits.max_area);
+  section.Int("max_previews_per_image", 0, 1000, limits.max_previews_per_image);
+  section.Int("max_preview_side", 1, 2048, limits.max_preview_side);
+  section.Real("max_megapixel_steps", 0.0, 1e9, limits.max_megapixel_steps);
+  section.Int("max_request_bytes", kMib, 64 * kMib, limits.max_request_bytes);
+  section.Int("max_unary_response_bytes", 64 << 10, 1024 * kMib, limits.max_unary_response_bytes);
+  section.Int("image_chunk_bytes", 1024, 64 * kMib, limits.image_chunk_bytes);
+  section.Finish();
+}
+
+void ReadDrain(YamlMapping& root, YamlErrors& errors, DrainConfig& drain) {
+  const std::optional<YAML::Node> node = root.Child("drain");
+  if (!node.has_value()) return;
+  YamlMapping section(*node, "drain", errors);
+  section.Duration("linger", absl::ZeroDuration(), absl::Minutes(10), drain.linger);
+  section.Duration("timeout", absl::ZeroDuration(), absl::Hours(24), drain.timeout);
+  section.Finish();
+}
+
+void ReadHealth(YamlMapping& root, YamlErrors& errors, HealthConfig& health) {
+  const std::optional<YAML::Node> node = root.Child("health");
+  if (!node.has_value()) return;
+  YamlMapping section(*node, "health", errors);
+  section.Duration("stall_timeout", absl::Seconds(1), absl::Hours(24), health.stall_timeout);
+  section.Finish();
+}
+
+void ReadTenantLimits(YamlMapping& section, TenantConfig& tenant) {
+  section.Int("max_pictures", 0, 100'000, tenant.max_pictures);
+  section.Int("max_queued", 0, 100'000, tenant.max_queued);
+  section.DurationOrNone("max_queued_work", absl::Seconds(1), absl::Hours(24), tenant.max_queued_work);
+}
+
+// What an entry leaves out it has from `default`.
+void ReadNamedTenants(YamlMapping& section, YamlErrors& errors, TenantsConfig& tenants) {
+  const std::optional<YAML::Node> list = section.Child("named");
+  if (!list.has_value()) return;
+  if (!list->IsSequence() || list->size() > kMaxNamedTenants) {
+    errors.Add(section.LineOf("named"),
+               absl::StrCat("tenants.named: allowed: a list of at most ", kMaxNamedTenants, " {name, weight, ...}"));
+    return;
+  }
+  for (size_t i = 0; i < list->size(); ++i) {
+    const std::string place = absl::StrCat("tenants.named[", i, "]");
+    YamlMapping entry((*list)[i], place, errors);
+    std::string name;
+    TenantConfig tenant = tenants.defaults;
+    entry.Text("name", name);
+    entry.Real("weight", 0.001, 1000.0, tenant.weight);
+    ReadTenantLimits(entry, tenant);
+    entry.Finish();
+    if (!IsTenantName(name) || name == kDefaultTenant) {
+      errors.Add(entry.LineOf("name"), absl::StrCat(place, ".name: got ", Quoted(name), "; allowed: ", kTenantNames,
+                                                    ", but for \"default\", which is tenants.default"));
+    } else if (!tenants.named.emplace(name, tenant).second) {
+      errors.Add(entry.LineOf("name"), absl::StrCat(place, ".name: ", Quoted(name), " was given already"));
+    }
+  }
+}
+
+void ReadTenants(YamlMapping& root, YamlErrors& errors, TenantsConfig& tenants) {
+  const std::optional<YAML::Node> node = root.Child("tenants");
+  if (!node.has_value()) return;
+  YamlMapping section(*node, "tenants", errors);
+  section.Text("metadata_key", tenants.metadata_key);
+  if (!tenants.metadata_key.empty() && !IsMetadataKey(tenants.metadata_key)) {
+    errors.Add(section.LineOf("metadata_key"),
+               absl::StrCat("tenants.metadata_key: got ", Quoted(tenants.metadata_key), "; allowed: ", kMetadataKeys));
+  }
+  section.Int("max", 0, 100'000, tenants.max);
+  if (const std::optional<YAML::Node> defaults = section.Child("default"); defaults.has_value()) {
+    YamlMapping settings(*defaults, "tenants.default", errors);
+    ReadTenantLimits(settings, tenants.defaults);
+    settings.Finish();
+  }
+  ReadNamedTenants(section, errors, tenants);
+  section.Finish();
+}
+
+void ReadCodec(YamlMapping& root, YamlErrors& errors, CodecConfig& codec) {
+  const std::optional<YAML::Node> node = root.Child("codec");
+  if (!node.has_value()) return;
+  YamlMapping section(*node, "codec", errors);
+  section.Int("threads", 1, 64, codec.threads);
+  section.Int("max_queued", 1, 100'000, codec.max_queued);
+  section.Finish();
+}
+
+void ReadLog(YamlMapping& root, YamlErrors& errors, LogConfig& log) {
+  const std::optional<YAML::Node> node = root.Child("log");
+  if (!node.has_value()) return;
+  YamlMapping section(*node, "log", errors);
+  section.Choice("level", {"debug", "info", "warning", "error"},
+                 [&log](size_t index) { log.level = static_cast<LogLevel>(index); });
+  section.Choice("format", {"auto", "text", "json"},
+                 [&log](size_t index) { log.format = static_cast<LogFormat>(index); });
+  section.Finish();
+}
+
+void ReadDevices(YamlMapping& root, YamlErrors& errors, std::vector<std::string>& devices) {
+  const std::optional<YAML::Node> list = root.Child("devices");
+  if (!list.has_value()) return;
+  const int line = root.LineOf("devices");
+  if (!list->IsSequence() || list->size() > kMaxDevices) {
+    errors.Add(line, absl::StrCat("devices: allowed: a list of at most ", kMaxDevices, " of cuda:N"));
+    return;
+  }
+  for (const YAML::Node& node : *list) {
+    const std::string device = node.IsScalar() ? node.Scalar() : "";
+    if (!IsDevice(device) || !absl::StartsWith(device, "cuda:")) {
+      errors.Add(line, absl::StrCat("devices: got ", Quoted(device), "; allowed: cuda:N"));
+    } else if (std::find(devices.begin(), devices.end(), device) != devices.end()) {
+      errors.Add(line, absl::StrCat("devices: ", Quoted(device), " was given already"));
+    }
+    devices.push_back(device);
+  }
+}
+
+void ReadEngine(YamlMapping& root, YamlErrors& errors, EngineOptions& engine) {
+  root.Text("device", engine.device);
+  if (!IsDevice(engine.device)) {
+    errors.Add(root.LineOf("device"), absl::StrCat("device: got ", Quoted(engine.device), "; allowed: ", kDevices));
+  }
+  root.Text("dtype", engine.dtype);
+  if (!IsDtype(engine.dtype)) {
+    errors.Add(root.LineOf("dtype"), absl::StrCat("dtype: got ", Quoted(engine.dtype), "; allowed: ", kDtypes));
+  }
+  root.Int("threads", 0, 1024, engine.threads);
+  ReadDevices(root, errors, engine.devices);
+  root.Int("replicas", 1, 64, engine.replicas);
+  root.Int("max_rows", 2, 1024, engine.max_rows);
+  root.Int("strict_rows", 0, 1024, engine.strict_rows);
+  root.Int("max_resident_jobs", 0, 1'000'000, [&engine](int64_t jobs) {
+    engine.max_resident_jobs = jobs == 0 ? std::numeric_limits<int>::max() : static_cast<int>(jobs);
+  });
+  root.Int("embedding_cache_entries", 0, 1'000'000, engine.embedding_cache_entries);
+  root.Bool("warm_up", engine.warm_up);
+}
+
+ServerConfig ReadRoot(const YAML::Node& node, const std::string& path, YamlErrors& errors) {
+  ServerConfig config;
+  YamlMapping root(node, "", errors);
+  ReadModels(root, path, errors, config);
+  root.Text("default_model", config.default_model);
+  ReadEngine(root, errors, config.engine);
+  ReadScheduler(root, path, errors, config);
+  ReadListen(root, errors, config.listen);
+  ReadLimits(root, errors, config.limits);
+  root.DurationOrNone("default_deadline", absl::Milliseconds(1), absl::Hours(24), config.default_deadline);
+  ReadDrain(root, errors, config.drain);
+  ReadHealth(root, errors, config.health);
+  ReadTenants(root, errors, config.tenants);
+  ReadCodec(root, errors, config.codec);
+  ReadLog(root, errors, config.log);
+  root.Bool("reflection", config.reflection);
+  root.Text("port_file", config.port_file);
+  config.port_file = RelativeTo(path, config.port_file);
+  root.Text("record_file", config.record_file);
+  config.record_file = RelativeTo(path, config.record_file);
+  root.Finish();
+  return config;
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return absl::NotFoundError(absl::StrCat(path, ": there is no such file"));
+  if (std::filesystem::is_directory(path, error)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": this is a folder; allowed: a YAML file"));
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string text(static_cast<size_t>(kMaxReadBytes), '\0');
+  if (!file || (!file.read(text.data(), kMaxReadBytes) && !file.eof())) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": the file cannot be read"));
+  }
+  text.resize(static_cast<size_t>(file.gcount()));
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<ServerConfig> ParseServerConfig(const std::string& text, const std::string& path,
+                                               const ConfigOverrides& overrides) {
+  STEPCAST_ASSIGN_OR_RETURN(const YAML::Node root, ParseYaml(text, path));
+  YamlErrors errors(path);
+  ServerConfig config = ReadRoot(root, path, errors);
+  STEPCAST_RETURN_IF_ERROR(errors.ToStatus());
+  STEPCAST_RETURN_IF_ERROR(ApplyOverrides(overrides, config));
+  STEPCAST_RETURN_IF_ERROR(CheckServerConfig(config, path));
+  return config;
+}
+
+absl::StatusOr<ServerConfig> LoadServerConfig(const std::string& path, const ConfigOverrides& overrides) {
+  if (path.empty()) return ParseServerConfig("", "the command line", overrides);
+  STEPCAST_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  return ParseServerConfig(text, path, overrides);
+}
+
+}  // namespace stepcast

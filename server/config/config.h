@@ -1,0 +1,141 @@
+#pragma once
+// The server's configuration: one YAML file, one struct. deploy/config.example.yaml shows every key with its default.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "engine/engine_factory.h"
+#include "scheduler/loop/engine_loop.h"
+
+namespace stepcast {
+
+// Where the server listens. Port 0 picks a free one; nullopt turns the listener off.
+struct ListenConfig {
+  std::string host = "127.0.0.1";  // of the public port: an address or name, IPv6 without brackets
+  int port = 50051;                // public gRPC, 0..65535
+  std::string admin_host = "127.0.0.1";
+  std::optional<int> admin_port = 50052;  // health, for probes; gRPC
+  std::string metrics_host = "127.0.0.1";
+  std::optional<int> metrics_port = 9464;  // Prometheus, HTTP
+};
+
+// What a request may ask for, whatever the model; a model may allow less. Told by GetServerInfo.
+struct LimitsConfig {
+  int max_prompt_bytes = 8192;                 // 1..65536; prompt and negative prompt, each
+  int max_steps = 1000;                        // 1..1000
+  int max_image_count = 4;                     // 1..16
+  int max_side = 2048;                         // 8..8192 pixels
+  int64_t max_area = 4'194'304;                // 64..67108864 pixels
+  int max_previews_per_image = 25;             // 0..1000; 0: no previews
+  int max_preview_side = 512;                  // 1..2048 pixels
+  double max_megapixel_steps = 0.0;            // megapixels x steps x images x rows; 0: no limit, ..1e9
+  int64_t max_request_bytes = 4 << 20;         // 65536..67108864
+  int64_t max_unary_response_bytes = 4 << 20;  // 65536..1073741824; clients receive 4 MiB by default
+  int64_t image_chunk_bytes = 3 << 20;         // 1024..67108864
+};
+
+// How a stop goes: not ready at once, `linger`, refuse new work, `timeout` for what runs, cancel the rest.
+struct DrainConfig {
+  absl::Duration linger = absl::ZeroDuration();  // 0..10 min; lets load balancers see "not ready" first
+  absl::Duration timeout = absl::Seconds(60);    // 0..24 h
+};
+
+// When the process is no longer worth keeping.
+struct HealthConfig {
+  // Work is pending and no tick has ended for this long: liveness ends. A tick of the slowest documented model takes
+  // seconds. 1 s..24 h.
+  absl::Duration stall_timeout = absl::Seconds(120);
+};
+
+// What one tenant may have; each device counts for itself.
+struct TenantConfig {
+  double weight = 1.0;   // share of device time against others, 0.001..1000; of named tenants, the others weigh 1
+  int max_pictures = 0;  // pictures in the server, waiting or being painted, 0..100000; 0: no limit
+  int max_queued = 0;    // pictures that wait, 0..100000; 0: no limit
+  absl::Duration max_queued_work = absl::InfiniteDuration();  // device time that those need, "none" or 1 s..24 h
+
+  friend bool operator==(const TenantConfig&, const TenantConfig&) = default;
+};
+
+// For whom calls are made (server/request/tenants.h).
+struct TenantsConfig {
+  std::string metadata_key = "x-stepcast-tenant";  // gRPC metadata that names the tenant; "": all calls are "default"
+  int max = 256;                                   // names beyond `named` that are told apart, 0..100000
+  TenantConfig defaults = {};                      // of the tenant "default" and of those not named
+  std::map<std::string, TenantConfig> named;
+};
+
+struct CodecConfig {
+  int threads = 2;      // 1..64
+  int max_queued = 64;  // 1..100000; previews beyond it are dropped, finished pictures never
+};
+
+enum class LogLevel { kDebug, kInfo, kWarning, kError };
+enum class LogFormat { kAuto, kText, kJson };  // auto: text on a terminal, else JSON
+
+struct LogConfig {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kAuto;
+};
+
+// What the engine loops get where the file says nothing: EngineLoopOptions' defaults, and a profile of 20 s at most.
+inline EngineLoopOptions DefaultLoopOptions() {
+  EngineLoopOptions options;
+  options.profile.budget = absl::Seconds(20);
+  return options;
+}
+
+// Everything an operator can say.
+struct ServerConfig {
+  EngineOptions engine;                                // models (at least one), devices, dtype, threads, rows, memory
+  std::string default_model;                           // "": the first model
+  EngineLoopOptions scheduler = DefaultLoopOptions();  // policy, admission's bounds, heartbeat, profile
+  ListenConfig listen;
+  LimitsConfig limits;
+  absl::Duration default_deadline = absl::InfiniteDuration();  // of calls that bring none; "none" or 1 ms..24 h
+  DrainConfig drain;
+  HealthConfig health;
+  TenantsConfig tenants;
+  CodecConfig codec;
+  LogConfig log;
+  bool reflection = true;   // lets grpcurl describe the public port
+  std::string port_file;    // "": none; else receives the bound ports as JSON once the server listens
+  std::string record_file;  // "": none; else receives every decision of the scheduler (scheduler/recording/recorder.h)
+};
+
+// What the command line says; wins over the file.
+struct ConfigOverrides {
+  std::optional<std::string> host;
+  std::optional<int> port;
+  std::optional<int> admin_port;          // -1: off
+  std::optional<int> metrics_port;        // -1: off
+  std::optional<std::string> models_dir;  // replaces `models` by FindModels(*models_dir)
+  std::optional<std::string> default_model;
+  std::optional<std::string> device;
+  std::optional<std::string> dtype;
+  std::optional<int> threads;
+  std::optional<std::string> policy;
+  std::optional<absl::Duration> profile_budget;
+  std::optional<std::string> port_file;
+};
+
+// Reads the file at `path` ("": no file, defaults only), applies `overrides` and checks the whole.
+//
+// Model paths, cache_file, port_file and record_file are relative to the file's folder.
+// Errors: INVALID_ARGUMENT or NOT_FOUND; one line per mistake, "path:line: message" (flags: "--port: message").
+absl::StatusOr<ServerConfig> LoadServerConfig(const std::string& path, const ConfigOverrides& overrides);
+
+// As LoadServerConfig, from the text of a file. `path` names it in errors and anchors relative paths.
+absl::StatusOr<ServerConfig> ParseServerConfig(const std::string& text, const std::string& path,
+                                               const ConfigOverrides& overrides);
+
+// The models in `dir`: one per subfolder with a model_index.json, named like the folder, in order of name.
+// Errors: NOT_FOUND when there is none; INVALID_ARGUMENT for a folder name that cannot be an id.
+absl::StatusOr<std::vector<ModelSource>> FindModels(const std::string& dir);
+
+}  // namespace stepcast

@@ -1,0 +1,194 @@
+#include "server/config/config_checks.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "core/status_macros.h"
+#include "server/wire/names.h"
+#include "server/wire/text_limits.h"
+
+namespace stepcast {
+namespace {
+
+constexpr int kMaxPort = 65535;
+constexpr char kIds[] = "[a-z0-9][a-z0-9._-]{0,62}";
+
+absl::Status ToStatus(const std::vector<std::string>& mistakes) {
+  return mistakes.empty() ? absl::OkStatus() : absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
+}
+
+void OverridePort(const char* flag, const std::optional<int>& port, int min, std::optional<int>& value,
+                  std::vector<std::string>& mistakes) {
+  if (!port.has_value()) return;
+  if (*port < min || *port > kMaxPort) {
+    mistakes.push_back(absl::StrCat(flag, ": got ", *port, "; allowed: 0..", kMaxPort, ", 0 for any free one",
+                                    min < 0 ? ", -1 for none" : ""));
+    return;
+  }
+  value = *port < 0 ? std::nullopt : port;
+}
+
+void OverrideEngine(const ConfigOverrides& overrides, EngineOptions& engine, std::vector<std::string>& mistakes) {
+  if (overrides.device.has_value()) {
+    engine.device = *overrides.device;
+    if (!IsDevice(engine.device)) {
+      mistakes.push_back(absl::StrCat("--device: got ", Quoted(engine.device), "; allowed: ", kDevices));
+    }
+  }
+  if (overrides.dtype.has_value()) {
+    engine.dtype = *overrides.dtype;
+    if (!IsDtype(engine.dtype)) {
+      mistakes.push_back(absl::StrCat("--dtype: got ", Quoted(engine.dtype), "; allowed: ", kDtypes));
+    }
+  }
+  if (overrides.threads.has_value()) {
+    engine.threads = *overrides.threads;
+    if (engine.threads < 0 || engine.threads > 1024) {
+      mistakes.push_back(absl::StrCat("--threads: got ", engine.threads, "; allowed: 0..1024"));
+    }
+  }
+}
+
+// Whether two listeners would fight for one port. Hosts are compared as words: an address that covers another is found
+// out by the operating system.
+void CheckPorts(const ListenConfig& listen, const std::string& path, std::vector<std::string>& mistakes) {
+  struct Listener {
+    const char* name;
+    const std::string& host;
+    int port;
+  };
+  const Listener listeners[] = {{"port", listen.host, listen.port},
+                                {"admin_port", listen.admin_host, listen.admin_port.value_or(0)},
+                                {"metrics_port", listen.metrics_host, listen.metrics_port.value_or(0)}};
+  for (const Listener& a : listeners) {
+    for (const Listener& b : listeners) {
+      if (&a >= &b || a.port == 0 || a.port != b.port || a.host != b.host) continue;
+      mistakes.push_back(absl::StrCat(path, ": listen.", a.name, " and listen.", b.name, " are both ", a.port));
+    }
+  }
+}
+
+}  // namespace
+
+bool IsDevice(const std::string& device) {
+  if (device == "auto" || device == "cpu" || device == "cuda") return true;
+  absl::string_view index = device;
+  return absl::ConsumePrefix(&index, "cuda:") && !index.empty() && index.size() <= 3 &&
+         std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool IsDtype(const std::string& dtype) {
+  return dtype == "auto" || dtype == "fp32" || dtype == "bf16" || dtype == "fp16";
+}
+
+bool IsMetadataKey(const std::string& key) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  };
+  return !key.empty() && key.size() <= 64 && std::all_of(key.begin(), key.end(), allowed) &&
+         !absl::StartsWith(key, "grpc-") && !absl::EndsWith(key, "-bin");
+}
+
+std::vector<std::string> FindModelMistakes(const std::vector<ModelSource>& models) {
+  std::vector<std::string> mistakes;
+  const ModelSource& last = models.back();
+  const std::string name = absl::StrCat("models[", models.size() - 1, "]");
+  if (!IsModelId(last.id)) mistakes.push_back(absl::StrCat(name, ".id: got ", Quoted(last.id), "; allowed: ", kIds));
+  if (last.path.empty()) mistakes.push_back(absl::StrCat(name, ".path: got nothing; allowed: a folder"));
+  const auto same_id = [&last](const ModelSource& model) { return model.id == last.id; };
+  if (std::count_if(models.begin(), models.end(), same_id) > 1) {
+    mistakes.push_back(absl::StrCat(name, ".id: ", Quoted(last.id), " is the id of another model already"));
+  }
+  return mistakes;
+}
+
+absl::Status ApplyOverrides(const ConfigOverrides& overrides, ServerConfig& config) {
+  std::vector<std::string> mistakes;
+  std::optional<int> port = config.listen.port;
+  OverridePort("--port", overrides.port, 0, port, mistakes);
+  config.listen.port = port.value_or(0);
+  OverridePort("--admin-port", overrides.admin_port, -1, config.listen.admin_port, mistakes);
+  OverridePort("--metrics-port", overrides.metrics_port, -1, config.listen.metrics_port, mistakes);
+  OverrideEngine(overrides, config.engine, mistakes);
+  config.listen.host = overrides.host.value_or(config.listen.host);
+  config.default_model = overrides.default_model.value_or(config.default_model);
+  config.port_file = overrides.port_file.value_or(config.port_file);
+  if (overrides.policy.has_value()) {
+    config.scheduler.policy.name = *overrides.policy;
+    const absl::Status policy = MakePolicy(config.scheduler.policy).status();
+    if (!policy.ok()) mistakes.push_back(absl::StrCat("--policy: ", policy.message()));
+  }
+  if (overrides.profile_budget.has_value()) {
+    config.scheduler.profile.budget = *overrides.profile_budget;
+    if (*overrides.profile_budget < absl::ZeroDuration() || *overrides.profile_budget > kMaxProfileBudget) {
+      mistakes.push_back(absl::StrCat("--profile_budget: got ", absl::FormatDuration(*overrides.profile_budget),
+                                      "; allowed: 0..", absl::FormatDuration(kMaxProfileBudget)));
+    }
+  }
+  if (overrides.models_dir.has_value()) {
+    absl::StatusOr<std::vector<ModelSource>> found = FindModels(*overrides.models_dir);
+    if (found.ok()) {
+      config.engine.models = *std::move(found);
+    } else {
+      mistakes.push_back(absl::StrCat("--models-dir: ", found.status().message()));
+    }
+  }
+  return ToStatus(mistakes);
+}
+
+absl::Status CheckServerConfig(const ServerConfig& config, const std::string& path) {
+  std::vector<std::string> mistakes;
+  const auto& models = config.engine.models;
+  if (models.empty()) {
+    mistakes.push_back(absl::StrCat(path, ": no model is named; name one in `models` or give --models-dir"));
+  }
+  const auto is_default = [&config](const ModelSource& model) { return model.id == config.default_model; };
+  if (!models.empty() && !config.default_model.empty() && std::none_of(models.begin(), models.end(), is_default)) {
+    const auto append = [](std::string* out, const ModelSource& model) { absl::StrAppend(out, model.id); };
+    mistakes.push_back(absl::StrCat(path, ": default_model: got ", Quoted(config.default_model),
+                                    "; allowed: ", absl::StrJoin(models, ", ", append)));
+  }
+  for (const std::string* host : {&config.listen.host, &config.listen.admin_host, &config.listen.metrics_host}) {
+    if (host->empty()) mistakes.push_back(absl::StrCat(path, ": listen: a host is empty; 0.0.0.0 listens everywhere"));
+  }
+  CheckPorts(config.listen, path, mistakes);
+  const EngineOptions& engine = config.engine;
+  if (engine.strict_rows == 1 || engine.strict_rows > engine.max_rows) {
+    mistakes.push_back(absl::StrCat(path, ": strict_rows: got ", engine.strict_rows, "; allowed: 0, or 2..max_rows (",
+                                    engine.max_rows, ")"));
+  }
+  if (!engine.devices.empty() && engine.replicas > 1) {
+    mistakes.push_back(absl::StrCat(path, ": replicas are loops on the CPU and do not go with devices"));
+  }
+  return ToStatus(mistakes);
+}
+
+absl::StatusOr<std::vector<ModelSource>> FindModels(const std::string& dir) {
+  std::error_code error;
+  std::vector<ModelSource> models;
+  std::filesystem::directory_iterator folders(dir, error);
+  for (; !error && folders != std::filesystem::directory_iterator(); folders.increment(error)) {
+    const std::filesystem::path& folder = folders->path();
+    std::error_code missing;
+    if (!std::filesystem::is_regular_file(folder / "model_index.json", missing)) continue;
+    models.push_back({folder.filename().string(), folder.string()});
+    if (!IsModelId(models.back().id)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the model folder ", Quoted(models.back().id), " cannot be an id; allowed: ", kIds));
+    }
+  }
+  if (error) return absl::NotFoundError(absl::StrCat(Quoted(dir, 256), " is no folder that can be read"));
+  if (models.empty()) {
+    return absl::NotFoundError(absl::StrCat("no subfolder of ", Quoted(dir, 256), " holds a model_index.json"));
+  }
+  std::sort(models.begin(), models.end(), [](const ModelSource& a, const ModelSource& b) { return a.id < b.id; });
+  return models;
+}
+
+}  // namespace stepcast

@@ -1,0 +1,34 @@
+#pragma once
+// Checks of a configuration that concern more than one key, and those that file and command line share.
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/config/config.h"
+
+namespace stepcast {
+
+inline constexpr char kDevices[] = "auto, cpu, cuda, cuda:N";
+inline constexpr char kDtypes[] = "auto, fp32, bf16, fp16";
+
+inline constexpr absl::Duration kMaxProfileBudget = absl::Minutes(10);
+inline constexpr char kMetadataKeys[] = "[a-z0-9_.-]{1,64}, no grpc-..., no ...-bin, or nothing";
+
+bool IsDevice(const std::string& device);
+bool IsDtype(const std::string& dtype);
+// Whether gRPC carries text under this name.
+bool IsMetadataKey(const std::string& key);
+
+// What is wrong with the last of `models`, considering the others; empty when nothing is.
+std::vector<std::string> FindModelMistakes(const std::vector<ModelSource>& models);
+
+// Writes what is set in `overrides` over `config`.
+// Errors: INVALID_ARGUMENT or NOT_FOUND, one line per mistake, "--flag: message".
+absl::Status ApplyOverrides(const ConfigOverrides& overrides, ServerConfig& config);
+
+// What only the whole shows: a model must be there, the default model among them, ports must differ.
+// Errors: INVALID_ARGUMENT, one line per mistake, "<path>: message".
+absl::Status CheckServerConfig(const ServerConfig& config, const std::string& path);
+
+}  // namespace stepcast

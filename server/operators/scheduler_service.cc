@@ -1,0 +1,257 @@
+#include "server/operators/scheduler_service.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/mutex.h"
+#include "core/status_macros.h"
+#include "server/call/generate_calls.h"
+#include "server/operators/schedule_description.h"
+#include "server/request/field_violations.h"
+#include "server/request/request_parser.h"
+#include "server/request/status_mapping.h"
+#include "server/wire/text_limits.h"
+
+namespace stepcast {
+namespace {
+
+// Requests of this service are a few bytes.
+constexpr int64_t kMaxRequestBytes = 64 << 10;
+
+absl::Status Loading() {
+  return MakeError({.reason = v1::ERROR_REASON_MODEL_LOADING, .retry_after = absl::Seconds(2)});
+}
+
+class WatchReactor;
+
+// One WatchTicks call as the feed sees it. Outlives its reactor: the reactor lets go when the call is done.
+//
+// Thread-safety: all methods may be called from any thread.
+class TickStream final : public LiveCall, public std::enable_shared_from_this<TickStream> {
+ public:
+  TickStream(CodecPool& writers, WatchReactor* reactor) : writers_(writers), reactor_(reactor) {}
+
+  // REQUIRES: called once, before anything else.
+  void Watch(TickFeed& feed, const std::string& device) {
+    watch_ = std::make_shared<TickWatch>(device, [weak = weak_from_this(), &writers = writers_] {
+      // The engine thread never enters gRPC.
+      writers.Post([weak] {
+        if (const auto self = weak.lock()) self->Pump();
+      });
+    });
+    feed.Add(watch_);
+  }
+  const std::shared_ptr<TickWatch>& watch() const { return watch_; }
+
+  void OnWritten(bool ok) {
+    {
+      MutexLock lock(mutex_);
+      writing_ = false;
+      if (!ok && !end_) end_ = absl::CancelledError("the client is gone");
+    }
+    Pump();
+  }
+
+  void Cancel(const absl::Status& reason) override;
+  void CheckStall(absl::Time) override {}  // its queue is bounded: it may take as long as it likes
+  void Pump();
+
+ private:
+  CodecPool& writers_;
+  std::shared_ptr<TickWatch> watch_;
+  Mutex mutex_;
+  WatchReactor* reactor_ ABSL_GUARDED_BY(mutex_);  // null once finished
+  bool writing_ ABSL_GUARDED_BY(mutex_) = true;    // the headers come first
+  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
+};
+
+class WatchReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
+ public:
+  WatchReactor(grpc::CallbackServerContext& context, std::unique_ptr<CallRecord> record, TickFeed& feed,
+               LiveCalls& calls)
+      : context_(context), record_(std::move(record)), feed_(feed), calls_(calls) {}
+
+  void Refuse(const absl::Status& status) { Finish(record_->Finish({.status = status})); }
+
+  void Start(CodecPool& writers, const std::string& device) {
+    stream_ = std::make_shared<TickStream>(writers, this);
+    stream_->Watch(feed_, device);
+    calls_.Add(stream_);
+    // At once: a client that has the headers misses nothing from then on. Nothing else is sent or ends before.
+    StartSendInitialMetadata();
+  }
+
+  // With the stream's lock held, which keeps this alive: gRPC runs no reaction inside StartWrite or Finish.
+  void Send(const v1::WatchTicksResponse& message) {
+    ToBytes(message, buffer_);
+    bytes_ += static_cast<int64_t>(buffer_.Length());
+    StartWrite(&buffer_);
+  }
+  void End(const absl::Status& status) {
+    Finish(record_->Finish({.status = status, .admitted = true, .bytes = bytes_}));
+  }
+  void Abort() { context_.TryCancel(); }
+
+  void OnSendInitialMetadataDone(bool ok) override { stream_->OnWritten(ok); }
+  void OnWriteDone(bool ok) override { stream_->OnWritten(ok); }
+  void OnCancel() override {
+    if (stream_ != nullptr) stream_->Cancel(absl::CancelledError("cancelled by the client"));
+  }
+  void OnDone() override {
+    if (stream_ != nullptr) {
+      feed_.Remove(stream_->watch());
+      calls_.Remove(stream_);
+    }
+    delete this;
+  }
+
+ private:
+  grpc::CallbackServerContext& context_;
+  const std::unique_ptr<CallRecord> record_;
+  TickFeed& feed_;
+  LiveCalls& calls_;
+  std::shared_ptr<TickStream> stream_;  // null for a refused call
+  grpc::ByteBuffer buffer_;             // alive until OnWriteDone
+  int64_t bytes_ = 0;
+};
+
+void TickStream::Cancel(const absl::Status& reason) {
+  {
+    MutexLock lock(mutex_);
+    if (!end_) end_ = reason;
+    if (reactor_ != nullptr && writing_) reactor_->Abort();
+  }
+  Pump();
+}
+
+void TickStream::Pump() {
+  MutexLock lock(mutex_);
+  if (reactor_ == nullptr || writing_) return;
+  if (end_) return std::exchange(reactor_, nullptr)->End(*end_);
+  const SharedTick tick = watch_->Take();
+  if (tick == nullptr) return;
+  writing_ = true;
+  reactor_->Send(DescribeTick(*tick, watch_->dropped()));
+}
+
+class ScheduleReactor;
+
+// One GetSchedule call while the devices are asked.
+//
+// Thread-safety: all methods may be called from any thread.
+class ScheduleCall final : public LiveCall {
+ public:
+  explicit ScheduleCall(ScheduleReactor* reactor) : reactor_(reactor) {}
+
+  void Cancel(const absl::Status& reason) override { End(reason); }
+  void CheckStall(absl::Time) override {}
+  void End(absl::StatusOr<v1::GetScheduleResponse> answer);
+
+ private:
+  Mutex mutex_;
+  ScheduleReactor* reactor_ ABSL_GUARDED_BY(mutex_);  // null once finished
+};
+
+class ScheduleReactor final : public grpc::ServerUnaryReactor {
+ public:
+  ScheduleReactor(std::unique_ptr<CallRecord> record, LiveCalls& calls, grpc::ByteBuffer& response)
+      : record_(std::move(record)), calls_(calls), response_(response) {}
+
+  std::shared_ptr<ScheduleCall> Start() {
+    call_ = std::make_shared<ScheduleCall>(this);
+    const std::shared_ptr<ScheduleCall> call = call_;  // the call may end, and this with it, in Add
+    calls_.Add(call);
+    return call;
+  }
+
+  void Answer(const absl::StatusOr<v1::GetScheduleResponse>& answer) {
+    if (answer.ok()) ToBytes(*answer, response_);
+    const int64_t bytes = answer.ok() ? static_cast<int64_t>(response_.Length()) : 0;
+    Finish(record_->Finish({.status = answer.status(), .admitted = true, .bytes = bytes}));
+  }
+  void Refuse(const absl::Status& status) { Finish(record_->Finish({.status = status})); }
+
+  void OnCancel() override {
+    if (call_ != nullptr) call_->Cancel(absl::CancelledError("cancelled by the client"));
+  }
+  void OnDone() override {
+    if (call_ != nullptr) calls_.Remove(call_);
+    delete this;
+  }
+
+ private:
+  const std::unique_ptr<CallRecord> record_;
+  LiveCalls& calls_;
+  grpc::ByteBuffer& response_;  // gRPC's, until Finish
+  std::shared_ptr<ScheduleCall> call_;
+};
+
+void ScheduleCall::End(absl::StatusOr<v1::GetScheduleResponse> answer) {
+  MutexLock lock(mutex_);
+  if (reactor_ != nullptr) std::exchange(reactor_, nullptr)->Answer(answer);
+}
+
+}  // namespace
+
+SchedulerService::SchedulerService(TickFeed& feed, CodecPool& writers, ServerMetrics& metrics, const Clock& clock)
+    : feed_(feed), writers_(writers), metrics_(metrics), clock_(clock) {}
+
+void SchedulerService::Serve(Dispatcher& dispatcher) { dispatcher_ = &dispatcher; }
+
+void SchedulerService::EndCalls() { calls_.Close(MakeError({.reason = v1::ERROR_REASON_DRAINING})); }
+
+std::unique_ptr<CallRecord> SchedulerService::Record(std::string_view method,
+                                                     grpc::CallbackServerContext& context) const {
+  return std::make_unique<CallRecord>(method, context, absl::InfiniteDuration(), metrics_, clock_);
+}
+
+absl::Status SchedulerService::CheckWatch(const grpc::ByteBuffer& bytes, v1::WatchTicksRequest& request) const {
+  STEPCAST_RETURN_IF_ERROR(ParseRequest(bytes, kMaxRequestBytes, request));
+  const Dispatcher* const dispatcher = dispatcher_;
+  if (dispatcher == nullptr) return Loading();
+  if (request.device().empty()) return absl::OkStatus();
+  const std::vector<DeviceStatus> devices = dispatcher->devices();
+  const auto named = [&request](const DeviceStatus& device) { return device.name == request.device(); };
+  if (std::any_of(devices.begin(), devices.end(), named)) return absl::OkStatus();
+  const auto append = [](std::string* out, const DeviceStatus& device) { absl::StrAppend(out, device.name); };
+  FieldViolations violations;
+  violations.Add("device", Quoted(request.device()),
+                 absl::StrCat(absl::StrJoin(devices, ", ", append), ", see Device.name of GetServerInfo"));
+  return violations.ToStatus();
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* SchedulerService::WatchTicks(grpc::CallbackServerContext* context,
+                                                                         const grpc::ByteBuffer* bytes) {
+  auto* reactor = new WatchReactor(*context, Record("WatchTicks", *context), feed_, calls_);
+  v1::WatchTicksRequest request;
+  if (absl::Status status = CheckWatch(*bytes, request); !status.ok()) {
+    reactor->Refuse(status);
+  } else {
+    reactor->Start(writers_, request.device());
+  }
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SchedulerService::GetSchedule(grpc::CallbackServerContext* context,
+                                                        const grpc::ByteBuffer* bytes, grpc::ByteBuffer* response) {
+  auto* reactor = new ScheduleReactor(Record("GetSchedule", *context), calls_, *response);
+  v1::GetScheduleRequest request;
+  absl::Status status = ParseRequest(*bytes, kMaxRequestBytes, request);
+  Dispatcher* const dispatcher = dispatcher_;
+  if (status.ok() && dispatcher == nullptr) status = Loading();
+  if (!status.ok()) {
+    reactor->Refuse(status);
+    return reactor;
+  }
+  const std::shared_ptr<ScheduleCall> call = reactor->Start();
+  dispatcher->Snapshot([call, &writers = writers_](std::vector<DeviceView> views) {
+    writers.Post([call, views = std::move(views)] { call->End(DescribeSchedule(views)); });
+  });
+  return reactor;
+}
+
+}  // namespace stepcast

@@ -1,0 +1,222 @@
+#include "server/process/server.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "prometheus/registry.h"
+#include "scheduler/recording/recorder.h"
+#include "server/config/loop_options.h"
+#include "server/operators/observer_list.h"
+#include "server/request/request_validator.h"
+#include "server/request/status_mapping.h"
+#include "server/telemetry/logging.h"
+
+namespace stepcast {
+namespace {
+
+// Messages above our own limit must still reach the validator, which says what is wrong; gRPC's refusal does not.
+constexpr int64_t kReceiveSlack = 20 << 20;
+constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
+// Every stream posts at most one write at a time, so this queue is bounded by admission.
+constexpr int kWriterQueue = 1 << 20;
+
+absl::Status Draining() { return MakeError({.reason = v1::ERROR_REASON_DRAINING}); }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Create(ServerConfig config, const Clock& clock,
+                                                       std::function<void()> wake) {
+  std::unique_ptr<Server> server(new Server(std::move(config), clock, std::move(wake)));
+  STEPCAST_RETURN_IF_ERROR(server->Listen());
+  return server;
+}
+
+Server::Server(ServerConfig config, const Clock& clock, std::function<void()> wake)
+    : config_(std::move(config)),
+      clock_(clock),
+      wake_(std::move(wake)),
+      metrics_(clock),
+      live_([this] { wake_(); }),
+      codec_(config_.codec.threads, config_.codec.max_queued),
+      writers_(/*threads=*/1, kWriterQueue),
+      tenants_(config_.tenants),
+      service_(config_, metrics_, live_, {seeds_, tenants_}, clock),
+      scheduler_service_(ticks_, writers_, metrics_, clock),
+      devices_(config_.health.stall_timeout) {}
+
+Server::~Server() {
+  StopServing();
+  if (loops_ != nullptr) loops_->Stop();
+}
+
+absl::Status Server::Listen() {
+  const ListenConfig& listen = config_.listen;
+  ListenerOptions options;
+  options.name = "gRPC";
+  options.host = listen.host;
+  options.port = listen.port;
+  options.services = {&service_, &public_health_};
+  options.reflection = config_.reflection;
+  options.max_receive_bytes = config_.limits.max_request_bytes + kReceiveSlack;
+  STEPCAST_ASSIGN_OR_RETURN(public_, Listener::Start(options));
+  ports_.grpc = public_->port();
+  if (listen.admin_port) {
+    options.name = "admin gRPC";
+    options.host = listen.admin_host;
+    options.port = *listen.admin_port;
+    options.services = {&admin_health_, &scheduler_service_};
+    options.reflection = true;
+    STEPCAST_ASSIGN_OR_RETURN(admin_, Listener::Start(options));
+    ports_.admin = admin_->port();
+  }
+  if (listen.metrics_port) {
+    const std::string address = JoinHostPort(listen.metrics_host, *listen.metrics_port);
+    STEPCAST_ASSIGN_OR_RETURN(exporter_, MetricsExporter::Start(address, metrics_.registry()));
+    ports_.metrics = exporter_->port();
+  }
+  return WritePortFile();
+}
+
+absl::Status Server::WritePortFile() const {
+  if (config_.port_file.empty()) return absl::OkStatus();
+  const nlohmann::json ports = {{"port", ports_.grpc}, {"admin_port", ports_.admin}, {"metrics_port", ports_.metrics}};
+  // Renamed into place, so that a reader sees all of it or nothing.
+  const std::string draft = config_.port_file + ".tmp";
+  std::ofstream file(draft, std::ios::trunc);
+  file << ports.dump() << "\n";
+  file.close();
+  if (!file || std::rename(draft.c_str(), config_.port_file.c_str()) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat("cannot write port_file ", config_.port_file));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLoader& load_tokenizer) {
+  STEPCAST_ASSIGN_OR_RETURN(ModelRegistry models,
+                            ModelRegistry::Create(engine.models, config_.default_model, load_tokenizer));
+  STEPCAST_RETURN_IF_ERROR(CheckDefaultsFit(models, config_.limits));
+  metrics_.AddModels(engine.models);
+  metrics_.AddTenants(tenants_.Labels());
+  STEPCAST_RETURN_IF_ERROR(StartLoops(engine));
+  backend_.emplace(Backend{.models = std::move(models),
+                           .streams = {.loops = *loops_,
+                                       .codec = codec_,
+                                       .writers = writers_,
+                                       .metrics = metrics_,
+                                       .pace = pace_,
+                                       .clock = clock_,
+                                       .on_device_lost = [this] { wake_(); },
+                                       .chunk_bytes = config_.limits.image_chunk_bytes}});
+  service_.Serve(*backend_);
+  scheduler_service_.Serve(*loops_);
+  if (config_.scheduler.profile.budget == absl::ZeroDuration()) AnnounceReady();
+  return absl::OkStatus();
+}
+
+// Once: afterwards a drain or a lost device decides.
+void Server::AnnounceReady() {
+  if (std::exchange(announced_ready_, true)) return;
+  health_.SetReady(true);
+}
+
+absl::Status Server::StartLoops(LoadedEngine& engine) {
+  EngineLoopOptions options = LoopOptions(config_);
+  options.profile.keys = std::move(engine.profile_keys);
+  options.profile.fingerprint = std::move(engine.cost_fingerprint);
+  // The engine thread writes no log lines.
+  options.profile.on_warning = [this](const absl::Status& problem) {
+    writers_.Post(
+        [cause = std::string(problem.message())] { Log(LogLevel::kWarning, "costs of ticks", {{"cause", cause}}); });
+  };
+  std::vector<DispatchDevice> devices;
+  for (LoadedDevice& device : engine.devices) {
+    STEPCAST_ASSIGN_OR_RETURN(SchedulerObserver* const observer,
+                              ObserverOf(device.name, device.executor->Limits(), options));
+    devices.push_back({.name = device.name,
+                       .executor = std::move(device.executor),
+                       .metrics = &metrics_.AddDevice(device.name),
+                       .observer = observer});
+  }
+  STEPCAST_ASSIGN_OR_RETURN(loops_, Dispatcher::Create(options, std::move(devices), clock_));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SchedulerObserver*> Server::ObserverOf(const std::string& device, const ExecutorLimits& limits,
+                                                      const EngineLoopOptions& options) {
+  observers_.push_back(ticks_.ObserverOf(device));
+  if (config_.record_file.empty()) return observers_.back().get();
+  SchedulerObserver* const ticks = observers_.back().get();
+  const std::string path = recorders_ == 0 ? config_.record_file : absl::StrCat(config_.record_file, ".", recorders_);
+  const RecordingHeader header{.policy = options.policy,
+                               .limits = limits,
+                               .tenant_weights = options.tenant_weights,
+                               .fingerprint = options.profile.fingerprint,
+                               .begin = clock_.Now()};
+  RecorderOptions recording;
+  recording.on_stopped = [this, path](const absl::Status& why) {
+    writers_.Post([path, cause = std::string(why.message())] {
+      Log(LogLevel::kWarning, "recording ended early", {{"file", path}, {"cause", cause}});
+    });
+  };
+  STEPCAST_ASSIGN_OR_RETURN(std::unique_ptr<Recorder> recorder, Recorder::Open(path, header, std::move(recording)));
+  ++recorders_;
+  observers_.push_back(std::move(recorder));
+  observers_.push_back(std::make_unique<ObserverList>(std::vector<SchedulerObserver*>{ticks, observers_.back().get()}));
+  return observers_.back().get();
+}
+
+void Server::Housekeep() {
+  const absl::Time now = clock_.Now();
+  live_.CheckStalls(now);
+  LookAfterDevices(now);
+}
+
+void Server::LookAfterDevices(absl::Time now) {
+  if (loops_ == nullptr) return;
+  const std::vector<DeviceStatus> devices = loops_->devices();
+  devices_.Look(devices, now);
+  if (loops_->status().ready) AnnounceReady();
+  for (const DeviceStatus& device : devices) metrics_.SetDeviceUp(device.name, !device.engine.lost);
+  health_.SetLive(devices_.live());
+  if (devices_.all_lost()) health_.SetReady(false);
+}
+
+void Server::AnnounceNotReady() {
+  announced_ready_ = true;
+  health_.SetReady(false);
+}
+
+void Server::RefuseNew() { service_.RefuseNew(); }
+
+void Server::FinishAdmitted(absl::Time deadline) {
+  if (loops_ != nullptr) loops_->Drain(deadline, [this] { wake_(); });
+}
+
+void Server::CancelRest() { live_.Close(Draining()); }
+
+bool Server::Idle() const { return live_.size() == 0; }
+
+bool Server::engine_idle() const {
+  if (loops_ == nullptr) return true;
+  const EngineStatus engine = loops_->status();
+  return engine.ready && engine.waiting + engine.running == 0;
+}
+
+void Server::StopServing() {
+  if (std::exchange(stopped_, true)) return;
+  health_.SetReady(false);
+  service_.RefuseNew();
+  live_.Close(Draining());
+  scheduler_service_.EndCalls();
+  health_.EndWatches();
+  if (public_ != nullptr) public_->Shutdown(kShutdownGrace);
+  if (admin_ != nullptr) admin_->Shutdown(kShutdownGrace);
+}
+
+}  // namespace stepcast

@@ -1,0 +1,123 @@
+#pragma once
+// The whole server but the engine: ports, services, threads, and the order in which they come and go.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "codec/codec_pool.h"
+#include "core/clock.h"
+#include "engine/engine_factory.h"
+#include "scheduler/dispatch/dispatcher.h"
+#include "server/call/completion_pace.h"
+#include "server/call/image_service.h"
+#include "server/call/live_calls.h"
+#include "server/config/config.h"
+#include "server/operators/scheduler_service.h"
+#include "server/operators/tick_feed.h"
+#include "server/process/device_watch.h"
+#include "server/process/drain.h"
+#include "server/process/health.h"
+#include "server/process/listener.h"
+#include "server/request/tenants.h"
+#include "server/telemetry/metrics_exporter.h"
+#include "server/telemetry/server_metrics.h"
+
+namespace stepcast {
+
+// What was bound; 0 for a listener that is off.
+struct ServerPorts {
+  int grpc = 0;
+  int admin = 0;
+  int metrics = 0;
+};
+
+// Owns everything that serves. Life: Create binds the ports, and from then on health answers NOT_SERVING and calls get
+// MODEL_LOADING; Serve takes the loaded engine; a Drain over this object, or the destructor, ends it.
+//
+// Thread-safety: Create, Serve, Housekeep, the DrainActions and StopServing belong to one thread.
+class Server final : public DrainActions {
+ public:
+  // `wake` runs, on any thread, when a drain may go on or a device was lost. `clock` must outlive the server.
+  // Errors: FAILED_PRECONDITION, one line, when a port cannot be bound or port_file not be written.
+  static absl::StatusOr<std::unique_ptr<Server>> Create(
+      ServerConfig config, const Clock& clock, std::function<void()> wake = [] {});
+  // StopServing, then waits for the engine's running tick.
+  ~Server() override;
+
+  // What the engine is to report to.
+  ServerMetrics& metrics() { return metrics_; }
+
+  // Takes the engine and serves; ready at once, or, when there is a profile to make, at the first Housekeep after it.
+  // REQUIRES: called at most once.
+  // Errors: those of ModelRegistry::Create, CheckDefaultsFit and Dispatcher::Create; UNAVAILABLE when record_file
+  // cannot be written.
+  absl::Status Serve(LoadedEngine engine, const ModelRegistry::TokenizerLoader& load_tokenizer = &ClipTokenizer::Load);
+
+  // Ends calls whose clients have stopped reading and looks after the devices; meant for once a second.
+  void Housekeep();
+
+  // DrainActions.
+  void AnnounceNotReady() override;
+  void RefuseNew() override;
+  void FinishAdmitted(absl::Time deadline) override;
+  void CancelRest() override;
+  bool Idle() const override;
+
+  // Cancels what is left and closes the ports. Idempotent. Waits for all calls to end, not for the engine.
+  void StopServing();
+
+  const ServerPorts& ports() const { return ports_; }
+  const ServerConfig& config() const { return config_; }
+  // Whether no device is left, as of the last Housekeep.
+  bool device_lost() const { return devices_.all_lost(); }
+  int live_calls() const { return live_.size(); }
+  // Whether the engine has no job and makes no profile; true before Serve.
+  bool engine_idle() const;
+
+ private:
+  Server(ServerConfig config, const Clock& clock, std::function<void()> wake);
+  absl::Status Listen();
+  absl::Status WritePortFile() const;
+  absl::Status StartLoops(LoadedEngine& engine);
+  absl::StatusOr<SchedulerObserver*> ObserverOf(const std::string& device, const ExecutorLimits& limits,
+                                                const EngineLoopOptions& options);
+  void AnnounceReady();
+  void LookAfterDevices(absl::Time now);
+
+  const ServerConfig config_;
+  const Clock& clock_;
+  const std::function<void()> wake_;
+
+  // In order of construction; what follows uses what precedes.
+  ServerMetrics metrics_;
+  HealthState health_;
+  LiveCalls live_;
+  RandomSeedSource seeds_;
+  CompletionPace pace_;
+  CodecPool codec_;
+  CodecPool writers_;  // one thread: all messages that the engine's events cause leave through it
+  TickFeed ticks_;
+  std::vector<std::unique_ptr<SchedulerObserver>> observers_;  // of the devices' schedulers
+  int recorders_ = 0;                                          // among them
+  std::unique_ptr<Dispatcher> loops_;
+  Tenants tenants_;
+  std::optional<Backend> backend_;
+  ImageService service_;
+  SchedulerService scheduler_service_;
+  HealthService public_health_{health_};
+  HealthService admin_health_{health_};
+  std::unique_ptr<MetricsExporter> exporter_;
+  std::unique_ptr<Listener> public_;
+  std::unique_ptr<Listener> admin_;
+  ServerPorts ports_;
+
+  DeviceWatch devices_;
+  bool announced_ready_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace stepcast

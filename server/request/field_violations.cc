@@ -1,0 +1,48 @@
+#include "server/request/field_violations.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace stepcast {
+
+void FieldViolations::Add(absl::string_view field, absl::string_view got, absl::string_view allowed) {
+  violations_.push_back({std::string(field), absl::StrCat("got ", got, "; allowed: ", allowed)});
+}
+
+bool FieldViolations::CheckRange(absl::string_view field, int64_t value, int64_t min, int64_t max,
+                                 absl::string_view source) {
+  if (value >= min && value <= max) return true;
+  Add(field, absl::StrCat(value), absl::StrCat(min, "..", max, source.empty() ? "" : ", see ", source));
+  return false;
+}
+
+bool FieldViolations::CheckReal(absl::string_view field, double value, double min, double max) {
+  if (std::isfinite(value) && value >= min && value <= max) return true;
+  Add(field, absl::StrCat(value), absl::StrCat(min, "..", max));
+  return false;
+}
+
+bool FieldViolations::Has(absl::string_view field) const {
+  return std::any_of(violations_.begin(), violations_.end(),
+                     [field](const FieldViolation& violation) { return violation.field == field; });
+}
+
+absl::Status FieldViolations::ToStatus() const {
+  if (empty()) return absl::OkStatus();
+  ErrorDetails details{.reason = v1::ERROR_REASON_FIELD_INVALID};
+  details.violations = violations_;
+  const auto line = [](std::string* out, const FieldViolation& violation) {
+    absl::StrAppend(out, violation.field, ": ", violation.description);
+  };
+  details.message = absl::StrJoin(violations_, " | ", line);
+  if (violations_.size() > 1) details.message = absl::StrCat(violations_.size(), " fields: ", details.message);
+  details.metadata.emplace_back("fields", absl::StrJoin(violations_, ",", [](std::string* out, const auto& violation) {
+                                  absl::StrAppend(out, violation.field);
+                                }));
+  return MakeError(details);
+}
+
+}  // namespace stepcast

@@ -1,0 +1,161 @@
+#include "server/request/request_validator.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "core/status_macros.h"
+#include "google/protobuf/unknown_field_set.h"
+#include "server/catalog/model_description.h"
+#include "server/request/request_checks.h"
+#include "server/wire/names.h"
+#include "server/wire/text_limits.h"
+
+namespace stepcast {
+namespace {
+
+constexpr int64_t kMaxSeed = (int64_t{1} << 53) - 1;  // the largest integer that JSON numbers carry exactly
+
+// What a file may need beyond its pixels: headers and, where asked for, the embedded parameters.
+constexpr int64_t kFileOverheadBytes = 4096;
+
+// Fields that this server does not know: a newer client asks for something that would otherwise be ignored.
+void RefuseUnknownFields(const google::protobuf::Message& message, absl::string_view prefix,
+                         FieldViolations& violations) {
+  const google::protobuf::UnknownFieldSet& fields = message.GetReflection()->GetUnknownFields(message);
+  for (int i = 0; i < fields.field_count(); ++i) {
+    const std::string field = absl::StrCat(prefix, "field ", fields.field(i).number());
+    if (!violations.Has(field)) violations.Add(field, "a value", "unset: this version of the server has no such field");
+  }
+}
+
+// seed, image_count.
+void CheckSeeds(const RequestContext& context, SeedSource& seeds, GenerationRequest& resolved,
+                FieldViolations& violations) {
+  const v1::GenerateRequest& wire = context.wire;
+  const int count = wire.has_image_count() ? wire.image_count() : 1;
+  if (violations.CheckRange("image_count", count, 1, context.limits.max_image_count,
+                            "ServerLimits.max_image_count of GetServerInfo")) {
+    resolved.image_count = count;
+  }
+  if (!wire.has_seed()) {
+    resolved.seed = seeds.Next();
+  } else if (violations.CheckRange("seed", wire.seed(), 0, kMaxSeed - (resolved.image_count - 1),
+                                   "GenerateRequest.seed: picture i uses seed + i")) {
+    resolved.seed = wire.seed();
+  }
+}
+
+// Rows of one step of one picture.
+int RowsPerStep(const GenerationRequest& request) {
+  return request.guidance_scale > 1.0 && !request.model->noise_schedule.embeds_guidance ? 2 : 1;
+}
+
+// Evaluations of one picture, nearly: most samplers take one per step, some two, and annealed Langevin dynamics as many
+// as it is told at each level.
+double EvaluationsOf(const GenerationRequest& request, const SamplerSupport& support) {
+  const LangevinOptions& langevin = request.sampler_options.langevin;
+  const double per_step = static_cast<double>(support.evaluations) / request.model->defaults.steps;
+  const double levels = langevin.levels.value_or(request.steps);
+  return levels * (langevin.inner_steps.has_value() ? *langevin.inner_steps : std::max(1.0, per_step));
+}
+
+absl::Status CheckWork(const GenerationRequest& request, const SamplerSupport& support, const LimitsConfig& limits) {
+  if (limits.max_megapixel_steps <= 0.0) return absl::OkStatus();
+  const double work = 1e-6 * request.width * request.height * EvaluationsOf(request, support) * request.image_count *
+                      RowsPerStep(request);
+  if (work <= limits.max_megapixel_steps) return absl::OkStatus();
+  const std::string asked = absl::StrFormat("%.6g", work);
+  const std::string allowed = absl::StrFormat("%.6g", limits.max_megapixel_steps);
+  return MakeError({.reason = v1::ERROR_REASON_WORK_LIMIT,
+                    .message = absl::StrCat("the request asks for ", asked,
+                                            " megapixels x steps x pictures x rows; allowed: ", allowed,
+                                            ", see ServerLimits.max_megapixel_steps of GetServerInfo"),
+                    .metadata = {{"megapixel_steps", asked}, {"max_megapixel_steps", allowed}}});
+}
+
+}  // namespace
+
+int64_t RandomSeedSource::Next() {
+  MutexLock lock(mutex_);
+  return absl::Uniform<int64_t>(generator_, 0, int64_t{1} << 32);
+}
+
+absl::StatusOr<const RegisteredModel*> FindModel(std::string_view id, const ModelRegistry& models) {
+  const RegisteredModel* model = models.Find(id);
+  if (model != nullptr) return model;
+  const std::string name(id);
+  if (!IsModelId(id)) {
+    FieldViolations violations;
+    violations.Add("model", Quoted(name), absl::StrCat("[a-z0-9][a-z0-9._-]{0,62}, one of ", models.Ids()));
+    return violations.ToStatus();
+  }
+  return MakeError(
+      {.reason = v1::ERROR_REASON_MODEL_NOT_FOUND,
+       .message = absl::StrCat("model: got ", Quoted(name), "; available: ", models.Ids(), ", see ListModels"),
+       .metadata = {{"model", name}, {"available", models.Ids()}}});
+}
+
+absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& request, const ModelRegistry& models,
+                                              const LimitsConfig& limits, SeedSource& seeds,
+                                              const std::string& tenant) {
+  STEPCAST_ASSIGN_OR_RETURN(const RegisteredModel* model, FindModel(request.model(), models));
+  const RequestContext context{request, *model, limits, NarrowLimits(*model->info, limits), tenant};
+  auto resolved = std::make_shared<GenerationRequest>();
+  resolved->model = model->info;
+  FieldViolations violations;
+  CheckConditioning(context, *resolved, violations);
+  CheckSeeds(context, seeds, *resolved, violations);
+  CheckSize(context, *resolved, violations);
+  CheckSampling(context, *resolved, violations);
+  CheckSamplerOptions(context, *resolved, violations);
+  CheckGuidance(context, *resolved, violations);
+  CheckClassifierGuidance(context, *resolved, violations);
+  CheckOutput(context, *resolved, violations);
+  CheckService(context, *resolved, violations);
+  RefuseUnknownFields(request, "", violations);
+  RefuseUnknownFields(request.output(), "output.", violations);
+  RefuseUnknownFields(request.preview(), "preview.", violations);
+  RefuseUnknownFields(request.sampler_options(), "sampler_options.", violations);
+  RefuseUnknownFields(request.sampler_options().langevin(), "sampler_options.langevin.", violations);
+  STEPCAST_RETURN_IF_ERROR(violations.ToStatus());
+  STEPCAST_RETURN_IF_ERROR(CheckWork(*resolved, *model->FindSampler(resolved->sampler), limits));
+  return resolved;
+}
+
+absl::Status CheckUnaryResponseFits(const GenerationRequest& request, const LimitsConfig& limits) {
+  const int64_t texts = static_cast<int64_t>(request.prompt.size() + request.negative_prompt.size());
+  const int64_t pixels = int64_t{request.width} * request.height * 3;
+  // PNG stores what it cannot compress, with a filter byte per row and a few bytes per block.
+  const int64_t file = pixels + pixels / 1000 + request.height + 2 * texts + kFileOverheadBytes;
+  const int64_t bytes = file * request.image_count + 2 * texts;
+  if (bytes <= limits.max_unary_response_bytes) return absl::OkStatus();
+  return MakeError(
+      {.reason = v1::ERROR_REASON_WORK_LIMIT,
+       .message = absl::StrCat("the pictures may need ", bytes, " bytes; an answer of GenerateImage has at most ",
+                               limits.max_unary_response_bytes, ": call Generate, which streams them"),
+       .metadata = {{"response_bytes", absl::StrCat(bytes)},
+                    {"max_unary_response_bytes", absl::StrCat(limits.max_unary_response_bytes)}}});
+}
+
+absl::Status CheckDefaultsFit(const ModelRegistry& models, const LimitsConfig& limits) {
+  class ZeroSeed final : public SeedSource {
+    int64_t Next() override { return 0; }
+  } seed;
+  for (const RegisteredModel& model : models.models()) {
+    v1::GenerateRequest request;
+    request.set_model(model.info->id);
+    if (model.info->conditioning == ConditioningKind::kText) request.set_prompt("a");
+    if (!model.info->class_labels.empty()) request.set_class_index(model.info->class_labels.begin()->first);
+    const absl::Status status = ValidateRequest(request, models, limits, seed).status();
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("model ", model.info->id, ": its own defaults break the limits: ", status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace stepcast

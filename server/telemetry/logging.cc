@@ -1,0 +1,157 @@
+#include "server/telemetry/logging.h"
+
+#include <google/protobuf/stubs/logging.h>
+#include <grpc/support/log.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "core/mutex.h"
+#include "core/string_view.h"
+
+namespace stepcast {
+namespace {
+
+std::atomic<bool> g_json{false};
+
+spdlog::level::level_enum SpdlogLevel(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+  }
+  return spdlog::level::err;
+}
+
+// Our own logger: libraries that use spdlog's default one keep theirs.
+spdlog::logger& Logger() {
+  static spdlog::logger* const logger = [] {
+    auto* made = new spdlog::logger("stepcast", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    made->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+    made->flush_on(spdlog::level::debug);
+    return made;
+  }();
+  return *logger;
+}
+
+std::string Quoted(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// Foreign libraries' lines, at most a few per second whatever a client sends.
+void LogForeign(LogLevel level, std::string_view library, std::string_view text) {
+  static Mutex* const mutex = new Mutex;
+  static LogLimiter* const limiter = new LogLimiter(10, absl::Seconds(10), RealClock());
+  int64_t suppressed = 0;
+  if (level != LogLevel::kError) {
+    MutexLock lock(*mutex);
+    if (!limiter->Allow(suppressed)) return;
+  }
+  Log(level, text, {{"logger", library}, {"suppressed", suppressed}});
+}
+
+void OnGprLog(gpr_log_func_args* args) {
+  // A port that cannot be bound; Listener reports it in one clear line.
+  const bool told = absl::StrContains(args->message, "No address added out of total");
+  const bool error = args->severity == GPR_LOG_SEVERITY_ERROR;
+  const LogLevel level = error && !told ? LogLevel::kWarning : LogLevel::kDebug;
+  LogForeign(level, "grpc", args->message);
+}
+
+// Errors here are a client's malformed bytes; the call itself is refused and logged with its reason.
+void OnProtobufLog(google::protobuf::LogLevel level, const char*, int, const std::string& message) {
+  LogForeign(level == google::protobuf::LOGLEVEL_FATAL ? LogLevel::kError : LogLevel::kDebug, "protobuf", message);
+}
+
+}  // namespace
+
+void InitLogging(const LogConfig& config) {
+  const bool json =
+      config.format == LogFormat::kJson || (config.format == LogFormat::kAuto && isatty(STDERR_FILENO) == 0);
+  g_json = json;
+  Logger().set_level(SpdlogLevel(config.level));
+  Logger().set_pattern(json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})" : "%Y-%m-%dT%H:%M:%S.%eZ %l %v",
+                       spdlog::pattern_time_type::utc);
+  gpr_set_log_function(OnGprLog);
+  gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+  google::protobuf::SetLogHandler(OnProtobufLog);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+void Log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
+  const spdlog::level::level_enum spdlog_level = SpdlogLevel(level);
+  if (!Logger().should_log(spdlog_level)) return;
+  const std::string body = g_json ? JsonBody(message, fields) : TextBody(message, fields);
+  Logger().log(spdlog_level, spdlog::string_view_t(body.data(), body.size()));
+}
+
+void LogAccess(const AccessRecord& record) {
+  Log(LogLevel::kInfo, "call",
+      {{"method", record.method},
+       {"code", record.code},
+       {"reason", record.reason},
+       {"model", record.model},
+       {"request_id", record.request_id},
+       {"peer", record.peer},
+       {"duration_ms", absl::ToDoubleMilliseconds(record.duration)},
+       {"queue_ms", absl::ToDoubleMilliseconds(record.queued)},
+       {"evaluations", record.evaluations},
+       {"bytes", record.bytes}});
+}
+
+std::string JsonBody(std::string_view message, std::initializer_list<LogField> fields) {
+  std::string body = absl::StrCat("\"msg\":", Quoted(message));
+  for (const LogField& field : fields) {
+    absl::StrAppend(&body, ",\"", ToAbsl(field.key), "\":");
+    if (const auto* text = std::get_if<std::string_view>(&field.value)) absl::StrAppend(&body, Quoted(*text));
+    if (const auto* integer = std::get_if<int64_t>(&field.value)) absl::StrAppend(&body, *integer);
+    // NaN and infinities have no JSON form: nlohmann writes null.
+    if (const auto* real = std::get_if<double>(&field.value)) absl::StrAppend(&body, nlohmann::json(*real).dump());
+  }
+  return body;
+}
+
+std::string TextBody(std::string_view message, std::initializer_list<LogField> fields) {
+  std::string body = absl::Utf8SafeCEscape(ToAbsl(message));
+  for (const LogField& field : fields) {
+    absl::StrAppend(&body, " ", ToAbsl(field.key), "=");
+    if (const auto* text = std::get_if<std::string_view>(&field.value)) {
+      const bool plain = !text->empty() && text->find_first_of(" \"\\\t\r\n=") == std::string_view::npos;
+      absl::StrAppend(&body, plain ? absl::Utf8SafeCEscape(ToAbsl(*text)) : Quoted(*text));
+    }
+    if (const auto* integer = std::get_if<int64_t>(&field.value)) absl::StrAppend(&body, *integer);
+    if (const auto* real = std::get_if<double>(&field.value)) absl::StrAppend(&body, *real);
+  }
+  return body;
+}
+
+bool LogLimiter::Allow(int64_t& suppressed) {
+  const absl::Time now = clock_.Now();
+  if (now - window_start_ >= period_) {
+    window_start_ = now;
+    written_ = 0;
+  }
+  if (written_ >= burst_) {
+    ++suppressed_;
+    return false;
+  }
+  ++written_;
+  suppressed = suppressed_;
+  suppressed_ = 0;
+  return true;
+}
+
+}  // namespace stepcast

@@ -1,0 +1,68 @@
+#include "server/wire/proto_enums.h"
+
+namespace stepcast {
+namespace {
+
+static_assert(v1::SAMPLER_DDPM == static_cast<int>(Sampler::kDdpm) + 1);
+static_assert(v1::SAMPLER_DDIM == static_cast<int>(Sampler::kDdim) + 1);
+static_assert(v1::SAMPLER_EULER == static_cast<int>(Sampler::kEuler) + 1);
+static_assert(v1::SAMPLER_EULER_ANCESTRAL == static_cast<int>(Sampler::kEulerAncestral) + 1);
+static_assert(v1::SAMPLER_DPMPP_2M == static_cast<int>(Sampler::kDpmpp2m) + 1);
+static_assert(v1::SAMPLER_DPMPP_2M_SDE == static_cast<int>(Sampler::kDpmpp2mSde) + 1);
+static_assert(v1::SAMPLER_DPMPP_3M == static_cast<int>(Sampler::kDpmpp3m) + 1);
+static_assert(v1::SAMPLER_DPMPP_SINGLESTEP == static_cast<int>(Sampler::kDpmppSinglestep) + 1);
+static_assert(v1::SAMPLER_UNIPC == static_cast<int>(Sampler::kUnipc) + 1);
+static_assert(v1::SAMPLER_DEIS == static_cast<int>(Sampler::kDeis) + 1);
+static_assert(v1::SAMPLER_EDM_EULER == static_cast<int>(Sampler::kEdmEuler) + 1);
+static_assert(v1::SAMPLER_EDM_DPMPP == static_cast<int>(Sampler::kEdmDpmpp) + 1);
+static_assert(v1::SAMPLER_LCM == static_cast<int>(Sampler::kLcm) + 1);
+static_assert(v1::SAMPLER_ANNEALED_LANGEVIN == static_cast<int>(Sampler::kAnnealedLangevin) + 1);
+static_assert(v1::SIGMA_SCHEDULE_DEFAULT == static_cast<int>(SigmaSchedule::kDefault) + 1);
+static_assert(v1::SIGMA_SCHEDULE_LU == static_cast<int>(SigmaSchedule::kLu) + 1);
+static_assert(v1::TIMESTEP_SPACING_LINSPACE == static_cast<int>(TimestepSpacing::kLinspace) + 1);
+static_assert(v1::TIMESTEP_SPACING_TRAILING == static_cast<int>(TimestepSpacing::kTrailing) + 1);
+static_assert(v1::IMAGE_FORMAT_PNG == static_cast<int>(ImageFormat::kPng) + 1);
+static_assert(v1::IMAGE_FORMAT_WEBP == static_cast<int>(ImageFormat::kWebp) + 1);
+static_assert(v1::CONDITIONING_KIND_TEXT == static_cast<int>(ConditioningKind::kText) + 1);
+static_assert(v1::PRIORITY_INTERACTIVE == static_cast<int>(Priority::kInteractive) + 1);
+static_assert(v1::PRIORITY_BATCH == static_cast<int>(Priority::kBatch) + 1);
+static_assert(v1::CONDITIONING_KIND_NONE == static_cast<int>(ConditioningKind::kNone) + 1);
+
+// Wire values are ours plus one, because 0 is UNSPECIFIED.
+template <typename Wire, typename Core>
+Wire AddOne(Core value) {
+  return static_cast<Wire>(static_cast<int>(value) + 1);
+}
+
+template <typename Core>
+std::optional<Core> SubtractOne(int value, bool valid) {
+  if (!valid || value == 0) return std::nullopt;
+  return static_cast<Core>(value - 1);
+}
+
+}  // namespace
+
+v1::Sampler ToProto(Sampler sampler) { return AddOne<v1::Sampler>(sampler); }
+v1::SigmaSchedule ToProto(SigmaSchedule schedule) { return AddOne<v1::SigmaSchedule>(schedule); }
+v1::TimestepSpacing ToProto(TimestepSpacing spacing) { return AddOne<v1::TimestepSpacing>(spacing); }
+v1::ImageFormat ToProto(ImageFormat format) { return AddOne<v1::ImageFormat>(format); }
+v1::Priority ToProto(Priority priority) { return AddOne<v1::Priority>(priority); }
+v1::ConditioningKind ToProto(ConditioningKind kind) { return AddOne<v1::ConditioningKind>(kind); }
+
+std::optional<Sampler> FromProto(v1::Sampler sampler) {
+  return SubtractOne<Sampler>(sampler, v1::Sampler_IsValid(sampler));
+}
+std::optional<SigmaSchedule> FromProto(v1::SigmaSchedule schedule) {
+  return SubtractOne<SigmaSchedule>(schedule, v1::SigmaSchedule_IsValid(schedule));
+}
+std::optional<TimestepSpacing> FromProto(v1::TimestepSpacing spacing) {
+  return SubtractOne<TimestepSpacing>(spacing, v1::TimestepSpacing_IsValid(spacing));
+}
+std::optional<ImageFormat> FromProto(v1::ImageFormat format) {
+  return SubtractOne<ImageFormat>(format, v1::ImageFormat_IsValid(format));
+}
+std::optional<Priority> FromProto(v1::Priority priority) {
+  return SubtractOne<Priority>(priority, v1::Priority_IsValid(priority));
+}
+
+}  // namespace stepcast

@@ -1,0 +1,280 @@
+// Two and three fake devices behind one door.
+
+#include "scheduler/dispatch/dispatcher.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/error_reason.h"
+#include "tests/support/await.h"
+#include "tests/support/decision.h"
+#include "tests/support/fake_executor.h"
+#include "tests/support/job_builder.h"
+#include "tests/support/recording_sink.h"
+
+namespace stepcast {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class DispatcherTest : public testing::Test {
+ protected:
+  void Start(size_t devices, EngineLoopOptions options = {}) {
+    std::vector<DispatchDevice> list;
+    for (size_t i = 0; i < devices; ++i) {
+      devices_.push_back(std::make_unique<FakeDevice>());
+      list.push_back(
+          {.name = "fake:" + std::to_string(i), .executor = MakeFakeExecutor(*devices_[i]), .metrics = &metrics_});
+    }
+    auto dispatcher = Dispatcher::Create(options, std::move(list), clock_);
+    ASSERT_TRUE(dispatcher.ok()) << dispatcher.status();
+    dispatcher_ = *std::move(dispatcher);
+  }
+  ~DispatcherTest() override {
+    for (auto& device : devices_) device->Release();
+  }
+
+  absl::StatusOr<Admission> Submit(const TestJob& job) {
+    Decision<Admission> decision;
+    dispatcher_->Submit(MakeSpecs(job, sink_), decision.Callback());
+    return decision.Get();
+  }
+  // Does not wait for the decision.
+  void Post(const TestJob& job) {
+    dispatcher_->Submit(MakeSpecs(job, sink_), [](const auto&) {});
+  }
+
+  // Stops each device inside a tick of a job of its own, so that mail waits.
+  void HoldAll() {
+    for (auto& device : devices_) device->Hold();
+    ASSERT_TRUE(Submit({.steps = 1, .image_count = static_cast<int>(devices_.size())}).ok());
+    for (auto& device : devices_) ASSERT_TRUE(device->AwaitHeld());
+  }
+
+  // The loop of a job, by its id.
+  size_t LoopOf(JobId job) const { return static_cast<size_t>(job.value - 1) % devices_.size(); }
+  int JobsOn(size_t device) const {
+    const EngineStatus status = dispatcher_->devices()[device].engine;
+    return status.waiting + status.running;
+  }
+
+  SimulatedClock clock_;
+  NullEngineMetrics metrics_;
+  std::shared_ptr<RecordingSink> sink_ = std::make_shared<RecordingSink>();
+  std::vector<std::unique_ptr<FakeDevice>> devices_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+};
+
+TEST_F(DispatcherTest, NeedsADevice) {
+  EXPECT_EQ(Dispatcher::Create({}, {}, clock_).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(DispatcherTest, OneDeviceIsALoop) {
+  Start(1);
+  const auto admission = Submit({.steps = 2, .image_count = 2});
+  ASSERT_TRUE(admission.ok()) << admission.status();
+  EXPECT_THAT(admission->jobs, ElementsAre(JobId{1}, JobId{2}));
+  ASSERT_TRUE(sink_->AwaitFinished(2));
+  EXPECT_EQ(Submit({.image_count = 0}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(DispatcherTest, ImagesOfARequestAreSpreadAndKeepTheirOrder) {
+  Start(2);
+  const auto admission = Submit({.steps = 2, .image_count = 4});
+  ASSERT_TRUE(admission.ok()) << admission.status();
+  ASSERT_TRUE(sink_->AwaitFinished(4));
+  ASSERT_THAT(admission->jobs, SizeIs(4));
+  std::vector<int> per_loop(2, 0);
+  for (size_t i = 0; i < 4; ++i) {
+    ++per_loop[LoopOf(admission->jobs[i])];
+    const std::vector<JobImage> images = sink_->Of<JobImage>(admission->jobs[i]);
+    ASSERT_THAT(images, SizeIs(1));
+    EXPECT_EQ(images[0].image->pixels, ExpectedFakeImage(MakeSpecs({.steps = 2, .image_count = 4}, nullptr)[i])->pixels)
+        << "image " << i;
+  }
+  EXPECT_THAT(per_loop, ElementsAre(2, 2));
+}
+
+TEST_F(DispatcherTest, ABurstWithinOneTickIsBalanced) {
+  Start(3);
+  HoldAll();
+  for (int i = 0; i < 9; ++i) Post({.seed = 100 + i});
+  for (auto& device : devices_) device->Release();
+  ASSERT_TRUE(sink_->AwaitFinished(3 + 9));
+  for (auto& device : devices_) {
+    int decodes = 0;
+    for (const std::string& plan : device->PlanLog()) {
+      if (plan.find("decode:") == std::string::npos) continue;
+      decodes += 1 + static_cast<int>(std::count(plan.begin(), plan.end(), ','));
+    }
+    EXPECT_EQ(decodes, 4);
+  }
+}
+
+TEST_F(DispatcherTest, AmongEqualsAKeyStaysTogether) {
+  Start(2);
+  for (auto& device : devices_) device->Hold();
+  ASSERT_EQ(LoopOf(Submit({.width = 32, .seed = 7})->jobs[0]), 0u);
+  ASSERT_TRUE(devices_[0]->AwaitHeld());
+  ASSERT_EQ(LoopOf(Submit({.width = 96, .seed = 8})->jobs[0]), 1u) << "the idle one";
+  ASSERT_TRUE(devices_[1]->AwaitHeld());
+  // Both have one job now; the third has the key of the second.
+  Decision<Admission> third;
+  dispatcher_->Submit(MakeSpecs({.width = 96, .seed = 9}, sink_), third.Callback());
+  for (auto& device : devices_) device->Release();
+  ASSERT_TRUE(third.Get().ok());
+  EXPECT_EQ(LoopOf(third.Get()->jobs[0]), 1u);
+  ASSERT_TRUE(sink_->AwaitFinished(3));
+}
+
+TEST_F(DispatcherTest, CancelFindsItsLoop) {
+  Start(2);
+  for (auto& device : devices_) device->Hold();
+  const auto admission = Submit({.steps = 50, .image_count = 2});
+  ASSERT_TRUE(admission.ok());
+  for (auto& device : devices_) ASSERT_TRUE(device->AwaitHeld());
+  for (const JobId job : admission->jobs) dispatcher_->Cancel(job, absl::CancelledError("enough"));
+  for (const int64_t unknown : {-5, 0, 999}) dispatcher_->Cancel(JobId{unknown}, absl::CancelledError("enough"));
+  for (auto& device : devices_) device->Release();
+  ASSERT_TRUE(sink_->AwaitFinished(2));
+  for (const JobId job : admission->jobs) EXPECT_TRUE(absl::IsCancelled(*sink_->StatusOf(job))) << job;
+}
+
+TEST_F(DispatcherTest, AllOrNoneAcrossLoops) {
+  EngineLoopOptions options;
+  options.admission.max_queued_jobs = 2;
+  Start(2, options);
+  EXPECT_EQ(ErrorReason(Submit({.image_count = 5}).status()), "QUEUE_FULL");
+  EXPECT_THAT(sink_->events(), IsEmpty());
+  // What the refused request had on the other loop is gone a moment later.
+  ASSERT_TRUE(Await([this] { return JobsOn(0) + JobsOn(1) == 0; }));
+  EXPECT_TRUE(Submit({.steps = 1, .image_count = 4}).ok()) << "two each";
+  ASSERT_TRUE(sink_->AwaitFinished(4));
+}
+
+TEST_F(DispatcherTest, WhatOneLoopRefusesAnotherMayTake) {
+  Start(2);
+  HoldAll();
+  Decision<Admission> second, third;
+  // Now one job each; the next goes to the first, the one after to the second, the third to the first.
+  Post({.seed = 20});
+  dispatcher_->Submit(MakeSpecs({.seed = 21}, sink_), second.Callback());
+  dispatcher_->Submit(MakeSpecs({.seed = 22}, sink_), third.Callback());
+  // The first loses its device in the tick that runs: it refuses what waits in its mail, and the second takes it.
+  devices_[0]->SetFault([](const Job&, Phase) { return WithReason(absl::UnavailableError("gone"), "DEVICE_LOST"); });
+  devices_[0]->Release();
+  ASSERT_TRUE(Await([this] { return dispatcher_->devices()[0].engine.lost; }));
+  devices_[1]->Release();
+  for (Decision<Admission>* decision : {&second, &third}) {
+    ASSERT_TRUE(decision->Get().ok()) << decision->Get().status();
+    EXPECT_EQ(LoopOf(decision->Get()->jobs[0]), 1u);
+  }
+  ASSERT_TRUE(sink_->AwaitFinished(5));
+}
+
+TEST_F(DispatcherTest, AnEstimateSpeaksForAllLoops) {
+  EngineLoopOptions options;
+  options.admission.max_queued_jobs = 2;
+  Start(2, options);
+  for (const auto& [images, fits] : {std::pair{1, true}, {4, true}, {5, false}}) {
+    Decision<AdmissionVerdict> verdict;
+    dispatcher_->Estimate(MakeSpecs({.image_count = images}, sink_), verdict.Callback());
+    EXPECT_EQ(verdict.Get().ok(), fits) << images << " " << verdict.Get().status();
+  }
+  EXPECT_EQ(devices_[0]->plans() + devices_[1]->plans(), 0);
+}
+
+TEST_F(DispatcherTest, ALostDeviceEndsItsJobsAndTheOthersGoOn) {
+  Start(2);
+  devices_[0]->SetFault([](const Job&, Phase) { return WithReason(absl::UnavailableError("gone"), "DEVICE_LOST"); });
+  const auto admission = Submit({.steps = 3, .image_count = 4});
+  ASSERT_TRUE(admission.ok());
+  ASSERT_TRUE(sink_->AwaitFinished(4));
+  for (const JobId job : admission->jobs) {
+    const absl::Status status = *sink_->StatusOf(job);
+    if (LoopOf(job) == 0) {
+      EXPECT_EQ(ErrorReason(status), "DEVICE_LOST") << status;
+    } else {
+      EXPECT_TRUE(status.ok()) << status;
+    }
+  }
+  ASSERT_TRUE(Await([this] { return dispatcher_->devices()[0].engine.lost; }));
+  EXPECT_FALSE(dispatcher_->devices()[1].engine.lost);
+  EXPECT_FALSE(dispatcher_->status().lost);
+  const auto later = Submit({.steps = 1, .seed = 9, .image_count = 3});
+  ASSERT_TRUE(later.ok()) << later.status();
+  for (const JobId job : later->jobs) EXPECT_EQ(LoopOf(job), 1u);
+  ASSERT_TRUE(sink_->AwaitFinished(7));
+
+  devices_[1]->SetFault([](const Job&, Phase) { return WithReason(absl::UnavailableError("gone"), "DEVICE_LOST"); });
+  ASSERT_TRUE(Submit({.steps = 1, .seed = 10}).ok());
+  ASSERT_TRUE(Await([this] { return dispatcher_->status().lost; }));
+  EXPECT_EQ(ErrorReason(Submit({.steps = 1}).status()), "DEVICE_LOST");
+  Decision<AdmissionVerdict> verdict;
+  dispatcher_->Estimate(MakeSpecs({}, sink_), verdict.Callback());
+  EXPECT_EQ(ErrorReason(verdict.Get().status()), "DEVICE_LOST");
+}
+
+TEST_F(DispatcherTest, StatusIsTheSumAndEachDeviceHasItsOwn) {
+  Start(2);
+  HoldAll();
+  ASSERT_TRUE(Await([this] { return dispatcher_->status().running == 2; }));
+  const std::vector<DeviceStatus> devices = dispatcher_->devices();
+  ASSERT_THAT(devices, SizeIs(2));
+  EXPECT_EQ(devices[0].name, "fake:0");
+  EXPECT_EQ(devices[1].name, "fake:1");
+  EXPECT_EQ(devices[1].limits.max_denoise_rows, 16);
+  EXPECT_EQ(JobsOn(0), 1);
+  EXPECT_EQ(JobsOn(1), 1);
+  EXPECT_FALSE(dispatcher_->status().draining);
+}
+
+TEST_F(DispatcherTest, ASnapshotShowsEveryDevice) {
+  Start(2);
+  HoldAll();
+  Notification seen;
+  std::vector<DeviceView> views;
+  dispatcher_->Snapshot([&](std::vector<DeviceView> all) {
+    views = std::move(all);
+    seen.Notify();
+  });
+  EXPECT_FALSE(seen.notified()) << "ticks are running";
+  for (auto& device : devices_) device->Release();
+  ASSERT_TRUE(seen.Await());
+  ASSERT_THAT(views, SizeIs(2));
+  for (const DeviceView& view : views) EXPECT_THAT(view.schedule.jobs, SizeIs(1)) << view.device.name;
+  ASSERT_TRUE(sink_->AwaitFinished(2));
+}
+
+TEST_F(DispatcherTest, ADrainWaitsForAll) {
+  Start(2);
+  HoldAll();
+  Notification drained;
+  dispatcher_->Drain(absl::InfiniteFuture(), [&drained] { drained.Notify(); });
+  EXPECT_TRUE(dispatcher_->status().draining);
+  devices_[0]->Release();
+  ASSERT_TRUE(Await([this] { return JobsOn(0) == 0; }));
+  EXPECT_FALSE(drained.notified());
+  devices_[1]->Release();
+  ASSERT_TRUE(drained.Await());
+  EXPECT_EQ(ErrorReason(Submit({}).status()), "DRAINING");
+  EXPECT_EQ(sink_->finished(), 2);
+}
+
+TEST_F(DispatcherTest, StopEndsAllJobs) {
+  Start(2);
+  ASSERT_TRUE(Submit({.steps = 1000, .image_count = 4}).ok());
+  dispatcher_->Stop();
+  EXPECT_EQ(sink_->finished(), 4);
+  EXPECT_EQ(devices_[0]->live_states() + devices_[1]->live_states(), 0);
+  EXPECT_TRUE(absl::IsUnavailable(Submit({}).status()));
+}
+
+}  // namespace
+}  // namespace stepcast

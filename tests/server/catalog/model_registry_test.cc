@@ -1,0 +1,103 @@
+#include "server/catalog/model_registry.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/fake_models.h"
+
+namespace stepcast {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+std::string Message(const absl::StatusOr<ModelRegistry>& registry) { return std::string(registry.status().message()); }
+
+TEST(ModelRegistryTest, FindsModelsByIdAndTheDefaultByNothing) {
+  const ModelRegistry models = ThreeModels();
+  EXPECT_EQ(models.Find("digits")->info->id, "digits");
+  EXPECT_EQ(models.Find("")->info->id, "texty");
+  EXPECT_EQ(models.Find("sdxl"), nullptr);
+  EXPECT_EQ(models.Find("Digits"), nullptr);
+  EXPECT_EQ(models.Ids(), "texty, digits, noise");
+}
+
+TEST(ModelRegistryTest, TheDefaultComesFirstAndTheRestKeepsItsOrder) {
+  const auto models = ModelRegistry::Create({Share(TextModel("a")), Share(TextModel("b")), Share(TextModel("c"))}, "b",
+                                            &LoadFakeTokenizer);
+  ASSERT_TRUE(models.ok()) << models.status();
+  EXPECT_EQ(models->Ids(), "b, a, c");
+  EXPECT_EQ(models->default_model().info->id, "b");
+  EXPECT_EQ(models->Find("")->info->id, "b");
+}
+
+TEST(ModelRegistryTest, LoadsATokenizerPerEncoder) {
+  ModelInfo info = TextModel();
+  info.tokenizer_dirs = {"fake:8", "fake:77"};
+  const auto models = ModelRegistry::Create({Share(info)}, "", &LoadFakeTokenizer);
+  ASSERT_TRUE(models.ok()) << models.status();
+  ASSERT_THAT(models->default_model().tokenizers, SizeIs(2));
+  EXPECT_EQ(models->default_model().tokenizers[1]->max_length(), 77);
+}
+
+TEST(ModelRegistryTest, KnowsWhatGoesWithASampler) {
+  const ModelRegistry models = ThreeModels();
+  const RegisteredModel& digits = *models.Find("digits");
+  ASSERT_NE(digits.FindSampler(Sampler::kDdim), nullptr);
+  EXPECT_TRUE(digits.FindSampler(Sampler::kDdim)->takes_eta);
+  EXPECT_EQ(digits.FindSampler(Sampler::kEuler), nullptr);
+}
+
+TEST(ModelRegistryTest, RefusesWhatCannotServe) {
+  ModelInfo no_tokenizer = TextModel();
+  no_tokenizer.tokenizer_dirs = {"missing"};
+  ModelInfo no_text = TextModel();
+  no_text.tokenizer_dirs.clear();
+  ModelInfo too_much_text = ClassModel();
+  too_much_text.tokenizer_dirs = {"fake:8"};
+  ModelInfo few_ids = TextModel();
+  few_ids.text_vocab_size = 1001;
+  ModelInfo few_positions = TextModel();
+  few_positions.tokenizer_dirs = {"fake:78"};
+  ModelInfo bad_default = ClassModel();
+  bad_default.defaults.sampler = Sampler::kEuler;
+  ModelInfo bad_steps = TextModel();
+  bad_steps.defaults.steps = 0;
+  ModelInfo bad_schedule = TextModel();
+  bad_schedule.noise_schedule.beta_start = 7.0;
+  ModelInfo no_size = TextModel();
+  no_size.limits.size_multiple = 0;
+  const struct {
+    std::vector<SharedModelInfo> models;
+    std::string default_model;
+    std::string error;
+  } rows[] = {
+      {{}, "", "no model is loaded"},
+      {{Share(TextModel("Bad"))}, "", "model id \"Bad\" is none: ids match [a-z0-9][a-z0-9._-]{0,62}"},
+      {{Share(TextModel("a")), Share(TextModel("a"))}, "", "two models have the id a"},
+      {{Share(TextModel("a"))}, "b", "default_model \"b\" is not loaded; loaded: a"},
+      {{Share(no_tokenizer)}, "", "model texty: missing: there is no tokenizer"},
+      {{Share(no_text)}, "", "model texty: a text model needs a tokenizer, and only a text model"},
+      {{Share(too_much_text)}, "", "model digits: a text model needs a tokenizer, and only a text model"},
+      {{Share(few_ids)},
+       "",
+       "model texty: its tokenizer gives ids up to 1001, its text encoder knows 1001 (vocab_size)"},
+      {{Share(few_positions)},
+       "",
+       "model texty: its tokenizer gives 78 tokens per prompt (model_max_length), its text encoder reads 77 "
+       "(max_position_embeddings)"},
+      {{Share(bad_default)}, "", "model digits: its default sampler EULER is not among the samplers that it can use"},
+      {{Share(bad_steps)}, "", "model texty: steps: got 0"},
+      {{Share(no_size)}, "", "model texty: its limits allow no picture"},
+      {{Share(bad_schedule)}, "", "model texty: its default sampler DDIM is not among the samplers that it can use"},
+  };
+  for (const auto& row : rows) {
+    const auto models = ModelRegistry::Create(row.models, row.default_model, &LoadFakeTokenizer);
+    EXPECT_FALSE(models.ok()) << row.error;
+    EXPECT_THAT(Message(models), HasSubstr(row.error));
+  }
+}
+
+}  // namespace
+}  // namespace stepcast

@@ -1,0 +1,176 @@
+#include "server/config/config_checks.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace stepcast {
+namespace {
+
+using ::testing::HasSubstr;
+
+ServerConfig OneModel() {
+  ServerConfig config;
+  config.engine.models = {{"emoji", "/models/emoji"}};
+  return config;
+}
+
+// A folder with the given model folders in it.
+std::string ModelsDir(const std::string& name, const std::vector<std::string>& folders) {
+  const std::filesystem::path dir = std::filesystem::path(testing::TempDir()) / name;
+  std::filesystem::remove_all(dir);
+  std::filesystem::create_directories(dir / "not_a_model");
+  for (const std::string& folder : folders) {
+    std::filesystem::create_directories(dir / folder);
+    std::ofstream(dir / folder / "model_index.json") << "{}";
+  }
+  return dir.string();
+}
+
+TEST(ConfigChecksTest, DevicesAndDtypes) {
+  for (const char* device : {"auto", "cpu", "cuda", "cuda:0", "cuda:15"}) EXPECT_TRUE(IsDevice(device)) << device;
+  for (const char* device : {"", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1000", "CPU"}) {
+    EXPECT_FALSE(IsDevice(device)) << device;
+  }
+  for (const char* dtype : {"auto", "fp32", "bf16", "fp16"}) EXPECT_TRUE(IsDtype(dtype)) << dtype;
+  for (const char* dtype : {"", "float32", "int8"}) EXPECT_FALSE(IsDtype(dtype)) << dtype;
+}
+
+TEST(ConfigChecksTest, MetadataKeysAreTextOfTheCaller) {
+  for (const char* key : {"x-stepcast-tenant", "tenant", "a.b_c-9"}) EXPECT_TRUE(IsMetadataKey(key)) << key;
+  for (const char* key : {"", "Tenant", "grpc-tenant", "tenant-bin", "a b", ":path"}) {
+    EXPECT_FALSE(IsMetadataKey(key)) << key;
+  }
+  EXPECT_FALSE(IsMetadataKey(std::string(65, 'x')));
+}
+
+TEST(ConfigChecksTest, OverridesWin) {
+  ServerConfig config = OneModel();
+  ConfigOverrides overrides;
+  overrides.host = "0.0.0.0";
+  overrides.port = 0;
+  overrides.admin_port = -1;
+  overrides.metrics_port = 1;
+  overrides.models_dir = ModelsDir("override", {"b", "a"});
+  overrides.default_model = "b";
+  overrides.device = "cpu";
+  overrides.dtype = "bf16";
+  overrides.threads = 2;
+  overrides.policy = "serial";
+  overrides.profile_budget = absl::Seconds(3);
+  overrides.port_file = "ports.json";
+  ASSERT_TRUE(ApplyOverrides(overrides, config).ok());
+  EXPECT_EQ(config.listen.host, "0.0.0.0");
+  EXPECT_EQ(config.listen.port, 0);
+  EXPECT_EQ(config.listen.admin_port, std::nullopt);
+  EXPECT_EQ(config.listen.metrics_port, 1);
+  ASSERT_EQ(config.engine.models.size(), 2u);
+  EXPECT_EQ(config.engine.models[0].id, "a");
+  EXPECT_EQ(config.engine.models[1].path, *overrides.models_dir + "/b");
+  EXPECT_EQ(config.default_model, "b");
+  EXPECT_EQ(config.engine.device, "cpu");
+  EXPECT_EQ(config.engine.dtype, "bf16");
+  EXPECT_EQ(config.engine.threads, 2);
+  EXPECT_EQ(config.scheduler.policy.name, "serial");
+  EXPECT_EQ(config.scheduler.profile.budget, absl::Seconds(3));
+  EXPECT_EQ(config.port_file, "ports.json");
+}
+
+TEST(ConfigChecksTest, NoOverridesChangeNothing) {
+  ServerConfig config = OneModel();
+  ASSERT_TRUE(ApplyOverrides({}, config).ok());
+  EXPECT_EQ(config.listen.port, 50051);
+  EXPECT_EQ(config.listen.admin_port, 50052);
+  EXPECT_EQ(config.listen.metrics_port, 9464);
+  EXPECT_EQ(config.engine.models.size(), 1u);
+}
+
+TEST(ConfigChecksTest, WrongFlagsAreAllNamed) {
+  ServerConfig config = OneModel();
+  ConfigOverrides overrides;
+  overrides.port = -1;
+  overrides.admin_port = 65536;
+  overrides.metrics_port = -2;
+  overrides.device = "gpu";
+  overrides.dtype = "int8";
+  overrides.threads = -1;
+  overrides.profile_budget = absl::Hours(1);
+  EXPECT_EQ(ApplyOverrides(overrides, config).message(),
+            "--port: got -1; allowed: 0..65535, 0 for any free one\n"
+            "--admin-port: got 65536; allowed: 0..65535, 0 for any free one, -1 for none\n"
+            "--metrics-port: got -2; allowed: 0..65535, 0 for any free one, -1 for none\n"
+            "--device: got \"gpu\"; allowed: auto, cpu, cuda, cuda:N\n"
+            "--dtype: got \"int8\"; allowed: auto, fp32, bf16, fp16\n"
+            "--threads: got -1; allowed: 0..1024\n"
+            "--profile_budget: got 1h; allowed: 0..10m");
+}
+
+TEST(ConfigChecksTest, UnknownPolicyAndFolder) {
+  ServerConfig config = OneModel();
+  ConfigOverrides overrides;
+  overrides.policy = "magic";
+  overrides.models_dir = testing::TempDir() + "/no_such_folder";
+  const std::string message(ApplyOverrides(overrides, config).message());
+  EXPECT_THAT(message, HasSubstr("--policy: "));
+  EXPECT_THAT(message, HasSubstr("--models-dir: "));
+  EXPECT_THAT(message, HasSubstr("is no folder that can be read"));
+}
+
+TEST(ConfigChecksTest, TheWholeMustFit) {
+  EXPECT_TRUE(CheckServerConfig(OneModel(), "a.yaml").ok());
+
+  ServerConfig none;
+  EXPECT_EQ(CheckServerConfig(none, "a.yaml").message(),
+            "a.yaml: no model is named; name one in `models` or give --models-dir");
+
+  ServerConfig stranger = OneModel();
+  stranger.default_model = "sdxl";
+  EXPECT_EQ(CheckServerConfig(stranger, "a.yaml").message(), "a.yaml: default_model: got \"sdxl\"; allowed: emoji");
+
+  ServerConfig clash = OneModel();
+  clash.listen.port = 9464;
+  clash.listen.admin_port = 9464;
+  EXPECT_EQ(CheckServerConfig(clash, "a.yaml").message(),
+            "a.yaml: listen.port and listen.admin_port are both 9464\n"
+            "a.yaml: listen.port and listen.metrics_port are both 9464\n"
+            "a.yaml: listen.admin_port and listen.metrics_port are both 9464");
+
+  ServerConfig apart = clash;
+  apart.listen.admin_host = "10.0.0.1";
+  apart.listen.metrics_port = std::nullopt;
+  EXPECT_TRUE(CheckServerConfig(apart, "a.yaml").ok());
+
+  ServerConfig free_ports = OneModel();
+  free_ports.listen.port = 0;
+  free_ports.listen.admin_port = 0;
+  free_ports.listen.metrics_port = 0;
+  EXPECT_TRUE(CheckServerConfig(free_ports, "a.yaml").ok());
+
+  ServerConfig nowhere = OneModel();
+  nowhere.listen.metrics_host = "";
+  EXPECT_EQ(CheckServerConfig(nowhere, "a.yaml").message(),
+            "a.yaml: listen: a host is empty; 0.0.0.0 listens everywhere");
+}
+
+TEST(FindModelsTest, ListsModelFoldersByName) {
+  const auto found = FindModels(ModelsDir("find", {"zebra", "emoji", "sd-1.5"}));
+  ASSERT_TRUE(found.ok()) << found.status();
+  ASSERT_EQ(found->size(), 3u);
+  EXPECT_EQ((*found)[0].id, "emoji");
+  EXPECT_EQ((*found)[1].id, "sd-1.5");
+  EXPECT_EQ((*found)[2].id, "zebra");
+}
+
+TEST(FindModelsTest, RefusesWhatIsNoModel) {
+  EXPECT_EQ(FindModels(ModelsDir("none", {})).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(FindModels(testing::TempDir() + "/no_such_folder").status().code(), absl::StatusCode::kNotFound);
+  const absl::Status odd = FindModels(ModelsDir("odd", {"My Model"})).status();
+  EXPECT_EQ(odd.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(odd.message()), HasSubstr("the model folder \"My Model\" cannot be an id"));
+}
+
+}  // namespace
+}  // namespace stepcast

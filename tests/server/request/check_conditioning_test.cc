@@ -1,0 +1,97 @@
+#include <memory>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/catalog/model_description.h"
+#include "server/request/request_checks.h"
+#include "tests/server/fake_models.h"
+#include "tests/server/wire_requests.h"
+
+namespace stepcast {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// Runs the checks of conditioning alone.
+struct Checked {
+  explicit Checked(const RegisteredModel& model, const v1::GenerateRequest& wire) {
+    resolved.model = model.info;
+    CheckConditioning({wire, model, limits, NarrowLimits(*model.info, limits)}, resolved, violations);
+  }
+
+  LimitsConfig limits;
+  GenerationRequest resolved;
+  FieldViolations violations;
+};
+
+RegisteredModel Register(ModelInfo info) {
+  return ModelRegistry::Create({Share(std::move(info))}, "", &LoadFakeTokenizer)->default_model();
+}
+
+TEST(CheckConditioningTest, TokenizesForEveryEncoder) {
+  ModelInfo info = TextModel();
+  info.tokenizer_dirs = {"fake:8", "fake:4"};
+  const Checked checked(Register(info), Wire(R"(prompt: "one two three" negative_prompt: "x")"));
+  EXPECT_TRUE(checked.violations.empty());
+  EXPECT_THAT(checked.resolved.prompt_ids,
+              ElementsAre(ElementsAre(1000, 3, 3, 5, 1001, 1001, 1001, 1001), ElementsAre(1000, 3, 3, 1001)));
+  EXPECT_THAT(checked.resolved.negative_prompt_ids, SizeIs(2));
+  EXPECT_THAT(checked.resolved.warnings,
+              ElementsAre("prompt is longer than the 4 tokens that the model reads; cut: \"three\""));
+}
+
+TEST(CheckConditioningTest, UnsetAndEmptyNegativePromptDiffer) {
+  const RegisteredModel model = Register(TextModel());
+  EXPECT_FALSE(Checked(model, Wire(R"(prompt: "p")")).resolved.negative_prompt_given);
+  EXPECT_TRUE(Checked(model, Wire(R"(prompt: "p" negative_prompt: "")")).resolved.negative_prompt_given);
+}
+
+TEST(CheckConditioningTest, TextsThatAreWrongAreNotTokenized) {
+  const Checked checked(Register(TextModel()), Wire(R"(prompt: "\000" negative_prompt: "\000")"));
+  EXPECT_THAT(checked.violations.violations(), SizeIs(2));
+  EXPECT_THAT(checked.resolved.prompt_ids, IsEmpty());
+  EXPECT_THAT(checked.resolved.negative_prompt_ids, IsEmpty());
+}
+
+TEST(CheckConditioningTest, ClassesByIndexAndByLabel) {
+  const RegisteredModel model = Register(ClassModel());
+  EXPECT_EQ(Checked(model, Wire("")).resolved.class_index, std::nullopt);
+  EXPECT_EQ(Checked(model, Wire("class_index: 0")).resolved.class_index, 0);
+  EXPECT_EQ(Checked(model, Wire(R"(class_label: "nine")")).resolved.class_index, 9);
+}
+
+TEST(CheckConditioningTest, ALabelOfSeveralClassesIsAmbiguous) {
+  ModelInfo info = ClassModel();
+  info.class_labels[10] = "crane";
+  info.class_labels[12] = "crane";
+  const RegisteredModel model = Register(info);
+  const Checked checked(model, Wire(R"(class_label: "crane")"));
+  ASSERT_THAT(checked.violations.violations(), SizeIs(1));
+  EXPECT_EQ(checked.violations.violations()[0].description,
+            "got \"crane\"; allowed: a label of one class; name this one by class_index");
+  EXPECT_EQ(Checked(model, Wire("class_index: 12")).resolved.class_index, 12);
+}
+
+TEST(CheckConditioningTest, WithoutANullClassAClassIsRequired) {
+  ModelInfo info = ClassModel();
+  info.has_null_class = false;
+  info.defaults.guidance_scale = 1.0;
+  const Checked checked(Register(info), Wire(""));
+  ASSERT_THAT(checked.violations.violations(), SizeIs(1));
+  EXPECT_EQ(checked.violations.violations()[0].field, "class_label");
+  EXPECT_TRUE(Checked(Register(info), Wire("class_index: 3")).violations.empty());
+}
+
+TEST(CheckConditioningTest, LongLabelListsAreNotSpelledOut) {
+  ModelInfo info = ClassModel();
+  for (int i = 10; i < 1000; ++i) info.class_labels[i] = std::to_string(i);
+  const Checked checked(Register(info), Wire(R"(class_label: "cat")"));
+  ASSERT_THAT(checked.violations.violations(), SizeIs(1));
+  EXPECT_EQ(checked.violations.violations()[0].description,
+            "got \"cat\"; allowed: one of Model.class_labels of GetModel");
+}
+
+}  // namespace
+}  // namespace stepcast
