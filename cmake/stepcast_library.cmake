@@ -10,10 +10,29 @@ set(STEPCAST_LAW_model     core text)
 set(STEPCAST_LAW_engine    core sampling scheduler model)
 set(STEPCAST_LAW_server    core sampling text scheduler codec proto)
 
-# stepcast_library(<room> [FOLDER <path>] [USES <room>...] [LINK <third-party target>...] [EXCLUDE <file>...])
+# Headers that most sources of a kind parse anyway, parsed once. What a source includes it still names itself: the presets
+# differ (STEPCAST_PCH=OFF compiles without), and a missing include is found by them.
+option(STEPCAST_PCH "Precompile the heavy headers" ON)
+set(STEPCAST_HEAVY_torch <memory> <optional> <string> <vector> <absl/status/statusor.h> <absl/strings/str_cat.h>
+    <ATen/core/Tensor.h> <ATen/TensorOperators.h>)
+set(STEPCAST_HEAVY_grpc <memory> <optional> <string> <vector> <absl/status/statusor.h> <absl/strings/str_cat.h>
+    <absl/time/time.h> <grpcpp/grpcpp.h>)
+set(STEPCAST_HEAVY_tests <memory> <optional> <string> <vector> <gmock/gmock.h> <gtest/gtest.h> <absl/status/statusor.h>
+    <absl/strings/str_cat.h> <absl/time/time.h>)
+
+# stepcast_precompile(<target> <kind>...): kinds are those of STEPCAST_HEAVY_<kind>.
+function(stepcast_precompile target)
+  if(STEPCAST_PCH)
+    foreach(kind IN LISTS ARGN)
+      target_precompile_headers(${target} PRIVATE ${STEPCAST_HEAVY_${kind}})
+    endforeach()
+  endif()
+endfunction()
+
+# stepcast_library(<room> [FOLDER <path>] [USES <room>...] [LINK <third-party target>...] [EXCLUDE <file>...] [HEAVY <kind>...])
 # Builds stepcast_<room> (alias stepcast::<room>) from every .cc below <room>/ (or FOLDER).
 function(stepcast_library room)
-  cmake_parse_arguments(ARG "" "FOLDER" "USES;LINK;EXCLUDE" ${ARGN})
+  cmake_parse_arguments(ARG "" "FOLDER" "USES;LINK;EXCLUDE;HEAVY" ${ARGN})
   if(NOT ARG_FOLDER)
     set(ARG_FOLDER ${room})
   endif()
@@ -31,6 +50,7 @@ function(stepcast_library room)
     add_library(stepcast_${room} STATIC ${sources})
     target_include_directories(stepcast_${room} PUBLIC "${CMAKE_SOURCE_DIR}")
     target_link_libraries(stepcast_${room} PUBLIC ${ARG_USES} ${ARG_LINK} PRIVATE stepcast_warnings)
+    stepcast_precompile(stepcast_${room} ${ARG_HEAVY})
   else()
     add_library(stepcast_${room} INTERFACE)
     target_include_directories(stepcast_${room} INTERFACE "${CMAKE_SOURCE_DIR}")
@@ -65,10 +85,10 @@ function(stepcast_client name folder)
   target_link_libraries(${name} PRIVATE stepcast::proto ${ARG_LINK} stepcast_warnings)
 endfunction()
 
-# stepcast_tests(<room> [USES <room>...] [LINK <target>...]): one test binary from tests/<room>/*_test.cc, one ctest
+# stepcast_tests(<room> [USES <room>...] [LINK <target>...] [HEAVY <kind>...]): one test binary from tests/<room>/*_test.cc, one ctest
 # entry. Tests find their data below $STEPCAST_SOURCE_DIR (a compile definition, absolute).
 function(stepcast_tests room)
-  cmake_parse_arguments(ARG "" "" "USES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "USES;LINK;HEAVY" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/${room}/*.cc")
   if(NOT sources)
     return()
@@ -79,6 +99,9 @@ function(stepcast_tests room)
   target_compile_definitions(${room}_tests PRIVATE STEPCAST_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                                    STEPCAST_BINARY_DIR="${CMAKE_BINARY_DIR}")
   target_link_libraries(${room}_tests PRIVATE ${ARG_USES} ${ARG_LINK} GTest::gmock GTest::gtest_main stepcast_warnings)
+  # Tests are compiled often and run once: the time goes into what they test, not into themselves.
+  target_compile_options(${room}_tests PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>)
+  stepcast_precompile(${room}_tests tests ${ARG_HEAVY})
   add_test(NAME ${room} COMMAND ${room}_tests WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
   # What the server sets for itself (engine/README.md): OpenMP workers that spin stall a busy machine.
   set_tests_properties(${room} PROPERTIES TIMEOUT 900 ENVIRONMENT "GOMP_SPINCOUNT=200")

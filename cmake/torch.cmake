@@ -42,7 +42,8 @@ if(STEPCAST_CUDA)
   endif()
   # One source sees CUDA, so every other object is the same with and without it.
   set_source_files_properties("${CMAKE_SOURCE_DIR}/engine/cuda/cuda_device.cc" PROPERTIES
-                              COMPILE_DEFINITIONS STEPCAST_CUDA=1 COMPILE_OPTIONS "-isystem;${STEPCAST_CUDA_INCLUDE}")
+                              COMPILE_DEFINITIONS STEPCAST_CUDA=1 COMPILE_OPTIONS "-isystem;${STEPCAST_CUDA_INCLUDE}"
+                              SKIP_PRECOMPILE_HEADERS ON)
   list(APPEND _libs c10_cuda torch_cuda)
 endif()
 # The CUDA libraries register their kernels from static objects, and need maths libraries that may be absent here.
