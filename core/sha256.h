@@ -1,11 +1,11 @@
 #pragma once
-// SHA-256 (FIPS 180-4), for naming model files. Not for secrets: it makes no constant-time promise.
+// SHA-256 (FIPS 180-4), for naming model files and pictures: OpenSSL's, which uses the CPU's own instructions.
 
-#include <array>
-#include <cstddef>
-#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+
+struct evp_md_ctx_st;
 
 namespace stepcast {
 
@@ -20,12 +20,10 @@ class Sha256 {
   std::string HexDigest();
 
  private:
-  void Compress(const uint8_t* block);
-
-  std::array<uint32_t, 8> state_;
-  std::array<uint8_t, 64> buffer_;
-  size_t buffered_ = 0;  // bytes waiting in buffer_
-  uint64_t total_ = 0;   // bytes hashed so far
+  struct Free {
+    void operator()(evp_md_ctx_st* context) const;
+  };
+  std::unique_ptr<evp_md_ctx_st, Free> context_;
 };
 
 // The hex digest of one string.
