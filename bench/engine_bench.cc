@@ -1,7 +1,7 @@
 // The engine without a server: ticks, one request, eight at once. Prints one JSON object per line.
 //
-//   engine_bench <scenario> [--model DIR] [--dtype fp32|bf16] [--threads N] [--policy P] [--jobs N] [--steps N]
-//                [--repeat N] [--previews N]
+//   engine_bench <scenario> [--model DIR] [--device D] [--dtype fp32|bf16|fp16] [--threads N] [--policy P] [--jobs N]
+//                [--steps N] [--repeat N] [--previews N]
 //
 // Scenarios: `ticks` (milliseconds per denoise tick for 1, 2, 4 ... rows), `jobs` (wall and CPU seconds of --jobs
 // guided pictures submitted at once), `memory` (resident MiB before loading, after it, while --jobs pictures are
@@ -30,6 +30,7 @@
 #include "scheduler/loop/engine_loop.h"
 
 ABSL_FLAG(std::string, model, "models/emoji", "folder in diffusers layout");
+ABSL_FLAG(std::string, device, "cpu", "cpu, cuda, cuda:N");
 ABSL_FLAG(std::string, dtype, "fp32", "fp32, bf16, fp16");
 ABSL_FLAG(std::string, policy, "fifo", "scheduling policy");
 ABSL_FLAG(int, threads, 2, "intra-op threads");
@@ -87,7 +88,7 @@ class Bench {
   Bench() {
     EngineOptions options;
     options.models = {{"bench", absl::GetFlag(FLAGS_model)}};
-    options.device = "cpu";
+    options.device = absl::GetFlag(FLAGS_device);
     options.dtype = absl::GetFlag(FLAGS_dtype);
     options.threads = absl::GetFlag(FLAGS_threads);
     options.max_rows = absl::GetFlag(FLAGS_max_rows);
