@@ -108,3 +108,23 @@ function(stepcast_tests room)
   # What the server sets for itself (engine/README.md): OpenMP workers that spin stall a busy machine.
   set_tests_properties(${room} PROPERTIES TIMEOUT 900 ENVIRONMENT "GOMP_SPINCOUNT=200")
 endfunction()
+
+# stepcast_long_test(<name> COMMAND <word>... [NEEDS <target>...] [ENVIRONMENT <variable=value>...] [TIMEOUT <seconds>])
+# An entry of the long tier (`./dev test long`): label `long`, outside `./dev test`. NEEDS are built for that tier only, so
+# they may be EXCLUDE_FROM_ALL. What the command prints behind "result: " goes into the table of results; exit code 77 means
+# that this machine cannot run it.
+function(stepcast_long_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "COMMAND;NEEDS;ENVIRONMENT" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 1800)
+  endif()
+  add_test(NAME ${name} COMMAND ${ARG_COMMAND} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  set_tests_properties(${name} PROPERTIES LABELS long TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77 RUN_SERIAL ON
+                       ENVIRONMENT "GOMP_SPINCOUNT=200;${ARG_ENVIRONMENT}")
+  if(NOT TARGET long_tests)
+    add_custom_target(long_tests)
+  endif()
+  if(ARG_NEEDS)
+    add_dependencies(long_tests ${ARG_NEEDS})
+  endif()
+endfunction()

@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
       return 1;
     }
     if (stepcast::RealClock().Now() >= end) {
-      std::printf("%llu runs, no mistake\n", static_cast<unsigned long long>(runs));
+      std::printf("result: %llu runs, no mistake\n", static_cast<unsigned long long>(runs));
       return 0;
     }
   }
