@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
@@ -47,9 +48,10 @@ absl::Status CheckOptions(const EngineOptions& options) {
   if (options.max_rows < 2 || options.max_rows > 4096) {
     return absl::InvalidArgumentError(absl::StrCat("max_rows is ", options.max_rows, "; allowed: 2 to 4096"));
   }
-  if (options.strict_rows != 0 && (options.strict_rows < 2 || options.strict_rows > options.max_rows)) {
-    return absl::InvalidArgumentError(absl::StrCat("strict_rows is ", options.strict_rows,
-                                                   "; allowed: 0 (free), or 2 to max_rows (", options.max_rows, ")"));
+  const int strict = options.strict_rows;
+  if (strict != 0 && strict != kAutoStrictRows && (strict < 2 || strict > options.max_rows)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "strict_rows is ", strict, "; allowed: 0 (free), auto, or 2 to max_rows (", options.max_rows, ")"));
   }
   if (options.max_resident_jobs < 1) {
     return absl::InvalidArgumentError(
@@ -115,21 +117,6 @@ absl::Status WarmUp(const ModelBundle& bundle, const ComputeDevice& device, int 
   });
 }
 
-// The bits of this model on this machine with these threads, before anyone relies on them.
-absl::Status CheckStrict(const ModelBundle& bundle, const ComputeDevice& device, const EngineOptions& options,
-                         const TorchGuard& guard) {
-  bool independent = false;
-  const absl::Status status = guard.Run("strict mode's check", [&] {
-    const c10::InferenceMode inference_mode;
-    device.BindThread();
-    independent = engine::RowsAreIndependent(bundle, device, options.strict_rows);
-  });
-  if (!status.ok() || independent) return status;
-  return absl::FailedPreconditionError(absl::StrCat(
-      "strict_rows is ", options.strict_rows, ", but rows of model '", bundle.info()->id,
-      "' influence each other in their last bits here; try other threads, as 1, 2 or 4, or strict_rows 0"));
-}
-
 absl::StatusOr<SharedBundle> LoadBundle(const ModelSource& source, const ComputeDevice& device, c10::ScalarType dtype,
                                         const TorchGuard& guard) {
   absl::StatusOr<SharedBundle> bundle = absl::InternalError("not loaded");
@@ -189,9 +176,6 @@ absl::StatusOr<std::vector<SharedBundle>> LoadModels(const EngineOptions& option
   std::vector<SharedBundle> bundles;
   for (const ModelSource& source : options.models) {
     STEPCAST_ASSIGN_OR_RETURN(SharedBundle bundle, LoadBundle(source, device, dtype, guard));
-    const int rows = options.strict_rows > 0 ? options.strict_rows : 2;
-    if (options.warm_up) STEPCAST_RETURN_IF_ERROR(WarmUp(*bundle, device, rows, guard));
-    if (options.strict_rows > 0) STEPCAST_RETURN_IF_ERROR(CheckStrict(*bundle, device, options, guard));
     if (first) {
       for (const std::string& warning : bundle->warnings()) {
         loaded.warnings.push_back(absl::StrCat("model '", source.id, "': ", warning));
@@ -202,9 +186,77 @@ absl::StatusOr<std::vector<SharedBundle>> LoadModels(const EngineOptions& option
     }
     bundles.push_back(std::move(bundle));
   }
-  // Loading leaves the plain copies of packed weights behind.
-  device.ReleaseCachedMemory();
   return bundles;
+}
+
+// The models on each device, by its name, and one device of that name.
+struct Loaded {
+  std::vector<SharedBundle> bundles;
+  ComputeDevice* device = nullptr;
+};
+using LoadedByDevice = std::map<std::string, Loaded>;
+
+absl::StatusOr<LoadedByDevice> LoadAll(const EngineOptions& options, const OpenedDevices& devices,
+                                       const TorchGuard& guard, LoadedEngine& engine) {
+  LoadedByDevice loaded;
+  for (const auto& device : devices) {
+    Loaded& entry = loaded[device->name()];
+    if (entry.device != nullptr) continue;
+    entry.device = device.get();
+    STEPCAST_ASSIGN_OR_RETURN(entry.bundles, LoadModels(options, *device, guard, engine));
+  }
+  return loaded;
+}
+
+// The bits of these models on these devices with these threads, before anyone relies on them.
+absl::StatusOr<engine::StrictChoice> ChooseStrict(const EngineOptions& options, const LoadedByDevice& loaded,
+                                                  const TorchGuard& guard) {
+  if (options.strict_rows == 0) return engine::StrictChoice();
+  const engine::StrictProbe probe = [&](int rows) -> absl::StatusOr<std::optional<std::string>> {
+    for (const auto& [name, entry] : loaded) {
+      for (const SharedBundle& bundle : entry.bundles) {
+        bool independent = false;
+        STEPCAST_RETURN_IF_ERROR(guard.Run("strict mode's check", [&, device = entry.device] {
+          const c10::InferenceMode inference_mode;
+          device->BindThread();
+          independent = engine::RowsAreIndependent(*bundle, *device, rows);
+        }));
+        if (!independent) return bundle->info()->id;
+      }
+    }
+    return std::nullopt;
+  };
+  const absl::Span<const int> candidates = engine::StrictCandidates(loaded.begin()->second.device->device().is_cpu());
+  if (options.strict_rows == kAutoStrictRows) return engine::ChooseStrictRows(candidates, options.max_rows, probe);
+  STEPCAST_RETURN_IF_ERROR(engine::CheckStrictRows(options.strict_rows, candidates, options.max_rows, probe));
+  return engine::StrictChoice{.rows = options.strict_rows, .one_job = false, .failed = {}};
+}
+
+std::string DescribeStrict(const EngineOptions& options, const engine::StrictChoice& choice) {
+  if (choice.rows == 0) return "";
+  const std::string failed =
+      choice.failed.empty() ? "" : absl::StrCat("; not exact here: ", absl::StrJoin(choice.failed, ", "), " rows");
+  if (choice.one_job) return absl::StrCat("strict mode: one picture per forward", failed);
+  return absl::StrCat("strict mode: every forward has ", choice.rows, " rows",
+                      options.strict_rows == kAutoStrictRows ? ", chosen" : "", failed);
+}
+
+absl::Status WarmUpAll(const LoadedByDevice& loaded, int rows, const TorchGuard& guard) {
+  for (const auto& [name, entry] : loaded) {
+    for (const SharedBundle& bundle : entry.bundles) {
+      STEPCAST_RETURN_IF_ERROR(WarmUp(*bundle, *entry.device, rows, guard));
+    }
+  }
+  return absl::OkStatus();
+}
+
+ExecutorLimits LimitsOf(const EngineOptions& options, const engine::StrictChoice& strict) {
+  ExecutorLimits limits;
+  limits.max_denoise_rows = strict.rows > 0 ? strict.rows : options.max_rows;
+  limits.strict_rows = strict.rows;
+  // A tick never holds more jobs than may be on the device.
+  limits.max_resident_jobs = strict.one_job ? 1 : options.max_resident_jobs;
+  return limits;
 }
 
 std::vector<BatchKey> ProfileKeys(const std::vector<SharedModelInfo>& models) {
@@ -220,45 +272,45 @@ std::vector<BatchKey> ProfileKeys(const std::vector<SharedModelInfo>& models) {
   return keys;
 }
 
-std::string CostFingerprint(const EngineOptions& options, const LoadedEngine& loaded) {
+std::string CostFingerprint(const EngineOptions& options, const LoadedEngine& loaded,
+                            const engine::StrictChoice& strict) {
   std::vector<std::string> parts;
   for (const SharedModelInfo& info : loaded.models) {
     parts.push_back(absl::StrCat(info->id, "@", info->sha256, "@", info->dtype));
   }
   for (const LoadedDevice& device : loaded.devices) parts.push_back(device.name);
   return absl::StrCat(absl::StrJoin(parts, " "), " threads=", options.threads, "/", std::thread::hardware_concurrency(),
-                      " strict_rows=", options.strict_rows, " cpu=", at::get_cpu_capability(), " torch=", TORCH_VERSION,
+                      " strict_rows=", strict.rows, " cpu=", at::get_cpu_capability(), " torch=", TORCH_VERSION,
                       " engine=", kCostVersion);
 }
 
 absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& metrics) {
   STEPCAST_ASSIGN_OR_RETURN(OpenedDevices devices, OpenDevices(options));
   const TorchGuard guard(options.log_error);
-  if (options.strict_rows > 0) {
+  if (options.strict_rows != 0) {
     at::globalContext().setDeterministicCuDNN(true);
     at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
   }
   LoadedEngine loaded;
-  std::map<std::string, std::vector<SharedBundle>> bundles;  // by device
+  STEPCAST_ASSIGN_OR_RETURN(const LoadedByDevice by_device, LoadAll(options, devices, guard, loaded));
+  STEPCAST_ASSIGN_OR_RETURN(const engine::StrictChoice strict, ChooseStrict(options, by_device, guard));
+  loaded.strict = DescribeStrict(options, strict);
+  if (options.warm_up) STEPCAST_RETURN_IF_ERROR(WarmUpAll(by_device, strict.rows > 0 ? strict.rows : 2, guard));
   for (size_t i = 0; i < devices.size(); ++i) {
-    ComputeDevice& device = *devices[i];
-    const std::string name = device.name();
-    if (!bundles.contains(name)) {
-      STEPCAST_ASSIGN_OR_RETURN(bundles[name], LoadModels(options, device, guard, loaded));
-    }
+    const std::string name = devices[i]->name();
+    // Loading leaves the plain copies of packed weights behind.
+    devices[i]->ReleaseCachedMemory();
     engine::DiffusionExecutorOptions executor;
-    executor.bundles = bundles[name];
+    executor.bundles = by_device.at(name).bundles;
     executor.device = std::move(devices[i]);
-    executor.limits.max_denoise_rows = options.strict_rows > 0 ? options.strict_rows : options.max_rows;
-    executor.limits.strict_rows = options.strict_rows;
-    executor.limits.max_resident_jobs = options.max_resident_jobs;
+    executor.limits = LimitsOf(options, strict);
     executor.embedding_cache_entries = static_cast<size_t>(options.embedding_cache_entries);
     executor.log = options.log_error;
     loaded.devices.push_back({.name = options.replicas > 1 ? absl::StrCat(name, ":", i) : name,
                               .executor = std::make_unique<engine::DiffusionExecutor>(std::move(executor), metrics)});
   }
   loaded.profile_keys = ProfileKeys(loaded.models);
-  loaded.cost_fingerprint = CostFingerprint(options, loaded);
+  loaded.cost_fingerprint = CostFingerprint(options, loaded, strict);
   return loaded;
 }
 

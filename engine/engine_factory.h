@@ -21,6 +21,9 @@ struct ModelSource {
   std::string path;  // a folder in diffusers layout
 };
 
+// EngineOptions::strict_rows: the engine chooses.
+inline constexpr int kAutoStrictRows = -1;
+
 struct EngineOptions {
   std::vector<ModelSource> models;
   std::string device = "auto";       // "auto" | "cpu" | "cuda:N"; auto: the first CUDA device, else the CPU
@@ -29,7 +32,10 @@ struct EngineOptions {
   std::string dtype = "auto";        // "auto" | "fp32" | "bf16" | "fp16"; auto: fp32 on the CPU, bf16 on CUDA
   int threads = 0;                   // intra-op threads on the CPU; 0: one per core
   int max_rows = 16;                 // forward rows per denoise tick, >= 2
-  int strict_rows = 0;               // 0: free; else rows of every forward, 2..max_rows (ExecutorLimits)
+  // 0: free. Else strict (ExecutorLimits): rows of every forward, 2..max_rows, refused where rows of some model are not
+  // independent at that count; or kAutoStrictRows, the first count of a fixed list for the kind of device that passes,
+  // and where none does, one job per forward, which is exact anywhere.
+  int strict_rows = 0;
   int max_resident_jobs = std::numeric_limits<int>::max();  // per executor; more are parked, >= 1
   int embedding_cache_entries = 1024;                       // prompts kept encoded; 0: none
   bool warm_up = true;  // run each model once, so that the first request does not pay for it
@@ -49,6 +55,7 @@ struct LoadedEngine {
   std::vector<SharedModelInfo> models;  // in the order of the options
   std::vector<LoadedDevice> devices;    // at least one
   std::vector<std::string> warnings;    // what was odd about the models and did no harm; for the log
+  std::string strict;                   // what strict mode came to, a sentence for the log; empty in free mode
   std::vector<BatchKey> profile_keys;   // of a default request of each model: what is worth measuring at start
   // Equal fingerprints: ticks take the same time. Names the models' weights, dtype, devices, threads, strict_rows and
   // the libraries; not this machine's speed, so a cost file belongs to its machine.

@@ -2,11 +2,31 @@
 
 #include <utility>
 
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/linear.h>
 
 #include "model/layers/packed_linear.h"
 
 namespace stepcast::model {
+namespace {
+
+// With several threads a BLAS cuts few rows into strips of four, and in a strip that is not full rows get other last
+// bits than elsewhere. Strips that are always full cost 9 microseconds (Zen 4) and make a row's bits independent of its
+// place.
+constexpr int64_t kStrip = 4;
+constexpr int64_t kFewRows = 64;
+
+at::Tensor RunPlainLinear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  const int64_t in = x.size(-1);
+  const int64_t rows = in > 0 ? x.numel() / in : 0;
+  if (!x.is_cpu() || rows == 0 || rows > kFewRows || rows % kStrip == 0) return at::linear(x, weight, bias);
+  const at::Tensor strips = at::constant_pad_nd(x.reshape({rows, in}), {0, 0, 0, kStrip - rows % kStrip});
+  std::vector<int64_t> shape = x.sizes().vec();
+  shape.back() = weight.size(0);
+  return at::linear(strips, weight, bias).narrow(0, 0, rows).view(shape);
+}
+
+}  // namespace
 
 Linear::Linear(at::Tensor weight, at::Tensor bias)
     : packed_(ShouldPackLinear(weight)),
@@ -27,7 +47,7 @@ Linear Linear::Fused(const std::vector<WeightScope>& scopes, int64_t in, int64_t
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  return packed_ ? RunPackedLinear(x, weight_, bias_) : at::linear(x, weight_, bias_);
+  return packed_ ? RunPackedLinear(x, weight_, bias_) : RunPlainLinear(x, weight_, bias_);
 }
 
 at::Tensor Linear::AddTo(const at::Tensor& residual, const at::Tensor& x) const { return (*this)(x).add_(residual); }

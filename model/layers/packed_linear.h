@@ -8,7 +8,8 @@
 namespace stepcast::model {
 
 // Whether the product with `weight` [out, in] is faster packed: measured, bfloat16 by 5-25 %, float32 by 8-14 % from
-// 512 outputs on (below that the BLAS is faster). The layout serves any number of rows.
+// 512 outputs on (below that the BLAS is faster). The layout serves any number of rows. False where oneDNN's kernel
+// lets the place of a row change its last bits (float32 without AVX-512).
 bool ShouldPackLinear(const at::Tensor& weight);
 
 at::Tensor PackLinear(const at::Tensor& weight);

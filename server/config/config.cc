@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "server/config/config_checks.h"
@@ -220,6 +221,19 @@ void ReadDevices(YamlMapping& root, YamlErrors& errors, std::vector<std::string>
   }
 }
 
+void ReadStrictRows(YamlMapping& root, YamlErrors& errors, int& rows) {
+  const std::optional<YAML::Node> node = root.Child("strict_rows");
+  const std::string text = node.has_value() && node->IsScalar() ? node->Scalar() : "0";
+  if (text == "auto") {
+    rows = kAutoStrictRows;
+  } else if (int64_t number = 0; absl::SimpleAtoi(text, &number)) {
+    root.Int("strict_rows", 0, 1024, rows);
+  } else {
+    errors.Add(root.LineOf("strict_rows"),
+               absl::StrCat("strict_rows: got ", Quoted(text), "; allowed: auto, or a whole number in 0..1024"));
+  }
+}
+
 void ReadEngine(YamlMapping& root, YamlErrors& errors, EngineOptions& engine) {
   root.Text("device", engine.device);
   if (!IsDevice(engine.device)) {
@@ -233,7 +247,7 @@ void ReadEngine(YamlMapping& root, YamlErrors& errors, EngineOptions& engine) {
   ReadDevices(root, errors, engine.devices);
   root.Int("replicas", 1, 64, engine.replicas);
   root.Int("max_rows", 2, 1024, engine.max_rows);
-  root.Int("strict_rows", 0, 1024, engine.strict_rows);
+  ReadStrictRows(root, errors, engine.strict_rows);
   root.Int("max_resident_jobs", 0, 1'000'000, [&engine](int64_t jobs) {
     engine.max_resident_jobs = jobs == 0 ? std::numeric_limits<int>::max() : static_cast<int>(jobs);
   });

@@ -158,6 +158,7 @@ int Run() {
     std::_Exit(0);  // the loading thread still works
   }
   if (!engine->ok()) return Fail(kExitModel, engine->status());
+  if (!(*engine)->strict.empty()) Log(LogLevel::kInfo, (*engine)->strict);
   const std::vector<SharedModelInfo> models = (*engine)->models;
   const std::string devices = absl::StrJoin((*engine)->devices, ", ", [](std::string* out, const LoadedDevice& device) {
     absl::StrAppend(out, device.name);

@@ -33,7 +33,7 @@ class CudaPicturesTest : public testing::Test {
   static LoadedEngine Load(const std::string& device, const std::string& dtype, int strict_rows) {
     static NullEngineMetrics metrics;
     EngineOptions options;
-    options.models = {{.id = "emoji", .path = std::string(STEPCAST_SOURCE_DIR) + "/models/emoji"}};
+    options.models = {{.id = "emoji", .path = STEPCAST_SOURCE_DIR "/models/emoji"}};
     options.device = device;
     options.dtype = dtype;
     options.strict_rows = strict_rows;

@@ -62,7 +62,7 @@ class MeetingExecutor final : public StepExecutor {
 LoadedEngine Load(int replicas) {
   static NullEngineMetrics metrics;
   EngineOptions options;
-  options.models = {{.id = "emoji", .path = std::string(STEPCAST_SOURCE_DIR) + "/models/emoji"}};
+  options.models = {{.id = "emoji", .path = STEPCAST_SOURCE_DIR "/models/emoji"}};
   options.device = "cpu";
   options.threads = 2;
   options.replicas = replicas;

@@ -182,6 +182,12 @@ TEST(ConfigTest, ReplicasInsteadOfDevices) {
   EXPECT_EQ(parsed->engine.max_resident_jobs, 1);
 }
 
+TEST(ConfigTest, StrictRowsMayBeLeftToTheEngine) {
+  const auto parsed = Parse(std::string(kModel) + "strict_rows: auto\n");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->engine.strict_rows, kAutoStrictRows);
+}
+
 TEST(ConfigTest, ModelsAreEnough) {
   const auto parsed = Parse(kModel);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
@@ -289,8 +295,11 @@ TEST(ConfigTest, EachMistakeHasItsLine) {
       {"devices: [cuda]", "/etc/stepcast/a.yaml:1: devices: got \"cuda\"; allowed: cuda:N"},
       {"devices: [\"cuda:0\", \"cuda:0\"]", "/etc/stepcast/a.yaml:1: devices: \"cuda:0\" was given already"},
       {"replicas: 65", "/etc/stepcast/a.yaml:1: replicas: got \"65\"; allowed: a whole number in 1..64"},
-      {"strict_rows: 1", "/etc/stepcast/a.yaml: strict_rows: got 1; allowed: 0, or 2..max_rows (16)"},
-      {"strict_rows: 17", "/etc/stepcast/a.yaml: strict_rows: got 17; allowed: 0, or 2..max_rows (16)"},
+      {"strict_rows: -1", "/etc/stepcast/a.yaml:1: strict_rows: got \"-1\"; allowed: a whole number in 0..1024"},
+      {"strict_rows: Auto",
+       "/etc/stepcast/a.yaml:1: strict_rows: got \"Auto\"; allowed: auto, or a whole number in 0..1024"},
+      {"strict_rows: 1", "/etc/stepcast/a.yaml: strict_rows: got 1; allowed: 0, auto, or 2..max_rows (16)"},
+      {"strict_rows: 17", "/etc/stepcast/a.yaml: strict_rows: got 17; allowed: 0, auto, or 2..max_rows (16)"},
       {"devices: [\"cuda:0\"]\nreplicas: 2",
        "/etc/stepcast/a.yaml: replicas are loops on the CPU and do not go with devices"},
       {"max_rows: 1", "/etc/stepcast/a.yaml:1: max_rows: got \"1\"; allowed: a whole number in 2..1024"},
