@@ -96,8 +96,14 @@ function(stepcast_tests room)
   list(TRANSFORM ARG_USES PREPEND stepcast::)
   add_executable(${room}_tests ${sources})
   target_include_directories(${room}_tests PRIVATE "${CMAKE_SOURCE_DIR}")
-  target_compile_definitions(${room}_tests PRIVATE STEPCAST_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
-                                                   STEPCAST_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  # Only where it is used, so that all other objects are the same in every checkout and come from the compiler cache.
+  foreach(source IN LISTS sources)
+    file(STRINGS "${source}" placed REGEX "STEPCAST_(SOURCE|BINARY)_DIR" LIMIT_COUNT 1)
+    if(placed)
+      set_property(SOURCE "${source}" PROPERTY COMPILE_DEFINITIONS STEPCAST_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+                                                                   STEPCAST_BINARY_DIR="${CMAKE_BINARY_DIR}")
+    endif()
+  endforeach()
   target_link_libraries(${room}_tests PRIVATE ${ARG_USES} ${ARG_LINK} GTest::gmock GTest::gtest_main stepcast_warnings)
   # Tests are compiled often and run once: the time goes into what they test, not into themselves.
   # GCC 12 warns at -O1 of what it has inlined of std::string and std::vector (GCC bugs 105562, 105651).

@@ -13,9 +13,7 @@
 
 namespace stepcast {
 
-inline std::string TextDataPath(const std::string& name) {
-  return std::string(STEPCAST_SOURCE_DIR) + "/tests/text/data/" + name;
-}
+std::string TextDataPath(const std::string& name);
 
 inline std::string ReadWholeFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
