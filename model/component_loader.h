@@ -36,7 +36,10 @@ struct LatentShape {
 class ComponentLoader {
  public:
   ComponentLoader(const ModelIndex& index, const LoadOptions& options)
-      : index_(index), options_(options), paths_({index.path()}) {}
+      : index_(index),
+        options_(options),
+        layouts_(std::make_shared<ConvolutionLayouts>(options.packed_bytes, options.notice)),
+        paths_({index.path()}) {}
 
   const ModelIndex& index() const { return index_; }
   const LoadOptions& options() const { return options_; }
@@ -61,6 +64,7 @@ class ComponentLoader {
     STEPCAST_ASSIGN_OR_RETURN(const WeightSet set,
                               WeightSet::Open(index_.PathOf(component), basename, Variants(), rule));
     WeightMap weights(set, options_.device, dtype);
+    weights.ShareLayouts(layouts_);
     auto network = make(weights);
     STEPCAST_RETURN_IF_ERROR(Account(component, set, weights));
     return network;
@@ -87,6 +91,7 @@ class ComponentLoader {
 
   const ModelIndex& index_;
   const LoadOptions& options_;
+  const std::shared_ptr<ConvolutionLayouts> layouts_;
   std::vector<std::string> paths_;
   std::vector<std::string> warnings_;
   int64_t parameters_ = 0;

@@ -1,7 +1,10 @@
 #pragma once
 // A loaded model, whole or not at all.
 
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +27,10 @@ struct LoadOptions {
   std::string path;  // a folder in diffusers layout
   c10::Device device = c10::Device(c10::DeviceType::CPU);
   c10::ScalarType dtype = c10::ScalarType::Float;  // compute dtype; weights are converted on load
+  // Bytes of convolution weights kept in the layouts of other sizes than the trained one; nullopt: a fifth of the
+  // weights.
+  std::optional<int64_t> packed_bytes = std::nullopt;
+  std::function<void(const std::string&)> notice = {};  // of what happens later and an operator should know; any thread
 };
 
 // Shared by every job that uses it; immutable.

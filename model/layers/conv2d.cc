@@ -10,15 +10,17 @@ Conv2d::Conv2d(const WeightScope& scope, int64_t in, int64_t out, ConvGeometry g
       bias_(scope.Get("bias", {out})) {
   packed_ = geometry.usual.height > 0 && geometry.usual.width > 0 && CanPackConvolution(weight_);
   weight_ = packed_ ? PackConvolution(weight_, geometry) : weight_.contiguous(at::MemoryFormat::ChannelsLast);
+  if (!packed_) return;
+  layouts_ = scope.layouts();
+  layouts_->Register(weight_);
 }
 
 at::Tensor Conv2d::operator()(const at::Tensor& x) const {
   if (!packed_) return at::conv2d(x, weight_, bias_, geometry_.stride, geometry_.padding);
-  if (SpatialSize{x.size(2), x.size(3)} == geometry_.usual) {
-    return RunPackedConvolution(x.contiguous(at::MemoryFormat::ChannelsLast), weight_, bias_, geometry_);
-  }
-  // A size the weights are not packed for: unpacking costs about what an unpacked convolution spends on packing.
-  return at::conv2d(x, weight_.to_dense(), bias_, geometry_.stride, geometry_.padding);
+  const SpatialSize size = {x.size(2), x.size(3)};
+  const at::Tensor input = x.contiguous(at::MemoryFormat::ChannelsLast);
+  if (size == geometry_.usual) return RunPackedConvolution(input, weight_, bias_, geometry_);
+  return RunPackedConvolution(input, layouts_->For(weight_, geometry_, size), bias_, geometry_);
 }
 
 at::Tensor Conv2d::AddTo(const at::Tensor& residual, const at::Tensor& x) const { return (*this)(x).add_(residual); }

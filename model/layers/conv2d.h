@@ -3,8 +3,11 @@
 
 #include <cstdint>
 
+#include <memory>
+
 #include <ATen/core/Tensor.h>
 
+#include "model/layers/convolution_layouts.h"
 #include "model/layers/packed_convolution.h"
 #include "model/weights/weight_map.h"
 
@@ -23,7 +26,8 @@ class Conv2d {
  private:
   ConvGeometry geometry_;
   bool packed_ = false;
-  at::Tensor weight_;  // dense and channels last, or packed for geometry_.usual
+  at::Tensor weight_;                            // dense and channels last, or packed for geometry_.usual
+  std::shared_ptr<ConvolutionLayouts> layouts_;  // of other sizes; null unless packed
   at::Tensor bias_;
 };
 

@@ -1,6 +1,7 @@
 #include "model/layers/packed_convolution.h"
 
 #include <array>
+#include <cstring>
 #include <optional>
 #include <string_view>
 
@@ -20,6 +21,8 @@ using Convolve = at::Tensor(const at::Tensor&, const at::Tensor&, const std::opt
 
 constexpr char kReorder[] = "mkldnn::_reorder_convolution_weight";
 constexpr char kConvolve[] = "mkldnn::_convolution_pointwise";
+constexpr char kBytes[] = "mkldnn::_nbytes";
+constexpr char kData[] = "mkldnn::data_ptr";
 constexpr char kBf16[] = "mkldnn::_is_mkldnn_bf16_supported";
 constexpr int64_t kRows = 2;  // one guided picture; the layout is the same for other counts
 
@@ -46,6 +49,23 @@ at::Tensor PackConvolution(const at::Tensor& weight, const ConvGeometry& geometr
   const std::array<int64_t, 2> dilation = {1, 1};
   const std::array<int64_t, 4> input = {kRows, weight.size(1), geometry.usual.height, geometry.usual.width};
   return reorder.call(weight, padding, stride, dilation, 1, at::OptionalIntArrayRef(input));
+}
+
+int64_t PackedBytes(const at::Tensor& packed) {
+  static const bool registered = Registered(kBytes);
+  if (!registered) return packed.numel() * static_cast<int64_t>(packed.element_size());
+  static const auto bytes =
+      c10::Dispatcher::singleton().findSchemaOrThrow(kBytes, "").typed<int64_t(const at::Tensor&)>();
+  return bytes.call(packed);
+}
+
+bool SamePackedBytes(const at::Tensor& a, const at::Tensor& b) {
+  static const bool registered = Registered(kBytes) && Registered(kData);
+  if (!registered || PackedBytes(a) != PackedBytes(b)) return false;
+  static const auto data =
+      c10::Dispatcher::singleton().findSchemaOrThrow(kData, "").typed<int64_t(const at::Tensor&)>();
+  return std::memcmp(reinterpret_cast<const void*>(data.call(a)), reinterpret_cast<const void*>(data.call(b)),
+                     static_cast<size_t>(PackedBytes(a))) == 0;
 }
 
 at::Tensor RunPackedConvolution(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,

@@ -26,10 +26,18 @@ struct ConvGeometry {
 // Whether `weight` can be packed: a CPU tensor of a dtype that oneDNN computes in here.
 bool CanPackConvolution(const at::Tensor& weight);
 
-// The blocked layout fits one size only: others may be a hundred times slower, so callers keep to `geometry.usual`.
+// The layout is that for inputs of `geometry.usual`; other sizes may want another, and be a hundred times slower in
+// this one (model/layers/convolution_layouts.h).
 at::Tensor PackConvolution(const at::Tensor& weight, const ConvGeometry& geometry);
 
-// x [B, in, H, W], channels last, of the usual size. REQUIRES: `packed` is from PackConvolution with this geometry.
+// Bytes that a packed weight takes.
+int64_t PackedBytes(const at::Tensor& packed);
+
+// Whether two packings of the same weight have the same layout, told by their bytes. False where this LibTorch cannot
+// say.
+bool SamePackedBytes(const at::Tensor& a, const at::Tensor& b);
+
+// x [B, in, H, W], channels last, of a size that `packed` is laid out for. REQUIRES: `packed` is from PackConvolution.
 at::Tensor RunPackedConvolution(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
                                 const ConvGeometry& geometry);
 

@@ -4,8 +4,9 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
-
+#include <utility>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -14,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "model/layers/convolution_layouts.h"
 #include "model/weights/weight_set.h"
 
 namespace stepcast::model {
@@ -52,6 +54,11 @@ class WeightMap {
 
   c10::Device device() const { return device_; }
   c10::ScalarType dtype() const { return dtype_; }
+
+  // Where the layers of this component keep convolution weights for other sizes; components of one model may share it.
+  void ShareLayouts(std::shared_ptr<ConvolutionLayouts> layouts) { layouts_ = std::move(layouts); }
+  const std::shared_ptr<ConvolutionLayouts>& layouts() const { return layouts_; }
+
   // What was asked for, by name.
   const std::map<std::string, Shape>& requested() const { return requested_; }
   int64_t parameter_count() const;
@@ -60,6 +67,7 @@ class WeightMap {
   at::Tensor Shapeless(const Shape& shape) const;
 
   const WeightSet* set_ = nullptr;
+  std::shared_ptr<ConvolutionLayouts> layouts_ = std::make_shared<ConvolutionLayouts>();
   c10::Device device_;
   c10::ScalarType dtype_;
   std::map<std::string, Shape> requested_;
@@ -82,6 +90,7 @@ class WeightScope {
 
   at::Tensor Get(absl::string_view name, const Shape& shape) const;
   bool Has(absl::string_view name) const;
+  const std::shared_ptr<ConvolutionLayouts>& layouts() const { return map_->layouts(); }
 
  private:
   std::string Full(absl::string_view name) const;

@@ -91,8 +91,8 @@ double Psnr(const SharedImage& a, const SharedImage& b) {
   return 20.0 * std::log10(255.0 / std::sqrt(squares / static_cast<double>(a->pixels.size())));
 }
 
-// cuDNN may convolve in TF32, ten bits of mantissa: 35 dB is a mean error of 4 of 255, far below another picture's (about
-// 10 dB) and what reduced precision is known to cost.
+// cuDNN may convolve in TF32, ten bits of mantissa: 35 dB is a mean error of 4 of 255, far below another picture's
+// (about 10 dB) and what reduced precision is known to cost.
 TEST_F(CudaPicturesTest, PaintsThePicturesOfTheCpu) {
   LoadedEngine cpu = Load("cpu", "fp32", 0);
   LoadedEngine cuda = Load("cuda:0", "fp32", 0);
