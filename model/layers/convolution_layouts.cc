@@ -58,8 +58,8 @@ void ConvolutionLayouts::Keep(const Key& key, const at::Tensor& weight) {
   const int64_t bytes = PackedBytes(weight);
   if (!MakeRoom(bytes)) {
     if (!std::exchange(told_, true) && notice_) {
-      notice_(absl::StrCat("convolution weights for input sizes other than the trained one take more than the ", Budget(),
-                           " bytes of packed_bytes; some are repacked in every forward, which is slower"));
+      notice_(absl::StrCat("convolution weights for input sizes other than the trained one take more than the ",
+                           Budget(), " bytes of packed_bytes; some are repacked in every forward, which is slower"));
     }
     return;
   }
@@ -72,8 +72,8 @@ bool ConvolutionLayouts::MakeRoom(int64_t bytes) {
   if (bytes > Budget()) return false;
   while (kept_bytes_ + bytes > Budget()) {
     const Kept& oldest = kept_.back();
-    // What the running forward, or the one before it, has used stays: else a size that needs more than there is room for
-    // would drop each layout just before it is needed again.
+    // What the running forward, or the one before it, has used stays: else a size that needs more than there is room
+    // for would drop each layout just before it is needed again.
     if (uses_ - oldest.last_use <= 2 * registered_) return false;
     kept_bytes_ -= oldest.bytes;
     index_.erase(oldest.key);

@@ -1,10 +1,10 @@
 #pragma once
 // The layouts of packed convolution weights for sizes other than the usual one.
 //
-// oneDNN chooses a weight's layout by the size of the input. Most sizes share one layout on AVX-512; on AVX2 many ask for
-// their own, and a weight in the wrong one may be a hundred times slower. So for each new size the wanted layout is worked
-// out once per kind of convolution: where it is the packed one, nothing more is kept; where it is not, the weight is repacked
-// (packed layout -> wanted layout; there is no plain copy) and kept while there is room.
+// oneDNN chooses a weight's layout by the size of the input. Most sizes share one layout on AVX-512; on AVX2 many ask
+// for their own, and a weight in the wrong one may be a hundred times slower. So for each new size the wanted layout is
+// worked out once per kind of convolution: where it is the packed one, nothing more is kept; where it is not, the
+// weight is repacked (packed layout -> wanted layout; there is no plain copy) and kept while there is room.
 
 #include <cstdint>
 #include <functional>
@@ -23,14 +23,14 @@
 
 namespace stepcast::model {
 
-// Shared by the convolutions of one model. What a convolution computes does not depend on what is kept: a layout that found
-// no room is made for the one call and is the same. Only the time differs.
+// Shared by the convolutions of one model. What a convolution computes does not depend on what is kept: a layout that
+// found no room is made for the one call and is the same. Only the time differs.
 //
 // Thread-safety: all methods may be called from any thread; engine replicas share a model.
 class ConvolutionLayouts {
  public:
-  // `budget`: bytes of layouts kept beside the packed weights; nullopt: a fifth of what is packed. `notice` is told, once,
-  // when there is no room; it may be empty.
+  // `budget`: bytes of layouts kept beside the packed weights; nullopt: a fifth of what is packed. `notice` is told,
+  // once, when there is no room; it may be empty.
   explicit ConvolutionLayouts(std::optional<int64_t> budget = std::nullopt,
                               std::function<void(const std::string&)> notice = {})
       : budget_(budget), notice_(std::move(notice)) {}
@@ -62,13 +62,13 @@ class ConvolutionLayouts {
   const std::optional<int64_t> budget_;
   const std::function<void(const std::string&)> notice_;
   mutable Mutex mutex_;
-  int64_t registered_ ABSL_GUARDED_BY(mutex_) = 0;       // weights
-  int64_t packed_bytes_ ABSL_GUARDED_BY(mutex_) = 0;     // of them
+  int64_t registered_ ABSL_GUARDED_BY(mutex_) = 0;    // weights
+  int64_t packed_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of them
   int64_t kept_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  int64_t uses_ ABSL_GUARDED_BY(mutex_) = 0;             // counts calls of For that needed another layout
+  int64_t uses_ ABSL_GUARDED_BY(mutex_) = 0;  // counts calls of For that needed another layout
   bool told_ ABSL_GUARDED_BY(mutex_) = false;
-  std::map<Kind, bool> fits_ ABSL_GUARDED_BY(mutex_);    // whether the packed layout is the wanted one
-  std::list<Kept> kept_ ABSL_GUARDED_BY(mutex_);         // the latest used first
+  std::map<Kind, bool> fits_ ABSL_GUARDED_BY(mutex_);  // whether the packed layout is the wanted one
+  std::list<Kept> kept_ ABSL_GUARDED_BY(mutex_);       // the latest used first
   std::map<Key, std::list<Kept>::iterator> index_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -224,10 +224,12 @@ absl::StatusOr<AdmissionVerdict> CheckAdmission(const AdmissionLimits& limits, a
     if (job.view->lane != nullptr) continue;  // one of those that are here already
     const absl::Duration allowed = job.view->job->spec().deadline - now;
     if (!probes || job.finish - now > kProbe * allowed) STEPCAST_RETURN_IF_ERROR(CheckDeadline(job, now));
-    verdict.wait = std::min(verdict.wait, job.start - now);
+    // Forecasts are doubles of seconds since the epoch: "now" may come back a fraction of a microsecond earlier.
+    verdict.wait = std::min(verdict.wait, std::max(job.start - now, absl::ZeroDuration()));
     verdict.total = std::max(verdict.total, job.finish - now);
   }
   if (promised) STEPCAST_RETURN_IF_ERROR(CheckOthers(played, jobs, scheduler, now));
+  if (jobs.work() <= 0.0) verdict.wait = verdict.total = absl::ZeroDuration();  // nothing is known of what this costs
   return verdict;
 }
 

@@ -253,7 +253,7 @@ bool GenerationStream::Stalled(absl::Duration limit, absl::Time now) const {
 }
 
 void GenerationStream::CheckStall(absl::Time now) {
-  const absl::Status reason = absl::CancelledError("the client stopped reading");
+  const absl::Status reason = WithReason(absl::CancelledError("the client stopped reading"), "CLIENT_STALLED");
   std::vector<JobId> jobs;
   {
     MutexLock lock(mutex_);

@@ -160,8 +160,8 @@ absl::Status CheckServerConfig(const ServerConfig& config, const std::string& pa
   CheckPorts(config.listen, path, mistakes);
   const EngineOptions& engine = config.engine;
   if (engine.strict_rows == 1 || engine.strict_rows > engine.max_rows) {
-    mistakes.push_back(absl::StrCat(path, ": strict_rows: got ", engine.strict_rows, "; allowed: 0, auto, or 2..max_rows (",
-                                    engine.max_rows, ")"));
+    mistakes.push_back(absl::StrCat(path, ": strict_rows: got ", engine.strict_rows,
+                                    "; allowed: 0, auto, or 2..max_rows (", engine.max_rows, ")"));
   }
   if (!engine.devices.empty() && engine.replicas > 1) {
     mistakes.push_back(absl::StrCat(path, ": replicas are loops on the CPU and do not go with devices"));

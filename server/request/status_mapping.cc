@@ -63,6 +63,8 @@ constexpr std::array kReasons = {
     ReasonRow{v1::ERROR_REASON_DEADLINE, absl::StatusCode::kDeadlineExceeded,
               "the deadline passed before the pictures were done"},
     ReasonRow{v1::ERROR_REASON_CLIENT_CANCELLED, absl::StatusCode::kCancelled, "the client cancelled the call"},
+    ReasonRow{v1::ERROR_REASON_CLIENT_STALLED, absl::StatusCode::kCancelled,
+              "the client stopped reading, and the call was broken off"},
     ReasonRow{v1::ERROR_REASON_NUMERIC_FAULT, absl::StatusCode::kInternal,
               "the picture became NaN or infinite; another seed may do"},
     ReasonRow{v1::ERROR_REASON_ENGINE_ERROR, absl::StatusCode::kInternal, "the server failed"},

@@ -303,7 +303,7 @@ void ServerMetrics::CountCall(const CallCount& call) {
     if (Histogram* seconds = models->call_seconds.Find({call.model, OutcomeOf(call.code)})) {
       seconds->Observe(absl::ToDoubleSeconds(call.duration));
     }
-  } else if (!call.admitted && call.code != "OK") {
+  } else if (!call.admitted && call.code != "OK" && call.code != "CANCELLED") {  // who leaves is not refused
     Counter* rejection = impl_->rejections.Find({call.reason});
     (rejection != nullptr ? rejection : impl_->rejections.Find({"UNKNOWN"}))->Increment();
   }

@@ -61,8 +61,8 @@ TEST_F(ConvolutionLayoutsTest, EverySizeGetsTheLayoutThatOneDnnWants) {
     layouts.Register(convolution.packed);
     for (const SpatialSize size : Sizes()) {
       for (int again = 0; again < 2; ++again) {
-        EXPECT_TRUE(SamePackedBytes(layouts.For(convolution.packed, convolution.geometry, size),
-                                    PackedFor(convolution, size)))
+        EXPECT_TRUE(
+            SamePackedBytes(layouts.For(convolution.packed, convolution.geometry, size), PackedFor(convolution, size)))
             << size.height << "x" << size.width;
       }
     }
@@ -112,7 +112,8 @@ TEST_F(ConvolutionLayoutsTest, WhatNobodyUsesMakesRoomAndWhatIsUsedStays) {
     EXPECT_FALSE(layouts.For(second.packed, second.geometry, size).is_same(kept));
   }
   at::Tensor last;
-  for (int i = 0; i < 6; ++i) last = layouts.For(second.packed, second.geometry, size);  // the first is not used any more
+  for (int i = 0; i < 6; ++i)
+    last = layouts.For(second.packed, second.geometry, size);  // the first is not used any more
   EXPECT_TRUE(layouts.For(second.packed, second.geometry, size).is_same(last));
   EXPECT_EQ(layouts.kept_bytes(), one);
 }

@@ -96,6 +96,19 @@ TEST_F(AdmissionTest, ATenantHasABoundOnAllItsJobsAndOneOnThoseThatWait) {
   EXPECT_EQ(RetryDelayOf(work), absl::Seconds(1)) << "two seconds of work, one allowed";
 }
 
+TEST_F(AdmissionTest, WithoutKnownCostsNothingIsEstimated) {
+  const absl::Time today = absl::FromUnixMicros(1'796'000'000'123'457);  // doubles of seconds round here
+  const auto unknown = Ask({}, {}, today);
+  ASSERT_TRUE(unknown.ok());
+  EXPECT_EQ(unknown->wait, absl::ZeroDuration());
+  EXPECT_EQ(unknown->total, absl::ZeroDuration());
+  scheduler_.SetCurve({Phase::kDenoise, "emoji", 16, 16}, {{2, absl::Milliseconds(100)}});
+  const auto known = Ask({}, {.steps = 20}, today);
+  ASSERT_TRUE(known.ok());
+  EXPECT_GE(known->wait, absl::ZeroDuration());
+  EXPECT_GT(known->total, absl::Seconds(1));
+}
+
 // X is done at 2.0 s alone and due at 2.15 s; nothing has run until 0.12 s, so that it is close.
 class PromisedAdmissionTest : public AdmissionTest {
  protected:

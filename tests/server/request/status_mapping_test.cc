@@ -75,6 +75,7 @@ TEST(StatusMappingTest, EveryReasonHasItsCode) {
       {v1::ERROR_REASON_MODEL_LOADING, grpc::StatusCode::UNAVAILABLE},
       {v1::ERROR_REASON_DEADLINE, grpc::StatusCode::DEADLINE_EXCEEDED},
       {v1::ERROR_REASON_CLIENT_CANCELLED, grpc::StatusCode::CANCELLED},
+      {v1::ERROR_REASON_CLIENT_STALLED, grpc::StatusCode::CANCELLED},
       {v1::ERROR_REASON_NUMERIC_FAULT, grpc::StatusCode::INTERNAL},
       {v1::ERROR_REASON_ENGINE_ERROR, grpc::StatusCode::INTERNAL},
   };

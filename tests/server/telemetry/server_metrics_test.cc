@@ -116,6 +116,24 @@ TEST_F(ServerMetricsTest, CallsAreRejectionsOrOutcomes) {
   EXPECT_EQ(Value(R"(stepcast_rejected_total{reason="QUEUE_FULL"})"), 1);
 }
 
+TEST_F(ServerMetricsTest, WhoCancelsBeforeAdmissionIsNotRefused) {
+  const auto rejections = [this] {
+    double sum = 0;
+    for (const std::string_view reason : {"UNKNOWN", "DEADLINE", "QUEUE_FULL", "ENGINE_ERROR"}) {
+      sum += Value("stepcast_rejected_total{reason=\"" + std::string(reason) + "\"}");
+    }
+    return sum;
+  };
+  metrics_.CountCall({.method = "Generate",
+                      .model = "emoji",
+                      .code = "CANCELLED",
+                      .reason = "CLIENT_CANCELLED",
+                      .admitted = false,
+                      .duration = absl::Milliseconds(1)});
+  EXPECT_EQ(Value(R"(stepcast_requests_total{code="CANCELLED",method="Generate",model="emoji"})"), 1);
+  EXPECT_EQ(rejections(), 0);
+}
+
 TEST_F(ServerMetricsTest, ClientsCannotAddSeries) {
   const size_t before = Page().size();
   metrics_.CountCall({.method = "Generate",
