@@ -96,7 +96,9 @@ std::vector<float> TorchLinspace(double start, double end, int count) {
   std::vector<float> values(count);
   const float step = (last - first) / static_cast<float>(count - 1);
   for (int i = 0; i < count; ++i) {
-    values[i] = i < count / 2 ? first + step * static_cast<float>(i) : last - step * static_cast<float>(count - 1 - i);
+    // One rounding for product and sum, as torch's kernels for AVX2 and newer have it.
+    values[i] = i < count / 2 ? std::fma(step, static_cast<float>(i), first)
+                              : std::fma(-step, static_cast<float>(count - 1 - i), last);
   }
   return values;
 }

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
 #include "sampling/incomplete_beta.h"
+#include "sampling/reference_log.h"
 
 namespace stepcast::sampling {
 namespace {
@@ -24,7 +25,8 @@ std::vector<double> Spread(SigmaSchedule schedule, SigmaRange range, int steps) 
       return KarrasSigmas(range, steps);
     case SigmaSchedule::kBeta:
       return BetaSigmas(range, steps);
-    case SigmaSchedule::kLu:  // even in lambda = -ln sigma, which is even in ln sigma
+    case SigmaSchedule::kLu:
+      return LuSigmas(range, steps);
     case SigmaSchedule::kExponential:
     case SigmaSchedule::kDefault:
       break;
@@ -61,6 +63,15 @@ std::vector<double> ExponentialSigmas(SigmaRange range, int steps) {
   return sigmas;
 }
 
+std::vector<double> LuSigmas(SigmaRange range, int steps) {
+  // The reference takes both ends from its table of float32 logarithms: which timestep a level belongs to hangs on it.
+  const double low = ReferenceLog(static_cast<float>(range.sigma_min));
+  const double high = ReferenceLog(static_cast<float>(range.sigma_max));
+  std::vector<double> sigmas = NumpyLinspace(0.0, 1.0, steps);
+  for (double& value : sigmas) value = std::exp(high + value * (low - high));
+  return sigmas;
+}
+
 std::vector<double> BetaSigmas(SigmaRange range, int steps) {
   constexpr double kShape = 0.6;
   std::vector<double> sigmas = NumpyLinspace(0.0, 1.0, steps);
@@ -80,9 +91,9 @@ double InterpolateTable(absl::Span<const float> table, double t) {
 }
 
 SigmaToTimestep::SigmaToTimestep(absl::Span<const float> sigmas) {
-  // float32 logarithms, as the reference compares against: the ends decide which whole timestep is meant.
+  // The reference's logarithms: the ends decide which whole timestep is meant.
   log_sigmas_.reserve(sigmas.size());
-  for (const float sigma : sigmas) log_sigmas_.push_back(std::log(sigma));
+  for (const float sigma : sigmas) log_sigmas_.push_back(ReferenceLog(sigma));
 }
 
 double SigmaToTimestep::operator()(double sigma) const {

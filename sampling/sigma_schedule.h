@@ -24,6 +24,9 @@ std::vector<double> KarrasSigmas(SigmaRange range, int steps, double rho = 7.0);
 // Even in ln sigma.
 std::vector<double> ExponentialSigmas(SigmaRange range, int steps);
 
+// Even in lambda = -ln sigma, from the float32 logarithms of the ends: Lu et al. 2022, "DPM-Solver".
+std::vector<double> LuSigmas(SigmaRange range, int steps);
+
 // Quantiles of Beta(0.6, 0.6): Lee et al. 2024, "Beta sampling is all you need".
 std::vector<double> BetaSigmas(SigmaRange range, int steps);
 

@@ -39,7 +39,11 @@ absl::StatusOr<std::vector<float>> EdmSigmas(const SamplerInput& input) {
                                          ? ExponentialSigmas(range, input.steps())
                                          : KarrasSigmas(range, input.steps(), settings.rho);
   std::vector<float> sigmas(spread.begin(), spread.end());
-  sigmas.push_back(settings.final_sigmas_type == FinalSigmas::kZero ? 0.0f : sigmas.back());
+  // The classes differ where there is one step alone, which starts at sigma_max: one ends there, the other at
+  // sigma_min.
+  const bool to_sigma_min = input.spec.sampler == Sampler::kEdmDpmpp;
+  const float smallest = to_sigma_min ? static_cast<float>(range.sigma_min) : sigmas.back();
+  sigmas.push_back(settings.final_sigmas_type == FinalSigmas::kZero ? 0.0f : smallest);
   return sigmas;
 }
 

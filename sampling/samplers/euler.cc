@@ -18,6 +18,10 @@ double ChurnShare(const SamplerInput& input, size_t levels) {
 }
 
 absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
+  if (input.settings.log_linear_interpolation && input.settings.continuous_timesteps) {
+    return absl::InvalidArgumentError(
+        "scheduler_config.json: interpolation_type log_linear does not go with timestep_type continuous");
+  }
   STEPCAST_ASSIGN_OR_RETURN(SigmaSteps steps, EulerSteps(input, input.settings.final_sigmas_type));
   if (input.settings.continuous_timesteps && input.settings.prediction_type == PredictionType::kVPrediction) {
     for (size_t i = 0; i < steps.timesteps.size(); ++i) steps.timesteps[i] = 0.25f * std::log(steps.sigmas[i]);

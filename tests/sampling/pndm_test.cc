@@ -44,8 +44,10 @@ TEST(PndmTest, PublishedFullLoops) {
   const UpstreamCase cases[] = {
       {"epsilon", {Config(), Spec()}, 198.1318, 0.2580},
       {"v_prediction", {Config(PredictionType::kVPrediction), Spec()}, 67.3986, 0.0878},
-      {"set_alpha_to_one", {WithFinalAlpha(true), Spec()}, 230.0399, 0.2995, 6e-5, 6e-3},
-      {"no set_alpha_to_one", {WithFinalAlpha(false), Spec()}, 186.9482, 0.2434, 6e-5, 6e-3},
+      // Ill-conditioned in the last bits of the betas, so that the published sums (230.0399, 186.9482; upstream allows
+      // 1e-2) are one machine's: these are the reference's own on AVX2 and newer.
+      {"set_alpha_to_one", {WithFinalAlpha(true), Spec()}, 230.0336, 0.2995},
+      {"no set_alpha_to_one", {WithFinalAlpha(false), Spec()}, 186.9412, 0.2434},
   };
   for (const UpstreamCase& test : cases) ExpectPublished(test);
 }
