@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kMaxListEntries = 64;
 constexpr size_t kMaxNumbers = 10'000;
+constexpr size_t kMaxProblems = 20;  // told; the rest is counted
 
 // Python writes -Infinity, Infinity and NaN, which are no JSON, for numbers that have no finite value. All of them say
 // "no bound" in configs, as null does.
@@ -95,7 +96,11 @@ bool JsonConfig::Has(absl::string_view key) const {
 }
 
 void JsonConfig::Problem(absl::string_view key, absl::string_view what) {
-  problems_.push_back(absl::StrCat(key, ": ", what));
+  if (problems_.size() < kMaxProblems) {
+    problems_.push_back(absl::StrCat(key.substr(0, 80), ": ", what));
+  } else {
+    ++more_problems_;
+  }
 }
 
 std::optional<int64_t> JsonConfig::ToInt(absl::string_view key, const nlohmann::json& value, int64_t min, int64_t max) {
@@ -200,10 +205,10 @@ std::vector<std::string> JsonConfig::Strings(absl::string_view key, std::vector<
   return fallback;
 }
 
-std::vector<int64_t> JsonConfig::IntPerBlock(absl::string_view key, int64_t fallback, size_t count) {
+std::vector<int64_t> JsonConfig::IntPerBlock(absl::string_view key, int64_t fallback, size_t count, int64_t max) {
   const nlohmann::json* value = Find(key);
-  if (value == nullptr || !value->is_array()) return std::vector<int64_t>(count, Int(key, fallback, 1));
-  std::vector<int64_t> numbers = Ints(key, {}, 1);
+  if (value == nullptr || !value->is_array()) return std::vector<int64_t>(count, Int(key, fallback, 1, max));
+  std::vector<int64_t> numbers = Ints(key, {}, 1, max);
   if (numbers.size() != count) Problem(key, absl::StrCat("one value per block (", count, ") is needed"));
   numbers.resize(count, fallback);
   return numbers;
@@ -232,7 +237,9 @@ void JsonConfig::Refuse(absl::string_view key, absl::string_view harmless) {
 
 absl::Status JsonConfig::Finish() const {
   if (problems_.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(where_, ": ", absl::StrJoin(problems_, "; ")));
+  std::string text = absl::StrCat(where_, ": ", absl::StrJoin(problems_, "; "));
+  if (more_problems_ > 0) absl::StrAppend(&text, "; and ", more_problems_, " more");
+  return absl::InvalidArgumentError(text);
 }
 
 std::vector<std::string> JsonConfig::UnknownKeys() const {

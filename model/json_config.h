@@ -48,7 +48,7 @@ class JsonConfig {
   std::vector<double> Doubles(absl::string_view key);  // absent: empty; at most 10,000 numbers
   std::vector<std::string> Strings(absl::string_view key, std::vector<std::string> fallback);
   // One integer, repeated `count` times, or a list of `count` integers.
-  std::vector<int64_t> IntPerBlock(absl::string_view key, int64_t fallback, size_t count);
+  std::vector<int64_t> IntPerBlock(absl::string_view key, int64_t fallback, size_t count, int64_t max = kMaxDimension);
   std::vector<bool> BoolPerBlock(absl::string_view key, bool fallback, size_t count);
 
   // The raw value, or nullptr when absent, null or defaulted. Marks the key as known.
@@ -60,7 +60,7 @@ class JsonConfig {
 
   // Marks keys that are known and have no effect here.
   void Ignore(std::initializer_list<absl::string_view> keys);
-  // Remembers a problem of this config.
+  // Remembers a problem of this config; of many the first 20 are told and the rest counted.
   void Problem(absl::string_view key, absl::string_view what);
   // Remembers a value that Stepcast cannot honour, unless it is null, false, or `harmless`.
   void Refuse(absl::string_view key, absl::string_view harmless = "");
@@ -82,6 +82,7 @@ class JsonConfig {
   std::set<std::string, std::less<>> defaulted_;
   std::set<std::string, std::less<>> known_;
   std::vector<std::string> problems_;
+  size_t more_problems_ = 0;
 };
 
 }  // namespace stepcast::model

@@ -11,6 +11,10 @@
 namespace stepcast::model {
 namespace {
 
+// Bounds of what a config of a few bytes can make: every layer is built before a missing weight is told.
+constexpr int64_t kMaxLayersPerBlock = 64;
+constexpr int64_t kMaxLayers = 4096;  // residual and transformer layers; SDXL has 87
+
 // A config whose lists are still as the file has them: one value per down block.
 struct Lists {
   std::vector<std::string> down_types;
@@ -69,7 +73,7 @@ Lists ReadLists(JsonConfig& json) {
     lists.up_types.resize(blocks, "UpBlock2D");
     lists.channels.resize(blocks, 32);
   }
-  lists.layers = json.IntPerBlock("layers_per_block", 2, blocks);
+  lists.layers = json.IntPerBlock("layers_per_block", 2, blocks, kMaxLayersPerBlock);
   lists.head_dim = json.IntPerBlock("attention_head_dim", 8, blocks);
   lists.only_cross = json.BoolPerBlock("only_cross_attention", false, blocks);
   lists.transformers = TransformerLayers(json, "transformer_layers_per_block", blocks);
@@ -118,6 +122,15 @@ void ResolveBlocks(const Lists& lists, JsonConfig& json, UNetConfig& config) {
     up.transformer_layers = DepthPerResnet(lists.up_transformers[i], up.layers, json);
     if (up.attention != BlockAttention::kNone) CheckHeads(up, json);
     config.up_blocks.push_back(std::move(up));
+  }
+  int64_t layers = lists.transformers.back().front();
+  for (const auto* path : {&config.down_blocks, &config.up_blocks}) {
+    for (const UNetBlockConfig& block : *path) {
+      for (const int64_t depth : block.transformer_layers) layers += 1 + depth;
+    }
+  }
+  if (layers > kMaxLayers) {
+    json.Problem("layers_per_block", absl::StrCat(layers, " layers with their transformers; at most ", kMaxLayers));
   }
   config.mid_heads = lists.head_dim.back();
   config.mid_transformer_layers = lists.transformers.back().front();

@@ -13,6 +13,12 @@
 namespace stepcast::model {
 namespace {
 
+// What the file says, for messages: a name can have megabytes.
+std::string Shown(const std::string& text) {
+  constexpr size_t kShown = 200;
+  return absl::StrCat(absl::CHexEscape(text.substr(0, kShown)), text.size() > kShown ? "..." : "");
+}
+
 // The header's grammar as a state machine over SAX events:
 //   root { "__metadata__": { string: string }, NAME: { "dtype": string, "shape": [uint], "data_offsets": [uint, uint] }
 //   }
@@ -72,7 +78,7 @@ class HeaderReader {
       auto& seen = state_ == State::kRoot ? names_ : metadata_names_;
       if (name.size() > kMaxTensorName) return Fail("a name of more than 1024 bytes");
       if (seen.size() >= kMaxTensors) return Fail(absl::StrCat("more than ", kMaxTensors, " names"));
-      if (!seen.insert(name).second) return Fail(absl::StrCat("duplicate name '", absl::CHexEscape(name), "'"));
+      if (!seen.insert(name).second) return Fail(absl::StrCat("duplicate name '", Shown(name), "'"));
     } else if (!MarkField(name)) {
       return false;
     }
@@ -127,21 +133,19 @@ class HeaderReader {
 
   bool Fail(absl::string_view what) {
     error_ = state_ == State::kTensor || state_ == State::kShape || state_ == State::kOffsets
-                 ? absl::StrCat("tensor '", absl::CHexEscape(entry_.name), "': ", what)
+                 ? absl::StrCat("tensor '", Shown(entry_.name), "': ", what)
                  : absl::StrCat("header: ", what);
     return false;
   }
 
-  bool Refuse(absl::string_view what) {
-    return Fail(absl::StrCat(what, " is not allowed at '", absl::CHexEscape(key_), "'"));
-  }
+  bool Refuse(absl::string_view what) { return Fail(absl::StrCat(what, " is not allowed at '", Shown(key_), "'")); }
 
   bool MarkField(const std::string& name) {
     bool* seen = name == "dtype"          ? &fields_.dtype
                  : name == "shape"        ? &fields_.shape
                  : name == "data_offsets" ? &fields_.offsets
                                           : nullptr;
-    if (seen == nullptr) return Fail(absl::StrCat("unknown field '", absl::CHexEscape(name), "'"));
+    if (seen == nullptr) return Fail(absl::StrCat("unknown field '", Shown(name), "'"));
     if (*seen) return Fail(absl::StrCat("duplicate field '", name, "'"));
     *seen = true;
     return true;
@@ -159,7 +163,7 @@ class HeaderReader {
         return true;
       }
     }
-    return Fail(absl::StrCat("dtype '", absl::CHexEscape(name), "' is not supported (F32, F16, BF16, F64, I64 are)"));
+    return Fail(absl::StrCat("dtype '", Shown(name), "' is not supported (F32, F16, BF16, F64, I64 are)"));
   }
 
   State state_ = State::kStart;

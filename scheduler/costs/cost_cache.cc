@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -20,6 +23,7 @@ namespace {
 constexpr char kMagic[] = "stepcast-costs 1 ";
 constexpr int kMostRows = 4096;
 constexpr int kMostKeys = 100'000;
+constexpr uintmax_t kMostBytes = 16 << 20;
 
 std::optional<Phase> PhaseOf(absl::string_view name) {
   constexpr std::array kPhases = {Phase::kEncode, Phase::kDenoise, Phase::kPreview, Phase::kDecode};
@@ -57,7 +61,7 @@ std::optional<CostEntry> ParseLine(const std::string& line) {
   if (!ParseInt(words[3], 0, kMostRows, entry.row_cap)) return std::nullopt;
   for (const absl::string_view word : absl::StrSplit(words[4], ',')) {
     const std::optional<CostPoint> point = ParsePoint(word);
-    if (!point.has_value()) return std::nullopt;
+    if (!point.has_value() || entry.points.size() == kMostRows) return std::nullopt;
     entry.points.push_back(*point);
   }
   return entry;
@@ -74,15 +78,21 @@ std::string Line(const CostEntry& entry) {
 }  // namespace
 
 absl::StatusOr<std::vector<CostEntry>> ReadCostCache(const std::string& path, const std::string& fingerprint) {
+  std::error_code error;
+  const uintmax_t bytes = std::filesystem::file_size(path, error);
   std::ifstream file(path);
-  if (!file) return absl::NotFoundError(absl::StrCat("no cost cache at ", path));
+  if (!file || error == std::errc::no_such_file_or_directory)
+    return absl::NotFoundError(absl::StrCat("no cost cache at ", path));
+  if (error || bytes > kMostBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is no file of at most ", kMostBytes, " bytes"));
+  }
   std::string line;
   if (!std::getline(file, line) || line.rfind(kMagic, 0) != 0) {
     return absl::InvalidArgumentError(absl::StrCat(path, " is no cost cache: it must begin with '", kMagic, "'"));
   }
   if (line.substr(sizeof(kMagic) - 1) != fingerprint) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, " was measured for '", line.substr(sizeof(kMagic) - 1), "', this is '", fingerprint, "'"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " was measured for '", line.substr(sizeof(kMagic) - 1, 1000), "', this is '", fingerprint, "'"));
   }
   std::vector<CostEntry> entries;
   for (int number = 2; std::getline(file, line); ++number) {

@@ -15,7 +15,7 @@ namespace stepcast {
 // Nothing in it is trusted: a cache that cannot be used costs a profile, never the start of a server.
 
 // Errors: NOT_FOUND (no file), FAILED_PRECONDITION (it is of another fingerprint: other models, device, dtype or
-// threads), INVALID_ARGUMENT (no cache, a line that cannot be read, out of range). All name the file.
+// threads), INVALID_ARGUMENT (no cache, more than 16 MiB, a line that cannot be read, out of range). All name the file.
 absl::StatusOr<std::vector<CostEntry>> ReadCostCache(const std::string& path, const std::string& fingerprint);
 
 // Replaces the file in one step (a rename), so that a reader never sees half of it. REQUIRES: no line break in

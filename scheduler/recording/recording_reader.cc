@@ -18,6 +18,7 @@ using recording::ParseDuration;
 using recording::ParseInt;
 
 constexpr size_t kLongestLine = 1 << 20;
+constexpr size_t kMostEvaluations = 10'000'000;  // of all programs: a line of 20 bytes can define a million
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 constexpr int kMostInt = std::numeric_limits<int>::max();
 
@@ -173,7 +174,13 @@ absl::Status RecordingReader::ReadDefinition() {
   if (words_[0] == "K") {
     STEPCAST_ASSIGN_OR_RETURN(keys_[number], recording::ParseKey(words_, 2));
   } else if (words_[0] == "A") {
-    STEPCAST_ASSIGN_OR_RETURN(programs_[number], recording::ParseProgram(words_, 2));
+    STEPCAST_ASSIGN_OR_RETURN(sampling::SharedProgram program, recording::ParseProgram(words_, 2));
+    sampling::SharedProgram& slot = programs_[number];
+    evaluations_ += program->evaluations.size() - (slot == nullptr ? 0 : slot->evaluations.size());
+    if (evaluations_ > kMostEvaluations) {
+      return Bad(absl::StrCat("programs of more than ", kMostEvaluations, " evaluations together"));
+    }
+    slot = std::move(program);
   } else {
     STEPCAST_ASSIGN_OR_RETURN(settings_[number], recording::ParseSettings(words_, 2));
   }

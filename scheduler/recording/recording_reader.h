@@ -66,6 +66,7 @@ class RecordingReader {
   uint64_t hash_ = 0;
   std::unordered_map<int64_t, BatchKey> keys_;
   std::unordered_map<int64_t, sampling::SharedProgram> programs_;
+  size_t evaluations_ = 0;  // of those
   std::unordered_map<int64_t, SharedRequest> settings_;
   absl::Time last_;
   int64_t events_ = 0;

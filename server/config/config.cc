@@ -44,7 +44,7 @@ void ReadModels(YamlMapping& root, const std::string& path, YamlErrors& errors, 
     errors.Add(root.LineOf("models"), absl::StrCat("models: got ", list->size(), "; allowed: at most ", kMaxModels));
     return;
   }
-  for (size_t i = 0; i < list->size(); ++i) {
+  for (size_t i = 0; i < list->size() && !errors.full(); ++i) {
     YamlMapping entry((*list)[i], absl::StrCat("models[", i, "]"), errors);
     ModelSource source;
     entry.Text("id", source.id);
@@ -145,7 +145,7 @@ void ReadNamedTenants(YamlMapping& section, YamlErrors& errors, TenantsConfig& t
                absl::StrCat("tenants.named: allowed: a list of at most ", kMaxNamedTenants, " {name, weight, ...}"));
     return;
   }
-  for (size_t i = 0; i < list->size(); ++i) {
+  for (size_t i = 0; i < list->size() && !errors.full(); ++i) {
     const std::string place = absl::StrCat("tenants.named[", i, "]");
     YamlMapping entry((*list)[i], place, errors);
     std::string name;

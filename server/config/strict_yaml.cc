@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -74,19 +75,26 @@ bool IsInteger(const std::string& text) {
 }  // namespace
 
 void YamlErrors::Add(int line, std::string message) {
-  const auto later = [line](const auto& error) { return error.first > line; };
-  errors_.insert(std::find_if(errors_.begin(), errors_.end(), later), {line, std::move(message)});
+  if (full()) {
+    ++more_;
+  } else {
+    errors_.emplace_back(line, std::move(message));
+  }
 }
 
 absl::Status YamlErrors::ToStatus() const {
   if (errors_.empty()) return absl::OkStatus();
-  const size_t shown = std::min(errors_.size(), kMaxErrors);
+  std::vector<const std::pair<int, std::string>*> by_line;
+  for (const auto& error : errors_) by_line.push_back(&error);
+  std::stable_sort(by_line.begin(), by_line.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
+  const size_t shown = std::min(by_line.size(), kMaxErrors);
   std::string text;
   for (size_t i = 0; i < shown; ++i) {
-    const std::string place = errors_[i].first == 0 ? path_ : absl::StrCat(path_, ":", errors_[i].first);
-    absl::StrAppend(&text, i == 0 ? "" : "\n", place, ": ", errors_[i].second);
+    const std::string place = by_line[i]->first == 0 ? path_ : absl::StrCat(path_, ":", by_line[i]->first);
+    absl::StrAppend(&text, i == 0 ? "" : "\n", place, ": ", by_line[i]->second);
   }
-  if (shown < errors_.size()) absl::StrAppend(&text, "\n", path_, ": and ", errors_.size() - shown, " more");
+  const size_t rest = errors_.size() - shown + more_;
+  if (rest > 0) absl::StrAppend(&text, "\n", path_, ": and ", rest, " more");
   return absl::InvalidArgumentError(text);
 }
 
@@ -112,7 +120,7 @@ absl::StatusOr<YAML::Node> ParseYaml(const std::string& text, const std::string&
 
 YamlMapping::YamlMapping(const YAML::Node& node, std::string section, YamlErrors& errors)
     : section_(std::move(section)), errors_(errors), line_(LineOfMark(node.Mark())) {
-  if (node.IsNull()) return;
+  if (node.IsNull() || errors.full()) return;
   if (!node.IsMap()) {
     const std::string name = section_.empty() ? "the file" : section_;
     errors_.Add(line_, absl::StrCat(name, ": got ", Describe(node), "; allowed: a mapping of keys to values"));
@@ -123,6 +131,7 @@ YamlMapping::YamlMapping(const YAML::Node& node, std::string section, YamlErrors
     return;
   }
   // yaml-cpp keeps duplicates but finds only the first.
+  absl::flat_hash_map<std::string, int> lines;
   for (const auto& pair : node) {
     const int line = LineOfMark(pair.first.Mark());
     if (!pair.first.IsScalar()) {
@@ -130,11 +139,10 @@ YamlMapping::YamlMapping(const YAML::Node& node, std::string section, YamlErrors
       continue;
     }
     Entry entry{.key = pair.first.Scalar(), .value = pair.second, .line = line};
-    const auto earlier =
-        std::find_if(entries_.begin(), entries_.end(), [&entry](const Entry& other) { return other.key == entry.key; });
-    if (earlier != entries_.end()) {
-      errors_.Add(entry.line,
-                  absl::StrCat("the key ", Name(Quoted(entry.key)), " was given in line ", earlier->line, " already"));
+    const auto [earlier, is_new] = lines.emplace(entry.key, line);
+    if (!is_new) {
+      errors_.Add(
+          line, absl::StrCat("the key ", Name(Quoted(entry.key)), " was given in line ", earlier->second, " already"));
       continue;
     }
     entries_.push_back(std::move(entry));
@@ -272,7 +280,7 @@ std::optional<YAML::Node> YamlMapping::Child(const char* key) {
 
 void YamlMapping::Finish() {
   for (const Entry& entry : entries_) {
-    if (entry.read) continue;
+    if (entry.read || errors_.full()) continue;
     const std::string* const nearest = Nearest(known_, entry.key);
     const std::string hint = nearest != nullptr ? absl::StrCat("; did you mean ", *nearest, "?")
                                                 : absl::StrCat("; known here: ", absl::StrJoin(known_, ", "));

@@ -18,21 +18,27 @@
 
 namespace stepcast {
 
-// What is wrong with a file, in order of line.
+// What is wrong with a file, in order of line. Keeps kMaxKept errors and counts the rest.
 class YamlErrors {
  public:
+  static constexpr size_t kMaxKept = 200;
+
   // `path` names the file.
   explicit YamlErrors(std::string path) : path_(std::move(path)) {}
 
   // `line` counts from 1; 0: the file as a whole.
   void Add(int line, std::string message);
 
+  // Whether there are so many that reading on is of no use: through aliases, a small file can hold many mistakes.
+  bool full() const { return errors_.size() == kMaxKept; }
+
   // OK, or INVALID_ARGUMENT with one "path:line: message" per line.
   absl::Status ToStatus() const;
 
  private:
   std::string path_;
-  std::vector<std::pair<int, std::string>> errors_;
+  std::vector<std::pair<int, std::string>> errors_;  // in the order of Add
+  size_t more_ = 0;
 };
 
 // Parses one document of at most 1 MiB. The root of an empty file is null.
@@ -43,7 +49,8 @@ absl::StatusOr<YAML::Node> ParseYaml(const std::string& text, const std::string&
 // it is; so do wrong ones, besides adding an error.
 class YamlMapping {
  public:
-  // `section` names the mapping in messages: "limits"; "" for the root. A node that is null counts as empty.
+  // `section` names the mapping in messages: "limits"; "" for the root. A node that is null counts as empty; so does
+  // any when `errors` is full.
   YamlMapping(const YAML::Node& node, std::string section, YamlErrors& errors);
 
   void Int(const char* key, int64_t min, int64_t max, const std::function<void(int64_t)>& set);

@@ -17,6 +17,8 @@
 namespace stepcast {
 namespace {
 
+constexpr int kMaxThreads = 64;
+
 // The reflection library adds itself to every builder of the process.
 class WithoutReflection final : public grpc::ServerBuilderOption {
  public:
@@ -28,23 +30,39 @@ class WithoutReflection final : public grpc::ServerBuilderOption {
 
 int Millis(absl::Duration span) { return static_cast<int>(absl::ToInt64Milliseconds(span)); }
 
-void AddChannelArguments(grpc::ServerBuilder& builder) {
+void BoundConnections(const ListenerOptions& options, grpc::ServerBuilder& builder) {
   // Two servers on one port would each get half of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // Finds dead peers; tolerates clients that ping every 10 s, where the default sends them away.
+  // Finds dead peers.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Millis(absl::Seconds(30)));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Millis(absl::Seconds(10)));
+  // Also: clients may ping while they have no call, which gRPC would otherwise allow every two hours.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, Millis(absl::Seconds(10)));
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, Millis(options.min_ping_interval));
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 2);
   // Lets balancers even out; the grace must exceed the longest request.
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, Millis(absl::Minutes(30)));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, Millis(absl::Hours(1)));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, Millis(absl::Minutes(15)));
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, Millis(absl::Seconds(10)));
-  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
   // Streams beyond a cap wait invisibly in the client and burn its deadline: admission refuses, not the transport.
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_calls_per_connection);
+}
+
+void BoundCalls(const ListenerOptions& options, grpc::ServerBuilder& builder) {
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options.max_metadata_bytes);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(std::min<int64_t>(options.max_receive_bytes, 1 << 30)));
+  builder.SetMaxSendMessageSize(-1);
+  // gRPC inflates a message as a whole, and measures it afterwards.
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  // The refusal of the algorithm is told while the message is on its way: nothing may inflate it meanwhile.
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  // Buffers of all connections together, and the threads of gRPC's own services (reflection), one for each of their
+  // calls.
+  grpc::ResourceQuota quota(options.name);
+  quota.Resize(static_cast<size_t>(options.max_buffered_bytes)).SetMaxThreads(kMaxThreads);
+  builder.SetResourceQuota(quota);
 }
 
 }  // namespace
@@ -54,11 +72,8 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Start(const ListenerOptions&
   int port = 0;
   const std::string address = JoinHostPort(options.host, options.port);
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
-  AddChannelArguments(builder);
-  builder.SetMaxReceiveMessageSize(static_cast<int>(std::min<int64_t>(options.max_receive_bytes, 1 << 30)));
-  builder.SetMaxSendMessageSize(-1);
-  // Buffers of all connections together; gRPC slows reading down as it fills.
-  builder.SetResourceQuota(grpc::ResourceQuota(options.name).Resize(size_t{1} << 30));
+  BoundConnections(options, builder);
+  BoundCalls(options, builder);
   if (!options.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   for (grpc::Service* service : options.services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();

@@ -17,10 +17,17 @@ struct ListenerOptions {
   int port = 0;                          // 0 picks a free one
   std::vector<grpc::Service*> services;  // outlive the listener
   bool reflection = true;
-  int64_t max_receive_bytes = 24 << 20;
+  int64_t max_receive_bytes = 24 << 20;    // of one message; gRPC itself refuses more
+  int64_t max_buffered_bytes = 256 << 20;  // of all connections together: beyond, the hungriest are closed
+  int max_metadata_bytes = 8 << 10;        // of one call
+  int max_calls_per_connection = 10'000;   // more wait in the client
+  // Clients that ping more often while nothing is sent are told so and closed. docs/operations.md promises 10 s: the
+  // rest is for networks that bring two pings together.
+  absl::Duration min_ping_interval = absl::Seconds(5);
 };
 
-// Serves until shut down.
+// Serves until shut down. Messages are not inflated: a compressed one is refused with UNIMPLEMENTED before that,
+// because a megabyte could become a gigabyte.
 //
 // Thread-safety: all methods may be called from any thread.
 class Listener {

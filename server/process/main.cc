@@ -24,7 +24,9 @@
 #include "core/string_view.h"
 #include "engine/engine_factory.h"
 #include "server/config/config.h"
+#include "server/process/bounded_stop.h"
 #include "server/process/drain.h"
+#include "server/process/file_limit.h"
 #include "server/process/server.h"
 #include "server/process/signal_waiter.h"
 #include "server/process/start_banner.h"
@@ -110,6 +112,7 @@ std::optional<absl::StatusOr<LoadedEngine>> Load(EngineOptions options, EngineMe
 // Serves until drained. Returns the exit code.
 int ServeUntilDrained(Server& server, SignalWaiter& signals) {
   constexpr absl::Duration kHousekeeping = absl::Seconds(1);
+  constexpr absl::Duration kStopLimit = absl::Seconds(15);
   Drain drain(server.config().drain, server, RealClock());
   bool losing = false;
   while (true) {
@@ -126,8 +129,12 @@ int ServeUntilDrained(Server& server, SignalWaiter& signals) {
       drain.Signal();
     }
   }
-  server.StopServing();
+  const bool ended = FinishesInTime([&server] { server.StopServing(); }, kStopLimit, signals, RealClock());
   const int code = server.device_lost() ? kExitDevice : 0;
+  if (!ended) {
+    Log(LogLevel::kWarning, "stopped; calls that did not end were left behind");
+    std::_Exit(code);
+  }
   // A lost device may hang whoever waits for it, destructors included.
   if (server.device_lost() || !server.engine_idle()) {
     Log(LogLevel::kWarning, "stopped; the engine's last tick was left behind");
@@ -145,6 +152,7 @@ int Run() {
     return 0;
   }
   InitLogging(config->log);
+  RaiseOpenFileLimit();
   absl::StatusOr<std::unique_ptr<SignalWaiter>> signals = SignalWaiter::Create();
   if (!signals.ok()) return Fail(kExitConfig, signals.status());
 

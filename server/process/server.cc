@@ -22,6 +22,8 @@ namespace {
 
 // Messages above our own limit must still reach the validator, which says what is wrong; gRPC's refusal does not.
 constexpr int64_t kReceiveSlack = 20 << 20;
+// Requests of the admin port are a few bytes.
+constexpr int64_t kAdminReceiveBytes = 1 << 20;
 constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
 // Every stream posts at most one write at a time, so this queue is bounded by admission.
 constexpr int kWriterQueue = 1 << 20;
@@ -72,6 +74,7 @@ absl::Status Server::Listen() {
     options.port = *listen.admin_port;
     options.services = {&admin_health_, &scheduler_service_};
     options.reflection = true;
+    options.max_receive_bytes = kAdminReceiveBytes;
     STEPCAST_ASSIGN_OR_RETURN(admin_, Listener::Start(options));
     ports_.admin = admin_->port();
   }

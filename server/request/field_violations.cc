@@ -9,7 +9,22 @@
 namespace stepcast {
 
 void FieldViolations::Add(absl::string_view field, absl::string_view got, absl::string_view allowed) {
+  if (violations_.size() == kMaxListed) {
+    ++unlisted_;
+    return;
+  }
   violations_.push_back({std::string(field), absl::StrCat("got ", got, "; allowed: ", allowed)});
+}
+
+void FieldViolations::AddUnknown(absl::string_view prefix, int number) {
+  if (unknown_ == kMaxUnknownListed) {
+    ++unlisted_;
+    return;
+  }
+  const std::string field = absl::StrCat(prefix, "field ", number);
+  if (Has(field)) return;
+  ++unknown_;
+  Add(field, "a value", "unset: this version of the server has no such field");
 }
 
 bool FieldViolations::CheckRange(absl::string_view field, int64_t value, int64_t min, int64_t max,
@@ -38,7 +53,9 @@ absl::Status FieldViolations::ToStatus() const {
     absl::StrAppend(out, violation.field, ": ", violation.description);
   };
   details.message = absl::StrJoin(violations_, " | ", line);
-  if (violations_.size() > 1) details.message = absl::StrCat(violations_.size(), " fields: ", details.message);
+  details.violations_left_out = unlisted_;
+  const int64_t all = static_cast<int64_t>(violations_.size()) + unlisted_;
+  if (all > 1) details.message = absl::StrCat(all, " fields: ", details.message);
   details.metadata.emplace_back("fields", absl::StrJoin(violations_, ",", [](std::string* out, const auto& violation) {
                                   absl::StrAppend(out, violation.field);
                                 }));

@@ -1,5 +1,8 @@
 #pragma once
 // Collects what is wrong with a request, so that a client hears it all at once.
+//
+// However much is wrong, memory and the cost of each call are bounded: the first kMaxListed entries are kept, the rest
+// is counted.
 
 #include <cstdint>
 #include <string>
@@ -13,6 +16,9 @@ namespace stepcast {
 
 class FieldViolations {
  public:
+  static constexpr size_t kMaxListed = 100;       // more than the contract has fields
+  static constexpr size_t kMaxUnknownListed = 8;  // of fields that this server does not know
+
   // Becomes "<field>: got <got>; allowed: <allowed>". `allowed` also says where to list allowed values.
   void Add(absl::string_view field, absl::string_view got, absl::string_view allowed);
 
@@ -23,17 +29,24 @@ class FieldViolations {
   // As CheckRange. What is not finite is outside of every range.
   bool CheckReal(absl::string_view field, double value, double min, double max);
 
-  // Whether something is wrong with `field`.
+  // One value of a field that this server does not know, "preview.field 99". Different ones are listed up to
+  // kMaxUnknownListed.
+  void AddUnknown(absl::string_view prefix, int number);
+
+  // Whether a listed entry says that something is wrong with `field`.
   bool Has(absl::string_view field) const;
 
   bool empty() const { return violations_.empty(); }
   const std::vector<FieldViolation>& violations() const { return violations_; }
+  int64_t unlisted() const { return unlisted_; }
 
   // OK when empty, else FIELD_INVALID.
   absl::Status ToStatus() const;
 
  private:
   std::vector<FieldViolation> violations_;
+  size_t unknown_ = 0;    // of them for fields that this server does not know
+  int64_t unlisted_ = 0;  // beyond those
 };
 
 }  // namespace stepcast

@@ -1,58 +1,28 @@
 #include "server/request/request_parser.h"
 
-#include <algorithm>
 #include <cstdint>
-#include <string>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/descriptor.h"
-#include "google/protobuf/unknown_field_set.h"
 #include "grpcpp/support/slice.h"
-#include "server/request/field_violations.h"
-#include "server/wire/text_limits.h"
+#include "server/request/status_mapping.h"
+#include "server/request/wire_scan.h"
 
 namespace stepcast {
 namespace {
 
-using google::protobuf::Descriptor;
-using google::protobuf::FieldDescriptor;
-using google::protobuf::UnknownField;
-using google::protobuf::UnknownFieldSet;
-
-// Messages within messages that are followed; the contract has two levels.
-constexpr int kMaxDepth = 8;
-
-// Finds the string fields of a message that did not parse that are not UTF-8. Read as unknown fields, bytes have no
-// types to violate.
-void FindBadStrings(std::string_view bytes, const Descriptor& type, const std::string& prefix,
-                    FieldViolations& violations) {
-  UnknownFieldSet fields;
-  if (!fields.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
-  for (int i = 0; i < fields.field_count(); ++i) {
-    if (fields.field(i).type() != UnknownField::TYPE_LENGTH_DELIMITED) continue;
-    const FieldDescriptor* field = type.FindFieldByNumber(fields.field(i).number());
-    if (field == nullptr) continue;
-    const std::string& value = fields.field(i).length_delimited();
-    const std::string path = absl::StrCat(prefix, field->name());
-    const bool deeper = std::count(path.begin(), path.end(), '.') < kMaxDepth;
-    if (field->type() == FieldDescriptor::TYPE_MESSAGE && deeper) {
-      FindBadStrings(value, *field->message_type(), absl::StrCat(path, "."), violations);
-    }
-    if (field->type() != FieldDescriptor::TYPE_STRING || violations.Has(path)) continue;
-    const size_t invalid = FindInvalidUtf8(value);
-    if (invalid == std::string::npos) continue;
-    violations.Add(path, absl::StrCat("a byte that is not UTF-8 at offset ", invalid), "valid UTF-8");
-  }
-}
+// Values of unknown fields that are left to the parser, and to the validator to tell beside what else is wrong. Each
+// costs the parser up to 64 bytes, so that many are refused unparsed.
+constexpr int64_t kMaxUnknownValues = 64;
 
 }  // namespace
 
 absl::Status ParseRequest(std::string_view bytes, google::protobuf::Message& message) {
   if (bytes.size() <= INT32_MAX) {
-    if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return absl::OkStatus();
-    FieldViolations violations;
-    FindBadStrings(bytes, *message.GetDescriptor(), "", violations);
-    if (!violations.empty()) return violations.ToStatus();
+    const WireFindings findings = ScanWire(bytes, *message.GetDescriptor());
+    if (findings.well_formed && findings.unknown_values > kMaxUnknownValues) return findings.unknown.ToStatus();
+    const bool few = findings.unknown_values <= kMaxUnknownValues;
+    if (few && message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return absl::OkStatus();
+    if (findings.well_formed && !findings.bad_strings.empty()) return findings.bad_strings.ToStatus();
   }
   return MakeError({.reason = v1::ERROR_REASON_MALFORMED_REQUEST,
                     .message = absl::StrCat("the ", bytes.size(), " bytes of the request are no valid ",

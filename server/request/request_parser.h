@@ -13,8 +13,10 @@ namespace stepcast {
 
 // Parses `bytes` into `message`.
 //
-// Errors, made by MakeError: FIELD_INVALID naming the string fields that are not UTF-8; MALFORMED_REQUEST for anything
-// else that is no message.
+// Time and memory are linear in the bytes, whatever they are: a few ten nanoseconds and at most four bytes for each.
+//
+// Errors, made by MakeError: FIELD_INVALID naming the string fields that are not UTF-8, or the first of more than a few
+// fields that the message type lacks; MALFORMED_REQUEST for anything else that is no message.
 absl::Status ParseRequest(std::string_view bytes, google::protobuf::Message& message);
 
 // As above, from what gRPC received. Errors besides: WORK_LIMIT for more than `max_bytes`.

@@ -25,10 +25,7 @@ constexpr int64_t kFileOverheadBytes = 4096;
 void RefuseUnknownFields(const google::protobuf::Message& message, absl::string_view prefix,
                          FieldViolations& violations) {
   const google::protobuf::UnknownFieldSet& fields = message.GetReflection()->GetUnknownFields(message);
-  for (int i = 0; i < fields.field_count(); ++i) {
-    const std::string field = absl::StrCat(prefix, "field ", fields.field(i).number());
-    if (!violations.Has(field)) violations.Add(field, "a value", "unset: this version of the server has no such field");
-  }
+  for (int i = 0; i < fields.field_count(); ++i) violations.AddUnknown(prefix, fields.field(i).number());
 }
 
 // seed, image_count.

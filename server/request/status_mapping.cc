@@ -144,9 +144,8 @@ google::rpc::Status Assemble(const ErrorDetails& details, size_t max_bytes, size
     violation->set_field(Shortened(details.violations[i].field, kMaxMetadataBytes));
     violation->set_description(Shortened(details.violations[i].description, max_bytes));
   }
-  if (shown < details.violations.size()) {
-    (*info.mutable_metadata())["violations_left_out"] = absl::StrCat(details.violations.size() - shown);
-  }
+  const int64_t left_out = details.violations_left_out + static_cast<int64_t>(details.violations.size() - shown);
+  if (left_out > 0) (*info.mutable_metadata())["violations_left_out"] = absl::StrCat(left_out);
   status.add_details()->PackFrom(info);
   if (shown > 0) status.add_details()->PackFrom(bad_request);
   if (!details.quota_subject.empty()) {

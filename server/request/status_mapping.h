@@ -2,6 +2,7 @@
 // The one place where a grpc::Status is born. Texts for clients never contain addresses, paths, tensor shapes or words
 // of a library: what is not known to be fit for clients becomes ENGINE_ERROR with an id, and the log has the cause.
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,6 +34,7 @@ struct ErrorDetails {
   std::string message = {};  // for people; "" for the fixed words of the reason
   std::vector<std::pair<std::string, std::string>> metadata = {};
   std::vector<FieldViolation> violations = {};
+  int64_t violations_left_out = 0;  // counted, not listed
   std::optional<absl::Duration> retry_after = {};
   // Whose limit is reached ("tenant:acme"), told as google.rpc.QuotaFailure with the message; "": nobody's.
   std::string quota_subject = {};

@@ -122,6 +122,9 @@ TEST(ParseUNetConfig, RefusesByNameWhatIsNotBuilt) {
       {R"({"resnet_out_scale_factor": 0})", "divided by 0"},
       {R"({"transformer_layers_per_block": [1, 2]})", "transformer_layers_per_block: an integer 0..256, or 4"},
       {R"({"sample_size": [64, 64, 64]})", "sample_size: one integer or"},
+      {R"({"layers_per_block": 1000000})", "layers_per_block: 1000000 is outside 1..64"},
+      {R"({"layers_per_block": [2, 2, 2, 65]})", "layers_per_block: 65 is outside 1..64"},
+      {R"({"layers_per_block": 64, "transformer_layers_per_block": 256})", "; at most 4096"},
   };
   for (const auto& [text, message] : kBad) {
     const absl::Status status = UNet(text).status();

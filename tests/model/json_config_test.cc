@@ -1,12 +1,15 @@
 #include "model/json_config.h"
 
+#include <functional>
 #include <string>
+#include <utility>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
 #include "tests/model/safetensors_writer.h"
+#include "tests/support/cpu_scaling.h"
 
 namespace stepcast::model {
 namespace {
@@ -133,6 +136,52 @@ TEST(JsonConfig, ListsKeysThatNobodyAskedFor) {
   json.Int("asked", 0);
   json.Ignore({"ignored"});
   EXPECT_THAT(json.UnknownKeys(), ElementsAre("new_key"));
+}
+
+TEST(JsonConfigTest, OfManyProblemsFewAreTold) {
+  JsonConfig json = Parsed("{}");
+  for (int i = 0; i < 1'000'000; ++i) json.Problem("key", "is wrong");
+  const std::string message(json.Finish().message());
+  EXPECT_LT(message.size(), 1000U);
+  EXPECT_THAT(message, HasSubstr("; and 999980 more"));
+  json.Problem(std::string(10 << 20, 'k'), "is wrong");
+}
+
+// What 16 MiB can hold: as many keys, as much nesting of lists, as many numbers as fit.
+TEST(ParseJsonObject, TheWorkIsLinear) {
+  const std::pair<const char*, std::function<std::string(int)>> rows[] = {
+      {"keys",
+       [](int count) {
+         std::string text = "{";
+         for (int i = 0; i < count; ++i) absl::StrAppend(&text, i == 0 ? "" : ",", "\"key", i, "\":1");
+         return text + "}";
+       }},
+      {"keys that are alike",
+       [](int count) {
+         std::string text = "{";
+         const std::string alike(100, 'k');
+         for (int i = 0; i < count; ++i) absl::StrAppend(&text, i == 0 ? "" : ",", "\"", alike, i, "\":1");
+         return text + "}";
+       }},
+      {"lists",
+       [](int count) {
+         std::string text = "{\"a\":[";
+         for (int i = 0; i < count; ++i) absl::StrAppend(&text, i == 0 ? "" : ",", "[[[[[]]]]]");
+         return text + "]}";
+       }},
+      {"numbers that are none",
+       [](int count) {
+         std::string text = "{\"a\":[";
+         for (int i = 0; i < count; ++i) absl::StrAppend(&text, i == 0 ? "" : ",", "-Infinity,NaN");
+         return text + "]}";
+       }},
+      {"a long number", [](int count) { return "{\"a\":" + std::string(static_cast<size_t>(count), '1') + "}"; }},
+  };
+  for (const auto& [name, make] : rows) {
+    const std::string small = make(5'000), large = make(40'000);
+    const auto parse = [&](int size) { ParseJsonObject(size == 1 ? small : large, "here").status().IgnoreError(); };
+    EXPECT_LT(GrowthOver8(parse, 1), kLinearOver8) << name;
+  }
 }
 
 }  // namespace

@@ -1,14 +1,17 @@
 #include "model/weights/safetensors.h"
 
 #include <cstring>
+#include <functional>
 #include <random>
 #include <string>
+#include <utility>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
 #include "tests/model/safetensors_writer.h"
+#include "tests/support/cpu_scaling.h"
 
 namespace stepcast::model {
 namespace {
@@ -158,6 +161,50 @@ TEST(ParseSafetensorsHeader, SurvivesMutatedHeaders) {
     ASSERT_EQ(at, size) << header;
   }
   EXPECT_GT(accepted, 0) << "the mutations never left a header intact, so nothing was learnt";
+}
+
+// Names, offsets and metadata of any kind: 100 MB of header must not hold a start for longer than reading them takes.
+TEST(ParseSafetensorsHeader, TheWorkIsLinear) {
+  using Make = std::function<std::string(int)>;
+  const auto tensors = [](int count, const std::function<int(int)>& begin) {
+    std::string text = "{";
+    for (int i = 0; i < count; ++i) {
+      absl::StrAppend(&text, i == 0 ? "" : ",", "\"", std::string(80, 'a'), i,
+                      R"(":{"dtype":"F32","shape":[1],"data_offsets":[)", begin(i), ",", begin(i) + 4, "]}");
+    }
+    return text + "}";
+  };
+  const std::pair<const char*, Make> rows[] = {
+      {"tensors that tile", [&](int count) { return tensors(count, [](int i) { return 4 * i; }); }},
+      {"tensors from the end", [&](int count) { return tensors(count, [&](int i) { return 4 * (count - i); }); }},
+      {"tensors one over the other", [&](int count) { return tensors(count, [](int) { return 0; }); }},
+      {"metadata",
+       [](int count) {
+         std::string text = R"({"__metadata__":{"a":"b")";
+         for (int i = 0; i < count; ++i) absl::StrAppend(&text, ",\"", i, "\":\"x\"");
+         return text + "}}";
+       }},
+      {"escapes",
+       [](int count) {
+         std::string text = R"({"__metadata__":{"a":")";
+         for (int i = 0; i < count; ++i) text += "\\u00e9";
+         return text + "\"}}";
+       }},
+      {"spaces", [](int count) { return "{" + std::string(static_cast<size_t>(count), ' ') + "}"; }},
+  };
+  for (const auto& [name, make] : rows) {
+    const std::string small = make(2'000), large = make(16'000);
+    const auto parse = [&](int size) { ParseSafetensorsHeader(size == 1 ? small : large, 8).status().IgnoreError(); };
+    EXPECT_LT(GrowthOver8(parse, 1), kLinearOver8) << name;
+  }
+}
+
+TEST(ParseSafetensorsHeader, MessagesStaySmall) {
+  const std::string huge(10 << 20, 'x');
+  for (const std::string& header : {R"({"a":{"dtype":")" + huge + R"(","shape":[],"data_offsets":[0,4]}})",
+                                    R"({"a":{")" + huge + R"(":1}})", R"({")" + huge + R"(":1})"}) {
+    EXPECT_LT(ParseSafetensorsHeader(header, 4).status().message().size(), 1000U);
+  }
 }
 
 TEST(SafetensorsFile, GivesTheBytesOfEachTensor) {

@@ -57,6 +57,17 @@ TEST(CostCacheTest, NothingInItIsTrusted) {
   EXPECT_THAT(std::string(ReadCostCache(Path("alien"), "f").status().message()), testing::HasSubstr("no cost cache"));
 }
 
+TEST(CostCacheTest, LargeAndEndlessFilesAreRefused) {
+  std::ofstream(Path("large")) << "stepcast-costs 1 f\n" << std::string((16 << 20) + 1, 'x');
+  EXPECT_EQ(ReadCostCache(Path("large"), "f").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ReadCostCache("/dev/zero", "f").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ReadCostCache(testing::TempDir(), "f").status().code(), absl::StatusCode::kInvalidArgument);
+  std::string points = "1:1";
+  for (int i = 0; i < 5000; ++i) points += ",1:1";
+  std::ofstream(Path("points")) << "stepcast-costs 1 f\ndenoise 16 16 8 " << points << " emoji\n";
+  EXPECT_EQ(ReadCostCache(Path("points"), "f").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(CostCacheTest, AFolderThatIsNotThereIsAnError) {
   EXPECT_EQ(WriteCostCache(Path("no/such/folder"), "f", kEntries).code(), absl::StatusCode::kUnavailable);
 }

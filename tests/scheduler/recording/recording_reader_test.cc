@@ -163,5 +163,18 @@ TEST(RecordingReaderTest, AnEndlessLineIsRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
 }
 
+// A line of 24 bytes defines a million evaluations: what is alive at once is bounded, what is replaced is forgotten.
+TEST(RecordingReaderTest, ProgramsCannotFillTheMemory) {
+  std::string many = kHeader, replaced = kHeader;
+  for (int i = 0; i < 11; ++i) {
+    absl::StrAppend(&many, "A ", i, " 1 1000000*0,2\n");
+    absl::StrAppend(&replaced, "A 0 1 1000000*0,2\n");
+  }
+  const absl::Status refused = ReadAll(many);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("programs of more than 10000000 evaluations together"));
+  EXPECT_TRUE(ReadAll(replaced).ok());
+}
+
 }  // namespace
 }  // namespace stepcast

@@ -1,11 +1,14 @@
 #include "server/config/strict_yaml.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/cpu_scaling.h"
 
 namespace stepcast {
 namespace {
@@ -182,6 +185,58 @@ TEST(StrictYamlTest, SurvivesBombs) {
   for (const std::string& row : rows) {
     Values values;
     EXPECT_EQ(Read(row, values).code(), absl::StatusCode::kInvalidArgument) << row.substr(0, 40);
+  }
+}
+
+TEST(StrictYamlTest, KeepsFewErrorsAndCountsTheRest) {
+  YamlErrors errors("a.yaml");
+  for (int i = 1'000'000; i > 0; --i) errors.Add(i, "wrong");
+  EXPECT_TRUE(errors.full());
+  const std::string message(errors.ToStatus().message());
+  EXPECT_LT(message.size(), 1000u);
+  EXPECT_THAT(message, HasSubstr("\na.yaml: and 999980 more"));
+}
+
+// A small file: what its aliases stand for is a thousand times as much.
+TEST(StrictYamlTest, AliasesDoNotMultiplyTheWork) {
+  std::string wrong = "{name: a", list = "[&a ";
+  for (int i = 0; i < 900; ++i) wrong += ", k" + std::to_string(i) + ": 1";
+  list += wrong + "}";
+  for (int i = 1; i < 1000; ++i) list += ", *a";
+  YamlErrors errors("a.yaml");
+  const auto root = ParseYaml(list + "]", "a.yaml");
+  ASSERT_TRUE(root.ok()) << root.status();
+  for (size_t i = 0; i < root->size(); ++i) YamlMapping((*root)[i], "entry", errors).Finish();
+  EXPECT_TRUE(errors.full());
+  EXPECT_THAT(std::string(errors.ToStatus().message()), HasSubstr("\na.yaml: and 180 more"));
+}
+
+TEST(StrictYamlTest, TheWorkIsLinear) {
+  const std::pair<const char*, std::function<std::string(int)>> rows[] = {
+      {"mappings full of unknown keys",
+       [](int count) {
+         std::string text;
+         for (int i = 0; i < count; ++i) text += "- {a: 1, b: 1, c: 1, d: 1}\n";
+         return text;
+       }},
+      {"anchors and aliases",
+       [](int count) {
+         std::string text = "- &a0 1\n";
+         for (int i = 1; i < count; ++i) text += "- &a" + std::to_string(i) + " [*a" + std::to_string(i - 1) + "]\n";
+         return text;
+       }},
+      {"empty entries", [](int count) { return "[" + std::string(static_cast<size_t>(count), ','); }},
+  };
+  for (const auto& [name, make] : rows) {
+    const std::string small = make(1'000), large = make(8'000);
+    const auto read = [&](int size) {
+      YamlErrors errors("a.yaml");
+      const auto root = ParseYaml(size == 1 ? small : large, "a.yaml");
+      if (!root.ok()) return;
+      for (const YAML::Node& node : *root) YamlMapping(node, "entry", errors).Finish();
+      errors.ToStatus().IgnoreError();
+    };
+    EXPECT_LT(GrowthOver8(read, 1), kLinearOver8) << name;
   }
 }
 

@@ -1,6 +1,7 @@
 #include "server/process/listener.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/process/health.h"
+#include "tests/server/http2_client.h"
 
 namespace stepcast {
 namespace {
@@ -70,6 +72,74 @@ TEST(ListenerTest, ReflectionCanBeTurnedOff) {
   ASSERT_TRUE(without.ok());
   EXPECT_TRUE(Reflects(**with));
   EXPECT_FALSE(Reflects(**without));
+}
+
+// How many of `count` pings, one after the other and without any call, are answered.
+int PingsAnswered(const Listener& listener, int count) {
+  Http2Client client(listener.port());
+  for (int i = 0; i < count; ++i) {
+    client.Send({.type = FrameType::kPing, .payload = "stepcast"});
+    const auto answer = client.Receive();
+    if (!answer.has_value() || answer->type != FrameType::kPing) return i;
+  }
+  return count;
+}
+
+// Clients may ping as often as docs/operations.md says, without a call too; who floods is sent away.
+TEST(ListenerTest, ClientsMayPingAtTheirIntervalAndNotFaster) {
+  HealthState state;
+  HealthService one(state);
+  HealthService two(state);
+  EXPECT_LE(ListenerOptions().min_ping_interval, absl::Seconds(9)) << "10 s are promised, and networks bunch pings";
+  ListenerOptions options = Options(&one);
+  options.min_ping_interval = absl::ZeroDuration();
+  const auto patient = Listener::Start(options);
+  options = Options(&two);
+  options.min_ping_interval = absl::Hours(1);
+  const auto strict = Listener::Start(options);
+  ASSERT_TRUE(patient.ok() && strict.ok());
+  EXPECT_EQ(PingsAnswered(**patient, 100), 100);
+  EXPECT_LT(PingsAnswered(**strict, 100), 10);
+  EXPECT_EQ(PingsAnswered(**strict, 1), 1) << "another connection is another client";
+}
+
+TEST(ListenerTest, HugeMetadataEndsTheCallAlone) {
+  HealthState state;
+  HealthService health(state);
+  const auto listener = Listener::Start(Options(&health));
+  ASSERT_TRUE(listener.ok());
+  Http2Client client((*listener)->port());
+  // The limit is in force once the client has acknowledged it.
+  client.Send({.type = FrameType::kPing, .payload = "stepcast"});
+  ASSERT_TRUE(client.Receive().has_value());
+  client.StartCall(1, "/grpc.health.v1.Health/Check", {{"x-huge", std::string(1 << 20, 'a')}});
+  EXPECT_THAT(client.ReceiveUntilEnd(1), testing::HasSubstr("received initial metadata size exceeds limit"));
+  client.StartCall(3, "/grpc.health.v1.Health/Check");
+  client.SendMessage(3, /*compressed=*/false, "");
+  EXPECT_THAT(client.ReceiveUntilEnd(3), testing::HasSubstr("grpc-status"));
+}
+
+// Messages that are never finished: what the server holds of all of them is bounded, and others are served meanwhile.
+TEST(ListenerTest, UnfinishedMessagesCannotFillTheMemory) {
+  HealthState state;
+  HealthService health(state);
+  ListenerOptions options = Options(&health);
+  options.max_buffered_bytes = 8 << 20;
+  const auto listener = Listener::Start(options);
+  ASSERT_TRUE(listener.ok());
+  const std::string part(4 << 20, 'a');
+  std::vector<std::unique_ptr<Http2Client>> clients;
+  int taken = 0;
+  for (int i = 0; i < 12; ++i) {
+    clients.push_back(std::make_unique<Http2Client>((*listener)->port()));
+    clients.back()->StartCall(1, "/grpc.health.v1.Health/Check");
+    if (clients.back()->SendPart(1, 20 << 20, part)) ++taken;
+  }
+  EXPECT_LT(taken, 12);
+  Http2Client neighbour((*listener)->port());
+  neighbour.StartCall(1, "/grpc.health.v1.Health/Check");
+  neighbour.SendMessage(1, /*compressed=*/false, "");
+  EXPECT_THAT(neighbour.ReceiveUntilEnd(1), testing::HasSubstr("grpc-status"));
 }
 
 TEST(ListenerTest, JoinsHostAndPort) {

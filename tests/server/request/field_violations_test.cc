@@ -60,5 +60,19 @@ TEST(FieldViolationsTest, ListsAllInTheMessage) {
   EXPECT_EQ(ReasonOf(violations.ToStatus()), "FIELD_INVALID");
 }
 
+// However much is wrong, what is kept stays small and the rest is counted.
+TEST(FieldViolationsTest, KeepsFewAndCountsTheRest) {
+  FieldViolations violations;
+  violations.Add("steps", "0", "1");
+  for (int i = 0; i < 100'000; ++i) violations.AddUnknown("output.", 50 + i);
+  EXPECT_EQ(violations.violations().size(), 1 + FieldViolations::kMaxUnknownListed);
+  EXPECT_TRUE(violations.Has("output.field 57"));
+  EXPECT_EQ(violations.unlisted(), 100'000 - 8);
+  for (int i = 0; i < 100'000; ++i) violations.Add("prompt", "this", "that");
+  EXPECT_EQ(violations.violations().size(), FieldViolations::kMaxListed);
+  const std::string message(violations.ToStatus().message());
+  EXPECT_EQ(message.rfind("200001 fields: steps: got 0; allowed: 1 | output.field 50: got a value;", 0), 0u) << message;
+}
+
 }  // namespace
 }  // namespace stepcast

@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/request/field_violations.h"
 #include "tests/server/fake_models.h"
 #include "tests/server/wire_requests.h"
 
@@ -284,6 +285,15 @@ TEST_F(RequestValidatorTest, UnknownFieldsAreRefused) {
   const std::string allowed = "got a value; allowed: unset: this version of the server has no such field";
   EXPECT_THAT(ViolationsOf(Validate(request).status()),
               ElementsAre("field 50: " + allowed, "output.field 9: " + allowed));
+}
+
+TEST_F(RequestValidatorTest, ManyUnknownFieldsAreFewLines) {
+  v1::GenerateRequest request = Wire(R"(prompt: "p" steps: 0)");
+  auto* const unknown = request.GetReflection()->MutableUnknownFields(&request);
+  for (int i = 0; i < 300'000; ++i) unknown->AddVarint(100 + i, 1);
+  const absl::Status status = Validate(request).status();
+  EXPECT_EQ(ViolationsOf(status).size(), 1 + FieldViolations::kMaxUnknownListed);
+  EXPECT_EQ(status.message().substr(0, 15), "300001 fields: ");
 }
 
 TEST_F(RequestValidatorTest, UnknownModelsListWhatExists) {
