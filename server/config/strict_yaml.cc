@@ -84,9 +84,12 @@ void YamlErrors::Add(int line, std::string message) {
 
 absl::Status YamlErrors::ToStatus() const {
   if (errors_.empty()) return absl::OkStatus();
+  // Those of one line in the order of Add, which is that of their addresses. Not std::stable_sort: the standard library's
+  // uses functions that C++20 deprecates, of which clang warns.
   std::vector<const std::pair<int, std::string>*> by_line;
   for (const auto& error : errors_) by_line.push_back(&error);
-  std::stable_sort(by_line.begin(), by_line.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
+  std::sort(by_line.begin(), by_line.end(),
+            [](const auto* a, const auto* b) { return a->first != b->first ? a->first < b->first : a < b; });
   const size_t shown = std::min(by_line.size(), kMaxErrors);
   std::string text;
   for (size_t i = 0; i < shown; ++i) {

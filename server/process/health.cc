@@ -4,14 +4,31 @@
 #include <utility>
 #include <vector>
 
+#include "server/call/generate_calls.h"
+#include "server/request/request_parser.h"
+#include "server/request/status_mapping.h"
+
 namespace stepcast {
 
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
 namespace {
+
 class WatchReactor;
+
+// Names of services are short; a Watch keeps its own for as long as it is open.
+constexpr int64_t kMaxRequestBytes = 1024;
+
+grpc::ByteBuffer Answer(HealthCheckResponse::ServingStatus status) {
+  HealthCheckResponse response;
+  response.set_status(status);
+  grpc::ByteBuffer bytes;
+  ToBytes(response, bytes);
+  return bytes;
 }
+
+}  // namespace
 
 // One Watch call as the state sees it. Outlives its reactor: the reactor lets go when the call is done.
 //
@@ -37,17 +54,19 @@ class HealthWatch {
   std::optional<HealthCheckResponse::ServingStatus> told_ ABSL_GUARDED_BY(mutex_);
   std::optional<HealthCheckResponse::ServingStatus> next_ ABSL_GUARDED_BY(mutex_);
   std::optional<grpc::Status> end_ ABSL_GUARDED_BY(mutex_);
-  HealthCheckResponse message_ ABSL_GUARDED_BY(mutex_);
+  grpc::ByteBuffer message_ ABSL_GUARDED_BY(mutex_);
 };
 
 namespace {
 
-class WatchReactor final : public grpc::ServerWriteReactor<HealthCheckResponse> {
+class WatchReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   WatchReactor(HealthState& state, std::string name)
       : state_(state), watch_(std::make_shared<HealthWatch>(std::move(name), this)) {}
 
   void Start() { state_.Add(watch_); }
+  // Instead of Start.
+  void Refuse(const grpc::Status& status) { watch_->End(status); }
 
   void OnWriteDone(bool ok) override { watch_->OnWritten(ok); }
   void OnCancel() override { watch_->End(grpc::Status(grpc::StatusCode::CANCELLED, "cancelled by the client")); }
@@ -92,7 +111,7 @@ void HealthWatch::Pump() {
   }
   if (!next_ || next_ == told_) return;
   told_ = std::exchange(next_, std::nullopt);
-  message_.set_status(*told_);
+  message_ = Answer(*told_);
   writing_ = true;
   reactor_->StartWrite(&message_);
 }
@@ -152,25 +171,36 @@ void HealthState::Remove(const std::shared_ptr<HealthWatch>& watch) {
   watches_.erase(watch);
 }
 
-grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* context, const HealthCheckRequest* request,
-                                               HealthCheckResponse* response) {
+grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* context, const grpc::ByteBuffer* bytes,
+                                               grpc::ByteBuffer* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const HealthCheckResponse::ServingStatus status = state_.Get(request->service());
+  HealthCheckRequest request;
+  if (const absl::Status parsed = ParseRequest(*bytes, kMaxRequestBytes, request); !parsed.ok()) {
+    reactor->Finish(ToGrpcStatus(parsed));
+    return reactor;
+  }
+  const HealthCheckResponse::ServingStatus status = state_.Get(request.service());
   if (status == HealthCheckResponse::SERVICE_UNKNOWN) {
     reactor->Finish(
         grpc::Status(grpc::StatusCode::NOT_FOUND,
                      "unknown service; known: \"\", stepcast.v1.ImageGenerationService, readiness, liveness"));
     return reactor;
   }
-  response->set_status(status);
+  *response = Answer(status);
   reactor->Finish(grpc::Status::OK);
   return reactor;
 }
 
-grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(grpc::CallbackServerContext*,
-                                                                    const HealthCheckRequest* request) {
-  auto* reactor = new WatchReactor(state_, request->service());
-  reactor->Start();
+grpc::ServerWriteReactor<grpc::ByteBuffer>* HealthService::Watch(grpc::CallbackServerContext*,
+                                                                 const grpc::ByteBuffer* bytes) {
+  HealthCheckRequest request;
+  const absl::Status parsed = ParseRequest(*bytes, kMaxRequestBytes, request);
+  auto* reactor = new WatchReactor(state_, request.service());
+  if (parsed.ok()) {
+    reactor->Start();
+  } else {
+    reactor->Refuse(ToGrpcStatus(parsed));
+  }
   return reactor;
 }
 

@@ -71,6 +71,17 @@ TEST_F(HealthTest, ReadinessAndLivenessAreApart) {
   EXPECT_EQ(Check(kHealthReadiness), HealthCheckResponse::SERVING);
 }
 
+// A Watch keeps the name that it was asked for.
+TEST_F(HealthTest, NamesAreShort) {
+  const std::string huge(1 << 20, 'a');
+  grpc::ClientContext check, watch;
+  HealthCheckResponse response;
+  EXPECT_EQ(stub_->Check(&check, Request(huge), &response).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  const auto reader = stub_->Watch(&watch, Request(huge));
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST_F(HealthTest, WatchTellsTheStateAndEachChange) {
   grpc::ClientContext context;
   const auto reader = stub_->Watch(&context, Request(kHealthReadiness));

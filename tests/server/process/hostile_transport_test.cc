@@ -106,35 +106,35 @@ TEST_F(HostileTransportTest, UnannouncedCompressionIsNotInflatedEither) {
   EXPECT_LT(PeakMib() - before, 64);
 }
 
-// With 512 MiB to spare, twelve gigabytes of zeros end nothing.
+// In a process of its own with 512 MiB to spare: sends twelve bombs of a gigabyte; ends with 0 when each was refused.
+[[noreturn]] void SendBombsUnderALimit() {
+  HealthState state;
+  HealthService health(state);
+  ListenerOptions options{.name = "gRPC", .host = "127.0.0.1", .services = {&health}};
+  const auto listener = Listener::Start(options);
+  const std::string bomb = Bomb(kGzip, 1024);
+  std::ifstream statm("/proc/self/statm");
+  rlim_t pages = 0;
+  statm >> pages;
+  const rlim_t bytes = pages * static_cast<rlim_t>(getpagesize()) + (rlim_t{512} << 20);
+  const rlimit limit{.rlim_cur = bytes, .rlim_max = bytes};
+  setrlimit(RLIMIT_AS, &limit);
+  int refused = 0;
+  for (int i = 0; i < 12; ++i) {
+    Http2Client client((*listener)->port());
+    client.StartCall(1, "/grpc.health.v1.Health/Check", {{"grpc-encoding", "gzip"}});
+    client.SendMessage(1, /*compressed=*/true, bomb);
+    if (client.ReceiveUntilEnd(1).find("is disabled") != std::string::npos) ++refused;
+  }
+  std::_Exit(refused == 12 ? 0 : 1);
+}
+
 TEST(HostileTransportDeathTest, BombsDoNotReachAMemoryLimit) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
   GTEST_SKIP() << "sanitizers reserve more address space than the limit";
 #endif
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_EXIT(
-      {
-        HealthState state;
-        HealthService health(state);
-        ListenerOptions options{.name = "gRPC", .host = "127.0.0.1", .services = {&health}};
-        const auto listener = Listener::Start(options);
-        const std::string bomb = Bomb(kGzip, 1024);
-        std::ifstream statm("/proc/self/statm");
-        rlim_t pages = 0;
-        statm >> pages;
-        const rlim_t bytes = pages * static_cast<rlim_t>(getpagesize()) + (rlim_t{512} << 20);
-        const rlimit limit{.rlim_cur = bytes, .rlim_max = bytes};
-        setrlimit(RLIMIT_AS, &limit);
-        int refused = 0;
-        for (int i = 0; i < 12; ++i) {
-          Http2Client client((*listener)->port());
-          client.StartCall(1, "/grpc.health.v1.Health/Check", {{"grpc-encoding", "gzip"}});
-          client.SendMessage(1, /*compressed=*/true, bomb);
-          if (client.ReceiveUntilEnd(1).find("is disabled") != std::string::npos) ++refused;
-        }
-        std::_Exit(refused == 12 ? 0 : 1);
-      },
-      testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(SendBombsUnderALimit(), testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

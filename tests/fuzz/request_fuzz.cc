@@ -1,0 +1,50 @@
+// Bytes of a client, parsed and checked as GenerateRequest: any answer will do, as long as it is one, and what was found
+// fine is found fine again when it is sent as the server understood it.
+//
+// tests/fuzz/run_request_fuzz.sh builds this with libFuzzer and the address sanitizer, and runs it from the committed corpus.
+
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "google/protobuf/stubs/logging.h"
+#include "server/request/request_parser.h"
+#include "server/request/request_validator.h"
+#include "server/request/status_mapping.h"
+#include "server/request/wire_scan.h"
+#include "tests/server/fake_models.h"
+
+namespace stepcast {
+namespace {
+
+void Check(bool holds) {
+  if (!holds) std::abort();
+}
+
+void CheckRefusal(const absl::Status& refusal) {
+  const grpc::Status told = ToGrpcStatus(refusal);
+  Check(told.error_code() == grpc::StatusCode::INVALID_ARGUMENT || told.error_code() == grpc::StatusCode::NOT_FOUND);
+  // What clients accept is 8 KiB of metadata, of which the message takes up to three times its size.
+  Check(told.error_message().size() <= 512 && told.error_details().size() <= 4096);
+}
+
+void TryRequest(std::string_view bytes) {
+  static const google::protobuf::LogSilencer silencer;  // protobuf prints a line for each
+  static const ModelRegistry& models = *new ModelRegistry(ThreeModels());
+  static FixedSeed& seeds = *new FixedSeed(7);
+  const LimitsConfig limits;
+  v1::GenerateRequest request;
+  if (const absl::Status parsed = ParseRequest(bytes, request); !parsed.ok()) return CheckRefusal(parsed);
+  Check(ScanWire(bytes, *v1::GenerateRequest::descriptor()).well_formed);
+  const absl::StatusOr<SharedRequest> checked = ValidateRequest(request, models, limits, seeds);
+  if (!checked.ok()) return CheckRefusal(checked.status());
+  Check(ValidateRequest(ToEffectiveRequest(**checked), models, limits, seeds).ok());
+}
+
+}  // namespace
+}  // namespace stepcast
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  stepcast::TryRequest({reinterpret_cast<const char*>(data), size});
+  return 0;
+}
