@@ -13,7 +13,7 @@ namespace stepcast {
 
 // Parses `bytes` into `message`.
 //
-// Time and memory are linear in the bytes, whatever they are: a few ten nanoseconds and at most four bytes for each.
+// Time and memory are linear in the bytes, whatever they are: some ten nanoseconds and at most six bytes for each.
 //
 // Errors, made by MakeError: FIELD_INVALID naming the string fields that are not UTF-8, or the first of more than a few
 // fields that the message type lacks; MALFORMED_REQUEST for anything else that is no message.

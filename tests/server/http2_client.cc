@@ -2,10 +2,12 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 namespace stepcast {
 namespace {
@@ -39,6 +41,12 @@ std::string Literal(const std::string& name, const std::string& value) {
   return std::string(1, '\0') + HpackSize(name.size()) + name + HpackSize(value.size()) + value;
 }
 
+// What Handle answers, and no caller waits for.
+bool IsDealtWith(const Frame& frame) {
+  return frame.type == FrameType::kSettings || frame.type == FrameType::kWindowUpdate ||
+         (frame.type == FrameType::kPing && (frame.flags & kAck) == 0);
+}
+
 }  // namespace
 
 Http2Client::Http2Client(int port) {
@@ -50,6 +58,8 @@ Http2Client::Http2Client(int port) {
   const timeval patience{.tv_sec = 20, .tv_usec = 0};
   setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+  const int at_once = 1;
+  setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof(at_once));
   const std::string hello(kPreface);
   if (connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0 ||
       send(fd_, hello.data(), hello.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(hello.size()) ||
@@ -114,9 +124,12 @@ bool Http2Client::SendData(uint32_t stream, std::string_view rest, bool end) {
   size_t sent = 0;
   while (sent < rest.size()) {
     while (std::min(window_, stream_window_) <= 0) {
-      const std::optional<Frame> frame = Read();
-      if (!frame.has_value() || frame->type == FrameType::kReset || frame->type == FrameType::kGoAway) return false;
+      std::optional<Frame> frame = Read();
+      if (!frame.has_value()) return false;
       Handle(*frame);
+      if (IsDealtWith(*frame)) continue;
+      waiting_.push_back(*std::move(frame));
+      return false;
     }
     const size_t room = static_cast<size_t>(std::min(window_, stream_window_));
     const size_t size = std::min({rest.size() - sent, kMaxPayload, room});
@@ -135,11 +148,14 @@ bool Http2Client::SendData(uint32_t stream, std::string_view rest, bool end) {
 }
 
 std::optional<Frame> Http2Client::Receive() {
+  if (!waiting_.empty()) {
+    const Frame frame = std::move(waiting_.front());
+    waiting_.pop_front();
+    return frame;
+  }
   while (std::optional<Frame> frame = Read()) {
     Handle(*frame);
-    const bool dealt_with = (frame->type == FrameType::kSettings) || frame->type == FrameType::kWindowUpdate ||
-                            (frame->type == FrameType::kPing && (frame->flags & kAck) == 0);
-    if (!dealt_with) return frame;
+    if (!IsDealtWith(*frame)) return frame;
   }
   return std::nullopt;
 }
@@ -158,8 +174,10 @@ std::string Http2Client::ReceiveUntilEnd(uint32_t stream) {
 
 std::optional<Frame> Http2Client::Read() {
   const auto fill = [this](std::string& buffer) {
-    return buffer.empty() ||
-           recv(fd_, buffer.data(), buffer.size(), MSG_WAITALL) == static_cast<ssize_t>(buffer.size());
+    if (buffer.empty()) return true;
+    const ssize_t n = recv(fd_, buffer.data(), buffer.size(), MSG_WAITALL);
+    timed_out_ = n < 0 && errno == EAGAIN;
+    return n == static_cast<ssize_t>(buffer.size());
   };
   std::string head(kFrameHeader, '\0');
   if (fd_ < 0 || !fill(head)) return std::nullopt;

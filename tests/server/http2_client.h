@@ -2,6 +2,7 @@
 // Just enough of an HTTP/2 client to send what no well-behaved gRPC client sends.
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,13 +42,16 @@ class Http2Client {
   Http2Client& operator=(const Http2Client&) = delete;
 
   bool connected() const { return fd_ >= 0; }
+  // Whether the end that was told was none: nothing came.
+  bool timed_out() const { return timed_out_; }
 
   // False when the peer is gone.
   bool Send(const Frame& frame);
   // Opens `stream` with a call of `method` ("/package.Service/Method") and further headers.
   bool StartCall(uint32_t stream, std::string_view method,
                  const std::vector<std::pair<std::string, std::string>>& headers = {});
-  // One gRPC message, as large as it may be: waits for the peer to open its window. `end` closes our side.
+  // One gRPC message, as large as it may be: waits for the peer to open its window, or to answer before all is sent,
+  // which returns false. `end` closes our side.
   bool SendMessage(uint32_t stream, bool compressed, std::string_view bytes, bool end = true);
   // The beginning of a message that claims to have `size` bytes.
   bool SendPart(uint32_t stream, uint32_t size, std::string_view bytes);
@@ -64,6 +68,8 @@ class Http2Client {
   void Handle(const Frame& frame);
 
   int fd_ = -1;
+  bool timed_out_ = false;
+  std::deque<Frame> waiting_;      // read while sending
   int64_t window_ = 65535;         // what we may send, on the connection
   int64_t stream_window_ = 65535;  // and on the stream that sends
   int64_t initial_window_ = 65535;
