@@ -25,12 +25,15 @@ struct ConditioningInput {
   std::vector<std::vector<int32_t>> token_ids = {};  // one list per text encoder, each of its max length
   int clip_skip = 0;                                 // 0 .. layers - 1
   std::optional<int> class_index = std::nullopt;     // of class-conditional models; nullopt: any class
+  // SDXL: height and width of the original, top and left of the crop, height and width aimed at, in pixels.
+  std::vector<float> size_ids = {};
+  bool zero = false;  // SDXL: zeros instead of what the text encoders say, but with the size ids
 
   friend bool operator==(const ConditioningInput&, const ConditioningInput&) = default;
 
   template <typename H>
   friend H AbslHashValue(H h, const ConditioningInput& input) {
-    return H::combine(std::move(h), input.token_ids, input.clip_skip, input.class_index);
+    return H::combine(std::move(h), input.token_ids, input.clip_skip, input.class_index, input.size_ids, input.zero);
   }
 };
 

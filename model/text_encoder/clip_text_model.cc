@@ -52,6 +52,13 @@ at::Tensor ClipTextModel::HiddenStates(const at::Tensor& ids, int64_t skip) cons
   return x;
 }
 
+at::Tensor ClipTextModel::LastLayers(at::Tensor hidden_states, int64_t skip) const {
+  for (size_t i = layers_.size() - static_cast<size_t>(skip); i < layers_.size(); ++i) {
+    hidden_states = layers_[i](hidden_states);
+  }
+  return hidden_states;
+}
+
 at::Tensor ClipTextModel::Pooled(const at::Tensor& last_hidden_state, const at::Tensor& ids) const {
   // eos_token_id 2 is a mistake of the oldest configs: there the end is where the largest id first stands.
   const at::Tensor end =

@@ -39,8 +39,10 @@ class ClipTextModel {
   ClipTextModel(WeightMap& weights, const ClipTextConfig& config);
 
   // ids [B, L] int64, L <= max_position_embeddings. Returns the hidden states [B, L, hidden] after `skip` layers
-  // fewer than all, 0 <= skip < layers, without the final norm.
+  // fewer than all, 0 <= skip <= layers, without the final norm.
   at::Tensor HiddenStates(const at::Tensor& ids, int64_t skip) const;
+  // The rest of the way: HiddenStates(ids, skip) through the last `skip` layers.
+  at::Tensor LastLayers(at::Tensor hidden_states, int64_t skip) const;
   at::Tensor FinalNorm(const at::Tensor& hidden_states) const { return final_layer_norm_(hidden_states); }
   // The state at each row's end token (after the final norm), projected when the model has a projection.
   // `last_hidden_state` [B, L, hidden] -> [B, projection or hidden].

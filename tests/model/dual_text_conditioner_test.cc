@@ -1,0 +1,105 @@
+// DualTextConditioner: what the Stable Diffusion XL pipelines take from their two towers.
+#include "model/text_encoder/dual_text_conditioner.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/tensor.h>
+#include <c10/core/InferenceMode.h>
+#include <c10/util/Exception.h>
+#include <gtest/gtest.h>
+
+#include "tests/model/replay.h"
+
+namespace stepcast::model {
+namespace {
+
+ClipTextModel Tower(const Replay& replay, const char* class_name) {
+  auto json = JsonConfig::Parse(replay.config(), "config");
+  const auto config = ParseClipTextConfig(*json, class_name);
+  EXPECT_TRUE(config.ok()) << config.status();
+  // Weight names of fixtures carry the prefix of their transformers release.
+  const auto set = WeightSet::Open(replay.folder(), "model", {""}, &CanonicalClipName);
+  EXPECT_TRUE(set.ok()) << set.status();
+  WeightMap weights(*set, c10::DeviceType::CPU, at::kFloat);
+  return ClipTextModel(weights, *config);
+}
+
+// Two towers of five layers, 32 channels each; the second projects to 24.
+struct Towers {
+  Towers()
+      : first(Tower(Replay(FindCase("clip_quick_gelu")), "CLIPTextModel")),
+        second(Tower(Replay(FindCase("clip_pooled")), "CLIPTextModelWithProjection")),
+        conditioner(first, second, c10::DeviceType::CPU) {}
+
+  c10::InferenceMode no_autograd;
+  ClipTextModel first;
+  ClipTextModel second;
+  DualTextConditioner conditioner;
+};
+
+const std::vector<int32_t> kOne = {0, 5, 6, 999};
+const std::vector<int32_t> kTwo = {0, 7, 999, 1};
+const std::vector<float> kSizes = {64, 48, 0, 8, 64, 48};
+
+ConditioningInput Prompt(int clip_skip = 0) {
+  ConditioningInput input;
+  input.token_ids = {kOne, kTwo};
+  input.clip_skip = clip_skip;
+  input.size_ids = kSizes;
+  return input;
+}
+
+at::Tensor Ids(const std::vector<int32_t>& ids) { return at::tensor(ids, at::kLong).unsqueeze(0); }
+
+TEST(DualTextConditioner, JoinsTheStatesBeforeTheLastLayer) {
+  const Towers towers;
+  for (const int clip_skip : {0, 1, 4}) {
+    const Conditioning row = towers.conditioner.Encode({Prompt(clip_skip)});
+    ASSERT_EQ(row.prompt_embeds.sizes().vec(), (std::vector<int64_t>{1, 4, 64}));
+    const at::Tensor first = towers.first.HiddenStates(Ids(kOne), clip_skip + 1);
+    const at::Tensor second = towers.second.HiddenStates(Ids(kTwo), clip_skip + 1);
+    EXPECT_EQ(Compare(row.prompt_embeds.narrow(2, 0, 32), first).max, 0) << clip_skip;
+    EXPECT_EQ(Compare(row.prompt_embeds.narrow(2, 32, 32), second).max, 0) << clip_skip;
+    // The pooled state knows nothing of clip_skip.
+    const at::Tensor last = towers.second.FinalNorm(towers.second.HiddenStates(Ids(kTwo), 0));
+    EXPECT_EQ(Compare(row.text_embeds, towers.second.Pooled(last, Ids(kTwo))).max, 0) << clip_skip;
+    EXPECT_TRUE(row.time_ids.equal(at::tensor(kSizes).unsqueeze(0)));
+  }
+}
+
+TEST(DualTextConditioner, ZeroRowsKeepTheirSizesAndLeaveOthersAlone) {
+  const Towers towers;
+  ConditioningInput zero = Prompt();
+  zero.zero = true;
+  zero.size_ids.front() = 32;
+  EXPECT_FALSE(zero == Prompt());
+  const Conditioning both = towers.conditioner.Encode({Prompt(), zero});
+  const Conditioning alone = towers.conditioner.Encode({Prompt()});
+  EXPECT_EQ(both.prompt_embeds[1].abs().max().item<float>(), 0);
+  EXPECT_EQ(both.text_embeds[1].abs().max().item<float>(), 0);
+  EXPECT_EQ(both.time_ids[1][0].item<float>(), 32);
+  // Another batch size may be summed in another order.
+  EXPECT_LT(Compare(both.prompt_embeds[0], alone.prompt_embeds[0]).max, 1e-5);
+  EXPECT_LT(Compare(both.text_embeds[0], alone.text_embeds[0]).max, 1e-5);
+}
+
+TEST(DualTextConditioner, RefusesWhatItCannotEncode) {
+  const Towers towers;
+  ConditioningInput one_list = Prompt();
+  one_list.token_ids.pop_back();
+  ConditioningInput uneven = Prompt();
+  uneven.token_ids[1].pop_back();
+  ConditioningInput unknown = Prompt();
+  unknown.token_ids[1][1] = 1000;
+  ConditioningInput no_sizes = Prompt();
+  no_sizes.size_ids.clear();
+  const std::vector<std::vector<ConditioningInput>> kBad = {
+      {}, {one_list}, {uneven}, {unknown}, {Prompt(), no_sizes}, {Prompt(5)}, {Prompt(-1)}, {Prompt(0), Prompt(1)}};
+  for (size_t i = 0; i < kBad.size(); ++i) EXPECT_THROW(towers.conditioner.Encode(kBad[i]), c10::Error) << i;
+}
+
+}  // namespace
+}  // namespace stepcast::model
