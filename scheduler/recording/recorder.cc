@@ -1,6 +1,7 @@
 #include "scheduler/recording/recorder.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -58,6 +59,8 @@ absl::StatusOr<std::unique_ptr<Recorder>> Recorder::Open(const std::string& path
     return absl::InvalidArgumentError(absl::StrCat("a recording of at most ", options.max_bytes,
                                                    " bytes is too small; allowed: ", 1 << 20, " and more"));
   }
+  struct stat status{};
+  if (lstat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) return Unwritable(path, "it is no regular file");
   const std::string old = path + ".old";
   if (std::rename(path.c_str(), old.c_str()) != 0 && errno != ENOENT) return Unwritable(path, std::strerror(errno));
   const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);

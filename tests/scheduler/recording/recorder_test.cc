@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -198,6 +199,14 @@ TEST(RecorderTest, AFileThatCannotBeMadeIsAnErrorThatNamesIt) {
   EXPECT_TRUE(absl::IsUnavailable(recorder.status()));
   EXPECT_THAT(std::string(recorder.status().message()), HasSubstr("/no/such/folder/x.rec"));
   EXPECT_TRUE(absl::IsInvalidArgument(Recorder::Open(FileOf("small.rec"), Header(), {.max_bytes = 1000}).status()));
+}
+
+TEST(RecorderTest, AFolderIsNotMovedAway) {
+  const std::string folder = testing::TempDir() + "stepcast_recorder_folder_" + std::to_string(getpid());
+  ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
+  const auto recorder = Recorder::Open(folder, Header());
+  EXPECT_THAT(std::string(recorder.status().message()), HasSubstr("it is no regular file"));
+  EXPECT_EQ(rmdir(folder.c_str()), 0) << "it is where it was";
 }
 
 // A limit on file sizes stands for a full disk: write() fails in both.
