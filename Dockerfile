@@ -31,7 +31,9 @@ ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 # Nothing is written but /tmp; any uid works.
 USER 65532:65532
 EXPOSE 50051 50052 9464
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["stepcast", "health"]
+# Loading a model may take minutes. The address is loopback, so that no proxy of the environment is asked.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20m CMD ["stepcast", "health"]
 STOPSIGNAL SIGTERM
+# The first process of the container: it holds SIGTERM back from its first millisecond, and reads it once it can.
 ENTRYPOINT ["stepcast-server"]
 CMD ["--config", "/opt/stepcast/etc/config.yaml"]

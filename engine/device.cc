@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <optional>
-#include <thread>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "core/cpu_budget.h"
 #include "core/status_macros.h"
 #include "engine/cuda/cuda_device.h"
 
@@ -51,8 +51,7 @@ class CpuDevice final : public ComputeDevice {
 };
 
 std::unique_ptr<ComputeDevice> MakeCpuDevice(int threads) {
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  return std::make_unique<CpuDevice>(threads > 0 ? threads : cores);
+  return std::make_unique<CpuDevice>(threads > 0 ? threads : ReadCpuBudget().threads);
 }
 
 std::optional<int> ParseCudaIndex(absl::string_view name) {
@@ -67,7 +66,8 @@ std::optional<int> ParseCudaIndex(absl::string_view name) {
 
 absl::StatusOr<std::unique_ptr<ComputeDevice>> OpenDevice(absl::string_view name, int threads) {
   if (threads < 0 || threads > 1024) {
-    return absl::InvalidArgumentError(absl::StrCat("threads is ", threads, "; allowed: 0 (one per core) to 1024"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("threads is ", threads, "; allowed: 0 (one per usable CPU) to 1024"));
   }
   if (name == "cpu") return MakeCpuDevice(threads);
   if (name == "auto") {

@@ -50,7 +50,7 @@ class ComputeDevice {
 };
 
 // Opens `name`: "auto" (the first CUDA device if this build can use one, else the CPU), "cpu" or "cuda:N".
-// `threads`: intra-op threads on the CPU, 0: one per core.
+// `threads`: intra-op threads on the CPU, 0: as many as ReadCpuBudget allows.
 // Errors: INVALID_ARGUMENT for other names; FAILED_PRECONDITION when CUDA is not built in or has no such device.
 absl::StatusOr<std::unique_ptr<ComputeDevice>> OpenDevice(absl::string_view name, int threads);
 

@@ -1,11 +1,11 @@
+#include "engine/engine_environment.h"
+
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-
-#include "engine/engine_factory.h"
 
 namespace stepcast {
 namespace {
@@ -33,15 +33,19 @@ const std::vector<EnvironmentDefault>& EngineEnvironment() {
   return *kDefaults;
 }
 
-void ExecuteWithEngineEnvironment(char** argv) {
+bool SetEngineEnvironment() {
   bool missing = false;
   for (const EnvironmentDefault& setting : EngineEnvironment()) {
     if (InEnvironment(setting.name)) continue;
     missing = true;
     setenv(setting.name, setting.value, /*overwrite=*/0);
   }
+  return missing;
+}
+
+void ExecuteWithEngineEnvironment(char** argv) {
   // Where that fails the program is slower on a busy machine, and no worse.
-  if (missing) execv("/proc/self/exe", argv);
+  if (SetEngineEnvironment()) execv("/proc/self/exe", argv);
   prctl(PR_SET_NAME, program_invocation_short_name);  // else ps and pkill would know it as "exe"
 }
 

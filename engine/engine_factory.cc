@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/cpu_budget.h"
 #include "core/status_macros.h"
 #include "engine/device.h"
 #include "engine/diffusion_executor.h"
@@ -146,6 +147,13 @@ absl::StatusOr<OpenedDevices> OpenNamed(const std::vector<std::string>& names, i
   return opened;
 }
 
+// Threads of all executors on the CPU together.
+int TotalThreads(const EngineOptions& options) {
+  return options.threads > 0 ? options.threads : ReadCpuBudget().threads;
+}
+
+int ThreadsOfEach(const EngineOptions& options) { return std::max(1, TotalThreads(options) / options.replicas); }
+
 // One for each executor.
 absl::StatusOr<OpenedDevices> OpenDevices(const EngineOptions& options) {
   if (!options.devices.empty()) {
@@ -158,8 +166,7 @@ absl::StatusOr<OpenedDevices> OpenDevices(const EngineOptions& options) {
     return absl::InvalidArgumentError(absl::StrCat("replicas is ", options.replicas, ", but the device is ",
                                                    opened.front()->name(), "; name several in devices instead"));
   }
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const int each = std::max(1, (options.threads > 0 ? options.threads : cores) / options.replicas);
+  const int each = ThreadsOfEach(options);
   opened.clear();
   for (int i = 0; i < options.replicas; ++i) {
     STEPCAST_ASSIGN_OR_RETURN(std::unique_ptr<ComputeDevice> device, engine::OpenDevice("cpu", each));
@@ -168,23 +175,35 @@ absl::StatusOr<OpenedDevices> OpenDevices(const EngineOptions& options) {
   return opened;
 }
 
-// Loads all models onto one device and, the first time, tells what they are.
+bool IsRefused(const std::string& id, const LoadedEngine& engine) {
+  return std::ranges::any_of(engine.refused, [&id](const RefusedModel& model) { return model.id == id; });
+}
+
+void Describe(const ModelSource& source, const ModelBundle& bundle, LoadedEngine& engine) {
+  for (const std::string& warning : bundle.warnings()) {
+    engine.warnings.push_back(absl::StrCat("model '", source.id, "': ", warning));
+  }
+  ModelInfo info = *bundle.info();
+  info.samplers = UsableSamplers(info);
+  engine.models.push_back(std::make_shared<const ModelInfo>(std::move(info)));
+}
+
+// Loads all models onto one device, but for those that failed on another, and, the first time, tells what they are.
 absl::StatusOr<std::vector<SharedBundle>> LoadModels(const EngineOptions& options, const ComputeDevice& device,
-                                                     const TorchGuard& guard, LoadedEngine& loaded) {
+                                                     const TorchGuard& guard, LoadedEngine& engine) {
   STEPCAST_ASSIGN_OR_RETURN(const c10::ScalarType dtype, engine::ParseDtype(options.dtype, device));
-  const bool first = loaded.models.empty();
+  device.BindThread();  // weights are packed by as many threads as will use them
+  const bool first = engine.models.empty();
   std::vector<SharedBundle> bundles;
   for (const ModelSource& source : options.models) {
-    STEPCAST_ASSIGN_OR_RETURN(SharedBundle bundle, LoadBundle(source, device, dtype, guard));
-    if (first) {
-      for (const std::string& warning : bundle->warnings()) {
-        loaded.warnings.push_back(absl::StrCat("model '", source.id, "': ", warning));
-      }
-      ModelInfo info = *bundle->info();
-      info.samplers = UsableSamplers(info);
-      loaded.models.push_back(std::make_shared<const ModelInfo>(std::move(info)));
+    if (IsRefused(source.id, engine)) continue;
+    absl::StatusOr<SharedBundle> bundle = LoadBundle(source, device, dtype, guard);
+    if (!bundle.ok()) {
+      engine.refused.push_back({source.id, std::string(bundle.status().message())});
+      continue;
     }
-    bundles.push_back(std::move(bundle));
+    if (first) Describe(source, **bundle, engine);
+    bundles.push_back(*std::move(bundle));
   }
   return bundles;
 }
@@ -206,6 +225,17 @@ absl::StatusOr<LoadedByDevice> LoadAll(const EngineOptions& options, const Opene
     STEPCAST_ASSIGN_OR_RETURN(entry.bundles, LoadModels(options, *device, guard, engine));
   }
   return loaded;
+}
+
+// Lets go of the models that were refused, on all devices. Errors: FAILED_PRECONDITION when none is left.
+absl::Status DropRefused(LoadedByDevice& loaded, LoadedEngine& engine) {
+  for (auto& [name, entry] : loaded) {
+    std::erase_if(entry.bundles, [&](const SharedBundle& bundle) { return IsRefused(bundle->info()->id, engine); });
+  }
+  std::erase_if(engine.models, [&](const SharedModelInfo& info) { return IsRefused(info->id, engine); });
+  if (!engine.models.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrJoin(
+      engine.refused, "\n", [](std::string* out, const RefusedModel& model) { absl::StrAppend(out, model.why); }));
 }
 
 // The bits of these models on these devices with these threads, before anyone relies on them.
@@ -241,13 +271,16 @@ std::string DescribeStrict(const EngineOptions& options, const engine::StrictCho
                       options.strict_rows == kAutoStrictRows ? ", chosen" : "", failed);
 }
 
-absl::Status WarmUpAll(const LoadedByDevice& loaded, int rows, const TorchGuard& guard) {
+// A model that cannot run is refused.
+void WarmUpAll(const LoadedByDevice& loaded, int rows, const TorchGuard& guard, LoadedEngine& engine) {
   for (const auto& [name, entry] : loaded) {
     for (const SharedBundle& bundle : entry.bundles) {
-      STEPCAST_RETURN_IF_ERROR(WarmUp(*bundle, *entry.device, rows, guard));
+      const std::string& id = bundle->info()->id;
+      if (IsRefused(id, engine)) continue;
+      const absl::Status warm = WarmUp(*bundle, *entry.device, rows, guard);
+      if (!warm.ok()) engine.refused.push_back({id, absl::StrCat("model '", id, "': ", warm.message())});
     }
   }
-  return absl::OkStatus();
 }
 
 ExecutorLimits LimitsOf(const EngineOptions& options, const engine::StrictChoice& strict) {
@@ -279,9 +312,11 @@ std::string CostFingerprint(const EngineOptions& options, const LoadedEngine& lo
     parts.push_back(absl::StrCat(info->id, "@", info->sha256, "@", info->dtype));
   }
   for (const LoadedDevice& device : loaded.devices) parts.push_back(device.name);
-  return absl::StrCat(absl::StrJoin(parts, " "), " threads=", options.threads, "/", std::thread::hardware_concurrency(),
-                      " strict_rows=", strict.rows, " cpu=", at::get_cpu_capability(), " torch=", TORCH_VERSION,
-                      " engine=", kCostVersion);
+  // The quota too: more threads than it allows wait for each other's time slices.
+  const CpuBudget cpus = ReadCpuBudget();
+  return absl::StrCat(absl::StrJoin(parts, " "), " threads=", TotalThreads(options), "/", cpus.affinity, "/",
+                      std::min(cpus.quota, static_cast<double>(cpus.affinity)), " strict_rows=", strict.rows,
+                      " cpu=", at::get_cpu_capability(), " torch=", TORCH_VERSION, " engine=", kCostVersion);
 }
 
 absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& metrics) {
@@ -292,10 +327,12 @@ absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& m
     at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
   }
   LoadedEngine loaded;
-  STEPCAST_ASSIGN_OR_RETURN(const LoadedByDevice by_device, LoadAll(options, devices, guard, loaded));
+  STEPCAST_ASSIGN_OR_RETURN(LoadedByDevice by_device, LoadAll(options, devices, guard, loaded));
+  STEPCAST_RETURN_IF_ERROR(DropRefused(by_device, loaded));
   STEPCAST_ASSIGN_OR_RETURN(const engine::StrictChoice strict, ChooseStrict(options, by_device, guard));
   loaded.strict = DescribeStrict(options, strict);
-  if (options.warm_up) STEPCAST_RETURN_IF_ERROR(WarmUpAll(by_device, strict.rows > 0 ? strict.rows : 2, guard));
+  if (options.warm_up) WarmUpAll(by_device, strict.rows > 0 ? strict.rows : 2, guard, loaded);
+  STEPCAST_RETURN_IF_ERROR(DropRefused(by_device, loaded));
   for (size_t i = 0; i < devices.size(); ++i) {
     const std::string name = devices[i]->name();
     // Loading leaves the plain copies of packed weights behind.
@@ -307,7 +344,8 @@ absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& m
     executor.embedding_cache_entries = static_cast<size_t>(options.embedding_cache_entries);
     executor.log = options.log_error;
     loaded.devices.push_back({.name = options.replicas > 1 ? absl::StrCat(name, ":", i) : name,
-                              .executor = std::make_unique<engine::DiffusionExecutor>(std::move(executor), metrics)});
+                              .executor = std::make_unique<engine::DiffusionExecutor>(std::move(executor), metrics),
+                              .threads = ThreadsOfEach(options)});
   }
   loaded.profile_keys = ProfileKeys(loaded.models);
   loaded.cost_fingerprint = CostFingerprint(options, loaded, strict);

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "core/metrics.h"
 #include "core/model_info.h"
+#include "engine/engine_environment.h"
 #include "scheduler/words/step_executor.h"
 
 namespace stepcast {
@@ -30,7 +31,7 @@ struct EngineOptions {
   std::vector<std::string> devices;  // several, each with a copy of the models; then `device` is not read
   int replicas = 1;                  // executors on the CPU, 1..64; they share models and divide `threads`
   std::string dtype = "auto";        // "auto" | "fp32" | "bf16" | "fp16"; auto: fp32 on the CPU, bf16 on CUDA
-  int threads = 0;                   // intra-op threads on the CPU; 0: one per core
+  int threads = 0;                   // intra-op threads on the CPU; 0: as many as ReadCpuBudget allows
   int max_rows = 16;                 // forward rows per denoise tick, >= 2
   // 0: free. Else strict (ExecutorLimits): rows of every forward, 2..max_rows, refused where rows of some model are not
   // independent at that count; or kAutoStrictRows, the first count of a fixed list for the kind of device that passes,
@@ -48,37 +49,32 @@ struct EngineOptions {
 struct LoadedDevice {
   std::string name;  // "cpu", "cuda:0"; "cpu:0", "cpu:1" ... with replicas
   std::unique_ptr<StepExecutor> executor;
+  int threads = 0;  // intra-op threads of its own on the CPU
+};
+
+// A model that cannot be served, while others can.
+struct RefusedModel {
+  std::string id;
+  std::string why;  // names the model, what is wrong and the remedy; for the log
 };
 
 // Ready executors and what they can paint.
 struct LoadedEngine {
-  std::vector<SharedModelInfo> models;  // in the order of the options
+  std::vector<SharedModelInfo> models;  // in the order of the options, at least one
+  std::vector<RefusedModel> refused;    // those that could not be loaded
   std::vector<LoadedDevice> devices;    // at least one
   std::vector<std::string> warnings;    // what was odd about the models and did no harm; for the log
   std::string strict;                   // what strict mode came to, a sentence for the log; empty in free mode
   std::vector<BatchKey> profile_keys;   // of a default request of each model: what is worth measuring at start
-  // Equal fingerprints: ticks take the same time. Names the models' weights, dtype, devices, threads, strict_rows and
-  // the libraries; not this machine's speed, so a cost file belongs to its machine.
+  // Equal fingerprints: ticks take the same time. Names the models' weights, dtype, devices, threads and the CPUs that
+  // they may use, strict_rows and the libraries; not this machine's speed, so a cost file belongs to its machine.
   std::string cost_fingerprint;
 };
 
-// Loads the models and makes the executors. `metrics` must outlive them, and is called from each one's thread.
-// Errors: NOT_FOUND, INVALID_ARGUMENT or FAILED_PRECONDITION, naming the model, the file and the remedy.
+// Loads the models and makes the executors. `metrics` must outlive them, and is called from each one's thread. A model
+// that cannot be loaded stops no other.
+// Errors: INVALID_ARGUMENT or FAILED_PRECONDITION for options; FAILED_PRECONDITION when no model can be loaded, one line
+// for each, naming the model, the file and the remedy.
 absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMetrics& metrics);
-
-// An environment variable and the value the engine wants where the operator has set none.
-struct EnvironmentDefault {
-  const char* name;
-  const char* value;
-};
-
-// Settings of the OpenMP runtime and of glibc's allocator. Without them a busy machine stalls ticks by seconds, as
-// workers spin for threads that are not running, and a tick faults its memory in again (engine/README.md has the
-// measurements).
-const std::vector<EnvironmentDefault>& EngineEnvironment();
-
-// Both read their settings while the process is loaded, so this sets those that are absent and executes the
-// program again, once. `argv` is main's, whole. REQUIRES: called first in main, before any thread starts.
-void ExecuteWithEngineEnvironment(char** argv);
 
 }  // namespace stepcast

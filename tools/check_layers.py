@@ -20,7 +20,7 @@ LAW = {
     "codec": ["core"],
     "model": ["core", "text"],
     "engine": ["core", "sampling", "scheduler", "model"],
-    "server": ["core", "sampling", "text", "scheduler", "codec", "engine/engine_factory.h"],
+    "server": ["core", "sampling", "text", "scheduler", "codec", "engine/engine_factory.h", "engine/engine_environment.h"],
     "clients": [],
 }
 # Inner rooms of a room, top first: each may include the rooms below it (and itself).

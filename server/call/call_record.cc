@@ -16,10 +16,17 @@ namespace {
 constexpr char kRequestIdKey[] = "x-request-id";
 constexpr size_t kMaxRequestIdBytes = 128;
 
+std::vector<std::string_view> ValuesOf(const grpc::CallbackServerContext& context, const std::string& key) {
+  std::vector<std::string_view> values;
+  const auto [begin, end] = context.client_metadata().equal_range(key);
+  for (auto it = begin; it != end; ++it) values.emplace_back(it->second.data(), it->second.size());
+  return values;
+}
+
 std::string RequestId(const grpc::CallbackServerContext& context) {
-  const auto found = context.client_metadata().find(kRequestIdKey);
-  if (found != context.client_metadata().end()) {
-    const std::string_view sent(found->second.data(), found->second.size());
+  const std::vector<std::string_view> values = ValuesOf(context, kRequestIdKey);
+  if (!values.empty() && std::count(values.begin(), values.end(), values.front()) == std::ssize(values)) {
+    const std::string_view sent = values.front();
     const bool printable = std::all_of(sent.begin(), sent.end(), [](char c) { return c > ' ' && c < 0x7f; });
     if (!sent.empty() && sent.size() <= kMaxRequestIdBytes && printable) return std::string(sent);
   }
@@ -47,11 +54,7 @@ CallRecord::CallRecord(std::string_view method, grpc::CallbackServerContext& con
       deadline_(Deadline(context, default_deadline, arrival_)),
       request_id_(RequestId(context)) {}
 
-std::string_view CallRecord::Metadata(const std::string& key) const {
-  const auto found = context_.client_metadata().find(key);
-  if (found == context_.client_metadata().end()) return "";
-  return {found->second.data(), found->second.size()};
-}
+std::vector<std::string_view> CallRecord::Metadata(const std::string& key) const { return ValuesOf(context_, key); }
 
 grpc::Status CallRecord::Finish(const CallOutcome& outcome) {
   grpc::Status status = ToGrpcStatus(outcome.status);

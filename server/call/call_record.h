@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -29,7 +30,8 @@ struct CallOutcome {
 class CallRecord {
  public:
   // Takes the call's name from `method` ("Generate"), its identity from the metadata x-request-id (1..128 printable
-  // ASCII characters; anything else is replaced by a fresh one), and `default_deadline` for a call without a deadline.
+  // ASCII characters; anything else is replaced by a fresh one, as are two that differ), and `default_deadline` for a
+  // call without a deadline.
   CallRecord(std::string_view method, grpc::CallbackServerContext& context, absl::Duration default_deadline,
              ServerMetrics& metrics, const Clock& clock);
 
@@ -37,8 +39,8 @@ class CallRecord {
   absl::Time deadline() const { return deadline_; }
   const std::string& request_id() const { return request_id_; }
 
-  // What the client's metadata says under `key` (lower case); "" when nothing.
-  std::string_view Metadata(const std::string& key) const;
+  // Everything that the client's metadata says under `key` (lower case), in no order.
+  std::vector<std::string_view> Metadata(const std::string& key) const;
 
   // Writes the access line, counts the call, sets the trailers and returns what the reactor finishes with.
   // REQUIRES: called once, before the reactor's Finish.

@@ -90,25 +90,44 @@ const SamplerSupport* RegisteredModel::FindSampler(Sampler sampler) const {
 absl::StatusOr<ModelRegistry> ModelRegistry::Create(std::vector<SharedModelInfo> models, std::string_view default_model,
                                                     const TokenizerLoader& load_tokenizer) {
   if (models.empty()) return absl::InvalidArgumentError("no model is loaded");
-  std::vector<RegisteredModel> registered;
-  for (SharedModelInfo& info : models) {
-    STEPCAST_ASSIGN_OR_RETURN(RegisteredModel model, Register(std::move(info), load_tokenizer));
-    registered.push_back(std::move(model));
-  }
-  ModelRegistry registry(std::move(registered));
-  for (const RegisteredModel& model : registry.models_) {
-    if (registry.Find(model.info->id) != &model) {
-      return absl::InvalidArgumentError(absl::StrCat("two models have the id ", model.info->id));
+  ModelRegistry registry;
+  bool default_known = default_model.empty();
+  for (const SharedModelInfo& info : models) {
+    const std::string id = info->id;
+    const auto same_id = [&id](const SharedModelInfo& other) { return other->id == id; };
+    if (std::count_if(models.begin(), models.end(), same_id) > 1) {
+      return absl::InvalidArgumentError(absl::StrCat("two models have the id ", id));
+    }
+    default_known |= id == default_model;
+    absl::StatusOr<RegisteredModel> model = Register(info, load_tokenizer);
+    if (model.ok()) {
+      registry.models_.push_back(*std::move(model));
+    } else {
+      registry.refused_.push_back({id, std::string(model.status().message())});
     }
   }
-  const RegisteredModel* found = registry.Find(default_model);
-  if (found == nullptr) {
+  STEPCAST_RETURN_IF_ERROR(registry.CheckNotEmpty());
+  if (!default_known) {
     return absl::InvalidArgumentError(
         absl::StrCat("default_model ", Quoted(std::string(default_model)), " is not loaded; loaded: ", registry.Ids()));
   }
-  const auto position = registry.models_.begin() + (found - registry.models_.data());
-  std::rotate(registry.models_.begin(), position, position + 1);
+  if (const RegisteredModel* const found = registry.Find(default_model); found != nullptr) {
+    const auto position = registry.models_.begin() + (found - registry.models_.data());
+    std::rotate(registry.models_.begin(), position, position + 1);
+  }
   return registry;
+}
+
+absl::Status ModelRegistry::LeaveOut(RefusedModel model) {
+  std::erase_if(models_, [&](const RegisteredModel& registered) { return registered.info->id == model.id; });
+  refused_.push_back(std::move(model));
+  return CheckNotEmpty();
+}
+
+absl::Status ModelRegistry::CheckNotEmpty() const {
+  if (!models_.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(
+      refused_, "\n", [](std::string* out, const RefusedModel& model) { absl::StrAppend(out, model.why); }));
 }
 
 const RegisteredModel* ModelRegistry::Find(std::string_view id) const {

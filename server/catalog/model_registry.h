@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/model_info.h"
+#include "engine/engine_factory.h"
 #include "server/catalog/sampler_support.h"
 #include "text/clip_tokenizer.h"
 
@@ -25,16 +26,18 @@ struct RegisteredModel {
   const SamplerSupport* FindSampler(Sampler sampler) const;
 };
 
-// Immutable once made.
+// Immutable once made and cleared of misfits.
 //
 // Thread-safety: const methods may be called from any thread.
 class ModelRegistry {
  public:
   using TokenizerLoader = std::function<absl::StatusOr<std::unique_ptr<const ClipTokenizer>>(const std::string& dir)>;
 
-  // `default_model` "" means the first of `models`. Loads the tokenizers that the models name.
-  // Errors: INVALID_ARGUMENT for no models, two with one id, an id that is none, a default that is not among them,
-  // defaults that no sampling program can be made of; the loader's errors, with the model named.
+  // `default_model` "" means the first of `models`. Loads the tokenizers that the models name. Models with an id that
+  // is none, without a usable tokenizer, or with defaults that no sampling program can be made of are refused(), and
+  // the others go on; where the default is one of them, the first of the others stands in. Errors: INVALID_ARGUMENT for
+  // no model that is left, one line with each reason; for two with one id, and for a default that is not among
+  // `models`.
   static absl::StatusOr<ModelRegistry> Create(std::vector<SharedModelInfo> models, std::string_view default_model,
                                               const TokenizerLoader& load_tokenizer = &ClipTokenizer::Load);
 
@@ -46,13 +49,22 @@ class ModelRegistry {
   // All models: the default first, then in the operator's order.
   absl::Span<const RegisteredModel> models() const { return models_; }
 
+  // Those that were left out, with the reason.
+  const std::vector<RefusedModel>& refused() const { return refused_; }
+
+  // Adds one of the models to refused(). Errors: INVALID_ARGUMENT when it was the last, one line with each reason.
+  // REQUIRES: it is here, and nobody holds what Find has returned.
+  absl::Status LeaveOut(RefusedModel model);
+
   // "emoji, digits": for messages.
   std::string Ids() const;
 
  private:
-  explicit ModelRegistry(std::vector<RegisteredModel> models) : models_(std::move(models)) {}
+  ModelRegistry() = default;
+  absl::Status CheckNotEmpty() const;
 
   std::vector<RegisteredModel> models_;  // a handful: looked up linearly
+  std::vector<RefusedModel> refused_;
 };
 
 }  // namespace stepcast

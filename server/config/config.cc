@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "server/config/config_checks.h"
+#include "server/config/file_check.h"
 #include "server/config/strict_yaml.h"
 #include "server/wire/names.h"
 #include "server/wire/text_limits.h"
@@ -186,7 +187,7 @@ void ReadCodec(YamlMapping& root, YamlErrors& errors, CodecConfig& codec) {
   const std::optional<YAML::Node> node = root.Child("codec");
   if (!node.has_value()) return;
   YamlMapping section(*node, "codec", errors);
-  section.Int("threads", 1, 64, codec.threads);
+  section.Int("threads", 0, 64, codec.threads);
   section.Int("max_queued", 1, 100'000, codec.max_queued);
   section.Finish();
 }
@@ -308,9 +309,17 @@ absl::StatusOr<ServerConfig> ParseServerConfig(const std::string& text, const st
 }
 
 absl::StatusOr<ServerConfig> LoadServerConfig(const std::string& path, const ConfigOverrides& overrides) {
-  if (path.empty()) return ParseServerConfig("", "the command line", overrides);
-  STEPCAST_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  return ParseServerConfig(text, path, overrides);
+  std::string text;
+  if (!path.empty()) {
+    STEPCAST_ASSIGN_OR_RETURN(text, ReadFile(path));
+  }
+  const std::string name = path.empty() ? "the command line" : path;
+  STEPCAST_ASSIGN_OR_RETURN(ServerConfig config, ParseServerConfig(text, name, overrides));
+  STEPCAST_RETURN_IF_ERROR(CheckAgainstMachine(config, name));
+  for (std::string* file : {&config.port_file, &config.record_file, &config.scheduler.profile.cache_file}) {
+    if (!file->empty()) *file = ResolveLinks(*file);
+  }
+  return config;
 }
 
 }  // namespace stepcast

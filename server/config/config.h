@@ -47,8 +47,7 @@ struct DrainConfig {
 
 // When the process is no longer worth keeping.
 struct HealthConfig {
-  // Work is pending and no tick has ended for this long: liveness ends. A tick of the slowest documented model takes
-  // seconds. 1 s..24 h.
+  // Work is pending and no tick has ended for this long: liveness ends. 1 s..24 h; the slowest ticks take seconds.
   absl::Duration stall_timeout = absl::Seconds(120);
 };
 
@@ -71,7 +70,7 @@ struct TenantsConfig {
 };
 
 struct CodecConfig {
-  int threads = 2;      // 1..64
+  int threads = 0;      // 0..64; 0: two, or one where the process may use one CPU only
   int max_queued = 64;  // 1..100000; previews beyond it are dropped, finished pictures never
 };
 
@@ -106,6 +105,7 @@ struct ServerConfig {
   bool reflection = true;   // lets grpcurl describe the public port
   std::string port_file;    // "": none; else receives the bound ports as JSON once the server listens
   std::string record_file;  // "": none; else receives every decision of the scheduler (scheduler/recording/recorder.h)
+  std::vector<std::string> notes;  // what was left out of `models_dir`, for people; one line each
 };
 
 // What the command line says; wins over the file.
@@ -124,18 +124,27 @@ struct ConfigOverrides {
   std::optional<std::string> port_file;
 };
 
-// Reads the file at `path` ("": no file, defaults only), applies `overrides` and checks the whole.
+// Reads the file at `path` ("": no file, defaults only), applies `overrides` and checks the whole, also against this
+// machine: hosts must have an address, files that are written must be distinct and lie where that is possible.
 //
-// Model paths, cache_file, port_file and record_file are relative to the file's folder.
+// Model paths, cache_file, port_file and record_file are relative to the file's folder; where one of the files is a
+// symbolic link, it is resolved.
 // Errors: INVALID_ARGUMENT or NOT_FOUND; one line per mistake, "path:line: message" (flags: "--port: message").
 absl::StatusOr<ServerConfig> LoadServerConfig(const std::string& path, const ConfigOverrides& overrides);
 
-// As LoadServerConfig, from the text of a file. `path` names it in errors and anchors relative paths.
+// As LoadServerConfig, from the text of a file and without a look at the machine. `path` names it in errors and anchors
+// relative paths.
 absl::StatusOr<ServerConfig> ParseServerConfig(const std::string& text, const std::string& path,
                                                const ConfigOverrides& overrides);
 
-// The models in `dir`: one per subfolder with a model_index.json, named like the folder, in order of name.
-// Errors: NOT_FOUND when there is none; INVALID_ARGUMENT for a folder name that cannot be an id.
-absl::StatusOr<std::vector<ModelSource>> FindModels(const std::string& dir);
+// The models in a folder.
+struct FoundModels {
+  std::vector<ModelSource> models;   // in order of name; at least one
+  std::vector<std::string> skipped;  // one line for each that cannot be named in requests
+};
+
+// The models in `dir`: one per subfolder with a model_index.json, named like the folder.
+// Errors: NOT_FOUND when there is none that can be named; INVALID_ARGUMENT when that is their names' fault alone.
+absl::StatusOr<FoundModels> FindModels(const std::string& dir);
 
 }  // namespace stepcast

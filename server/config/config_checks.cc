@@ -10,6 +10,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "core/status_macros.h"
+#include "server/config/file_check.h"
+#include "server/config/host_check.h"
 #include "server/wire/names.h"
 #include "server/wire/text_limits.h"
 
@@ -74,6 +76,30 @@ void CheckPorts(const ListenConfig& listen, const std::string& path, std::vector
   }
 }
 
+// `names` of one loop's file, and of the loops after the first, which have .1, .2 ... appended.
+NamedFile PerLoop(const char* key, const std::string& path, const std::string& beside, const ServerConfig& config) {
+  NamedFile file{.key = key, .path = path, .suffixes = {beside}};
+  const size_t loops = std::max(config.engine.devices.size(), static_cast<size_t>(config.engine.replicas));
+  for (size_t i = 1; i < loops; ++i) {
+    file.suffixes.push_back(absl::StrCat(".", i));
+    file.suffixes.push_back(absl::StrCat(".", i, beside));
+  }
+  return file;
+}
+
+std::vector<NamedFile> WrittenFiles(const ServerConfig& config, const std::string& path) {
+  std::vector<NamedFile> files;
+  std::error_code error;
+  if (std::filesystem::is_regular_file(path, error)) {
+    files.push_back({.key = "the configuration", .path = path, .read_only = true});
+  }
+  if (!config.port_file.empty()) files.push_back({.key = "port_file", .path = config.port_file, .suffixes = {".tmp"}});
+  if (!config.record_file.empty()) files.push_back(PerLoop("record_file", config.record_file, ".old", config));
+  const std::string& cache_file = config.scheduler.profile.cache_file;
+  if (!cache_file.empty()) files.push_back(PerLoop("scheduler.profile.cache_file", cache_file, ".new", config));
+  return files;
+}
+
 }  // namespace
 
 bool IsDevice(const std::string& device) {
@@ -113,8 +139,8 @@ absl::Status ApplyOverrides(const ConfigOverrides& overrides, ServerConfig& conf
   std::optional<int> port = config.listen.port;
   OverridePort("--port", overrides.port, 0, port, mistakes);
   config.listen.port = port.value_or(0);
-  OverridePort("--admin-port", overrides.admin_port, -1, config.listen.admin_port, mistakes);
-  OverridePort("--metrics-port", overrides.metrics_port, -1, config.listen.metrics_port, mistakes);
+  OverridePort("--admin_port", overrides.admin_port, -1, config.listen.admin_port, mistakes);
+  OverridePort("--metrics_port", overrides.metrics_port, -1, config.listen.metrics_port, mistakes);
   OverrideEngine(overrides, config.engine, mistakes);
   config.listen.host = overrides.host.value_or(config.listen.host);
   config.default_model = overrides.default_model.value_or(config.default_model);
@@ -132,11 +158,12 @@ absl::Status ApplyOverrides(const ConfigOverrides& overrides, ServerConfig& conf
     }
   }
   if (overrides.models_dir.has_value()) {
-    absl::StatusOr<std::vector<ModelSource>> found = FindModels(*overrides.models_dir);
+    absl::StatusOr<FoundModels> found = FindModels(*overrides.models_dir);
     if (found.ok()) {
-      config.engine.models = *std::move(found);
+      config.engine.models = std::move(found->models);
+      config.notes = std::move(found->skipped);
     } else {
-      mistakes.push_back(absl::StrCat("--models-dir: ", found.status().message()));
+      mistakes.push_back(absl::StrCat("--models_dir: ", found.status().message()));
     }
   }
   return ToStatus(mistakes);
@@ -146,16 +173,13 @@ absl::Status CheckServerConfig(const ServerConfig& config, const std::string& pa
   std::vector<std::string> mistakes;
   const auto& models = config.engine.models;
   if (models.empty()) {
-    mistakes.push_back(absl::StrCat(path, ": no model is named; name one in `models` or give --models-dir"));
+    mistakes.push_back(absl::StrCat(path, ": no model is named; name one in `models` or give --models_dir"));
   }
   const auto is_default = [&config](const ModelSource& model) { return model.id == config.default_model; };
   if (!models.empty() && !config.default_model.empty() && std::none_of(models.begin(), models.end(), is_default)) {
     const auto append = [](std::string* out, const ModelSource& model) { absl::StrAppend(out, model.id); };
     mistakes.push_back(absl::StrCat(path, ": default_model: got ", Quoted(config.default_model),
                                     "; allowed: ", absl::StrJoin(models, ", ", append)));
-  }
-  for (const std::string* host : {&config.listen.host, &config.listen.admin_host, &config.listen.metrics_host}) {
-    if (host->empty()) mistakes.push_back(absl::StrCat(path, ": listen: a host is empty; 0.0.0.0 listens everywhere"));
   }
   CheckPorts(config.listen, path, mistakes);
   const EngineOptions& engine = config.engine;
@@ -169,26 +193,49 @@ absl::Status CheckServerConfig(const ServerConfig& config, const std::string& pa
   return ToStatus(mistakes);
 }
 
-absl::StatusOr<std::vector<ModelSource>> FindModels(const std::string& dir) {
+absl::Status CheckAgainstMachine(const ServerConfig& config, const std::string& path) {
+  std::vector<std::string> mistakes;
+  const ListenConfig& listen = config.listen;
+  const auto check_host = [&](const char* key, const std::string& host, bool ipv4_only) {
+    const std::string mistake = FindHostMistake(host, ipv4_only);
+    if (!mistake.empty()) mistakes.push_back(absl::StrCat(path, ": listen.", key, ": ", mistake));
+  };
+  check_host("host", listen.host, /*ipv4_only=*/false);
+  if (listen.admin_port.has_value()) check_host("admin_host", listen.admin_host, /*ipv4_only=*/false);
+  if (listen.metrics_port.has_value()) check_host("metrics_host", listen.metrics_host, /*ipv4_only=*/true);
+  for (const std::string& mistake : FindFileMistakes(WrittenFiles(config, path))) {
+    mistakes.push_back(absl::StrCat(path, ": ", mistake));
+  }
+  return ToStatus(mistakes);
+}
+
+absl::StatusOr<FoundModels> FindModels(const std::string& dir) {
   std::error_code error;
-  std::vector<ModelSource> models;
+  FoundModels found;
   std::filesystem::directory_iterator folders(dir, error);
   for (; !error && folders != std::filesystem::directory_iterator(); folders.increment(error)) {
     const std::filesystem::path& folder = folders->path();
     std::error_code missing;
     if (!std::filesystem::is_regular_file(folder / "model_index.json", missing)) continue;
-    models.push_back({folder.filename().string(), folder.string()});
-    if (!IsModelId(models.back().id)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the model folder ", Quoted(models.back().id), " cannot be an id; allowed: ", kIds));
+    const std::string name = folder.filename().string();
+    if (IsModelId(name)) {
+      found.models.push_back({name, folder.string()});
+    } else {
+      found.skipped.push_back(absl::StrCat("the model folder ", Quoted(name), " in ", Quoted(dir, 256),
+                                           " is left out: its name cannot be an id; rename it; allowed: ", kIds));
     }
   }
   if (error) return absl::NotFoundError(absl::StrCat(Quoted(dir, 256), " is no folder that can be read"));
-  if (models.empty()) {
+  std::sort(found.skipped.begin(), found.skipped.end());
+  if (found.models.empty() && !found.skipped.empty()) {
+    return absl::InvalidArgumentError(absl::StrJoin(found.skipped, "\n"));
+  }
+  if (found.models.empty()) {
     return absl::NotFoundError(absl::StrCat("no subfolder of ", Quoted(dir, 256), " holds a model_index.json"));
   }
-  std::sort(models.begin(), models.end(), [](const ModelSource& a, const ModelSource& b) { return a.id < b.id; });
-  return models;
+  const auto by_id = [](const ModelSource& a, const ModelSource& b) { return a.id < b.id; };
+  std::sort(found.models.begin(), found.models.end(), by_id);
+  return found;
 }
 
 }  // namespace stepcast

@@ -31,4 +31,8 @@ absl::Status ApplyOverrides(const ConfigOverrides& overrides, ServerConfig& conf
 // Errors: INVALID_ARGUMENT, one line per mistake, "<path>: message".
 absl::Status CheckServerConfig(const ServerConfig& config, const std::string& path);
 
+// What only this machine shows: hosts without an address, files that cannot be written or are one and the same.
+// Errors: INVALID_ARGUMENT, one line per mistake, "<path>: key: message".
+absl::Status CheckAgainstMachine(const ServerConfig& config, const std::string& path);
+
 }  // namespace stepcast

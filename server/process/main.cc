@@ -1,10 +1,12 @@
-// stepcast-server: reads the configuration, binds the ports, loads the models, serves until told to stop.
+// stepcast-server: reads the configuration, binds the ports, loads the models, serves until told to stop. Started by
+// launcher.cc, which holds SIGTERM and SIGINT back from the first moment.
 //
-// Exit codes: 0 drained and stopped; 2 configuration, or a port that is in use; 3 a model that cannot be loaded;
+// Exit codes: 0 drained and stopped; 2 configuration, or a port that is in use; 3 no model can be loaded;
 // 4 the device was lost.
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -13,18 +15,16 @@
 #include <utility>
 #include <vector>
 
-#include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
-#include "absl/flags/usage_config.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/clock.h"
+#include "core/cpu_budget.h"
 #include "core/string_view.h"
 #include "engine/engine_factory.h"
 #include "server/config/config.h"
 #include "server/process/bounded_stop.h"
+#include "server/process/command_line.h"
 #include "server/process/drain.h"
 #include "server/process/file_limit.h"
 #include "server/process/server.h"
@@ -33,54 +33,12 @@
 #include "server/telemetry/logging.h"
 #include "server/wire/version.h"
 
-ABSL_FLAG(std::string, config, "", "YAML file; without one the defaults and the flags below are all there is");
-ABSL_FLAG(bool, check_config, false, "check the configuration and exit: 0 fine, 2 not");
-ABSL_FLAG(absl::optional<std::string>, host, absl::nullopt, "overrides listen.host");
-ABSL_FLAG(absl::optional<int>, port, absl::nullopt, "overrides the public port; 0 picks a free one");
-ABSL_FLAG(absl::optional<int>, admin_port, absl::nullopt,
-          "overrides the admin port; 0 picks a free one, -1 turns it off");
-ABSL_FLAG(absl::optional<int>, metrics_port, absl::nullopt,
-          "overrides the metrics port; 0 picks a free one, -1 turns it off");
-ABSL_FLAG(absl::optional<std::string>, models_dir, absl::nullopt,
-          "serve every model in this folder instead of the configured ones");
-ABSL_FLAG(absl::optional<std::string>, default_model, absl::nullopt, "the model of requests that name none");
-ABSL_FLAG(absl::optional<std::string>, device, absl::nullopt, "auto, cpu or cuda:N");
-ABSL_FLAG(absl::optional<std::string>, dtype, absl::nullopt, "auto, fp32, bf16 or fp16");
-ABSL_FLAG(absl::optional<int>, threads, absl::nullopt, "CPU threads of the engine; 0: one per core");
-ABSL_FLAG(absl::optional<std::string>, policy, absl::nullopt, "scheduling policy: slo, fifo, serial or request_level");
-ABSL_FLAG(absl::optional<absl::Duration>, profile_budget, absl::nullopt,
-          "time for measuring what ticks cost before the server is ready; 0: none");
-ABSL_FLAG(absl::optional<std::string>, port_file, absl::nullopt, "write the bound ports to this file, as JSON");
-
 namespace stepcast {
 namespace {
 
 constexpr int kExitConfig = 2;
 constexpr int kExitModel = 3;
 constexpr int kExitDevice = 4;
-
-template <typename T>
-std::optional<T> Given(const absl::Flag<absl::optional<T>>& flag) {
-  const absl::optional<T> value = absl::GetFlag(flag);
-  return value.has_value() ? std::optional<T>(*value) : std::nullopt;
-}
-
-ConfigOverrides Overrides() {
-  ConfigOverrides overrides;
-  overrides.host = Given(FLAGS_host);
-  overrides.port = Given(FLAGS_port);
-  overrides.admin_port = Given(FLAGS_admin_port);
-  overrides.metrics_port = Given(FLAGS_metrics_port);
-  overrides.models_dir = Given(FLAGS_models_dir);
-  overrides.default_model = Given(FLAGS_default_model);
-  overrides.device = Given(FLAGS_device);
-  overrides.dtype = Given(FLAGS_dtype);
-  overrides.threads = Given(FLAGS_threads);
-  overrides.policy = Given(FLAGS_policy);
-  overrides.profile_budget = Given(FLAGS_profile_budget);
-  overrides.port_file = Given(FLAGS_port_file);
-  return overrides;
-}
 
 // Plain lines, whatever the log's format: a person reads them.
 int Fail(int code, const absl::Status& status) {
@@ -144,17 +102,45 @@ int ServeUntilDrained(Server& server, SignalWaiter& signals) {
   return code;
 }
 
-int Run() {
-  absl::StatusOr<ServerConfig> config = LoadServerConfig(absl::GetFlag(FLAGS_config), Overrides());
+// As Fail, for what is no reason to stop.
+void Note(const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) std::fprintf(stderr, "stepcast-server: %s\n", line.c_str());
+}
+
+void LogThreads(const EngineOptions& engine) {
+  const CpuBudget cpus = ReadCpuBudget();
+  const int threads = engine.threads > 0 ? engine.threads : cpus.threads;
+  Log(LogLevel::kInfo, "threads",
+      {{"threads", int64_t{threads}},
+       {"replicas", int64_t{engine.replicas}},
+       {"usable", cpus.ToString()},
+       {"affinity", int64_t{cpus.affinity}},
+       {"quota", std::isinf(cpus.quota) ? std::string("none") : absl::StrCat(cpus.quota)}});
+  if (threads > cpus.threads) {
+    Log(LogLevel::kWarning, "more threads than this process may run at once: ticks will take longer, not shorter",
+        {{"threads", int64_t{threads}}, {"usable", cpus.ToString()}, {"remedy", "threads: 0"}});
+  }
+}
+
+int Run(const CommandLine& line) {
+  absl::StatusOr<ServerConfig> config = LoadServerConfig(line.config, line.overrides);
   if (!config.ok()) return Fail(kExitConfig, config.status());
-  if (absl::GetFlag(FLAGS_check_config)) {
+  if (line.check_config) {
+    Note(config->notes);
     std::printf("the configuration is fine\n");
     return 0;
   }
   InitLogging(config->log);
   RaiseOpenFileLimit();
+  for (const std::string& note : config->notes) Log(LogLevel::kError, note);
+  LogThreads(config->engine);
   absl::StatusOr<std::unique_ptr<SignalWaiter>> signals = SignalWaiter::Create();
   if (!signals.ok()) return Fail(kExitConfig, signals.status());
+
+  if ((*signals)->Wait(absl::ZeroDuration()) == SignalWaiter::Wake::kSignal) {
+    Log(LogLevel::kInfo, "stopped before loading");
+    return 0;
+  }
 
   absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Create(*config, RealClock(), [&signals] { (*signals)->Nudge(); });
@@ -167,16 +153,17 @@ int Run() {
   }
   if (!engine->ok()) return Fail(kExitModel, engine->status());
   if (!(*engine)->strict.empty()) Log(LogLevel::kInfo, (*engine)->strict);
-  const std::vector<SharedModelInfo> models = (*engine)->models;
+  for (const std::string& warning : (*engine)->warnings) Log(LogLevel::kWarning, warning);
   const std::string devices = absl::StrJoin((*engine)->devices, ", ", [](std::string* out, const LoadedDevice& device) {
     absl::StrAppend(out, device.name);
+    if (device.name.starts_with("cpu")) absl::StrAppend(out, " (", device.threads, " threads)");
   });
   if (absl::Status served = (*server)->Serve(**std::move(engine)); !served.ok()) {
     // A record_file that cannot be written.
     return Fail(absl::IsUnavailable(served) ? kExitConfig : kExitModel, served);
   }
 
-  std::fputs(StartBanner(*config, (*server)->ports(), models, devices).c_str(), stdout);
+  std::fputs(StartBanner(*config, (*server)->ports(), (*server)->models(), devices).c_str(), stdout);
   std::fflush(stdout);
   Log(LogLevel::kInfo, "serving",
       {{"version", kVersion},
@@ -191,18 +178,12 @@ int Run() {
 }  // namespace stepcast
 
 int main(int argc, char** argv) {
+  stepcast::SignalWaiter::Block();
   stepcast::ExecuteWithEngineEnvironment(argv);
-  absl::SetProgramUsageMessage("serves diffusion models over gRPC; see deploy/config.example.yaml");
-  absl::FlagsUsageConfig usage;
-  usage.version_string = [] {
-    return absl::StrCat("stepcast-server ", stepcast::ToAbsl(stepcast::kVersion), " (",
-                        stepcast::ToAbsl(stepcast::kCommit), ")\n");
-  };
-  absl::SetFlagsUsageConfig(usage);
-  const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
-  if (rest.size() > 1) {
-    std::fprintf(stderr, "stepcast-server: unexpected argument '%s' (see --help)\n", rest[1]);
-    return stepcast::kExitConfig;
+  const stepcast::CommandLine line = stepcast::ParseCommandLine({argv + 1, argv + argc});
+  if (line.ends) {
+    std::fputs(line.text.c_str(), line.exit_code == 0 ? stdout : stderr);
+    return line.exit_code;
   }
-  return stepcast::Run();
+  return stepcast::Run(line);
 }

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "core/cpu_budget.h"
 #include "core/status_macros.h"
 #include "prometheus/registry.h"
 #include "scheduler/recording/recorder.h"
@@ -27,6 +28,11 @@ constexpr int64_t kAdminReceiveBytes = 1 << 20;
 constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
 // Every stream posts at most one write at a time, so this queue is bounded by admission.
 constexpr int kWriterQueue = 1 << 20;
+constexpr int kMostCodecThreads = 2;  // of those that nobody has asked for
+
+int CodecThreads(const CodecConfig& codec) {
+  return codec.threads > 0 ? codec.threads : std::min(kMostCodecThreads, ReadCpuBudget().threads);
+}
 
 absl::Status Draining() { return MakeError({.reason = v1::ERROR_REASON_DRAINING}); }
 
@@ -45,11 +51,14 @@ Server::Server(ServerConfig config, const Clock& clock, std::function<void()> wa
       wake_(std::move(wake)),
       metrics_(clock),
       live_([this] { wake_(); }),
-      codec_(config_.codec.threads, config_.codec.max_queued),
+      codec_(CodecThreads(config_.codec), config_.codec.max_queued),
       writers_(/*threads=*/1, kWriterQueue),
       tenants_(config_.tenants),
       service_(config_, metrics_, live_, {seeds_, tenants_}, clock),
       scheduler_service_(ticks_, writers_, metrics_, clock),
+      public_reflection_(
+          {v1::ImageGenerationService::service_full_name(), grpc::health::v1::Health::service_full_name()}),
+      admin_reflection_({v1::SchedulerService::service_full_name(), grpc::health::v1::Health::service_full_name()}),
       devices_(config_.health.stall_timeout) {}
 
 Server::~Server() {
@@ -65,6 +74,7 @@ absl::Status Server::Listen() {
   options.port = listen.port;
   options.services = {&service_, &public_health_};
   options.reflection = config_.reflection;
+  if (config_.reflection) options.services.push_back(&public_reflection_);
   options.max_receive_bytes = config_.limits.max_request_bytes + kReceiveSlack;
   STEPCAST_ASSIGN_OR_RETURN(public_, Listener::Start(options));
   ports_.grpc = public_->port();
@@ -72,7 +82,7 @@ absl::Status Server::Listen() {
     options.name = "admin gRPC";
     options.host = listen.admin_host;
     options.port = *listen.admin_port;
-    options.services = {&admin_health_, &scheduler_service_};
+    options.services = {&admin_health_, &scheduler_service_, &admin_reflection_};
     options.reflection = true;
     options.max_receive_bytes = kAdminReceiveBytes;
     STEPCAST_ASSIGN_OR_RETURN(admin_, Listener::Start(options));
@@ -101,9 +111,7 @@ absl::Status Server::WritePortFile() const {
 }
 
 absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLoader& load_tokenizer) {
-  STEPCAST_ASSIGN_OR_RETURN(ModelRegistry models,
-                            ModelRegistry::Create(engine.models, config_.default_model, load_tokenizer));
-  STEPCAST_RETURN_IF_ERROR(CheckDefaultsFit(models, config_.limits));
+  STEPCAST_ASSIGN_OR_RETURN(ModelRegistry models, RegisterModels(engine, load_tokenizer));
   metrics_.AddModels(engine.models);
   metrics_.AddTenants(tenants_.Labels());
   STEPCAST_RETURN_IF_ERROR(StartLoops(engine));
@@ -120,6 +128,39 @@ absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLo
   scheduler_service_.Serve(*loops_);
   if (config_.scheduler.profile.budget == absl::ZeroDuration()) AnnounceReady();
   return absl::OkStatus();
+}
+
+// Leaves what cannot be served out of `engine.models` and `engine.profile_keys`.
+absl::StatusOr<ModelRegistry> Server::RegisterModels(LoadedEngine& engine,
+                                                     const ModelRegistry::TokenizerLoader& load_tokenizer) const {
+  std::vector<RefusedModel> refused = std::move(engine.refused);
+  // Of those that were to be loaded config_checks has seen that the default is one.
+  const bool is_refused = std::any_of(refused.begin(), refused.end(),
+                                      [this](const RefusedModel& model) { return model.id == config_.default_model; });
+  STEPCAST_ASSIGN_OR_RETURN(
+      ModelRegistry models,
+      ModelRegistry::Create(engine.models, is_refused ? "" : config_.default_model, load_tokenizer));
+  for (RefusedModel& misfit : FindMisfits(models, config_.limits)) {
+    STEPCAST_RETURN_IF_ERROR(models.LeaveOut(std::move(misfit)));
+  }
+  refused.insert(refused.end(), models.refused().begin(), models.refused().end());
+  for (const RefusedModel& model : refused) {
+    Log(LogLevel::kError, "model left out", {{"model", model.id}, {"cause", model.why}});
+  }
+  const std::string& standing_in = models.default_model().info->id;
+  if (!config_.default_model.empty() && standing_in != config_.default_model) {
+    Log(LogLevel::kError, "the default model is left out; another stands in",
+        {{"model", config_.default_model}, {"stands_in", standing_in}});
+  }
+  std::erase_if(engine.models, [&](const SharedModelInfo& info) { return models.Find(info->id) == nullptr; });
+  std::erase_if(engine.profile_keys, [&](const BatchKey& key) { return models.Find(key.model) == nullptr; });
+  return models;
+}
+
+std::vector<SharedModelInfo> Server::models() const {
+  std::vector<SharedModelInfo> infos;
+  for (const RegisteredModel& model : backend_->models.models()) infos.push_back(model.info);
+  return infos;
 }
 
 // Once: afterwards a drain or a lost device decides.
@@ -218,6 +259,8 @@ void Server::StopServing() {
   live_.Close(Draining());
   scheduler_service_.EndCalls();
   health_.EndWatches();
+  public_reflection_.EndStreams();
+  admin_reflection_.EndStreams();
   if (public_ != nullptr) public_->Shutdown(kShutdownGrace);
   if (admin_ != nullptr) admin_->Shutdown(kShutdownGrace);
 }

@@ -22,6 +22,7 @@
 #include "server/process/drain.h"
 #include "server/process/health.h"
 #include "server/process/listener.h"
+#include "server/process/reflection.h"
 #include "server/request/tenants.h"
 #include "server/telemetry/metrics_exporter.h"
 #include "server/telemetry/server_metrics.h"
@@ -52,9 +53,8 @@ class Server final : public DrainActions {
   ServerMetrics& metrics() { return metrics_; }
 
   // Takes the engine and serves; ready at once, or, when there is a profile to make, at the first Housekeep after it.
-  // REQUIRES: called at most once.
-  // Errors: those of ModelRegistry::Create, CheckDefaultsFit and Dispatcher::Create; UNAVAILABLE when record_file
-  // cannot be written.
+  // Models that cannot be served are left out, one line in the log each. REQUIRES: called at most once.
+  // Errors: those of ModelRegistry::Create and Dispatcher::Create; UNAVAILABLE when record_file cannot be written.
   absl::Status Serve(LoadedEngine engine, const ModelRegistry::TokenizerLoader& load_tokenizer = &ClipTokenizer::Load);
 
   // Ends calls whose clients have stopped reading and looks after the devices; meant for once a second.
@@ -72,6 +72,8 @@ class Server final : public DrainActions {
 
   const ServerPorts& ports() const { return ports_; }
   const ServerConfig& config() const { return config_; }
+  // Those that are served, the default first. REQUIRES: Serve has succeeded.
+  std::vector<SharedModelInfo> models() const;
   // Whether no device is left, as of the last Housekeep.
   bool device_lost() const { return devices_.all_lost(); }
   int live_calls() const { return live_.size(); }
@@ -82,6 +84,8 @@ class Server final : public DrainActions {
   Server(ServerConfig config, const Clock& clock, std::function<void()> wake);
   absl::Status Listen();
   absl::Status WritePortFile() const;
+  absl::StatusOr<ModelRegistry> RegisterModels(LoadedEngine& engine,
+                                               const ModelRegistry::TokenizerLoader& load_tokenizer) const;
   absl::Status StartLoops(LoadedEngine& engine);
   absl::StatusOr<SchedulerObserver*> ObserverOf(const std::string& device, const ExecutorLimits& limits,
                                                 const EngineLoopOptions& options);
@@ -110,6 +114,8 @@ class Server final : public DrainActions {
   SchedulerService scheduler_service_;
   HealthService public_health_{health_};
   HealthService admin_health_{health_};
+  ReflectionService public_reflection_;
+  ReflectionService admin_reflection_;
   std::unique_ptr<MetricsExporter> exporter_;
   std::unique_ptr<Listener> public_;
   std::unique_ptr<Listener> admin_;

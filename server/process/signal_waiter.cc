@@ -12,12 +12,26 @@
 
 namespace stepcast {
 
-absl::StatusOr<std::unique_ptr<SignalWaiter>> SignalWaiter::Create() {
+namespace {
+
+sigset_t StopSignals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
-  if (pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0) return absl::InternalError("cannot block signals");
+  return set;
+}
+
+}  // namespace
+
+bool SignalWaiter::Block() {
+  const sigset_t set = StopSignals();
+  return pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0;
+}
+
+absl::StatusOr<std::unique_ptr<SignalWaiter>> SignalWaiter::Create() {
+  if (!Block()) return absl::InternalError("cannot block signals");
+  const sigset_t set = StopSignals();
   const int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) return absl::InternalError("cannot make a signalfd: out of file descriptors");
   const int nudges = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

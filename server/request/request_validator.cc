@@ -137,22 +137,22 @@ absl::Status CheckUnaryResponseFits(const GenerationRequest& request, const Limi
                     {"max_unary_response_bytes", absl::StrCat(limits.max_unary_response_bytes)}}});
 }
 
-absl::Status CheckDefaultsFit(const ModelRegistry& models, const LimitsConfig& limits) {
+std::vector<RefusedModel> FindMisfits(const ModelRegistry& models, const LimitsConfig& limits) {
   class ZeroSeed final : public SeedSource {
     int64_t Next() override { return 0; }
   } seed;
+  std::vector<RefusedModel> misfits;
   for (const RegisteredModel& model : models.models()) {
     v1::GenerateRequest request;
     request.set_model(model.info->id);
     if (model.info->conditioning == ConditioningKind::kText) request.set_prompt("a");
     if (!model.info->class_labels.empty()) request.set_class_index(model.info->class_labels.begin()->first);
     const absl::Status status = ValidateRequest(request, models, limits, seed).status();
-    if (!status.ok()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("model ", model.info->id, ": its own defaults break the limits: ", status.message()));
-    }
+    if (status.ok()) continue;
+    misfits.push_back({model.info->id, absl::StrCat("model ", model.info->id, ": its own defaults break the limits: ",
+                                                    status.message(), "; raise `limits`, or its card's defaults")});
   }
-  return absl::OkStatus();
+  return misfits;
 }
 
 }  // namespace stepcast

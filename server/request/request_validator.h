@@ -53,9 +53,8 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& request
 // ever needs, and than lossy formats need for anything but noise. Errors: WORK_LIMIT, naming Generate.
 absl::Status CheckUnaryResponseFits(const GenerationRequest& request, const LimitsConfig& limits);
 
-// Whether each model's own defaults are valid requests, so that a server does not start with limits that refuse them.
-// Errors: INVALID_ARGUMENT, naming the model and the limit.
-absl::Status CheckDefaultsFit(const ModelRegistry& models, const LimitsConfig& limits);
+// The models whose own defaults `limits` refuse: a request that names nothing else must succeed.
+std::vector<RefusedModel> FindMisfits(const ModelRegistry& models, const LimitsConfig& limits);
 
 // The reverse of ValidateRequest: a request with every value that `request` resolved to. Validated again it gives an
 // equal request. `validate_only` is not part of it.

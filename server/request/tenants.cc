@@ -1,5 +1,8 @@
 #include "server/request/tenants.h"
 
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
 #include "core/string_view.h"
 #include "server/request/field_violations.h"
 #include "server/wire/names.h"
@@ -7,10 +10,18 @@
 
 namespace stepcast {
 
-absl::StatusOr<std::string> Tenants::Resolve(std::string_view claimed) {
+absl::StatusOr<std::string> Tenants::Resolve(absl::Span<const std::string_view> claims) {
+  const std::string_view claimed = claims.empty() ? std::string_view() : claims.front();
+  const auto other =
+      std::find_if(claims.begin(), claims.end(), [&](std::string_view claim) { return claim != claimed; });
+  FieldViolations violations;
+  if (other != claims.end()) {
+    violations.Add(config_.metadata_key, absl::StrCat(Quoted(ToAbsl(claimed)), " and ", Quoted(ToAbsl(*other))),
+                   "one name");
+    return violations.ToStatus();
+  }
   if (claimed.empty() || claimed == kDefaultTenant) return std::string(kDefaultTenant);
   if (!IsTenantName(claimed)) {
-    FieldViolations violations;
     violations.Add(config_.metadata_key, Quoted(ToAbsl(claimed)), kTenantNames);
     return violations.ToStatus();
   }

@@ -8,6 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "core/mutex.h"
 #include "server/config/config.h"
 
@@ -24,9 +25,10 @@ class Tenants {
   // `config` must outlive this.
   explicit Tenants(const TenantsConfig& config) : config_(config) {}
 
-  // The tenant of a call whose metadata says `claimed`; "" when it says nothing.
-  // Errors, made by MakeError: FIELD_INVALID, naming the metadata key, for what cannot be a name.
-  absl::StatusOr<std::string> Resolve(std::string_view claimed);
+  // The tenant of a call whose metadata says `claimed`; nothing, or "", is the default.
+  // Errors, made by MakeError: FIELD_INVALID, naming the metadata key, for what cannot be a name, and for two names of
+  // which only one can be meant: a proxy that appends to what it should have replaced.
+  absl::StatusOr<std::string> Resolve(absl::Span<const std::string_view> claimed);
 
   // The tenants that have series of their own: "default" and those of the configuration. The others share one.
   std::vector<std::string> Labels() const;

@@ -16,6 +16,7 @@
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
 #include "server/telemetry/device_metrics.h"
+#include "server/wire/names.h"
 #include "server/wire/version.h"
 
 namespace stepcast {
@@ -31,22 +32,25 @@ using prometheus::Labels;
 
 using Buckets = Histogram::BucketBoundaries;
 
+// Each set reaches as far as the configuration lets its numbers grow: a deadline is a day at most, a tick may take
+// until liveness ends (config.h), a tick has 1024 rows at most.
 const Buckets& RequestSeconds() {
-  static const Buckets* const buckets =
-      new Buckets{.05, .1, .25, .5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 300, 600};
+  static const Buckets* const buckets = new Buckets{.05, .1, .25, .5, 1,   2,   3,   5,    7.5,  10,   15,    20,
+                                                    30,  45, 60,  90, 120, 300, 600, 1800, 3600, 7200, 21600, 86400};
   return *buckets;
 }
 const Buckets& TickSeconds() {
   static const Buckets* const buckets =
-      new Buckets{.001, .002, .005, .01, .02, .03, .05, .075, .1, .15, .2, .3, .5, .75, 1, 2, 5};
+      new Buckets{.001, .002, .005, .01, .02, .03, .05, .075, .1,  .15, .2,   .3,   .5,    .75,
+                  1,    2,    5,    10,  20,  30,  60,  120,  300, 600, 1800, 3600, 21600, 86400};
   return *buckets;
 }
 const Buckets& ErrorRatios() {
-  static const Buckets* const buckets = new Buckets{.01, .02, .05, .1, .15, .2, .3, .5, 1, 2};
+  static const Buckets* const buckets = new Buckets{.01, .02, .05, .1, .15, .2, .3, .5, 1, 2, 5, 10};
   return *buckets;
 }
 const Buckets& Rows() {
-  static const Buckets* const buckets = new Buckets{1, 2, 4, 8, 16, 32, 64};
+  static const Buckets* const buckets = new Buckets{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
   return *buckets;
 }
 
@@ -243,12 +247,12 @@ void ServerMetrics::AddTenants(const std::vector<std::string>& names) {
         {name});
   };
   for (const std::string& name : names) add(name);
-  add("other");
+  add(kOtherTenants);
 }
 
 void ServerMetrics::AddTenantTime(std::string_view tenant, absl::Duration had) {
   Counter* series = impl_->tenant_seconds.Find({tenant});
-  if (series == nullptr) series = impl_->tenant_seconds.Find({"other"});
+  if (series == nullptr) series = impl_->tenant_seconds.Find({kOtherTenants});
   if (series != nullptr) series->Increment(absl::ToDoubleSeconds(had));
 }
 

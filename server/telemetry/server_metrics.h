@@ -49,7 +49,7 @@ class ServerMetrics final : public EngineMetrics {
   // Makes the series that have a model label. Call once, before jobs run.
   void AddModels(absl::Span<const SharedModelInfo> models);
 
-  // Makes the series of each tenant in `names`; all others share the series "other". Call once, before jobs run.
+  // Makes the series of each tenant in `names`; all others share one, kOtherTenants. Call once, before jobs run.
   void AddTenants(const std::vector<std::string>& names);
 
   // Makes the series of one device and returns what its loop is to report to; that belongs to this and lives as long.

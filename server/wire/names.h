@@ -15,4 +15,7 @@ inline constexpr char kDefaultTenant[] = "default";
 bool IsTenantName(std::string_view name);
 inline constexpr char kTenantNames[] = "[A-Za-z0-9][A-Za-z0-9._@-]{0,63}";
 
+// In metrics: all tenants that the configuration does not name. No tenant can be called so.
+inline constexpr char kOtherTenants[] = "_other";
+
 }  // namespace stepcast

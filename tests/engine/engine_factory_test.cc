@@ -6,12 +6,15 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "core/clock.h"
+#include "core/cpu_budget.h"
 #include "tests/support/await.h"
 
 namespace stepcast {
@@ -82,6 +85,45 @@ TEST(CreateEngineTest, AModelThatIsNotThereIsNamedWithItsPath) {
   EXPECT_FALSE(status.ok());
   EXPECT_THAT(std::string(status.message()), HasSubstr("model 'ghost'"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("no-such-model"));
+}
+
+TEST(CreateEngineTest, AModelThatCannotBeLoadedStopsNoOther) {
+  const std::string broken = testing::TempDir() + "/stepcast_broken_model";
+  std::filesystem::create_directories(broken);
+  std::ofstream(broken + "/model_index.json") << "{";
+  NullEngineMetrics metrics;
+  EngineOptions options = Options();
+  options.warm_up = false;
+  options.replicas = 2;
+  options.threads = 5;
+  options.models = {{.id = "broken", .path = broken},
+                    options.models[0],
+                    {.id = "ghost", .path = testing::TempDir() + "/no-such-model"}};
+  const absl::StatusOr<LoadedEngine> engine = CreateEngine(options, metrics);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  ASSERT_EQ(engine->models.size(), 1u);
+  EXPECT_EQ(engine->models[0]->id, "emoji");
+  ASSERT_EQ(engine->refused.size(), 2u);
+  EXPECT_EQ(engine->refused[0].id, "broken");
+  EXPECT_THAT(engine->refused[0].why, HasSubstr("model 'broken' in '" + broken + "': "));
+  EXPECT_THAT(engine->refused[1].why, HasSubstr("model 'ghost'"));
+  ASSERT_EQ(engine->devices.size(), 2u);
+  for (const LoadedDevice& device : engine->devices) {
+    EXPECT_EQ(device.threads, 2) << "5 threads, divided";
+    EXPECT_TRUE(device.executor->RunSynthetic(engine->profile_keys.back(), 1).ok());
+  }
+  EXPECT_THAT(engine->cost_fingerprint, HasSubstr(" threads=5/"));
+}
+
+TEST(CreateEngineTest, ThreadsThatNobodyNamedAreThoseThatTheProcessMayUse) {
+  NullEngineMetrics metrics;
+  EngineOptions options = Options();
+  options.warm_up = false;
+  const absl::StatusOr<LoadedEngine> engine = CreateEngine(options, metrics);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  const int threads = ReadCpuBudget().threads;
+  EXPECT_EQ(engine->devices[0].threads, threads);
+  EXPECT_THAT(engine->cost_fingerprint, HasSubstr(absl::StrCat(" threads=", threads, "/")));
 }
 
 TEST(CreateEngineTest, LoadsTheBundledModelAndSaysWhatItCanPaint) {

@@ -60,6 +60,16 @@ TEST(DeployTest, ProbesAskWhatTheServerAnswers) {
   }
 }
 
+TEST(DeployTest, ProbesHaveTimeToAnswer) {
+  const YAML::Node container = Container();
+  for (const char* probe : {"startupProbe", "readinessProbe", "livenessProbe"}) {
+    ASSERT_TRUE(container[probe]["timeoutSeconds"].IsDefined()) << probe << ": kubelet would wait for one second";
+    const int timeout = container[probe]["timeoutSeconds"].as<int>();
+    EXPECT_GE(timeout, 3) << probe;
+    EXPECT_LE(timeout, container[probe]["periodSeconds"].as<int>()) << probe;
+  }
+}
+
 TEST(DeployTest, GracePeriodCoversTheDrain) {
   const auto config = LoadServerConfig(kDeploy + "config.container.yaml", {});
   ASSERT_TRUE(config.ok()) << config.status();
@@ -86,6 +96,14 @@ TEST(DeployTest, DockerfileExposesTheDefaultPortsAndRunsAsTheSameUser) {
                             std::to_string(*listen.metrics_port)),
             std::string::npos);
   EXPECT_NE(dockerfile.find("USER 65532:65532"), std::string::npos);
+}
+
+// A shell in front would be the container's first process, and keep SIGTERM to itself.
+TEST(DeployTest, TheServerIsTheContainersFirstProcess) {
+  const std::string dockerfile = ReadFile(std::string(STEPCAST_SOURCE_DIR) + "/Dockerfile");
+  EXPECT_NE(dockerfile.find("\nENTRYPOINT [\"stepcast-server\"]"), std::string::npos);
+  EXPECT_NE(dockerfile.find("\nSTOPSIGNAL SIGTERM"), std::string::npos);
+  EXPECT_NE(dockerfile.find("CMD [\"stepcast\", \"health\"]"), std::string::npos);
 }
 
 }  // namespace

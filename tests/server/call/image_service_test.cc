@@ -250,6 +250,23 @@ TEST_F(ImageServiceTest, TenantsComeFromTheirMetadata) {
   }
 }
 
+TEST_F(ImageServiceTest, TwoNamesOfTheSameCallAreRefusedOrReplaced) {
+  Start();
+  grpc::ClientContext context;
+  for (const char* tenant : {"acme", "globex"}) context.AddMetadata("x-stepcast-tenant", tenant);
+  for (const char* id : {"one", "two"}) context.AddMetadata("x-request-id", id);
+  const StreamResult result = Generate(R"(prompt: "a" steps: 1)", context);
+  EXPECT_EQ(result.reason, "FIELD_INVALID");
+  EXPECT_THAT(ViolationsIn(result.status), ElementsAre("x-stepcast-tenant"));
+  EXPECT_EQ(result.request_id.size(), 16u);
+  grpc::ClientContext repeated;
+  for (int i = 0; i < 2; ++i) repeated.AddMetadata("x-stepcast-tenant", "acme");
+  for (int i = 0; i < 2; ++i) repeated.AddMetadata("x-request-id", "one");
+  const StreamResult accepted = Generate(R"(prompt: "a" steps: 1)", repeated);
+  EXPECT_TRUE(accepted.status.ok());
+  EXPECT_EQ(accepted.request_id, "one");
+}
+
 TEST_F(ImageServiceTest, ATenantsLimitIsItsOwn) {
   ServerConfig config = TestConfig();
   config.tenants.named["acme"] = {.max_queued = 1};

@@ -99,5 +99,34 @@ TEST(ModelRegistryTest, RefusesWhatCannotServe) {
   }
 }
 
+TEST(ModelRegistryTest, OneThatCannotServeStopsNoOther) {
+  ModelInfo bad_default = TextModel("bad");
+  bad_default.defaults.sampler = Sampler::kEdmEuler;
+  ModelInfo no_tokenizer = TextModel("worse");
+  no_tokenizer.tokenizer_dirs = {"missing"};
+  const std::vector<SharedModelInfo> all = {Share(bad_default), Share(TextModel("b")), Share(no_tokenizer),
+                                            Share(TextModel("a"))};
+  for (const auto& [wanted, expected] :
+       std::vector<std::pair<std::string, std::string>>{{"", "b"}, {"a", "a"}, {"bad", "b"}, {"worse", "b"}}) {
+    auto models = ModelRegistry::Create(all, wanted, &LoadFakeTokenizer);
+    ASSERT_TRUE(models.ok()) << Message(models);
+    EXPECT_EQ(models->default_model().info->id, expected) << wanted;
+    EXPECT_THAT(models->models(), SizeIs(2));
+    EXPECT_EQ(models->Find("bad"), nullptr);
+    ASSERT_THAT(models->refused(), SizeIs(2));
+    EXPECT_EQ(models->refused()[0].id, "bad");
+    EXPECT_THAT(models->refused()[0].why, HasSubstr("model bad: its default sampler"));
+    EXPECT_THAT(models->refused()[1].why, HasSubstr("model worse: missing"));
+  }
+}
+
+TEST(ModelRegistryTest, LeavesOutMisfitsButNotTheLast) {
+  auto models = ModelRegistry::Create({Share(TextModel("a")), Share(TextModel("b"))}, "", &LoadFakeTokenizer);
+  ASSERT_TRUE(models.ok());
+  EXPECT_TRUE(models->LeaveOut({"a", "a is too large"}).ok());
+  EXPECT_EQ(models->default_model().info->id, "b");
+  EXPECT_EQ(models->LeaveOut({"b", "b is too large"}).message(), "a is too large\nb is too large");
+}
+
 }  // namespace
 }  // namespace stepcast

@@ -100,8 +100,8 @@ TEST(ConfigChecksTest, WrongFlagsAreAllNamed) {
   overrides.profile_budget = absl::Hours(1);
   EXPECT_EQ(ApplyOverrides(overrides, config).message(),
             "--port: got -1; allowed: 0..65535, 0 for any free one\n"
-            "--admin-port: got 65536; allowed: 0..65535, 0 for any free one, -1 for none\n"
-            "--metrics-port: got -2; allowed: 0..65535, 0 for any free one, -1 for none\n"
+            "--admin_port: got 65536; allowed: 0..65535, 0 for any free one, -1 for none\n"
+            "--metrics_port: got -2; allowed: 0..65535, 0 for any free one, -1 for none\n"
             "--device: got \"gpu\"; allowed: auto, cpu, cuda, cuda:N\n"
             "--dtype: got \"int8\"; allowed: auto, fp32, bf16, fp16\n"
             "--threads: got -1; allowed: 0..1024\n"
@@ -115,7 +115,7 @@ TEST(ConfigChecksTest, UnknownPolicyAndFolder) {
   overrides.models_dir = testing::TempDir() + "/no_such_folder";
   const std::string message(ApplyOverrides(overrides, config).message());
   EXPECT_THAT(message, HasSubstr("--policy: "));
-  EXPECT_THAT(message, HasSubstr("--models-dir: "));
+  EXPECT_THAT(message, HasSubstr("--models_dir: "));
   EXPECT_THAT(message, HasSubstr("is no folder that can be read"));
 }
 
@@ -124,7 +124,7 @@ TEST(ConfigChecksTest, TheWholeMustFit) {
 
   ServerConfig none;
   EXPECT_EQ(CheckServerConfig(none, "a.yaml").message(),
-            "a.yaml: no model is named; name one in `models` or give --models-dir");
+            "a.yaml: no model is named; name one in `models` or give --models_dir");
 
   ServerConfig stranger = OneModel();
   stranger.default_model = "sdxl";
@@ -148,28 +148,70 @@ TEST(ConfigChecksTest, TheWholeMustFit) {
   free_ports.listen.admin_port = 0;
   free_ports.listen.metrics_port = 0;
   EXPECT_TRUE(CheckServerConfig(free_ports, "a.yaml").ok());
+}
 
-  ServerConfig nowhere = OneModel();
-  nowhere.listen.metrics_host = "";
-  EXPECT_EQ(CheckServerConfig(nowhere, "a.yaml").message(),
-            "a.yaml: listen: a host is empty; 0.0.0.0 listens everywhere");
+TEST(ConfigChecksTest, HostsAreCheckedWhereSomethingListens) {
+  ServerConfig config = OneModel();
+  EXPECT_TRUE(CheckAgainstMachine(config, "a.yaml").ok());
+  config.listen.host = "";
+  config.listen.admin_host = "unix:/run/admin";
+  config.listen.metrics_host = "::1";
+  const std::string message(CheckAgainstMachine(config, "a.yaml").message());
+  EXPECT_THAT(message, HasSubstr("a.yaml: listen.host: got nothing"));
+  EXPECT_THAT(message, HasSubstr("\na.yaml: listen.admin_host: got \"unix:/run/admin\": Unix sockets"));
+  EXPECT_THAT(message, HasSubstr("\na.yaml: listen.metrics_host: got \"::1\": this is an IPv6 address"));
+  config.listen.host = "::1";
+  config.listen.admin_port = std::nullopt;
+  config.listen.metrics_port = std::nullopt;
+  EXPECT_TRUE(CheckAgainstMachine(config, "a.yaml").ok());
+}
+
+TEST(ConfigChecksTest, FilesOfAllLoopsMustDiffer) {
+  const std::string dir = testing::TempDir();
+  ServerConfig config = OneModel();
+  config.record_file = dir + "stepcast_checks";
+  config.port_file = dir + "stepcast_checks.1.old";
+  config.scheduler.profile.cache_file = dir + "stepcast_checks.2";
+  EXPECT_TRUE(CheckAgainstMachine(config, "a.yaml").ok());
+  config.engine.replicas = 2;
+  EXPECT_THAT(std::string(CheckAgainstMachine(config, "a.yaml").message()), HasSubstr("a.yaml: record_file: got "));
+  config.port_file.clear();
+  EXPECT_TRUE(CheckAgainstMachine(config, "a.yaml").ok());
+  config.engine.replicas = 3;
+  EXPECT_THAT(std::string(CheckAgainstMachine(config, "a.yaml").message()),
+              HasSubstr("a.yaml: scheduler.profile.cache_file: got "));
 }
 
 TEST(FindModelsTest, ListsModelFoldersByName) {
   const auto found = FindModels(ModelsDir("find", {"zebra", "emoji", "sd-1.5"}));
   ASSERT_TRUE(found.ok()) << found.status();
-  ASSERT_EQ(found->size(), 3u);
-  EXPECT_EQ((*found)[0].id, "emoji");
-  EXPECT_EQ((*found)[1].id, "sd-1.5");
-  EXPECT_EQ((*found)[2].id, "zebra");
+  ASSERT_EQ(found->models.size(), 3u);
+  EXPECT_EQ(found->models[0].id, "emoji");
+  EXPECT_EQ(found->models[1].id, "sd-1.5");
+  EXPECT_EQ(found->models[2].id, "zebra");
+  EXPECT_TRUE(found->skipped.empty());
 }
 
 TEST(FindModelsTest, RefusesWhatIsNoModel) {
   EXPECT_EQ(FindModels(ModelsDir("none", {})).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(FindModels(testing::TempDir() + "/no_such_folder").status().code(), absl::StatusCode::kNotFound);
-  const absl::Status odd = FindModels(ModelsDir("odd", {"My Model"})).status();
+  const absl::Status odd = FindModels(ModelsDir("odd", {"My Model", "Ünicode"})).status();
   EXPECT_EQ(odd.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(odd.message()), HasSubstr("the model folder \"My Model\" cannot be an id"));
+  EXPECT_THAT(std::string(odd.message()), HasSubstr("the model folder \"My Model\" in "));
+  EXPECT_THAT(std::string(odd.message()), HasSubstr("Ünicode"));
+}
+
+TEST(FindModelsTest, FoldersWithOddNamesDoNotStopTheOthers) {
+  const std::string dir = ModelsDir("mixed", {"My Model", "emoji", ".hidden", "UPPER", std::string(64, 'x')});
+  ServerConfig config = OneModel();
+  ConfigOverrides overrides;
+  overrides.models_dir = dir;
+  ASSERT_TRUE(ApplyOverrides(overrides, config).ok());
+  ASSERT_EQ(config.engine.models.size(), 1u);
+  EXPECT_EQ(config.engine.models[0].id, "emoji");
+  ASSERT_EQ(config.notes.size(), 4u) << "one line each";
+  EXPECT_THAT(config.notes[0], HasSubstr("\".hidden\""));
+  EXPECT_THAT(config.notes[1], HasSubstr("is left out: its name cannot be an id; rename it"));
 }
 
 }  // namespace

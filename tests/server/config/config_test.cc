@@ -367,7 +367,7 @@ TEST(ConfigTest, FilesThatCannotBeRead) {
 TEST(ConfigTest, WithoutAFileTheFlagsMustNameModels) {
   EXPECT_EQ(
       LoadServerConfig("", {}).status(),
-      absl::InvalidArgumentError("the command line: no model is named; name one in `models` or give --models-dir"));
+      absl::InvalidArgumentError("the command line: no model is named; name one in `models` or give --models_dir"));
 }
 
 TEST(ConfigTest, RelativePathsOfARelativeFile) {

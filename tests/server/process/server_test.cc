@@ -133,6 +133,23 @@ TEST_F(ServerTest, ModelsThatCannotBeServedAreErrors) {
   EXPECT_FALSE(server_->Serve(std::move(engine), &LoadFakeTokenizer).ok());
 }
 
+TEST_F(ServerTest, AModelThatCannotBeServedStopsNoOther) {
+  ServerConfig config = TestConfig();
+  config.default_model = "gone";
+  Bind(config);
+  LoadedEngine engine;
+  ModelInfo bad = TextModel("bad");
+  bad.tokenizer_dirs = {"absent"};
+  engine.models = {Share(bad), Share(TextModel())};
+  engine.refused = {{"gone", "model 'gone': it could not be loaded"}};
+  engine.profile_keys = {{.phase = Phase::kDenoise, .model = "bad", .latent_height = 8, .latent_width = 8}};
+  engine.devices.push_back({.name = "cpu", .executor = MakeFakeExecutor(device_)});
+  ASSERT_TRUE(server_->Serve(std::move(engine), &LoadFakeTokenizer).ok());
+  ASSERT_EQ(server_->models().size(), 1u);
+  EXPECT_EQ(server_->models()[0]->id, TextModel().id) << "stands in for the default";
+  EXPECT_EQ(Generate(R"(prompt: "a" steps: 1 model: "bad")").reason, "MODEL_NOT_FOUND");
+}
+
 TEST_F(ServerTest, ARunCanBeRecorded) {
   ServerConfig config = TestConfig();
   config.record_file = testing::TempDir() + "stepcast_server_test_recording";

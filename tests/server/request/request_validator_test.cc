@@ -383,12 +383,13 @@ TEST_F(RequestValidatorTest, UnaryAnswersMustFit) {
 }
 
 TEST_F(RequestValidatorTest, DefaultsThatBreakTheLimitsAreFound) {
-  EXPECT_TRUE(CheckDefaultsFit(models_, limits_).ok());
+  EXPECT_TRUE(FindMisfits(models_, limits_).empty());
   limits_.max_side = 48;
-  const absl::Status status = CheckDefaultsFit(models_, limits_);
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("model texty: its own defaults break the limits: "));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("width: got 64; allowed: a multiple of 8 in 32..48"));
+  const std::vector<RefusedModel> misfits = FindMisfits(models_, limits_);
+  ASSERT_FALSE(misfits.empty());
+  EXPECT_EQ(misfits[0].id, "texty");
+  EXPECT_THAT(misfits[0].why, HasSubstr("model texty: its own defaults break the limits: "));
+  EXPECT_THAT(misfits[0].why, HasSubstr("width: got 64; allowed: a multiple of 8 in 32..48"));
 }
 
 TEST(RandomSeedSourceTest, StaysBelowTwoToThe32AndVaries) {

@@ -1,28 +1,55 @@
 #include "server/request/tenants.h"
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/wire/names.h"
 #include "tests/server/wire_requests.h"
 
 namespace stepcast {
 namespace {
 
+absl::StatusOr<std::string> Resolve(Tenants& tenants, const std::vector<std::string_view>& claims) {
+  return tenants.Resolve(claims);
+}
+
 TEST(TenantsTest, WhoSaysNothingIsTheDefault) {
   const TenantsConfig config;
   Tenants tenants(config);
-  EXPECT_EQ(*tenants.Resolve(""), "default");
-  EXPECT_EQ(*tenants.Resolve("default"), "default");
-  EXPECT_EQ(*tenants.Resolve("acme"), "acme");
+  EXPECT_EQ(*Resolve(tenants, {""}), "default");
+  EXPECT_EQ(*Resolve(tenants, {"default"}), "default");
+  EXPECT_EQ(*Resolve(tenants, {"acme"}), "acme");
 }
 
 TEST(TenantsTest, WhatCannotBeANameIsRefused) {
   TenantsConfig config;
   config.metadata_key = "x-team";
   Tenants tenants(config);
-  EXPECT_THAT(ViolationsOf(tenants.Resolve("a b").status()),
+  EXPECT_THAT(ViolationsOf(Resolve(tenants, {"a b"}).status()),
               testing::ElementsAre("x-team: got \"a b\"; allowed: [A-Za-z0-9][A-Za-z0-9._@-]{0,63}"));
+}
+
+TEST(TenantsTest, TwoNamesAreNone) {
+  TenantsConfig config;
+  config.metadata_key = "x-team";
+  Tenants tenants(config);
+  EXPECT_EQ(*Resolve(tenants, {}), "default");
+  EXPECT_EQ(*Resolve(tenants, {"acme", "acme"}), "acme") << "said twice, and meant once";
+  EXPECT_THAT(ViolationsOf(Resolve(tenants, {"acme", "acme", "globex"}).status()),
+              testing::ElementsAre("x-team: got \"acme\" and \"globex\"; allowed: one name"));
+  EXPECT_THAT(ViolationsOf(Resolve(tenants, {"", "acme"}).status()),
+              testing::ElementsAre("x-team: got \"\" and \"acme\"; allowed: one name"));
+  EXPECT_FALSE(Resolve(tenants, {"acme", "default"}).ok());
+}
+
+TEST(TenantsTest, NoTenantIsCalledLikeTheRestInMetrics) {
+  TenantsConfig config;
+  Tenants tenants(config);
+  EXPECT_FALSE(Resolve(tenants, {kOtherTenants}).ok());
+  EXPECT_EQ(*Resolve(tenants, {"other"}), "other");
 }
 
 TEST(TenantsTest, InventedNamesAreBoundedAndConfiguredOnesAlwaysKnown) {
@@ -30,18 +57,18 @@ TEST(TenantsTest, InventedNamesAreBoundedAndConfiguredOnesAlwaysKnown) {
   config.max = 2;
   config.named["vip"] = {};
   Tenants tenants(config);
-  EXPECT_EQ(*tenants.Resolve("a"), "a");
-  EXPECT_EQ(*tenants.Resolve("b"), "b");
-  EXPECT_EQ(*tenants.Resolve("c"), "default") << "one too many";
-  EXPECT_EQ(*tenants.Resolve("a"), "a");
-  EXPECT_EQ(*tenants.Resolve("vip"), "vip");
+  EXPECT_EQ(*Resolve(tenants, {"a"}), "a");
+  EXPECT_EQ(*Resolve(tenants, {"b"}), "b");
+  EXPECT_EQ(*Resolve(tenants, {"c"}), "default") << "one too many";
+  EXPECT_EQ(*Resolve(tenants, {"a"}), "a");
+  EXPECT_EQ(*Resolve(tenants, {"vip"}), "vip");
 }
 
 TEST(TenantsTest, LabelsAreTheConfigurationsAlone) {
   TenantsConfig config;
   config.named["vip"] = {};
   Tenants tenants(config);
-  ASSERT_TRUE(tenants.Resolve("somebody").ok());
+  ASSERT_TRUE(Resolve(tenants, {"somebody"}).ok());
   EXPECT_THAT(tenants.Labels(), testing::ElementsAre("default", "vip"));
 }
 

@@ -94,8 +94,28 @@ TEST_F(ServerMetricsTest, TenantsThatNobodyConfiguredShareASeries) {
   metrics_.AddTenantTime("worse", absl::Seconds(2));
   EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="acme"})"), 1.5);
   EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="default"})"), 0.25);
-  EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="other"})"), 3);
+  EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="_other"})"), 3);
   EXPECT_LT(Page().size(), page.size() + 64);
+}
+
+TEST_F(ServerMetricsTest, ATenantMayBeCalledOther) {
+  metrics_.AddTenants({"default", "other"});
+  metrics_.AddTenantTime("other", absl::Seconds(1));
+  metrics_.AddTenantTime("somebody", absl::Seconds(2));
+  EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="other"})"), 1);
+  EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="_other"})"), 2);
+}
+
+TEST_F(ServerMetricsTest, BucketsReachAsFarAsTheConfiguration) {
+  metrics_.ObserveTick("denoise", "emoji", 512, 1024, absl::Hours(24));
+  metrics_.ObserveQueueWait(absl::Hours(24));
+  metrics_.ObserveEncode(absl::Minutes(2));
+  EXPECT_EQ(Value(R"(stepcast_tick_duration_seconds_bucket{phase="denoise",le="21600"})"), 0);
+  EXPECT_EQ(Value(R"(stepcast_tick_duration_seconds_bucket{phase="denoise",le="86400"})"), 1);
+  EXPECT_EQ(Value(R"(stepcast_batch_rows_bucket{model="emoji",le="512"})"), 0);
+  EXPECT_EQ(Value(R"(stepcast_batch_rows_bucket{model="emoji",le="1024"})"), 1);
+  EXPECT_EQ(Value(R"(stepcast_queue_wait_seconds_bucket{le="86400"})"), 1);
+  EXPECT_EQ(Value(R"(stepcast_image_encode_seconds_bucket{le="120"})"), 1);
 }
 
 TEST_F(ServerMetricsTest, CallsAreRejectionsOrOutcomes) {
