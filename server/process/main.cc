@@ -156,7 +156,8 @@ int Run(const CommandLine& line) {
   for (const std::string& warning : (*engine)->warnings) Log(LogLevel::kWarning, warning);
   const std::string devices = absl::StrJoin((*engine)->devices, ", ", [](std::string* out, const LoadedDevice& device) {
     absl::StrAppend(out, device.name);
-    if (device.name.starts_with("cpu")) absl::StrAppend(out, " (", device.threads, " threads)");
+    if (device.name.starts_with("cpu"))
+      absl::StrAppend(out, " (", device.threads, device.threads == 1 ? " thread)" : " threads)");
   });
   if (absl::Status served = (*server)->Serve(**std::move(engine)); !served.ok()) {
     // A record_file that cannot be written.
