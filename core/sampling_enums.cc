@@ -6,7 +6,7 @@
 namespace stepcast {
 namespace {
 
-constexpr std::array<std::string_view, 21> kSamplerNames = {"DDPM",
+constexpr std::array<std::string_view, 22> kSamplerNames = {"DDPM",
                                                             "DDIM",
                                                             "PNDM",
                                                             "EULER",
@@ -26,8 +26,9 @@ constexpr std::array<std::string_view, 21> kSamplerNames = {"DDPM",
                                                             "EDM_EULER",
                                                             "EDM_DPMPP",
                                                             "SDE_VE",
-                                                            "ANNEALED_LANGEVIN"};
-static_assert(kSamplerNames.size() == static_cast<size_t>(Sampler::kAnnealedLangevin) + 1);
+                                                            "ANNEALED_LANGEVIN",
+                                                            "SDE_VP"};
+static_assert(kSamplerNames.size() == static_cast<size_t>(Sampler::kSdeVp) + 1);
 
 constexpr std::array<std::string_view, 5> kSigmaScheduleNames = {"DEFAULT", "KARRAS", "EXPONENTIAL", "BETA", "LU"};
 static_assert(kSigmaScheduleNames.size() == static_cast<size_t>(SigmaSchedule::kLu) + 1);

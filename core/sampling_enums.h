@@ -29,6 +29,7 @@ enum class Sampler {
   kEdmDpmpp,
   kSdeVe,
   kAnnealedLangevin,
+  kSdeVp,
 };
 
 // How noise levels are spread over the steps. kDefault: as the model's own scheduler_config.json says for the

@@ -39,11 +39,12 @@ absl::Status CheckSpec(const SamplerSpec& spec, const SamplerDefinition& definit
   STEPCAST_RETURN_IF_ERROR(CheckRange("guidance_rescale", spec.guidance_rescale, 0.0, 1.0));
   STEPCAST_RETURN_IF_ERROR(CheckRange("guidance_start", spec.guidance_start, 0.0, 1.0));
   STEPCAST_RETURN_IF_ERROR(CheckRange("guidance_end", spec.guidance_end, spec.guidance_start, 1.0));
-  STEPCAST_RETURN_IF_ERROR(CheckRange("eta", spec.eta, 0.0, 1.0));
+  const double eta = spec.eta.value_or(0.0);
+  STEPCAST_RETURN_IF_ERROR(CheckRange("eta", eta, 0.0, 1.0));
   STEPCAST_RETURN_IF_ERROR(CheckRange("classifier_scale", spec.classifier_scale, 0.0, kMaxClassifierScale));
-  if (spec.eta != 0.0 && !definition.accepts_eta) {
+  if (eta != 0.0 && !definition.default_eta) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("eta: got %g, but %s has no eta; leave it unset", spec.eta, SamplerName(spec.sampler)));
+        absl::StrFormat("eta: got %g, but %s has no eta; leave it unset", eta, SamplerName(spec.sampler)));
   }
   STEPCAST_RETURN_IF_ERROR(CheckOptions(spec, definition));
   const auto& schedules = definition.sigma_schedules;
@@ -136,7 +137,7 @@ absl::StatusOr<SharedProgram> Compile(const NoiseScheduleConfig& schedule, const
   STEPCAST_ASSIGN_OR_RETURN(const NoiseSchedule noise_schedule, NoiseSchedule::Create(settings));
 
   ProgramBuilder builder(spec.sampler, definition->history);
-  const SamplerInput input{spec, settings, noise_schedule, first_step};
+  const SamplerInput input{spec, settings, noise_schedule, first_step, definition->default_eta};
   STEPCAST_RETURN_IF_ERROR(definition->build(input, builder));
   STEPCAST_ASSIGN_OR_RETURN(SamplingProgram program, std::move(builder).Build());
   SetGuidance(spec, schedule.embeds_guidance, program);

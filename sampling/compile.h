@@ -21,11 +21,11 @@ struct SamplerSpec {
   int steps = 20;                                          // 1 .. training timesteps
   SigmaSchedule sigma_schedule = SigmaSchedule::kDefault;  // kDefault: the model's for this sampler, else none
   std::optional<TimestepSpacing> timestep_spacing =
-      std::nullopt;               // nullopt: the model's, else the sampler class's default
-  double eta = 0.0;               // 0 .. 1; DDIM
-  double guidance_scale = 1.0;    // <= 1: no classifier-free guidance
-  double guidance_rescale = 0.0;  // 0 .. 1
-  double guidance_start = 0.0;    // guided iff int(start * n) <= step < int(end * n), n = executed steps
+      std::nullopt;                          // nullopt: the model's, else the sampler class's default
+  std::optional<double> eta = std::nullopt;  // 0 .. 1; nullopt: the sampler's own
+  double guidance_scale = 1.0;               // <= 1: no classifier-free guidance
+  double guidance_rescale = 0.0;             // 0 .. 1
+  double guidance_start = 0.0;               // guided iff int(start * n) <= step < int(end * n), n = executed steps
   double guidance_end = 1.0;
   double classifier_scale = 0.0;  // >= 0; 0: no classifier guidance
   // Image-to-image: floor(steps * strength) steps run, from the encoded image with the noise of the first of them.

@@ -59,7 +59,8 @@ void AddGenerate(CLI::App& app, GenerateArguments& a) {
       "--count", [&r](int v) { r.set_image_count(v); }, "Pictures, with seeds seed, seed + 1, ...");
   app.add_option_function<double>(
       "--guidance", [&r](double v) { r.set_guidance_scale(v); }, "Guidance scale; <= 1 turns guidance off");
-  app.add_option_function<double>("--eta", [&r](double v) { r.set_eta(v); }, "DDIM's noise, 0..1");
+  app.add_option_function<double>(
+      "--eta", [&r](double v) { r.set_eta(v); }, "share of fresh noise, 0..1 (DDIM, TCD, SDE_VP)");
   app.add_option_function<int>("--clip-skip", [&r](int v) { r.set_clip_skip(v); }, "Text encoder layers to skip");
   app.add_option("--sampler", a.sampler, "Sampler")
       ->check(CLI::IsMember(Names(v1::Sampler_descriptor(), 8), CLI::ignore_case));

@@ -27,11 +27,11 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
         builder.PredictX0(PredictX0(prediction, std::sqrt(a), std::sqrt(1.0 - a)), PostOf(input.settings));
     // Of the raw prediction: a clipped x0 does not change it.
     const LinearForm noise = builder.Combine(PredictNoise(prediction, std::sqrt(a), std::sqrt(1.0 - a)));
-    const double std_dev = input.spec.eta * std::sqrt((1.0 - p) / (1.0 - a) * (1.0 - a / p));
+    const double std_dev = input.eta() * std::sqrt((1.0 - p) / (1.0 - a) * (1.0 - a / p));
     // Rounding may take the root's argument just below 0 at eta 1, where it is 0 at the last step.
     const double direction = std::sqrt(std::max(1.0 - p - std_dev * std_dev, 0.0));
     LinearForm next = std::sqrt(p) * x0 + direction * noise;
-    if (input.spec.eta > 0.0) next += std_dev * builder.DrawNoise();
+    if (input.eta() > 0.0) next += std_dev * builder.DrawNoise();
     builder.Assign(Slot::kLatents, next);
   }
   return absl::OkStatus();
@@ -46,7 +46,7 @@ const SamplerDefinition& DdimSampler() {
                    .timestep_spacing = TimestepSpacing::kLeading,
                    .clip_sample = true,
                    .zero_snr = ZeroSnr::kExact},
-      .accepts_eta = true,
+      .default_eta = 0.0,
       .build = Build,
   };
   return definition;

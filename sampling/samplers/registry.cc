@@ -27,6 +27,7 @@ absl::Span<const SamplerDefinition* const> AllSamplers() {
       &EdmDpmppSampler(),          //
       &SdeVeSampler(),             //
       &AnnealedLangevinSampler(),  //
+      &SdeVpSampler(),             //
   };
   return samplers;
 }

@@ -27,6 +27,7 @@ const SamplerDefinition& EdmEulerSampler();
 const SamplerDefinition& EdmDpmppSampler();
 const SamplerDefinition& SdeVeSampler();
 const SamplerDefinition& AnnealedLangevinSampler();
+const SamplerDefinition& SdeVpSampler();
 
 // All samplers, in the order of the enum.
 absl::Span<const SamplerDefinition* const> AllSamplers();

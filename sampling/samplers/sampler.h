@@ -1,6 +1,7 @@
 #pragma once
 // What a file of this folder defines: one sampler.
 
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,10 +21,12 @@ struct SamplerInput {
   const SamplerSpec& spec;
   const ScheduleSettings& settings;  // spacing and sigma schedule of the request already applied
   const NoiseSchedule& schedule;
-  int first_step = 0;  // steps before it are skipped (image-to-image)
+  int first_step = 0;                      // steps before it are skipped (image-to-image)
+  std::optional<double> default_eta = {};  // of the sampler
 
   int steps() const { return spec.steps; }
   bool from_image() const { return spec.strength.has_value(); }
+  double eta() const { return spec.eta.value_or(default_eta.value_or(0.0)); }
 };
 
 // What a request may set beside steps, spacing and schedule; Compile refuses the rest by name.
@@ -44,9 +47,9 @@ struct SamplerDefinition {
   Sampler sampler;
   ClassDefaults defaults;
   std::vector<SigmaSchedule> sigma_schedules = {SigmaSchedule::kDefault};  // that a request may name
-  bool configures_sigmas = false;  // the class reads use_karras_sigmas and its kin from the model's config
-  bool takes_score = false;        // goes with denoisers that predict the score (ScoreSdeVe)
-  bool accepts_eta = false;
+  bool configures_sigmas = false;          // the class reads use_karras_sigmas and its kin from the model's config
+  bool takes_score = false;                // goes with denoisers that predict the score (ScoreSdeVe)
+  std::optional<double> default_eta = {};  // of requests that name none; nullopt: it has no eta
   // For models of Karras et al. 2022, whose denoiser is told and returns other quantities than every other model's.
   bool for_edm_models = false;
   AcceptedOptions accepts = {};

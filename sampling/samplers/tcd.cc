@@ -22,14 +22,14 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
     const double a = alphas[timesteps[i]];
     const int next_timestep = last ? 0 : timesteps[i + 1];
     // Denoises further than the next timestep, then adds fresh noise up to it. The product is float32 upstream.
-    const auto below = static_cast<int>(std::floor(static_cast<float>(1.0 - input.spec.eta) * next_timestep));
+    const auto below = static_cast<int>(std::floor(static_cast<float>(1.0 - input.eta()) * next_timestep));
     const double s = alphas[below];
     const double p = alphas[next_timestep];
     builder.Evaluate(i - input.first_step, timesteps[i]);
     const LinearForm x0 = builder.PredictX0(PredictX0(prediction, std::sqrt(a), std::sqrt(1.0 - a)));
     const LinearForm noise = builder.Combine(PredictNoise(prediction, std::sqrt(a), std::sqrt(1.0 - a)));
     LinearForm next = std::sqrt(s) * x0 + std::sqrt(1.0 - s) * noise;
-    if (input.spec.eta > 0.0 && !last) next = std::sqrt(p / s) * next + std::sqrt(1.0 - p / s) * builder.DrawNoise();
+    if (input.eta() > 0.0 && !last) next = std::sqrt(p / s) * next + std::sqrt(1.0 - p / s) * builder.DrawNoise();
     builder.Assign(Slot::kLatents, next);
   }
   return absl::OkStatus();
@@ -40,7 +40,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
 const SamplerDefinition& TcdSampler() {
   static const SamplerDefinition definition = [] {
     SamplerDefinition tcd = DistilledDefinition(Sampler::kTcd, Build);
-    tcd.accepts_eta = true;
+    tcd.default_eta = 0.0;
     return tcd;
   }();
   return definition;

@@ -44,7 +44,7 @@ TimestepSpacing DefaultTimestepSpacing(const NoiseScheduleConfig& schedule, Samp
 
 bool TakesEta(Sampler sampler) {
   const sampling::SamplerDefinition* definition = sampling::FindSampler(sampler);
-  return definition != nullptr && definition->accepts_eta;
+  return definition != nullptr && definition->default_eta.has_value();
 }
 
 std::vector<SamplerSupport> ProbeSamplers(const ModelInfo& model) {
@@ -54,6 +54,7 @@ std::vector<SamplerSupport> ProbeSamplers(const ModelInfo& model) {
     support.timestep_spacing = DefaultTimestepSpacing(model.noise_schedule, sampler);
     if (const sampling::SamplerDefinition* definition = sampling::FindSampler(sampler)) {
       support.options = definition->accepts;
+      support.default_eta = definition->default_eta.value_or(0.0);
     }
     ProbeProgram(model, support);
     for (const SigmaSchedule schedule : {SigmaSchedule::kDefault, SigmaSchedule::kKarras, SigmaSchedule::kExponential,

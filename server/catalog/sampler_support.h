@@ -15,6 +15,7 @@ struct SamplerSupport {
   Sampler sampler = Sampler::kDdim;
   std::vector<SigmaSchedule> sigma_schedules = {};  // in the order of the enum; kDefault among them
   bool takes_eta = false;
+  double default_eta = 0.0;                                      // of requests that name none
   TimestepSpacing timestep_spacing = TimestepSpacing::kLeading;  // of requests that name none
   sampling::AcceptedOptions options = {};
   bool draws_noise = false;  // while it paints, with its default options

@@ -71,6 +71,7 @@ void CheckTimestepSpacing(const RequestContext& context, const SamplerSupport& s
 
 void CheckEta(const RequestContext& context, const SamplerSupport& support, GenerationRequest& resolved,
               FieldViolations& violations) {
+  resolved.eta = support.default_eta;
   if (!context.wire.has_eta() || violations.Has("sampler")) return;
   const double eta = context.wire.eta();
   if (!support.takes_eta) {

@@ -17,6 +17,7 @@ static_assert(v1::SAMPLER_EDM_EULER == static_cast<int>(Sampler::kEdmEuler) + 1)
 static_assert(v1::SAMPLER_EDM_DPMPP == static_cast<int>(Sampler::kEdmDpmpp) + 1);
 static_assert(v1::SAMPLER_LCM == static_cast<int>(Sampler::kLcm) + 1);
 static_assert(v1::SAMPLER_ANNEALED_LANGEVIN == static_cast<int>(Sampler::kAnnealedLangevin) + 1);
+static_assert(v1::SAMPLER_SDE_VP == static_cast<int>(Sampler::kSdeVp) + 1);
 static_assert(v1::SIGMA_SCHEDULE_DEFAULT == static_cast<int>(SigmaSchedule::kDefault) + 1);
 static_assert(v1::SIGMA_SCHEDULE_LU == static_cast<int>(SigmaSchedule::kLu) + 1);
 static_assert(v1::TIMESTEP_SPACING_LINSPACE == static_cast<int>(TimestepSpacing::kLinspace) + 1);

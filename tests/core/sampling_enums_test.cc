@@ -6,7 +6,7 @@ namespace stepcast {
 namespace {
 
 TEST(SamplerNameTest, NamesAreInverse) {
-  for (int i = 0; i <= static_cast<int>(Sampler::kAnnealedLangevin); ++i) {
+  for (int i = 0; i <= static_cast<int>(Sampler::kSdeVp); ++i) {
     const auto sampler = static_cast<Sampler>(i);
     EXPECT_EQ(SamplerFromName(SamplerName(sampler)), sampler);
   }

@@ -9,6 +9,7 @@
 
 #include "core/sha256.h"
 #include "engine/denoise_state.h"
+#include "sampling/samplers/registry.h"
 #include "scheduler/decide/policy.h"
 
 namespace stepcast::engine {
@@ -34,7 +35,7 @@ std::vector<Visitor> RandomTraffic(int count, const ModelInfo& model, const Clip
     picture.guidance_scale = pick(4) == 0 ? 1.0 : 1.5 + 0.5 * pick(8);
     picture.guidance_rescale = pick(5) == 0 ? 0.7 : 0.0;
     picture.guidance_end = pick(5) == 0 ? 0.6 : 1.0;
-    picture.eta = picture.sampler == Sampler::kDdim ? 0.5 * pick(3) : 0.0;
+    if (sampling::FindSampler(picture.sampler)->default_eta) picture.eta = 0.5 * pick(3);
     picture.seed = static_cast<int64_t>(random());
     picture.preview_every = pick(3) == 0 ? 1 : 0;
     visitor.joins_at = i < 8 ? 0 : pick(count);

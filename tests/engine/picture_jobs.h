@@ -34,7 +34,7 @@ struct Picture {
   double guidance_rescale = 0.0;
   double guidance_start = 0.0;
   double guidance_end = 1.0;
-  double eta = 0.0;
+  std::optional<double> eta = std::nullopt;
   int64_t seed = 1;
   int preview_every = 0;
 };

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "sampling/compile.h"
 #include "sampling/reference_interpreter.h"
+#include "sampling/samplers/registry.h"
 #include "tests/engine/fake_bundle.h"
 #include "tests/engine/picture_jobs.h"
 
@@ -117,7 +118,7 @@ SharedProgram AnyProgram(Sampler sampler, size_t variant, int steps) {
   spec.sampler = sampler;
   spec.steps = steps;
   spec.guidance_scale = 2.5;
-  if (sampler == Sampler::kDdim || sampler == Sampler::kTcd) spec.eta = 0.5 * static_cast<double>(variant % 3);
+  if (sampling::FindSampler(sampler)->default_eta) spec.eta = 0.5 * static_cast<double>(variant % 3);
   const bool sigma_sampler = sampler == Sampler::kEuler || sampler == Sampler::kDpmpp2m;
   if (sigma_sampler && variant % 2 == 0) spec.sigma_schedule = SigmaSchedule::kKarras;
   NoiseScheduleConfig schedule = TestSchedule();

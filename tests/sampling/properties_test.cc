@@ -68,6 +68,7 @@ int Draws(Sampler sampler, int n) {
     case Sampler::kDdpm:
     case Sampler::kLcm:
     case Sampler::kDpm2Ancestral:
+    case Sampler::kSdeVp:
       return n - 1;
     case Sampler::kEulerAncestral:
     case Sampler::kDpmpp2mSde:

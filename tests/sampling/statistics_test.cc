@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_format.h"
@@ -29,7 +30,7 @@ const double kSampling = 5.0 / std::sqrt(static_cast<double>(kPoints));
 struct Plan {
   int steps;
   double discretisation;  // allowed on top of the sampling error: what so many steps of the method may leave
-  double eta = 0.0;
+  std::optional<double> eta = std::nullopt;
 };
 
 Plan PlanFor(Sampler sampler) {
@@ -41,6 +42,7 @@ Plan PlanFor(Sampler sampler) {
       return {100, 0.03};
     // Stochastic: an Euler-Maruyama step loses variance in proportion to its length.
     case Sampler::kDdpm:
+    case Sampler::kSdeVp:
       return {250, 0.03};
     case Sampler::kEulerAncestral:
       return {150, 0.03};
@@ -173,6 +175,38 @@ TEST(TcdStatisticsTest, AnOrdinaryDenoiserInManySteps) {
     spec.options.original_inference_steps = 200;
     ExpectToyMoments(PaintToy(*Compile(config, spec).value(), denoiser, 17), 0.03);
   }
+}
+
+// Every share of the noise between the ODE and the SDE has the same marginals.
+TEST(SdeVpStatisticsTest, FromTheProbabilityFlowToTheSde) {
+  const NoiseScheduleConfig config = ToyConfig(PredictionType::kVPrediction);
+  const ToyDenoiser denoiser(config, Sampler::kSdeVp);
+  for (const double eta : {0.0, 0.5, 1.0}) {
+    const SamplerSpec spec{.sampler = Sampler::kSdeVp, .steps = 500, .eta = eta};
+    ExpectToyMoments(PaintToy(*Compile(config, spec).value(), denoiser, 29), 0.015);
+  }
+}
+
+// Without noise each point goes where the flow takes it, and an error of first order halves with the steps.
+TEST(SdeVpStatisticsTest, TheOdeFollowsTheFlow) {
+  const NoiseScheduleConfig config = ToyConfig(PredictionType::kEpsilon);
+  const ToyDenoiser denoiser(config, Sampler::kSdeVp);
+  const NoiseSchedule schedule = NoiseSchedule::Create(ResolveSettings(config, {}).value()).value();
+  std::vector<float> noise(2 * kPoints);
+  NoiseGenerator(31).Fill(absl::MakeSpan(noise));
+  const ToyLevel first(schedule, 999.0);
+  const std::vector<float> ends = GaussianToy::FlowEnds(noise, first.alpha, first.sigma);
+  std::vector<double> errors;
+  for (const int steps : {125, 250, 500}) {
+    const SamplerSpec spec{.sampler = Sampler::kSdeVp, .steps = steps, .eta = 0.0};
+    const std::vector<float> points = PaintToy(*Compile(config, spec).value(), denoiser, 31);
+    double squares = 0.0;
+    for (size_t i = 0; i < points.size(); ++i) squares += std::pow(points[i] - ends[i], 2);
+    errors.push_back(std::sqrt(squares / points.size()));
+  }
+  EXPECT_LT(errors[2], 0.05);
+  EXPECT_NEAR(errors[0] / errors[1], 2.0, 0.3);
+  EXPECT_NEAR(errors[1] / errors[2], 2.0, 0.3);
 }
 
 // Churn takes noise out and puts it in again; as in diffusers, the denoiser does not see it, so little of it is safe.

@@ -80,7 +80,7 @@ def samplers(server):
     """One strip for each sampler of the bundled text model: six looks at the same picture on its way."""
     for name in server.samplers("emoji"):
         short = name.removeprefix("SAMPLER_").lower()
-        steps = {"lcm": 12, "tcd": 12, "sde_ve": 96, "ddpm": 96}.get(short, 24)
+        steps = {"lcm": 12, "tcd": 12, "sde_ve": 96, "sde_vp": 96, "ddpm": 96}.get(short, 24)
         try:
             frames = server.frames(model="emoji", prompt="a red apple", seed=7, steps=steps, sampler=name,
                                    preview=previews(max(1, steps // 6)))

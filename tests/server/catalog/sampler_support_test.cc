@@ -54,6 +54,17 @@ TEST(SamplerSupportTest, OnlyDdimTakesEta) {
   EXPECT_FALSE(TakesEta(Sampler::kPndm));
 }
 
+TEST(SamplerSupportTest, TheReverseSdeDrawsItsNoiseUnlessAskedForLess) {
+  ModelInfo info = TextModel();
+  info.samplers = {Sampler::kSdeVp, Sampler::kDdim};
+  const auto supported = ProbeSamplers(info);
+  ASSERT_THAT(supported, SizeIs(2));
+  EXPECT_TRUE(supported[0].takes_eta);
+  EXPECT_EQ(supported[0].default_eta, 1.0);
+  EXPECT_TRUE(supported[0].draws_noise);
+  EXPECT_EQ(supported[1].default_eta, 0.0);
+}
+
 // The spacing that we return as the request's is the one that the compiler takes when it is told none.
 TEST(SamplerSupportTest, DefaultSpacingIsTheCompilers) {
   for (const Sampler sampler : BuiltSamplers()) {
