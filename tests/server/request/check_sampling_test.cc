@@ -1,3 +1,4 @@
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "sampling/compile.h"
@@ -73,6 +74,27 @@ TEST(CheckSamplingTest, SpacingIsTheRequestsElseTheModelsElseTheSamplers) {
   };
   for (const auto& row : rows) {
     EXPECT_EQ(Checked(Register(row.info), Wire(row.request)).resolved.timestep_spacing, row.spacing) << row.request;
+  }
+}
+
+TEST(CheckSamplingTest, EtaIsTheSamplersOwnUnlessGiven) {
+  const RegisteredModel model = Register(TextModel());
+  EXPECT_EQ(Checked(model, Wire("sampler: SAMPLER_SDE_VP")).resolved.eta, 1.0);
+  for (const double eta : {0.0, 0.25, 1.0}) {
+    const Checked given(model, Wire(absl::StrCat("sampler: SAMPLER_SDE_VP eta: ", eta)));
+    EXPECT_TRUE(given.violations.empty()) << eta;
+    EXPECT_EQ(given.resolved.eta, eta);
+  }
+  EXPECT_TRUE(Checked(model, Wire("sampler: SAMPLER_SDE_VP eta: 1.5")).violations.Has("eta"));
+  for (const Sampler sampler : BuiltSamplers()) {
+    v1::GenerateRequest wire;
+    wire.set_sampler(ToProto(sampler));
+    EXPECT_EQ(Checked(model, wire).resolved.eta, sampler == Sampler::kSdeVp ? 1.0 : 0.0) << SamplerName(sampler);
+    const bool takes = sampler == Sampler::kDdim || sampler == Sampler::kTcd || sampler == Sampler::kSdeVp;
+    for (const double eta : {0.0, 1.0}) {
+      wire.set_eta(eta);
+      EXPECT_EQ(Checked(model, wire).violations.Has("eta"), !takes) << SamplerName(sampler) << " " << eta;
+    }
   }
 }
 
