@@ -8,7 +8,7 @@
 
 namespace stepcast::sampling {
 
-// Sets Evaluation::classifier_coef for guidance of strength `scale` (Dhariwal & Nichol 2021, algorithm 1), so that
+// Sets Evaluation::classifier_coef for guidance of strength `scale` (Dhariwal & Nichol 2021, algorithm 2), so that
 // model_output + coef * gradient of log p(class | x_t), x_t variance-preserving, moves the score by scale times the
 // gradient. With alpha and sigma of the evaluation's noise level: -sigma * scale for models that predict noise,
 // -sigma / alpha * scale for v, sigma^2 / alpha * scale for x0.

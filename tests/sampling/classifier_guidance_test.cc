@@ -2,11 +2,14 @@
 
 #include <cmath>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "sampling/compile.h"
+#include "sampling/noise_schedule.h"
+#include "sampling/reference_interpreter.h"
 
 namespace stepcast::sampling {
 namespace {
@@ -65,6 +68,75 @@ TEST(ClassifierGuidance, IsProportionalToTheScale) {
     EXPECT_LT(one->evaluations[i].classifier_coef, 0.0f);
     EXPECT_FLOAT_EQ(four->evaluations[i].classifier_coef, 4.0f * one->evaluations[i].classifier_coef);
   }
+}
+
+double CoefficientOf(const Evaluation& evaluation, Slot from) {
+  for (const Term& term : evaluation.transition) {
+    if (term.to == Slot::kLatents && term.from == from) return term.coefficient;
+  }
+  return 0.0;
+}
+
+// Guidance of the noise shifts the mean of a DDPM step by beta / sqrt(alpha) * scale * gradient. In the lectures' form the
+// variance of the step, (1 - alpha_bar') / (1 - alpha_bar) * beta, stands in place of beta / sqrt(alpha).
+TEST(ClassifierGuidance, ShiftsTheMeanOfDdpmByMoreThanItsVariance) {
+  constexpr double kScale = 3.0;
+  for (const int steps : {20, 100, 1000}) {
+    NoiseScheduleConfig config;
+    config.clip_sample = false;
+    SamplerSpec spec{.sampler = Sampler::kDdpm, .steps = steps};
+    spec.classifier_scale = kScale;
+    const SharedProgram program = Compile(config, spec).value();
+    const NoiseSchedule schedule = NoiseSchedule::Create(ResolveSettings(config, {}).value()).value();
+    const auto alpha_bar = [&](int i) {
+      return double{schedule.alphas_cumprod()[static_cast<size_t>(program->evaluations[i].timestep)]};
+    };
+    for (int i = 0; i + 1 < steps; ++i) {
+      const Evaluation& e = program->evaluations[i];
+      const double a = alpha_bar(i), p = alpha_bar(i + 1);
+      const double shift = CoefficientOf(e, Slot::kModelOutput) * e.classifier_coef;
+      const double lectures = kScale * std::pow(CoefficientOf(e, Slot::kNoise), 2);
+      const double factor = (1 - a) / ((1 - p) * std::sqrt(a / p));
+      EXPECT_GT(factor, 1.0);
+      // DDPM's beta is a difference of float32 numbers near 1; it cancels from the factor but for rounding.
+      EXPECT_NEAR(shift / lectures, factor, 2e-3 * factor) << steps << " steps, at " << i;
+    }
+  }
+}
+
+// Two classes, normals around -1 and 1, whose denoisers and classifier are known: at scale 1 the guided denoiser of the
+// mixture is that of the class (Bayes and Tweedie), at every step, however long.
+TEST(ClassifierGuidance, AnExactClassifierTurnsTheMixtureIntoTheClass) {
+  constexpr double kVariance = 0.3 * 0.3;
+  const auto guess = [](double x, double mean, double a) {  // of the noise
+    const double root = std::sqrt(a), gain = root * kVariance / (a * kVariance + 1 - a);
+    return (x - root * (mean + gain * (x - root * mean))) / std::sqrt(1 - a);
+  };
+  NoiseScheduleConfig config;
+  config.clip_sample = false;
+  const NoiseSchedule schedule = NoiseSchedule::Create(ResolveSettings(config, {}).value()).value();
+  SamplerSpec spec{.sampler = Sampler::kDdpm, .steps = 10};
+  spec.classifier_scale = 1.0;
+  const SharedProgram program = Compile(config, spec).value();
+  const auto paint = [&](bool guided) {
+    const Denoiser denoiser = [&](absl::Span<const float> input, const Evaluation& e) {
+      const double a = schedule.alphas_cumprod()[static_cast<size_t>(e.timestep)], spread = a * kVariance + 1 - a;
+      std::vector<float> outputs;
+      for (const double x : input) {
+        const double positive = 1 / (1 + std::exp(-2 * std::sqrt(a) * x / spread));
+        const double mixture = positive * guess(x, 1, a) + (1 - positive) * guess(x, -1, a);
+        const double gradient = (1 - positive) * 2 * std::sqrt(a) / spread;
+        outputs.push_back(static_cast<float>(guided ? mixture + e.classifier_coef * gradient : guess(x, 1, a)));
+      }
+      return outputs;
+    };
+    std::vector<float> latents(200);
+    NoiseGenerator noise(5);
+    noise.Fill(absl::MakeSpan(latents));
+    return RunProgram(*program, latents, denoiser, noise);
+  };
+  const std::vector<float> guided = paint(true), of_class = paint(false);
+  for (size_t i = 0; i < guided.size(); ++i) EXPECT_NEAR(guided[i], of_class[i], 1e-4);  // float32 over ten steps
 }
 
 TEST(ClassifierGuidance, RefusesByName) {
