@@ -1,12 +1,16 @@
-"""Measures an exported model folder: does it paint the named picture?
+"""Measures an exported model folder: does it paint the named picture?  `--elbo`: how many bits does a digit cost?
 
 A generated picture counts as right when the nearest of all training pictures, both by squared distance of latents and by
 squared distance of pixels, is the one its prompt names. Everything here runs the fp16 weights of the folder (in float32
-arithmetic), through diffusers' own schedulers.
+arithmetic), through diffusers' own schedulers. The stage `evaluate` of train.py calls it. By itself it measures the evidence
+lower bound of models/digits, term by term (digits/elbo.py):
+
+    python tools/train/evaluate.py --elbo
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,3 +149,24 @@ def contact_sheet(model: LoadedModel, path: Path, guidance: float, sampler: str 
         corner = (gap + index % columns * cell, gap + index // columns * cell)
         sheet.paste(Image.fromarray(picture.permute(1, 2, 0).numpy()), corner)
     sheet.save(path, optimize=True)
+
+
+def main() -> None:
+    from digits import architecture as digit_shapes, data, elbo, sampling
+
+    parser = argparse.ArgumentParser(description="Bits per dimension of the digit model.")
+    parser.add_argument("--elbo", action="store_true", required=True, help="the only measurement without a training run")
+    parser.add_argument("--model", type=Path, default=Path("models/digits"))
+    parser.add_argument("--work-dir", type=Path, default=Path("build/train_digits"), help="where the digits are kept")
+    parser.add_argument("--draws", type=int, default=32, help="digits at each of the 1,000 timesteps")
+    arguments = parser.parse_args()
+    training, held_out = data.load_split(data.fetch_digits(arguments.work_dir / "mnist"))
+    model = sampling.LoadedModel.load(arguments.model)
+    columns = {name: elbo.measure(model, training, held_out, labelled, arguments.draws)
+               for name, labelled in (("class told", True), ("no class", False))}
+    latent = digit_shapes.LATENT_CHANNELS * digit_shapes.LATENT_SIZE**2
+    elbo.print_tables(columns, latent, digit_shapes.IMAGE_SIZE**2)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import unittest
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DModel
 
-from digits import architecture, autoencoder, data, evaluate, export, judge, sampling, schedule
+from digits import architecture, autoencoder, data, elbo, evaluate, export, judge, sampling, schedule
 from digits.classifier import log_probability_gradient
 
 
@@ -141,6 +142,61 @@ class Measures(unittest.TestCase):
         deformed = judge.deform(pictures, torch.Generator().manual_seed(2))
         self.assertEqual(deformed.shape, pictures.shape)
         self.assertTrue((deformed.sum((1, 2, 3)) > 100).all())
+
+
+class Elbo(unittest.TestCase):
+    """Latents of independent normals, whose perfect denoiser and mutual information are known in closed form."""
+
+    DEVIATION = 0.5
+    VALUES = 4 * 8 * 8
+
+    def rate(self, draws: int = 8, blindness: float = 0.0) -> elbo.Rate:
+        products, variance = schedule.alpha_bar(), self.DEVIATION**2
+
+        def predict_v(latents, timesteps, labels):
+            a, s = (p.sqrt().float().view(-1, 1, 1, 1) for p in (products[timesteps], 1 - products[timesteps]))
+            gain = (1 - blindness) * a * variance / (a * a * variance + s * s)  # x0 = gain * latents
+            return (a - gain) / s * latents
+
+        latents = self.DEVIATION * torch.randn(2000, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+        return elbo.measure_rate(predict_v, latents, torch.zeros(2000, dtype=torch.long), products, draws)
+
+    def test_every_transition_is_the_closed_form(self):
+        products, variance = schedule.alpha_bar(), self.DEVIATION**2
+        ratios = products / (1 - products)
+        expected = (ratios[:-1] - ratios[1:]) / 2 * self.VALUES * variance / (1 + ratios[1:] * variance)
+        rate = self.rate()
+        # A mean of 8 draws of a chi-square with 256 degrees: 3 % of it; five times that in the worst of 999.
+        self.assertLess(((rate.transitions - expected) / expected).abs().max().item(), 0.15)
+        last = products[-1].item()
+        self.assertAlmostEqual(rate.prior, 0.5 * self.VALUES * (last * variance - last - math.log1p(-last)), delta=1e-8)
+
+    def test_the_bound_is_above_the_information_and_near_it_in_small_steps(self):
+        ratios = schedule.alpha_bar() / (1 - schedule.alpha_bar())
+        rate = self.rate()
+        for start in (50, 100, 200, 400):
+            information = 0.5 * self.VALUES * math.log1p(ratios[start - 1].item() * self.DEVIATION**2)
+            self.assertGreater(rate.above(start) + 5 * rate.error_above(start), information)
+            self.assertLess(rate.above(start) - 5 * rate.error_above(start), 1.01 * information)
+        # From t = 1 on a step halves what noise is left: the posterior's variance is too narrow for that.
+        self.assertGreater(rate.above(1), 1.05 * 0.5 * self.VALUES * math.log1p(ratios[0].item() * self.DEVIATION**2))
+
+    def test_a_worse_denoiser_costs_more(self):
+        self.assertGreater(self.rate(blindness=0.3).above(100), 1.1 * self.rate().above(100))
+
+    def test_grey_values_are_a_distribution(self):
+        values = torch.arange(256)
+        for mean in (-1.2, -1.0, -0.3, 0.9, 1.0):
+            for deviation in (0.004, 0.1, 1.0):
+                nats = elbo.value_nats(torch.full((256,), mean), values, deviation)
+                self.assertTrue(nats.isfinite().all())
+                self.assertAlmostEqual((-nats).exp().sum().item(), 1, places=9)
+
+    def test_the_deviation_fits_the_noise(self):
+        means = torch.zeros(20, 32, 32)
+        noise = 0.2 * torch.randn(means.shape, generator=torch.Generator().manual_seed(3))
+        images = ((noise + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        self.assertAlmostEqual(elbo.fit_deviation(means, images), 0.2, delta=0.005)  # 20,480 values: 0.5 %
 
 
 class Folder(unittest.TestCase):
