@@ -78,7 +78,9 @@ TEST(CheckSamplingTest, SpacingIsTheRequestsElseTheModelsElseTheSamplers) {
 }
 
 TEST(CheckSamplingTest, EtaIsTheSamplersOwnUnlessGiven) {
-  const RegisteredModel model = Register(TextModel());
+  ModelInfo info = TextModel();
+  info.samplers = {Sampler::kDdim, Sampler::kDdpm, Sampler::kEuler, Sampler::kDpmpp2m, Sampler::kTcd, Sampler::kSdeVp};
+  const RegisteredModel model = Register(info);
   EXPECT_EQ(Checked(model, Wire("sampler: SAMPLER_SDE_VP")).resolved.eta, 1.0);
   for (const double eta : {0.0, 0.25, 1.0}) {
     const Checked given(model, Wire(absl::StrCat("sampler: SAMPLER_SDE_VP eta: ", eta)));
@@ -86,7 +88,7 @@ TEST(CheckSamplingTest, EtaIsTheSamplersOwnUnlessGiven) {
     EXPECT_EQ(given.resolved.eta, eta);
   }
   EXPECT_TRUE(Checked(model, Wire("sampler: SAMPLER_SDE_VP eta: 1.5")).violations.Has("eta"));
-  for (const Sampler sampler : BuiltSamplers()) {
+  for (const Sampler sampler : info.samplers) {
     v1::GenerateRequest wire;
     wire.set_sampler(ToProto(sampler));
     EXPECT_EQ(Checked(model, wire).resolved.eta, sampler == Sampler::kSdeVp ? 1.0 : 0.0) << SamplerName(sampler);

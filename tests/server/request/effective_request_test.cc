@@ -37,8 +37,6 @@ TEST(EffectiveRequestTest, ValidatedAgainItIsTheSame) {
       R"(prompt: "p" negative_prompt: "n" sampler: SAMPLER_EULER sigma_schedule: SIGMA_SCHEDULE_KARRAS)",
       R"(prompt: "p" sampler: SAMPLER_EULER_ANCESTRAL)",
       R"(prompt: "p" sampler: SAMPLER_DDPM)",
-      R"(prompt: "p" sampler: SAMPLER_SDE_VP)",
-      R"(prompt: "p" sampler: SAMPLER_SDE_VP eta: 0)",
       R"(prompt: "p" sampler: SAMPLER_DPMPP_2M sigma_schedule: SIGMA_SCHEDULE_LU)",
       R"(prompt: "p" eta: 0.5 guidance_scale: 0.5 guidance_start: 0.1 guidance_end: 0.9 guidance_rescale: 0.7)",
       R"(prompt: "p" output { format: IMAGE_FORMAT_WEBP } preview { every_n_steps: 3 })",
