@@ -244,14 +244,14 @@ TEST_F(RequestValidatorTest, BadUtf8IsRefused) {
 
 TEST_F(RequestValidatorTest, NumbersThatAreNoEnumValueAreRefused) {
   v1::GenerateRequest request = Wire(R"(prompt: "p" preview { every_n_steps: 5 })");
-  request.set_sampler(static_cast<v1::Sampler>(22));
+  request.set_sampler(static_cast<v1::Sampler>(23));
   request.set_sigma_schedule(static_cast<v1::SigmaSchedule>(99));
   request.set_timestep_spacing(static_cast<v1::TimestepSpacing>(-1));
   request.mutable_output()->set_format(static_cast<v1::ImageFormat>(4));
   request.mutable_preview()->set_format(static_cast<v1::ImageFormat>(1000));
   const std::vector<std::string> violations = ViolationsOf(Validate(request).status());
   ASSERT_EQ(violations.size(), 4u) << "the schedule has no meaning without a sampler";
-  EXPECT_THAT(violations[0], HasSubstr("sampler: got 22; allowed: SAMPLER_DDPM, SAMPLER_DDIM, SAMPLER_EULER,"));
+  EXPECT_THAT(violations[0], HasSubstr("sampler: got 23; allowed: SAMPLER_DDPM, SAMPLER_DDIM, SAMPLER_EULER,"));
   EXPECT_THAT(violations[1], HasSubstr("timestep_spacing: got -1; allowed: TIMESTEP_SPACING_LINSPACE"));
   EXPECT_THAT(violations[2], HasSubstr("output.format: got 4; allowed: IMAGE_FORMAT_PNG"));
   EXPECT_THAT(violations[3], HasSubstr("preview.format: got 1000; allowed: IMAGE_FORMAT_PNG"));
