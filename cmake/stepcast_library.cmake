@@ -72,17 +72,19 @@ function(stepcast_binary name source)
   target_link_libraries(${name} PRIVATE ${ARG_USES} ${ARG_BEHIND} ${ARG_LINK})
 endfunction()
 
-# stepcast_client(<name> <folder> [LINK <target>...]): a program that knows nothing of ours but the wire contract.
+# stepcast_client(<name> <folder> [LINK <target>...]): a program that knows nothing of ours but the wire contract: main.cc, and
+# the rest as the objects <name>_parts, which tests link too.
 function(stepcast_client name folder)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${folder}/*.cc")
-  if(NOT sources)
-    return()
-  endif()
-  add_executable(${name} ${sources})
-  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/${folder}/*.cc")
+  list(REMOVE_ITEM sources "${folder}/main.cc")
+  add_library(${name}_parts OBJECT ${sources})
+  target_include_directories(${name}_parts PUBLIC "${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${name}_parts PUBLIC stepcast::proto ${ARG_LINK} PRIVATE stepcast_warnings)
+  stepcast_precompile(${name}_parts grpc)
+  add_executable(${name} ${folder}/main.cc)
   target_compile_definitions(${name} PRIVATE STEPCAST_VERSION="${PROJECT_VERSION}")
-  target_link_libraries(${name} PRIVATE stepcast::proto ${ARG_LINK} stepcast_warnings)
+  target_link_libraries(${name} PRIVATE ${name}_parts stepcast_warnings)
 endfunction()
 
 # stepcast_tests(<room> [USES <room>...] [LINK <target>...] [HEAVY <kind>...]): one test binary from tests/<room>/*_test.cc, one ctest

@@ -29,11 +29,11 @@ absl::Status CheckEncodable(const Image& image, const EncodeOptions& options) {
 absl::StatusOr<std::string> Encode(const Image& image, const EncodeOptions& options) {
   switch (options.format) {
     case ImageFormat::kPng:
-      return EncodePng(image, options.parameters);
+      return EncodePng(image, options.texts);
     case ImageFormat::kJpeg:
-      return EncodeJpeg(image, options.quality);
+      return EncodeJpeg(image, options.quality, options.texts.parameters);
     case ImageFormat::kWebp:
-      return EncodeWebp(image, options.quality);
+      return EncodeWebp(image, options.quality, options.texts.parameters);
   }
   return absl::InvalidArgumentError(absl::StrCat("image format ", static_cast<int>(options.format), " is unknown"));
 }

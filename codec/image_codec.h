@@ -11,14 +11,21 @@
 
 namespace stepcast {
 
+// Texts that go into the file: UTF-8 without NUL; "" for none.
+struct EmbeddedTexts {
+  std::string parameters = {};  // PNG: a text chunk "parameters" (tEXt, or iTXt beyond Latin-1); else EXIF UserComment
+  std::string stepcast = {};    // PNG only: a text chunk "stepcast"
+};
+
 struct EncodeOptions {
   ImageFormat format = ImageFormat::kPng;
-  int quality = 90;             // 1..100; JPEG and WebP
-  std::string parameters = {};  // PNG only: a text chunk "parameters" (tEXt, or iTXt beyond Latin-1); "" for none
+  int quality = 90;  // 1..100; JPEG and WebP
+  EmbeddedTexts texts = {};
 };
 
 // Returns the bytes of a PNG, baseline JPEG or lossy WebP file.
-// Errors: INVALID_ARGUMENT for an empty picture or one whose byte count does not fit its size; INTERNAL.
+// Errors: INVALID_ARGUMENT for an empty picture, one whose byte count does not fit its size, or texts that the format
+// cannot hold (JPEG: those above kMaxJpegExifBytes); INTERNAL.
 absl::StatusOr<std::string> EncodeImage(const Image& image, const EncodeOptions& options);
 
 struct DecodeLimits {

@@ -7,7 +7,9 @@
 #include <type_traits>
 
 #include "absl/strings/str_cat.h"
+#include "codec/exif.h"
 #include "codec/pixel_limits.h"
+#include "core/status_macros.h"
 
 namespace stepcast {
 namespace {
@@ -38,15 +40,37 @@ int CountScans(std::string_view bytes) {
   return scans;
 }
 
+// The EXIF segment, header included; "" for an empty comment.
+absl::StatusOr<std::string> ExifSegment(std::string_view comment) {
+  if (comment.empty()) {
+    return "";
+  }
+  STEPCAST_ASSIGN_OR_RETURN(const std::string exif, ExifWithComment(comment));
+  if (exif.size() > kMaxJpegExifBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("parameters need ", exif.size(), " bytes; a JPEG holds at most ", kMaxJpegExifBytes));
+  }
+  const size_t length = exif.size() + 8;
+  std::string segment = "\xff\xe1";
+  segment.push_back(static_cast<char>(length >> 8));
+  segment.push_back(static_cast<char>(length & 0xFF));
+  segment.append("Exif\0\0", 6);
+  return segment + exif;
+}
+
+// Behind the start marker and the JFIF segment, which the library always writes first.
+constexpr size_t kAfterJfif = 2 + 2 + 16;
+
 }  // namespace
 
 bool IsJpeg(std::string_view bytes) { return bytes.starts_with("\xff\xd8\xff"); }
 
-absl::StatusOr<std::string> EncodeJpeg(const Image& image, int quality) {
+absl::StatusOr<std::string> EncodeJpeg(const Image& image, int quality, std::string_view comment) {
   if (image.width > kMaxSide || image.height > kMaxSide) {
     return absl::InvalidArgumentError(absl::StrCat("picture of ", image.width, "x", image.height,
                                                    " pixels; allowed for JPEG are sides of 1..", kMaxSide));
   }
+  STEPCAST_ASSIGN_OR_RETURN(const std::string exif, ExifSegment(comment));
   const Handle handle(tjInitCompress());
   unsigned char* allocated = nullptr;
   unsigned long size = 0;  // NOLINT(google-runtime-int): the library's type
@@ -60,7 +84,8 @@ absl::StatusOr<std::string> EncodeJpeg(const Image& image, int quality) {
     return absl::InternalError(
         absl::StrCat("a JPEG of ", image.width, "x", image.height, " pixels could not be written"));
   }
-  return std::string(reinterpret_cast<const char*>(buffer.get()), size);
+  std::string file(reinterpret_cast<const char*>(buffer.get()), size);
+  return file.insert(kAfterJfif, exif);
 }
 
 absl::StatusOr<Image> DecodeJpeg(std::string_view bytes, const DecodeLimits& limits) {

@@ -13,8 +13,10 @@ namespace stepcast {
 bool IsJpeg(std::string_view bytes);
 
 // Writes a baseline JPEG; chroma has full resolution from quality 90 up, half below.
-// REQUIRES: `image` is consistent, `quality` in 1..100. Errors: INVALID_ARGUMENT for a side above 65500; INTERNAL.
-absl::StatusOr<std::string> EncodeJpeg(const Image& image, int quality);
+// `comment` becomes the EXIF tag UserComment; "" for none.
+// REQUIRES: `image` is consistent, `quality` in 1..100. Errors: INVALID_ARGUMENT for a side above 65500, a comment that
+// is no text or above kMaxJpegExifBytes; INTERNAL.
+absl::StatusOr<std::string> EncodeJpeg(const Image& image, int quality, std::string_view comment = "");
 
 // Reads baseline and progressive JPEG in grey or YCbCr. Orientation tags and colour profiles are ignored.
 // REQUIRES: IsJpeg(bytes). Errors: INVALID_ARGUMENT for CMYK, a damaged or too large picture, or too many scans.

@@ -12,9 +12,9 @@ namespace stepcast {
 
 bool IsPng(std::string_view bytes);
 
-// Writes an 8-bit RGB PNG. `parameters` becomes a tEXt chunk of that name, or iTXt when it is not Latin-1; "" for none.
-// REQUIRES: `image` is consistent. Errors: INVALID_ARGUMENT when `parameters` is not UTF-8 or has a NUL; INTERNAL.
-absl::StatusOr<std::string> EncodePng(const Image& image, const std::string& parameters);
+// Writes an 8-bit RGB PNG. Each text becomes a tEXt chunk of its name, or iTXt when it is not Latin-1; "" for none.
+// REQUIRES: `image` is consistent. Errors: INVALID_ARGUMENT when a text is not UTF-8 or has a NUL; INTERNAL.
+absl::StatusOr<std::string> EncodePng(const Image& image, const EmbeddedTexts& texts);
 
 // Reads any still PNG: palettes, grey, 16 bits (scaled to 8), interlacing; alpha is composed over white. Colour
 // profiles, gamma and texts are skipped unread. REQUIRES: IsPng(bytes).

@@ -2,13 +2,16 @@
 
 #include <webp/decode.h>
 #include <webp/encode.h>
+#include <webp/mux.h>
 
 #include <cstdint>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "codec/alpha.h"
+#include "codec/exif.h"
 #include "codec/pixel_limits.h"
+#include "core/status_macros.h"
 
 namespace stepcast {
 namespace {
@@ -47,13 +50,32 @@ bool Write(const Image& image, int quality, WebpWriting* writing) {
          WebPEncode(&config, &writing->picture) != 0;
 }
 
+struct MuxDeleter {
+  void operator()(WebPMux* mux) const { WebPMuxDelete(mux); }
+};
+
+// The bare file with a chunk of EXIF.
+absl::StatusOr<std::string> WithExif(const WebPMemoryWriter& bare, const std::string& exif) {
+  const WebPData picture = {bare.mem, bare.size};
+  const WebPData chunk = {Data(exif), exif.size()};
+  const std::unique_ptr<WebPMux, MuxDeleter> mux(WebPMuxCreate(&picture, 0));
+  WebPData assembled = {};
+  if (mux == nullptr || WebPMuxSetChunk(mux.get(), "EXIF", &chunk, 0) != WEBP_MUX_OK ||
+      WebPMuxAssemble(mux.get(), &assembled) != WEBP_MUX_OK) {
+    return absl::InternalError("parameters could not be written into a WebP");
+  }
+  std::string file(reinterpret_cast<const char*>(assembled.bytes), assembled.size);
+  WebPDataClear(&assembled);
+  return file;
+}
+
 }  // namespace
 
 bool IsWebp(std::string_view bytes) {
   return bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP";
 }
 
-absl::StatusOr<std::string> EncodeWebp(const Image& image, int quality) {
+absl::StatusOr<std::string> EncodeWebp(const Image& image, int quality, std::string_view comment) {
   if (image.width > WEBP_MAX_DIMENSION || image.height > WEBP_MAX_DIMENSION) {
     return absl::InvalidArgumentError(absl::StrCat("picture of ", image.width, "x", image.height,
                                                    " pixels; allowed for WebP are sides of 1..", WEBP_MAX_DIMENSION));
@@ -63,7 +85,11 @@ absl::StatusOr<std::string> EncodeWebp(const Image& image, int quality) {
     return absl::InternalError(
         absl::StrCat("a WebP of ", image.width, "x", image.height, " pixels could not be written"));
   }
-  return std::string(reinterpret_cast<const char*>(writing.writer.mem), writing.writer.size);
+  if (comment.empty()) {
+    return std::string(reinterpret_cast<const char*>(writing.writer.mem), writing.writer.size);
+  }
+  STEPCAST_ASSIGN_OR_RETURN(const std::string exif, ExifWithComment(comment));
+  return WithExif(writing.writer, exif);
 }
 
 absl::StatusOr<Image> DecodeWebp(std::string_view bytes, const DecodeLimits& limits) {

@@ -12,9 +12,10 @@ namespace stepcast {
 
 bool IsWebp(std::string_view bytes);
 
-// Writes a lossy WebP. REQUIRES: `image` is consistent, `quality` in 1..100.
-// Errors: INVALID_ARGUMENT for a side above 16383; INTERNAL.
-absl::StatusOr<std::string> EncodeWebp(const Image& image, int quality);
+// Writes a lossy WebP. `comment` becomes the EXIF tag UserComment; "" for none.
+// REQUIRES: `image` is consistent, `quality` in 1..100.
+// Errors: INVALID_ARGUMENT for a side above 16383 or a comment that is no text; INTERNAL.
+absl::StatusOr<std::string> EncodeWebp(const Image& image, int quality, std::string_view comment = "");
 
 // Reads a still WebP, lossy or lossless; alpha is composed over white. REQUIRES: IsWebp(bytes).
 // Errors: INVALID_ARGUMENT for an animated, damaged or too large picture.

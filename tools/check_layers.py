@@ -36,7 +36,7 @@ FORBIDDEN = [
      {"core/clock.cc"}, "time may be read and spent in core/clock.cc only; take a Clock&"),
     (re.compile(r"\bsteady_clock\b|\bhigh_resolution_clock\b|\bGetCurrentTimeNanos\b"),
      {"core/clock.cc"}, "time may be read in core/clock.cc only; take a Clock&"),
-    (re.compile(r"\bgetenv\b"), {"server/config/*", "server/process/main.cc", "clients/*"},
+    (re.compile(r"\bgetenv\b"), {"server/config/*", "server/process/main.cc", "clients/*", "clients/*/*", "clients/*/*/*"},
      "the environment may be read in server/config, server/process/main.cc and clients/ only"),
     (re.compile(r"<torch/torch\.h>|<torch/extension\.h>|<torch/all\.h>"), set(), "the torch umbrella header is forbidden"),
 ]

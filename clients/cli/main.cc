@@ -1,216 +1,177 @@
-// `stepcast`, the command-line client. What each command does is in its own file.
+// `stepcast`, the command-line client. What each command does is in commands/, what its options mean in arguments/.
 
 #include <algorithm>
-#include <cctype>
-#include <map>
+#include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
-#include "clients/cli/compare.h"
-#include "clients/cli/generate.h"
-#include "clients/cli/queries.h"
-#include "clients/cli/samplers.h"
-#include "clients/cli/sampling_options.h"
-#include "clients/cli/top.h"
+#include "clients/cli/arguments/generate_arguments.h"
+#include "clients/cli/arguments/number.h"
+#include "clients/cli/call/address.h"
+#include "clients/cli/call/interrupt.h"
+#include "clients/cli/commands/health.h"
+#include "clients/cli/commands/queries.h"
+#include "clients/cli/commands/samplers.h"
+#include "clients/cli/commands/top.h"
+#include "clients/cli/files/standard_output.h"
 
 namespace stepcast::cli {
 namespace {
 
-namespace v1 = ::stepcast::v1;
-
-// What CLI11 writes into. Fields of the request are set only when given, so that the server's defaults apply.
-struct GenerateArguments {
-  GenerateOptions options;
-  std::string prompt, sampler, sigma_schedule, format, priority;
-  std::vector<std::string> compare;
+// What the parser writes into.
+struct Arguments {
+  ConnectionOptions connection;
+  ConnectionOptions admin{.host = "localhost:50052", .default_port = kAdminPort};
+  GenerateArguments generate;
+  std::string model;
+  bool json = false;
+  HealthOptions health;
+  TopOptions top;
 };
 
-std::string Lower(std::string s) {
-  for (char& c : s) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return s;
+// An option that takes an address.
+CLI::Option* AddAddress(CLI::App& app, const char* name, ConnectionOptions& connection, const char* help) {
+  return app.add_option(name, connection.host, help)
+      ->capture_default_str()
+      ->check([&connection](const std::string& text) {
+        std::string problem;
+        (void)ParseAddress(text, connection.default_port, problem);
+        return problem;
+      });
 }
 
-// Names of enum values without prefix, lower case, as --help shows them.
-std::map<std::string, int> Names(const google::protobuf::EnumDescriptor* descriptor, size_t prefix) {
-  std::map<std::string, int> names;
-  for (int i = 0; i < descriptor->value_count(); ++i) {
-    if (descriptor->value(i)->number() == 0) continue;
-    names[Lower(descriptor->value(i)->name().substr(prefix))] = descriptor->value(i)->number();
-  }
+void AddTimeout(CLI::App& app, Arguments& a) {
+  const auto set = [&a](double seconds) { a.connection.timeout_s = a.admin.timeout_s = seconds; };
+  AddReal(app, "--timeout", set, "Seconds one call may take; 0: no limit", kSeconds);
+}
+
+// What every command takes, before and behind its name.
+void AddConnection(CLI::App& app, Arguments& a) {
+  AddAddress(app, "--host", a.connection, "host:port of the server");
+  AddTimeout(app, a);
+}
+
+CLI::App* AddCommand(CLI::App& app, Arguments& a, const char* name, const char* help) {
+  CLI::App* const command = app.add_subcommand(name, help);
+  AddConnection(*command, a);
+  return command;
+}
+
+void AddQueries(CLI::App& app, Arguments& a) {
+  CLI::App* const models = AddCommand(app, a, "models", "List the models, or describe one");
+  CLI::App* const samplers = AddCommand(app, a, "samplers", "The samplers of a model, and what each takes");
+  CLI::App* const info = AddCommand(app, a, "info", "Version, devices, limits and queue of the server");
+  for (CLI::App* const command : {models, samplers}) command->add_option("model", a.model, "Model id");
+  for (CLI::App* const command : {models, samplers, info}) command->add_flag("--json", a.json, "As JSON");
+}
+
+void AddHealth(CLI::App& app, Arguments& a) {
+  CLI::App* const command = AddCommand(app, a, "health", "Exit 0 if the server is ready, 4 if not");
+  command->add_option("--service", a.health.service, "Name asked of grpc.health.v1")->capture_default_str();
+  AddReal(*command, "--wait", [&a](double v) { a.health.wait_s = v; }, "Seconds to wait for it", kSeconds);
+  AddInt(*command, "--while-pid", [&a](int v) { a.health.while_pid = v; }, "Stop waiting when this process is gone");
+}
+
+void AddTop(CLI::App& app, Arguments& a) {
+  CLI::App* const command = app.add_subcommand("top", "What the scheduler does, live, from the admin port");
+  AddAddress(*command, "--admin", a.admin, "host:port of the server's admin port")->envname("STEPCAST_ADMIN");
+  AddTimeout(*command, a);
+  AddReal(*command, "--interval", [&a](double v) { a.top.interval_s = v; }, "Seconds between frames (default: 1)",
+          {0.1, 3600});
+  command->add_flag("--once", a.top.once, "One frame, then end");
+  command->add_flag("--json", a.top.json, "A JSON object per frame");
+}
+
+ExitCode Usage(const std::string& problem) {
+  std::fprintf(stderr, "stepcast: %s\nRun with --help for more information.\n", problem.c_str());
+  return kUsage;
+}
+
+// "generate, models, ...".
+std::string Commands(const CLI::App& app) {
+  std::string names;
+  for (const CLI::App* command : app.get_subcommands({})) names += (names.empty() ? "" : ", ") + command->get_name();
   return names;
 }
 
-void AddGenerate(CLI::App& app, GenerateArguments& a) {
-  v1::GenerateRequest& r = a.options.request;
-  app.add_option("prompt", a.prompt, "What to paint");
-  app.add_option("-o,--output", a.options.output, "File to write; '-' for stdout")->default_val("stepcast.png");
-  app.add_option_function<std::string>(
-      "-m,--model", [&r](const std::string& v) { r.set_model(v); }, "Model id; see `stepcast models`");
-  app.add_option_function<std::string>(
-      "-n,--negative", [&r](const std::string& v) { r.set_negative_prompt(v); }, "What to avoid");
-  app.add_option_function<int64_t>(
-      "--seed", [&r](int64_t v) { r.set_seed(v); }, "0..2^53-1; equal seeds give equal pictures");
-  app.add_option_function<int>("--steps", [&r](int v) { r.set_steps(v); }, "Sampling steps");
-  app.add_option_function<int>("--width", [&r](int v) { r.set_width(v); }, "Pixels");
-  app.add_option_function<int>("--height", [&r](int v) { r.set_height(v); }, "Pixels");
-  app.add_option_function<int>(
-      "--count", [&r](int v) { r.set_image_count(v); }, "Pictures, with seeds seed, seed + 1, ...");
-  app.add_option_function<double>(
-      "--guidance", [&r](double v) { r.set_guidance_scale(v); }, "Guidance scale; <= 1 turns guidance off");
-  app.add_option_function<double>(
-      "--eta", [&r](double v) { r.set_eta(v); }, "share of fresh noise, 0..1 (DDIM, TCD, SDE_VP)");
-  app.add_option_function<int>("--clip-skip", [&r](int v) { r.set_clip_skip(v); }, "Text encoder layers to skip");
-  app.add_option("--sampler", a.sampler, "Sampler")
-      ->check(CLI::IsMember(Names(v1::Sampler_descriptor(), 8), CLI::ignore_case));
-  app.add_option("--compare", a.compare, "Paint with each of these samplers, and write one sheet of them")
-      ->delimiter(',')
-      ->excludes(app.get_option("--sampler"))
-      ->check(CLI::IsMember(Names(v1::Sampler_descriptor(), 8), CLI::ignore_case));
-  AddSamplingOptions(app, r);
-  app.add_option("--sigma-schedule", a.sigma_schedule, "Noise schedule")
-      ->check(CLI::IsMember(Names(v1::SigmaSchedule_descriptor(), 15), CLI::ignore_case));
-  app.add_option("--format", a.format, "File format; default: from the output's extension, else png")
-      ->check(CLI::IsMember(Names(v1::ImageFormat_descriptor(), 13), CLI::ignore_case));
-  app.add_option_function<int>(
-      "--quality", [&r](int v) { r.mutable_output()->set_quality(v); }, "1..100, JPEG and WebP");
-  app.add_flag_function(
-      "--embed-parameters", [&r](int64_t) { r.mutable_output()->set_embed_parameters(true); },
-      "Write the settings into the PNG");
-  app.add_option_function<int>(
-      "--preview-every", [&r](int v) { r.mutable_preview()->set_every_n_steps(v); }, "Steps between previews");
-  app.add_option_function<int>(
-      "--preview-side", [&r](int v) { r.mutable_preview()->set_max_side(v); }, "Longer side of previews, pixels");
-  app.add_flag("--watch", a.options.watch, "Write the unfinished picture to NAME.preview.jpg while it is painted");
-  app.add_flag("--json", a.options.json, "Tell the result as JSON on stdout");
-  app.add_flag("-q,--quiet", a.options.quiet, "No progress bar");
-}
-
-// For whom, how urgent, until when.
-void AddService(CLI::App& app, GenerateArguments& a, ConnectionOptions& connection) {
-  app.add_option("--priority", a.priority, "How urgent; batch takes what the others leave")
-      ->check(CLI::IsMember(Names(v1::Priority_descriptor(), 9), CLI::ignore_case));
-  app.add_option("--deadline", connection.timeout_s,
-                 "Seconds until the pictures must be done; refused at once if they cannot be")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--tenant", connection.tenant, "For whom; the server shares its time between tenants")
-      ->envname("STEPCAST_TENANT")
-      ->check([](const std::string& name) {
-        const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f; });
-        return plain ? std::string() : std::string("printable ASCII without spaces");
-      });
-  app.add_flag_function(
-      "--validate-only", [&a](int64_t) { a.options.request.set_validate_only(true); },
-      "Check the request and tell how long it would take; paint nothing");
-}
-
-std::string FormatOfExtension(const std::string& output) {
-  const auto ends = [&output](const std::string& s) {
-    return output.size() > s.size() && output.compare(output.size() - s.size(), s.size(), s) == 0;
-  };
-  if (ends(".jpg") || ends(".jpeg")) return "jpeg";
-  if (ends(".webp")) return "webp";
-  return "";
-}
-
-void FinishRequest(GenerateArguments& a) {
-  v1::GenerateRequest& r = a.options.request;
-  r.set_prompt(a.prompt);
-  if (!a.sampler.empty()) {
-    r.set_sampler(static_cast<v1::Sampler>(Names(v1::Sampler_descriptor(), 8)[Lower(a.sampler)]));
+// Tells why parsing ended: --help and --version end it too.
+ExitCode OnParseEnd(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> rest = app.remaining();
+  const auto word = std::find_if(rest.begin(), rest.end(), [](const std::string& s) { return s[0] != '-'; });
+  if (error.get_exit_code() == 0) return app.exit(error) == 0 ? kOk : kUsage;
+  if (app.get_subcommands().empty()) {
+    if (word != rest.end()) return Usage("there is no command '" + *word + "'; commands: " + Commands(app));
+    if (rest.empty() && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+      return Usage("a command is missing; commands: " + Commands(app));
+    }
   }
-  if (!a.sigma_schedule.empty()) {
-    r.set_sigma_schedule(
-        static_cast<v1::SigmaSchedule>(Names(v1::SigmaSchedule_descriptor(), 15)[Lower(a.sigma_schedule)]));
-  }
-  if (!a.priority.empty()) {
-    r.set_priority(static_cast<v1::Priority>(Names(v1::Priority_descriptor(), 9)[Lower(a.priority)]));
-  }
-  if (a.format.empty()) a.format = FormatOfExtension(a.options.output);
-  if (!a.format.empty()) {
-    r.mutable_output()->set_format(
-        static_cast<v1::ImageFormat>(Names(v1::ImageFormat_descriptor(), 13)[Lower(a.format)]));
-  }
+  (void)app.exit(error);
+  return kUsage;
 }
 
-CompareOptions ToCompare(const GenerateArguments& a) {
-  CompareOptions options{a.options.request, {}, a.options.output};
-  for (const std::string& name : a.compare) {
-    options.samplers.push_back(static_cast<v1::Sampler>(Names(v1::Sampler_descriptor(), 8)[Lower(name)]));
+ExitCode RunGenerate(Arguments& a) {
+  ConnectionOptions connection = a.connection;
+  connection.tenant = a.generate.tenant;
+  // Both end the call: the earlier one counts.
+  if (const double deadline = a.generate.deadline_s; deadline > 0) {
+    connection.timeout_s = connection.timeout_s > 0 ? std::min(connection.timeout_s, deadline) : deadline;
   }
-  options.request.clear_image_count();
-  options.request.clear_preview();
-  options.request.mutable_output()->set_format(v1::IMAGE_FORMAT_PNG);
-  return options;
+  if (!a.generate.compare.empty()) {
+    CompareOptions options;
+    if (const std::string problem = ToCompareOptions(a.generate, options); !problem.empty()) return Usage(problem);
+    return Compare(connection, options);
+  }
+  GenerateOptions options;
+  if (const std::string problem = ToGenerateOptions(a.generate, options); !problem.empty()) return Usage(problem);
+  return Generate(connection, std::move(options));
 }
 
-void AddTop(CLI::App& app, TopOptions& top, ConnectionOptions& admin) {
-  app.add_option("--admin", admin.host, "host:port of the server's admin port")
-      ->envname("STEPCAST_ADMIN")
-      ->capture_default_str();
-  app.add_option("--interval", top.interval_s, "Seconds between frames")
-      ->check(CLI::Range(0.1, 3600.0))
-      ->capture_default_str();
-  app.add_flag("--once", top.once, "One frame, then end");
-  app.add_flag("--json", top.json, "A JSON object per frame");
+ExitCode Run(const CLI::App& app, Arguments& a) {
+  if (app.got_subcommand("generate")) return RunGenerate(a);
+  if (app.got_subcommand("models")) return Models(a.connection, a.model, a.json);
+  if (app.got_subcommand("samplers")) return Samplers(a.connection, a.model, a.json);
+  if (app.got_subcommand("info")) return Info(a.connection, a.json);
+  if (app.got_subcommand("top")) return Top(a.admin, a.top);
+  return Health(a.connection, a.health);
 }
 
-int Main(int argc, char** argv) {
+// Whether --host was given for a command that speaks to another port.
+bool HostIsIgnored(const CLI::App& app) {
+  return app.got_subcommand("top") && app.count("--host") > 0 && app.get_subcommand("top")->count("--admin") == 0;
+}
+
+ExitCode Main(int argc, char** argv) {
   CLI::App app("Paints pictures with a Stepcast server.", "stepcast");
   app.require_subcommand(1);
   app.set_version_flag("--version", STEPCAST_VERSION);
-  ConnectionOptions connection;
-  app.add_option("--host", connection.host, "host:port of the server")->envname("STEPCAST_HOST")->capture_default_str();
-  app.add_option("--timeout", connection.timeout_s, "Seconds one call may take; 0: no limit")
-      ->check(CLI::NonNegativeNumber);
-  app.fallthrough();
-
-  GenerateArguments generate;
-  CLI::App* generate_command = app.add_subcommand("generate", "Paint pictures");
-  AddGenerate(*generate_command, generate);
-  AddService(*generate_command, generate, connection);
-
-  bool json = false;
-  std::string model;
-  CLI::App* models_command = app.add_subcommand("models", "List the models, or describe one");
-  models_command->add_option("model", model, "Model id");
-  models_command->add_flag("--json", json, "As JSON");
-  CLI::App* samplers_command = app.add_subcommand("samplers", "The samplers of a model, and what each takes");
-  samplers_command->add_option("model", model, "Model id");
-  samplers_command->add_flag("--json", json, "As JSON");
-  CLI::App* info_command = app.add_subcommand("info", "Version, devices, limits and queue of the server");
-  info_command->add_flag("--json", json, "As JSON");
-
-  HealthOptions health;
-  CLI::App* health_command = app.add_subcommand("health", "Exit 0 if the server is ready, 4 if not");
-  health_command->add_option("--service", health.service, "Name asked of grpc.health.v1")->capture_default_str();
-  health_command->add_option("--wait", health.wait_s, "Seconds to wait for it")->check(CLI::NonNegativeNumber);
-  health_command->add_option("--while-pid", health.while_pid, "Stop waiting when this process is gone");
-
-  TopOptions top;
-  ConnectionOptions admin{.host = "localhost:50052"};
-  CLI::App* top_command = app.add_subcommand("top", "What the scheduler does, live, from the admin port");
-  AddTop(*top_command, top, admin);
-
+  Arguments a;
+  if (const char* host = std::getenv("STEPCAST_HOST"); host != nullptr && *host != '\0') a.connection.host = host;
+  AddConnection(app, a);
+  CLI::App* const generate = AddCommand(app, a, "generate", "Paint pictures");
+  AddGenerateOptions(*generate, a.generate);
+  AddQueries(app, a);
+  AddHealth(app, a);
+  AddTop(app, a);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kOk : kUsage;
+    return OnParseEnd(app, error);
   }
-  if (*generate_command) {
-    FinishRequest(generate);
-    if (!generate.compare.empty()) return Compare(connection, ToCompare(generate));
-    return Generate(connection, std::move(generate.options));
-  }
-  if (*models_command) return Models(connection, model, json);
-  if (*samplers_command) return Samplers(connection, model, json);
-  if (*info_command) return Info(connection, json);
-  if (*top_command) return Top(admin, top);
-  return Health(connection, health);
+  if (HostIsIgnored(app)) return Usage("top speaks to the admin port: name it with --admin instead of --host");
+  std::string problem;
+  if (!ParseAddress(a.connection.host, kServicePort, problem)) return Usage("STEPCAST_HOST: " + problem);
+  return Run(app, a);
 }
 
 }  // namespace
 }  // namespace stepcast::cli
 
-int main(int argc, char** argv) { return stepcast::cli::Main(argc, argv); }
+int main(int argc, char** argv) {
+  stepcast::cli::PrepareStandardStreams();
+  stepcast::cli::InstallInterrupts();
+  stepcast::cli::SilenceLibraries();
+  return stepcast::cli::FlushStandardOutput(stepcast::cli::Main(argc, argv));
+}

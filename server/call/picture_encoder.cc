@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "codec/image_codec.h"
-#include "core/sampling_types.h"
 #include "core/sha256.h"
 #include "core/status_macros.h"
-#include "core/string_view.h"
+#include "server/request/picture_parameters.h"
 
 namespace stepcast {
 namespace {
@@ -16,13 +14,19 @@ namespace {
 // Small and blurred anyway; half the bytes of the default of finished pictures.
 constexpr int kPreviewQuality = 80;
 
+EmbeddedTexts TextsOf(const GenerationRequest& request, int image_index) {
+  const PictureParameters parameters = ParametersOf(request, image_index);
+  if (request.output.format != ImageFormat::kPng) return {.parameters = parameters.Joined()};
+  return {.parameters = parameters.infotext, .stepcast = parameters.request_json};
+}
+
 }  // namespace
 
 absl::StatusOr<EncodedPicture> EncodePicture(const Image& image, const GenerationRequest& request, int image_index) {
   EncodeOptions options;
   options.format = request.output.format;
   options.quality = request.output.quality;
-  if (request.output.embed_parameters) options.parameters = PngParameters(request, image_index);
+  if (request.output.embed_parameters) options.texts = TextsOf(request, image_index);
   EncodedPicture picture;
   STEPCAST_ASSIGN_OR_RETURN(picture.data, EncodeImage(image, options));
   picture.mime = MimeType(options.format);
@@ -51,21 +55,6 @@ absl::StatusOr<EncodedPicture> EncodePreview(const Image& image, const Generatio
   picture.width = shown.width;
   picture.height = shown.height;
   return picture;
-}
-
-std::string PngParameters(const GenerationRequest& request, int image_index) {
-  std::string text;
-  if (!request.prompt.empty()) absl::StrAppend(&text, request.prompt, "\n");
-  if (!request.negative_prompt.empty()) absl::StrAppend(&text, "Negative prompt: ", request.negative_prompt, "\n");
-  absl::StrAppend(&text, "Steps: ", request.steps, ", Sampler: ", ToAbsl(SamplerName(request.sampler)),
-                  ", CFG scale: ", request.guidance_scale, ", Seed: ", request.seed + image_index);
-  absl::StrAppend(&text, ", Size: ", request.width, "x", request.height, ", Model: ", request.model->id);
-  if (!request.model->sha256.empty()) absl::StrAppend(&text, ", Model hash: ", request.model->sha256.substr(0, 10));
-  if (request.eta != 0.0) absl::StrAppend(&text, ", Eta: ", request.eta);
-  if (request.clip_skip != 0) absl::StrAppend(&text, ", Clip skip: ", request.clip_skip);
-  if (request.class_index) absl::StrAppend(&text, ", Class: ", *request.class_index);
-  absl::StrAppend(&text, ", Version: stepcast");
-  return text;
 }
 
 }  // namespace stepcast

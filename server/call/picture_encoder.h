@@ -28,8 +28,4 @@ absl::StatusOr<EncodedPicture> EncodePicture(const Image& image, const Generatio
 // Errors: those of EncodeImage.
 absl::StatusOr<EncodedPicture> EncodePreview(const Image& image, const GenerationRequest& request);
 
-// The settings of one picture in the words that other tools read from PNG files: prompt, then "Negative prompt: ...",
-// then "Steps: 20, Sampler: DDIM, CFG scale: 7.5, Seed: 7, Size: 512x512, Model: emoji, Model hash: ...".
-std::string PngParameters(const GenerationRequest& request, int image_index);
-
 }  // namespace stepcast

@@ -84,8 +84,8 @@ void YamlErrors::Add(int line, std::string message) {
 
 absl::Status YamlErrors::ToStatus() const {
   if (errors_.empty()) return absl::OkStatus();
-  // Those of one line in the order of Add, which is that of their addresses. Not std::stable_sort: the standard library's
-  // uses functions that C++20 deprecates, of which clang warns.
+  // Those of one line in the order of Add, which is that of their addresses. Not std::stable_sort: the standard
+  // library's uses functions that C++20 deprecates, of which clang warns.
   std::vector<const std::pair<int, std::string>*> by_line;
   for (const auto& error : errors_) by_line.push_back(&error);
   std::sort(by_line.begin(), by_line.end(),

@@ -53,10 +53,11 @@ class HealthState {
   absl::flat_hash_set<std::shared_ptr<HealthWatch>> watches_ ABSL_GUARDED_BY(mutex_);
 };
 
-// The service over a state; one per port. Takes raw bytes, as all our methods: what a probe sends is bounded before it is
-// parsed.
-class HealthService final : public grpc::health::v1::Health::WithRawCallbackMethod_Check<
-                                grpc::health::v1::Health::WithRawCallbackMethod_Watch<grpc::health::v1::Health::Service>> {
+// The service over a state; one per port. Takes raw bytes, as all our methods: what a probe sends is bounded before it
+// is parsed.
+class HealthService final
+    : public grpc::health::v1::Health::WithRawCallbackMethod_Check<
+          grpc::health::v1::Health::WithRawCallbackMethod_Watch<grpc::health::v1::Health::Service>> {
  public:
   // `state` must outlive the server that this is registered with.
   explicit HealthService(HealthState& state) : state_(state) {}

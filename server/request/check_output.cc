@@ -86,9 +86,6 @@ void CheckOutput(const RequestContext& context, GenerationRequest& resolved, Fie
     }
   }
   output.embed_parameters = wire.embed_parameters();
-  if (output.embed_parameters && output.format != ImageFormat::kPng) {
-    violations.Add("output.embed_parameters", "true", "false, because only PNG files hold parameters");
-  }
   resolved.output = output;
   if (context.wire.has_preview()) CheckPreview(context, resolved, violations);
 }

@@ -9,6 +9,7 @@
 #include "core/status_macros.h"
 #include "google/protobuf/unknown_field_set.h"
 #include "server/catalog/model_description.h"
+#include "server/request/picture_parameters.h"
 #include "server/request/request_checks.h"
 #include "server/wire/names.h"
 #include "server/wire/text_limits.h"
@@ -18,7 +19,7 @@ namespace {
 
 constexpr int64_t kMaxSeed = (int64_t{1} << 53) - 1;  // the largest integer that JSON numbers carry exactly
 
-// What a file may need beyond its pixels: headers and, where asked for, the embedded parameters.
+// What a file may need beyond its pixels and embedded parameters.
 constexpr int64_t kFileOverheadBytes = 4096;
 
 // Fields that this server does not know: a newer client asks for something that would otherwise be ignored.
@@ -119,6 +120,7 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& request
   RefuseUnknownFields(request.sampler_options().langevin(), "sampler_options.langevin.", violations);
   STEPCAST_RETURN_IF_ERROR(violations.ToStatus());
   STEPCAST_RETURN_IF_ERROR(CheckWork(*resolved, *model->FindSampler(resolved->sampler), limits));
+  STEPCAST_RETURN_IF_ERROR(CheckParametersFit(*resolved));
   return resolved;
 }
 
@@ -126,7 +128,7 @@ absl::Status CheckUnaryResponseFits(const GenerationRequest& request, const Limi
   const int64_t texts = static_cast<int64_t>(request.prompt.size() + request.negative_prompt.size());
   const int64_t pixels = int64_t{request.width} * request.height * 3;
   // PNG stores what it cannot compress, with a filter byte per row and a few bytes per block.
-  const int64_t file = pixels + pixels / 1000 + request.height + 2 * texts + kFileOverheadBytes;
+  const int64_t file = pixels + pixels / 1000 + request.height + ParametersBytes(request) + kFileOverheadBytes;
   const int64_t bytes = file * request.image_count + 2 * texts;
   if (bytes <= limits.max_unary_response_bytes) return absl::OkStatus();
   return MakeError(

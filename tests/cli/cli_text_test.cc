@@ -4,8 +4,8 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
-#include "clients/cli/exit_code.h"
-#include "clients/cli/progress_bar.h"
+#include "clients/cli/call/exit_code.h"
+#include "clients/cli/views/progress_bar.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 

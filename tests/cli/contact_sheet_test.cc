@@ -1,4 +1,4 @@
-#include "clients/cli/contact_sheet.h"
+#include "clients/cli/views/contact_sheet.h"
 
 #include <gtest/gtest.h>
 

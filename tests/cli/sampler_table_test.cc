@@ -1,4 +1,4 @@
-#include "clients/cli/sampler_table.h"
+#include "clients/cli/views/sampler_table.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "clients/cli/top_view.h"
+#include "clients/cli/views/top_view.h"
 
 #include <sstream>
 #include <string>

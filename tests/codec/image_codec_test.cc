@@ -16,7 +16,8 @@ using testing::HasSubstr;
 constexpr ImageFormat kFormats[] = {ImageFormat::kPng, ImageFormat::kJpeg, ImageFormat::kWebp};
 
 std::string EncodedFile(ImageFormat format, int width, int height) {
-  const auto file = EncodeImage(PaintedImage(width, height), {.format = format, .parameters = "a red apple"});
+  const auto file =
+      EncodeImage(PaintedImage(width, height), {.format = format, .texts = {.parameters = "a red apple"}});
   EXPECT_TRUE(file.ok()) << file.status();
   return *file;
 }

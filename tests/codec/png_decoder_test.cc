@@ -99,12 +99,12 @@ TEST(PngDecoderTest, ChecksSizeFromTheHeaderAlone) {
     EXPECT_THAT(std::string(image.status().message()), HasSubstr(message));
   }
   for (const auto& [width, height] : {std::pair(30, 20), std::pair(20, 30), std::pair(1, 30)}) {
-    EXPECT_TRUE(DecodePng(*EncodePng(PaintedImage(width, height), ""), limits).ok());
+    EXPECT_TRUE(DecodePng(*EncodePng(PaintedImage(width, height), {}), limits).ok());
   }
 }
 
 TEST(PngDecoderTest, RefusesAnimation) {
-  const std::string still = *EncodePng(PaintedImage(4, 4), "");
+  const std::string still = *EncodePng(PaintedImage(4, 4), {});
   const std::string animated = WithChunk(still, PngChunk("acTL", BigEndian(2) + BigEndian(0)));
   EXPECT_EQ(DecodePng(animated, {}).status().message(), "PNG is animated; allowed are still pictures");
 }
@@ -112,7 +112,7 @@ TEST(PngDecoderTest, RefusesAnimation) {
 TEST(PngDecoderTest, SkipsTextsAndProfilesUnread) {
   const Image image = PaintedImage(4, 4);
   // Compressed chunks whose content is no zlib stream, and would be refused or inflated if they were read.
-  const std::string file = WithChunk(WithChunk(*EncodePng(image, ""), PngChunk("zTXt", std::string("k\0\0junk", 7))),
+  const std::string file = WithChunk(WithChunk(*EncodePng(image, {}), PngChunk("zTXt", std::string("k\0\0junk", 7))),
                                      PngChunk("iCCP", std::string("p\0\0junk", 7)));
   const auto decoded = DecodePng(file, {});
   ASSERT_TRUE(decoded.ok()) << decoded.status();
@@ -120,7 +120,7 @@ TEST(PngDecoderTest, SkipsTextsAndProfilesUnread) {
 }
 
 TEST(PngDecoderTest, RefusesDamage) {
-  const std::string good = *EncodePng(PaintedImage(16, 16), "");
+  const std::string good = *EncodePng(PaintedImage(16, 16), {});
   std::string bad_sum = good;
   bad_sum[good.size() / 2] = static_cast<char>(bad_sum[good.size() / 2] ^ 1);
   std::string bad_header = good;
@@ -130,7 +130,7 @@ TEST(PngDecoderTest, RefusesDamage) {
                                good.substr(0, 8),
                                PngStart(16, 16),
                                good.substr(0, good.size() - 12),
-                               PngStart(16, 16) + PngChunk("IEND", "")};
+                               PngStart(16, 16) + PngChunk("IEND", {})};
   for (const std::string& file : cases) {
     const auto image = DecodePng(file, {});
     EXPECT_EQ(image.status().message(), "PNG is damaged, cut short or of an unsupported kind");

@@ -14,7 +14,7 @@ TEST(PngEncoderTest, RoundTripIsLossless) {
   const std::pair<int, int> sizes[] = {{1, 1}, {1, 9}, {7, 1}, {3, 5}, {64, 64}, {257, 129}};
   for (const auto& [width, height] : sizes) {
     const Image image = PaintedImage(width, height);
-    const auto file = EncodePng(image, "");
+    const auto file = EncodePng(image, {});
     ASSERT_TRUE(file.ok()) << file.status();
     EXPECT_TRUE(IsPng(*file));
     const auto decoded = DecodePng(*file, {});
@@ -24,7 +24,7 @@ TEST(PngEncoderTest, RoundTripIsLossless) {
 }
 
 TEST(PngEncoderTest, IsAnEightBitRgbPngOfFewBytes) {
-  const auto file = EncodePng(FlatImage(64, 64, 255, 255, 255), "");
+  const auto file = EncodePng(FlatImage(64, 64, 255, 255, 255), {});
   ASSERT_TRUE(file.ok());
   EXPECT_EQ(file->substr(0, 33), PngStart(64, 64));
   EXPECT_LT(file->size(), 400u);
@@ -44,19 +44,19 @@ TEST(PngEncoderTest, ParametersAreAText) {
       {std::string(100000, 'x'), PngChunk("tEXt", keyword + std::string(100000, 'x'))},
   };
   for (const auto& [parameters, chunk] : cases) {
-    const auto file = EncodePng(image, parameters);
+    const auto file = EncodePng(image, {.parameters = parameters});
     ASSERT_TRUE(file.ok()) << file.status();
     EXPECT_THAT(*file, HasSubstr(chunk));
     const auto decoded = DecodePng(*file, {});
     ASSERT_TRUE(decoded.ok()) << decoded.status();
     EXPECT_EQ(MaxDifference(image, *decoded), 0);
   }
-  EXPECT_THAT(*EncodePng(image, ""), Not(HasSubstr("tEXt")));
+  EXPECT_THAT(*EncodePng(image, {}), Not(HasSubstr("tEXt")));
 }
 
 TEST(PngEncoderTest, RefusesParametersThatAreNoText) {
   for (const std::string& parameters : {std::string("a\0b", 3), std::string("\xff"), std::string("\xe2\x82")}) {
-    const auto file = EncodePng(PaintedImage(2, 2), parameters);
+    const auto file = EncodePng(PaintedImage(2, 2), {.parameters = parameters});
     EXPECT_EQ(file.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(file.status().message()), HasSubstr("parameters are not UTF-8"));
   }

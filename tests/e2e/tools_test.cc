@@ -79,6 +79,42 @@ TEST_F(ToolsTest, CliTellsAboutTheServer) {
   EXPECT_EQ(Cli({"frobnicate"}).code, 2);
 }
 
+TEST_F(ToolsTest, APictureIsPaintedAgainFromItself) {
+  for (const std::string extension : {".png", ".jpg", ".webp"}) {
+    const std::string path = TempPath("kept" + extension);
+    const std::string again = TempPath("again" + extension);
+    const ExitReport first =
+        Cli({"generate", "a \"red\" apple,\n\xe3\x82\x8a\xe3\x82\x93\xe3\x81\x94", "-n", "worm", "-o", path, "--steps",
+             "5", "--guidance", "2.3", "--sampler", "euler", "--embed-parameters"});
+    ASSERT_EQ(first.code, 0) << first.output;
+    const ExitReport second = Cli({"generate", "--from", path, "-o", again, "--embed-parameters"});
+    ASSERT_EQ(second.code, 0) << second.output;
+    EXPECT_TRUE(ReadFile(path) == ReadFile(again)) << extension;
+    const ExitReport other = Cli({"generate", "--from", path, "-o", again, "--seed", "12345", "--embed-parameters"});
+    ASSERT_EQ(other.code, 0) << other.output;
+    EXPECT_FALSE(ReadFile(path) == ReadFile(again)) << "explicit options win";
+  }
+  const ExitReport none = Cli({"generate", "--from", "/dev/null", "-o", TempPath("none.png")});
+  EXPECT_EQ(none.code, 2) << none.output;
+}
+
+TEST_F(ToolsTest, CliRefusesOutputsThatCannotBe) {
+  const std::string out = TempPath("absent/a.png");
+  for (const std::vector<std::string>& options : {std::vector<std::string>{"-o", out},
+                                                  {"-o", TempPath("a.gif")},
+                                                  {"--count", "2", "-o", "-"},
+                                                  {"--json", "-o", "-"},
+                                                  {"--watch", "-o", "-"},
+                                                  {"--steps", "0x10"}}) {
+    std::vector<std::string> command = {"generate", "a red apple"};
+    command.insert(command.end(), options.begin(), options.end());
+    const ExitReport report = Cli(command);
+    EXPECT_NE(report.code, 0) << options.back();
+    EXPECT_LE(report.code, 2) << options.back() << report.output;
+    EXPECT_FALSE(report.output.empty());
+  }
+}
+
 TEST_F(ToolsTest, CliPaintsADigit) {
   const std::string path = TempPath("seven.png");
   const ExitReport report = Cli({"generate", "--model", "digits", "--class-label", "7", "--classifier-scale", "1",

@@ -42,20 +42,17 @@ TEST(PictureEncoderTest, FinishedPicturesCarryWhatIsToldAboutThem) {
 }
 
 TEST(PictureEncoderTest, ParametersAreEmbeddedOnRequestOnly) {
-  GenerationRequest request = Request();
-  EXPECT_THAT(EncodePicture(Gray(64, 32), request, 0)->data, testing::Not(HasSubstr("red apple")));
-  request.output.embed_parameters = true;
-  EXPECT_THAT(EncodePicture(Gray(64, 32), request, 0)->data, HasSubstr("a red apple"));
-}
-
-TEST(PictureEncoderTest, ParametersAreInTheWordsOfOtherTools) {
-  GenerationRequest request = Request();
-  request.negative_prompt = "blurry";
-  request.steps = 20;
-  request.guidance_scale = 7.5;
-  EXPECT_EQ(PngParameters(request, 1),
-            "a red apple\nNegative prompt: blurry\nSteps: 20, Sampler: DDIM, CFG scale: 7.5, Seed: 6, Size: 64x32, "
-            "Model: emoji, Model hash: 0000000000, Version: stepcast");
+  for (const ImageFormat format : {ImageFormat::kPng, ImageFormat::kJpeg, ImageFormat::kWebp}) {
+    GenerationRequest request = Request();
+    request.output.format = format;
+    EXPECT_THAT(EncodePicture(Gray(64, 32), request, 0)->data, testing::Not(HasSubstr("red apple")));
+    request.output.embed_parameters = true;
+    const std::string file = EncodePicture(Gray(64, 32), request, 0)->data;
+    EXPECT_THAT(file, HasSubstr("a red apple\nSteps: 4, "));
+    const char* const json = format == ImageFormat::kPng ? "stepcast" : ", Stepcast request: \"{\\\"model";
+    EXPECT_THAT(file, HasSubstr(json));
+    EXPECT_TRUE(DecodeImage(file, {}).ok());
+  }
 }
 
 TEST(PictureEncoderTest, PreviewsNeverGrowAboveThePicture) {

@@ -172,8 +172,6 @@ TEST_F(RequestValidatorTest, EachMistakeIsNamed) {
       {R"(prompt: "p" output { quality: 90 })", "output.quality: got 90; allowed: unset, because PNG is lossless"},
       {R"(prompt: "p" output { format: IMAGE_FORMAT_JPEG quality: 0 })", "output.quality: got 0; allowed: 1..100"},
       {R"(prompt: "p" output { format: IMAGE_FORMAT_WEBP quality: 101 })", "output.quality: got 101; allowed: 1..100"},
-      {R"(prompt: "p" output { format: IMAGE_FORMAT_WEBP embed_parameters: true })",
-       "output.embed_parameters: got true; allowed: false, because only PNG files hold parameters"},
       {R"(prompt: "p" preview { })",
        "preview.every_n_steps: got nothing; allowed: at least 1; leave `preview` unset for no previews"},
       {R"(prompt: "p" preview { every_n_steps: 0 })",
