@@ -77,8 +77,8 @@ double CoefficientOf(const Evaluation& evaluation, Slot from) {
   return 0.0;
 }
 
-// Guidance of the noise shifts the mean of a DDPM step by beta / sqrt(alpha) * scale * gradient. In the lectures' form the
-// variance of the step, (1 - alpha_bar') / (1 - alpha_bar) * beta, stands in place of beta / sqrt(alpha).
+// Guidance of the noise shifts the mean of a DDPM step by beta / sqrt(alpha) * scale * gradient. In the lectures' form
+// the variance of the step, (1 - alpha_bar') / (1 - alpha_bar) * beta, stands in place of beta / sqrt(alpha).
 TEST(ClassifierGuidance, ShiftsTheMeanOfDdpmByMoreThanItsVariance) {
   constexpr double kScale = 3.0;
   for (const int steps : {20, 100, 1000}) {

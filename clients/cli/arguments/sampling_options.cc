@@ -104,7 +104,9 @@ void AddEnum(CLI::App& app, RequestEdits& edits, const char* name, const google:
 
 void AddOptions(CLI::App& app, RequestEdits& edits) {
   const auto group = [](CLI::Option* option) { option->group(kSampler); };
-  group(Real(app, edits, "--eta", [](v1::GenerateRequest& r, double v) { r.set_eta(v); }, "Share of fresh noise, 0..1 (DDIM, TCD, SDE_VP)"));
+  group(Real(
+      app, edits, "--eta", [](v1::GenerateRequest& r, double v) { r.set_eta(v); },
+      "Share of fresh noise, 0..1 (DDIM, TCD, SDE_VP)"));
   group(Int(
       app, edits, "--solver-order",
       [](v1::GenerateRequest& r, int v) { r.mutable_sampler_options()->set_solver_order(v); },

@@ -77,6 +77,7 @@ TEST(PictureParametersTest, AJpegHoldsOnlySoMuch) {
   EXPECT_TRUE(refused.ok()) << "a long prompt fits: " << refused.status();
   v1::GenerateRequest request = Wire(jpeg + "p\"");
   request.set_prompt(prompt);
+  request.set_negative_prompt(prompt);
   const ModelRegistry models = ThreeModels();
   FixedSeed seeds(5);
   const absl::Status status = ValidateRequest(request, models, LimitsConfig(), seeds).status();
