@@ -41,9 +41,13 @@ absl::Status CheckNotNegative(std::string_view field, double value) {
       absl::StrFormat("%s: got %g; it must be a finite number, 0 or above", field, value));
 }
 
-absl::Status CheckLangevin(const LangevinOptions& options) {
+absl::Status CheckLangevin(const LangevinOptions& options, int steps) {
   if (options.levels) {
     STEPCAST_RETURN_IF_ERROR(CheckCount("sampler_options.langevin.levels", *options.levels, kMaxLangevinSteps));
+    if (*options.levels != steps) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "sampler_options.langevin.levels: got %d, each of which is a step, but steps is %d", *options.levels, steps));
+    }
   }
   if (options.inner_steps) {
     STEPCAST_RETURN_IF_ERROR(
@@ -116,7 +120,7 @@ absl::Status CheckOptions(const SamplerSpec& spec, const SamplerDefinition& defi
   if (options.langevin != LangevinOptions()) {
     STEPCAST_RETURN_IF_ERROR(
         CheckKnown("sampler_options.langevin", definition, [](const auto& a) { return a.langevin; }));
-    STEPCAST_RETURN_IF_ERROR(CheckLangevin(options.langevin));
+    STEPCAST_RETURN_IF_ERROR(CheckLangevin(options.langevin, spec.steps));
   }
   return CheckLists(spec, definition);
 }

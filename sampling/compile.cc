@@ -6,8 +6,11 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "core/status_macros.h"
 #include "sampling/check_options.h"
 #include "sampling/class_defaults.h"
@@ -126,9 +129,7 @@ void SetGuidance(const SamplerSpec& spec, bool embeds_guidance, SamplingProgram&
   }
 }
 
-}  // namespace
-
-absl::StatusOr<SharedProgram> Compile(const NoiseScheduleConfig& schedule, const SamplerSpec& spec) {
+absl::StatusOr<SharedProgram> CompileOnce(const NoiseScheduleConfig& schedule, const SamplerSpec& spec) {
   STEPCAST_ASSIGN_OR_RETURN(const SamplerDefinition* definition, Find(spec.sampler));
   STEPCAST_RETURN_IF_ERROR(CheckSpec(spec, *definition));
   STEPCAST_RETURN_IF_ERROR(CheckKind(schedule, *definition));
@@ -143,6 +144,50 @@ absl::StatusOr<SharedProgram> Compile(const NoiseScheduleConfig& schedule, const
   SetGuidance(spec, schedule.embeds_guidance, program);
   STEPCAST_RETURN_IF_ERROR(SetClassifierGuidance(spec.classifier_scale, settings, noise_schedule, program));
   return std::make_shared<const SamplingProgram>(std::move(program));
+}
+
+// One wish of a request, taken back.
+struct Wish {
+  std::string_view field;
+  void (*take_back)(SamplerSpec& spec);
+};
+
+constexpr Wish kWishes[] = {
+    {"sampler_options.s_noise", [](SamplerSpec& s) { s.options.s_noise.reset(); }},
+    {"sampler_options.churn", [](SamplerSpec& s) { s.options.churn.reset(); }},
+    {"sampler_options.langevin.epsilon", [](SamplerSpec& s) { s.options.langevin.epsilon.reset(); }},
+    {"sampler_options.original_inference_steps", [](SamplerSpec& s) { s.options.original_inference_steps.reset(); }},
+    {"sampler_options.solver_order", [](SamplerSpec& s) { s.options.solver_order.reset(); }},
+    {"sigmas", [](SamplerSpec& s) { s.sigmas.clear(); }},
+    {"timesteps", [](SamplerSpec& s) { s.timesteps.clear(); }},
+    {"sigma_schedule", [](SamplerSpec& s) { s.sigma_schedule = SigmaSchedule::kDefault; }},
+    {"timestep_spacing", [](SamplerSpec& s) { s.timestep_spacing.reset(); }},
+    {"eta", [](SamplerSpec& s) { s.eta = 0.0; }},
+};
+
+// A refusal that blames the sampler or the steps, of a request whose program exists without one of its wishes: blames
+// that one.
+absl::Status NameFieldAtFault(const NoiseScheduleConfig& schedule, const SamplerSpec& spec,
+                              const absl::Status& refusal) {
+  constexpr absl::string_view kSampler = "sampler: ";
+  const bool blames_sampler = absl::StartsWith(refusal.message(), kSampler);
+  if (!blames_sampler && !absl::StartsWith(refusal.message(), "steps: ")) return refusal;
+  for (const Wish& wish : kWishes) {
+    if (!blames_sampler && wish.field != "timestep_spacing") continue;
+    SamplerSpec without = spec;
+    wish.take_back(without);
+    if (without == spec || !CompileOnce(schedule, without).ok()) continue;
+    return absl::InvalidArgumentError(absl::StrCat(absl::string_view(wish.field.data(), wish.field.size()),
+                                                   ": with it, ", absl::StripPrefix(refusal.message(), kSampler)));
+  }
+  return refusal;
+}
+
+}  // namespace
+
+absl::StatusOr<SharedProgram> Compile(const NoiseScheduleConfig& schedule, const SamplerSpec& spec) {
+  absl::StatusOr<SharedProgram> program = CompileOnce(schedule, spec);
+  return program.ok() ? program : NameFieldAtFault(schedule, spec, program.status());
 }
 
 const std::vector<Sampler>& SupportedSamplers() {

@@ -10,7 +10,7 @@ namespace stepcast::sampling {
 namespace {
 
 SamplerSpec Spec(int levels, int inner_steps) {
-  SamplerSpec spec{.sampler = Sampler::kAnnealedLangevin};
+  SamplerSpec spec{.sampler = Sampler::kAnnealedLangevin, .steps = levels};
   spec.options.langevin = {.levels = levels, .inner_steps = inner_steps};
   return spec;
 }
@@ -58,6 +58,7 @@ TEST(AnnealedLangevinTest, OptionsAndDefaults) {
   EXPECT_EQ(Compile({}, spec).value()->evaluations.size(), 7u * 5u + 1u);  // `steps` levels of 5
   spec.options.langevin.final_denoise = false;
   EXPECT_EQ(Compile({}, spec).value()->evaluations.size(), 7u * 5u);
+  spec.steps = 4;
   spec.options.langevin = {.levels = 4, .inner_steps = 1};
   EXPECT_EQ(Compile({}, spec).value()->steps, 4);
   spec.strength = 0.5;
@@ -92,7 +93,6 @@ TEST(AnnealedLangevinTest, PredictionTypesAgree) {
 
 TEST(AnnealedLangevinTest, ALevelLeftByStrengthIsNeeded) {
   SamplerSpec spec = Spec(2, 1);
-  spec.steps = 20;
   spec.strength = 0.1;
   EXPECT_THAT(std::string(Compile({}, spec).status().message()), testing::StartsWith("strength: "));
 }

@@ -68,6 +68,8 @@ TEST(CheckOptionsTest, OutOfRangeIsRefused) {
       {"sampler_options.churn: got nan;", [](auto& s) { s.options.churn = std::nan(""); }},
       {"sampler_options.s_noise: got inf;", [](auto& s) { s.options.s_noise = HUGE_VAL; }},
       {"sampler_options.langevin.levels: got 0;", [](auto& s) { s.options.langevin.levels = 0; }},
+      {"sampler_options.langevin.levels: got 9, each of which is a step, but steps is",
+       [](auto& s) { s.options.langevin.levels = 9; }},
       {"sampler_options.langevin.levels: got 1001;", [](auto& s) { s.options.langevin.levels = 1001; }},
       {"sampler_options.langevin.inner_steps: got -2;", [](auto& s) { s.options.langevin.inner_steps = -2; }},
       {"sampler_options.langevin.epsilon: got 0;", [](auto& s) { s.options.langevin.epsilon = 0.0; }},

@@ -263,7 +263,7 @@ class Whims {
     if (Chance(20)) spec.options.solver_order = Pick(6);
     if (Chance(20)) spec.options.churn = 0.5 * Pick(100);
     if (Chance(20)) spec.options.original_inference_steps = Pick(1200);
-    if (Chance(20)) spec.options.langevin = {.levels = 1 + Pick(9), .inner_steps = 1 + Pick(9)};
+    if (Chance(20)) spec.options.langevin = {.levels = spec.steps, .inner_steps = 1 + Pick(9)};
     if (Chance(15)) spec.timesteps = Falling(spec.steps, 1.0);
     if (Chance(15)) spec.sigmas = Falling(spec.steps + 1, 0.25);
     return spec;
