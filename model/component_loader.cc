@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "model/model_card.h"
 #include "model/model_digest.h"
+#include "model/scheduler_class.h"
 #include "model/scheduler_config.h"
 
 namespace stepcast::model {
@@ -78,10 +79,12 @@ absl::Status ComponentLoader::Account(const std::string& component, const Weight
 }
 
 absl::StatusOr<NoiseScheduleConfig> ComponentLoader::Schedule() {
-  STEPCAST_ASSIGN_OR_RETURN(const std::string scheduler_class, index_.ClassOf("scheduler", {}));
+  STEPCAST_ASSIGN_OR_RETURN(const std::string index_class, index_.ClassOf("scheduler", {}));
   STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, Config("scheduler", "scheduler_config.json"));
+  STEPCAST_ASSIGN_OR_RETURN(SchedulerVerdict verdict, JudgeScheduler(json, index_class));
   STEPCAST_ASSIGN_OR_RETURN(NoiseScheduleConfig schedule,
-                            ParseSchedulerConfig(json, scheduler_class, index_.pipeline_class));
+                            ParseSchedulerConfig(json, verdict.scheduler_class, index_.pipeline_class));
+  for (std::string& note : verdict.notes) warnings_.push_back(std::move(note));
   NoteUnknownKeys(json);
   return schedule;
 }

@@ -10,6 +10,9 @@
 namespace stepcast::model {
 namespace {
 
+constexpr char kSaSolverClass[] = "SASolverScheduler";
+constexpr char kDpmSolverSdeClass[] = "DPMSolverSDEScheduler";
+
 template <typename Enum>
 using Names = std::initializer_list<std::pair<const char*, Enum>>;
 
@@ -105,12 +108,15 @@ void ReadSolver(JsonConfig& json, NoiseScheduleConfig& config) {
                                                  {"bh2", SolverType::kBh2},
                                                  {"logrho", SolverType::kLogRho}});
   // The sampler refuses those that it lacks: a model whose own one is missing is still good for the others.
-  config.algorithm_type = OptionalEnum<SolverAlgorithm>(json, "algorithm_type",
-                                                        {{"dpmsolver", SolverAlgorithm::kDpmSolver},
-                                                         {"dpmsolver++", SolverAlgorithm::kDpmSolverPlusPlus},
-                                                         {"sde-dpmsolver", SolverAlgorithm::kSdeDpmSolver},
-                                                         {"sde-dpmsolver++", SolverAlgorithm::kSdeDpmSolverPlusPlus},
-                                                         {"deis", SolverAlgorithm::kDeis}});
+  const bool has_algorithm = config.scheduler_class != kSaSolverClass;  // there the key means something else
+  if (!has_algorithm) json.Ignore({"algorithm_type"});
+  if (has_algorithm)
+    config.algorithm_type = OptionalEnum<SolverAlgorithm>(json, "algorithm_type",
+                                                          {{"dpmsolver", SolverAlgorithm::kDpmSolver},
+                                                           {"dpmsolver++", SolverAlgorithm::kDpmSolverPlusPlus},
+                                                           {"sde-dpmsolver", SolverAlgorithm::kSdeDpmSolver},
+                                                           {"sde-dpmsolver++", SolverAlgorithm::kSdeDpmSolverPlusPlus},
+                                                           {"deis", SolverAlgorithm::kDeis}});
   config.predict_x0 = json.OptionalBool("predict_x0");
   config.disable_corrector = ReadSteps(json, "disable_corrector");
   config.lambda_min_clipped = json.OptionalDouble("lambda_min_clipped");
@@ -128,6 +134,16 @@ void ReadEulerAndScore(JsonConfig& json, NoiseScheduleConfig& config) {
   config.score_sde.snr = json.OptionalDouble("snr");
   config.score_sde.sampling_eps = json.OptionalDouble("sampling_eps");
   config.score_sde.correct_steps = OptionalSmallInt(json, "correct_steps", 0, 100);
+}
+
+// Files of classes that another one stands in for: what only they have is not missed, and what the class assumes for
+// missing keys is how the model was trained.
+void ReadStandIn(JsonConfig& json, NoiseScheduleConfig& config) {
+  if (config.scheduler_class == kSaSolverClass) json.Ignore({"predictor_order", "corrector_order", "tau_func"});
+  if (config.scheduler_class != kDpmSolverSdeClass) return;
+  json.Ignore({"noise_sampler_seed"});
+  config.beta_start = config.beta_start.value_or(0.00085);
+  config.beta_end = config.beta_end.value_or(0.012);
 }
 
 // Sets a key that is in the file for every sampler, an absent one for the scheduler's own class only.
@@ -164,40 +180,9 @@ absl::StatusOr<NoiseScheduleConfig> ParseSchedulerConfig(JsonConfig& json, const
   // Settings of single scheduler classes that no sampler of ours reads, all of them with one sensible value.
   json.Ignore({"flow_shift", "use_dynamic_shifting", "time_shift_type", "invert_sigmas", "skip_type"});
   STEPCAST_RETURN_IF_ERROR(json.Finish());
+  ReadStandIn(json, config);
   ApplyPipelineRules(pipeline_class, config);
   return config;
-}
-
-std::optional<Sampler> DefaultSampler(const NoiseScheduleConfig& config) {
-  const std::optional<Sampler> sampler = SamplerOfClass(config.scheduler_class);
-  const bool sde = config.algorithm_type == SolverAlgorithm::kSdeDpmSolverPlusPlus;
-  return sampler == Sampler::kDpmpp2m && sde ? Sampler::kDpmpp2mSde : sampler;
-}
-
-std::optional<Sampler> SamplerOfClass(absl::string_view scheduler_class) {
-  static constexpr std::pair<const char*, Sampler> kClasses[] = {
-      {"DDPMScheduler", Sampler::kDdpm},
-      {"DDIMScheduler", Sampler::kDdim},
-      {"PNDMScheduler", Sampler::kPndm},
-      {"EulerDiscreteScheduler", Sampler::kEuler},
-      {"EulerAncestralDiscreteScheduler", Sampler::kEulerAncestral},
-      {"HeunDiscreteScheduler", Sampler::kHeun},
-      {"LMSDiscreteScheduler", Sampler::kLms},
-      {"KDPM2DiscreteScheduler", Sampler::kDpm2},
-      {"KDPM2AncestralDiscreteScheduler", Sampler::kDpm2Ancestral},
-      {"DPMSolverMultistepScheduler", Sampler::kDpmpp2m},
-      {"DPMSolverSinglestepScheduler", Sampler::kDpmppSinglestep},
-      {"UniPCMultistepScheduler", Sampler::kUnipc},
-      {"DEISMultistepScheduler", Sampler::kDeis},
-      {"LCMScheduler", Sampler::kLcm},
-      {"TCDScheduler", Sampler::kTcd},
-      {"EDMEulerScheduler", Sampler::kEdmEuler},
-      {"EDMDPMSolverMultistepScheduler", Sampler::kEdmDpmpp},
-      {"ScoreSdeVeScheduler", Sampler::kSdeVe}};
-  for (const auto& [name, sampler] : kClasses) {
-    if (scheduler_class == name) return sampler;
-  }
-  return std::nullopt;
 }
 
 }  // namespace stepcast::model

@@ -17,10 +17,4 @@ namespace stepcast::model {
 absl::StatusOr<NoiseScheduleConfig> ParseSchedulerConfig(JsonConfig& json, const std::string& scheduler_class,
                                                          absl::string_view pipeline_class);
 
-// The sampler that a scheduler class stands for; nullopt for classes that are no sampler of ours.
-std::optional<Sampler> SamplerOfClass(absl::string_view scheduler_class);
-
-// The sampler that the model's own scheduler is: that of its class, DPMPP_2M_SDE where the file says sde-dpmsolver++.
-std::optional<Sampler> DefaultSampler(const NoiseScheduleConfig& config);
-
 }  // namespace stepcast::model

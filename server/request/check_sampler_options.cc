@@ -15,7 +15,7 @@ namespace {
 
 // diffusers' default, in every scheduler class of the built samplers.
 constexpr int kDefaultTrainTimesteps = 1000;
-constexpr int kMaxLangevinCount = 1000;  // of levels, and of steps within one
+constexpr int kMaxLangevinCount = 1000;  // of steps at one level
 constexpr int kMaxLangevinEvaluations = 10'000;
 
 int TrainTimesteps(const RequestContext& context) {
@@ -88,10 +88,7 @@ struct OptionChecks {
 };
 
 void CheckLangevin(const OptionChecks& checks, const v1::LangevinOptions& wire, int steps, LangevinOptions& resolved) {
-  if (wire.has_levels() &&
-      checks.violations.CheckRange("sampler_options.langevin.levels", wire.levels(), 1, kMaxLangevinCount)) {
-    resolved.levels = wire.levels();
-  }
+  if (wire.has_levels()) resolved.levels = steps;  // checked with the steps
   if (wire.has_inner_steps() &&
       checks.violations.CheckRange("sampler_options.langevin.inner_steps", wire.inner_steps(), 1, kMaxLangevinCount)) {
     resolved.inner_steps = wire.inner_steps();
@@ -113,13 +110,31 @@ void CheckLangevin(const OptionChecks& checks, const v1::LangevinOptions& wire, 
   if (wire.has_final_denoise()) resolved.final_denoise = wire.final_denoise();
 }
 
+// Steps of a request without a list. Levels of annealed Langevin dynamics are steps, and say it as a list does.
+int StepsOf(const RequestContext& context, const SamplerSupport& support, FieldViolations& violations) {
+  const v1::GenerateRequest& wire = context.wire;
+  const v1::LangevinOptions& langevin = wire.sampler_options().langevin();
+  const int steps = wire.has_steps() ? wire.steps() : context.info().defaults.steps;
+  if (!support.options.langevin || !langevin.has_levels()) return steps;
+  const int levels = langevin.levels();
+  const int most = std::min(context.model_limits.max_steps, TrainTimesteps(context));
+  if (!violations.CheckRange("sampler_options.langevin.levels", levels, 1, most, "ModelLimits.max_steps of GetModel")) {
+    return steps;
+  }
+  if (wire.has_steps() && steps != levels) {
+    violations.Add("steps", absl::StrCat(steps),
+                   absl::StrCat(levels, ", the levels of sampler_options.langevin, or unset"));
+  }
+  return levels;
+}
+
 }  // namespace
 
 void CheckSteps(const RequestContext& context, const SamplerSupport& support, GenerationRequest& resolved,
                 FieldViolations& violations) {
   const v1::GenerateRequest& wire = context.wire;
   if (wire.timesteps().empty() && wire.sigmas().empty()) {
-    const int steps = wire.has_steps() ? wire.steps() : context.info().defaults.steps;
+    const int steps = StepsOf(context, support, violations);
     if (violations.CheckRange("steps", steps, 1, std::min(context.model_limits.max_steps, TrainTimesteps(context)),
                               "ModelLimits.max_steps of GetModel")) {
       resolved.steps = steps;

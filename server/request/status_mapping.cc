@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "core/error_reason.h"
 #include "google/rpc/error_details.pb.h"
@@ -187,6 +188,18 @@ absl::Status FromRpcStatus(const google::rpc::Status& details, const std::string
   return WithReason(std::move(status), reason);
 }
 
+// Whether `path` names a field of the request, or, with dots, of a message inside it.
+bool IsRequestField(absl::string_view path) {
+  const google::protobuf::Descriptor* message = v1::GenerateRequest::descriptor();
+  for (const absl::string_view name : absl::StrSplit(path, '.')) {
+    if (message == nullptr) return false;
+    const google::protobuf::FieldDescriptor* field = message->FindFieldByName(std::string(name));
+    if (field == nullptr) return false;
+    message = field->message_type();
+  }
+  return true;
+}
+
 // An error of MakeError with more metadata.
 absl::Status WithMetadata(const absl::Status& error, absl::string_view key, absl::string_view value) {
   std::optional<google::rpc::Status> details = DetailsOf(error);
@@ -208,7 +221,7 @@ absl::Status FromCompileError(const absl::Status& refusal) {
   const std::string message(refusal.message());
   const std::string field = message.substr(0, message.find(':'));
   // What is not a field of the request is a fault of the model's own files, and no client's business.
-  if (v1::GenerateRequest::descriptor()->FindFieldByName(field) == nullptr) return refusal;
+  if (!IsRequestField(field)) return refusal;
   ErrorDetails details{.reason = v1::ERROR_REASON_FIELD_INVALID, .message = message};
   details.violations.push_back({field, std::string(absl::StripPrefix(message, field + ": "))});
   details.metadata.emplace_back("fields", field);

@@ -143,21 +143,20 @@ TEST(ParseSchedulerConfig, NamesEveryBadValue) {
   }
 }
 
-TEST(SamplerOfClass, KnowsDiffusersClasses) {
-  EXPECT_EQ(SamplerOfClass("DDIMScheduler"), Sampler::kDdim);
-  EXPECT_EQ(SamplerOfClass("EulerAncestralDiscreteScheduler"), Sampler::kEulerAncestral);
-  EXPECT_EQ(SamplerOfClass("DPMSolverMultistepScheduler"), Sampler::kDpmpp2m);
-  EXPECT_EQ(SamplerOfClass("FlowMatchEulerDiscreteScheduler"), std::nullopt);
-}
-
-TEST(DefaultSampler, TellsTheSdeFromTheOde) {
-  NoiseScheduleConfig config;
-  config.scheduler_class = "DPMSolverMultistepScheduler";
-  EXPECT_EQ(DefaultSampler(config), Sampler::kDpmpp2m);
-  config.algorithm_type = SolverAlgorithm::kSdeDpmSolverPlusPlus;
-  EXPECT_EQ(DefaultSampler(config), Sampler::kDpmpp2mSde);
-  config.scheduler_class = "DPMSolverSinglestepScheduler";
-  EXPECT_EQ(DefaultSampler(config), Sampler::kDpmppSinglestep);
+TEST(ParseSchedulerConfig, KeysOfClassesThatAnotherStandsInFor) {
+  const auto sde = Parse(R"({"noise_sampler_seed": 3, "use_karras_sigmas": true})", "DPMSolverSDEScheduler",
+                         "StableDiffusionXLPipeline");
+  ASSERT_TRUE(sde.ok()) << sde.status();
+  EXPECT_EQ(sde->beta_start, 0.00085) << "what the class assumes is what the model was trained with";
+  EXPECT_EQ(sde->beta_end, 0.012);
+  auto json = JsonConfig::Parse(R"({"algorithm_type": "data_prediction", "predictor_order": 2, "corrector_order": 2,
+      "tau_func": null, "variance_type": null})",
+                                "scheduler_config.json");
+  const auto sa = ParseSchedulerConfig(*json, "SASolverScheduler", "StableDiffusionXLPipeline");
+  ASSERT_TRUE(sa.ok()) << sa.status();
+  EXPECT_EQ(sa->algorithm_type, std::nullopt);
+  EXPECT_EQ(sa->beta_start, std::nullopt);
+  EXPECT_THAT(json->UnknownKeys(), testing::IsEmpty());
 }
 
 }  // namespace

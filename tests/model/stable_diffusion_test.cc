@@ -207,6 +207,12 @@ const Breakage kBreakages[] = {
      [](const std::string& folder) { WriteFile(folder + "/unet/config.json", R"({"act_fn": "tanh"})"); },
      absl::StatusCode::kInvalidArgument,
      {"unet/config.json", "act_fn"}},
+    {"scheduler of another kind",
+     [](const std::string& folder) {
+       WriteFile(folder + "/scheduler/scheduler_config.json", R"({"_class_name": "FlowMatchEulerDiscreteScheduler"})");
+     },
+     absl::StatusCode::kInvalidArgument,
+     {"scheduler/scheduler_config.json: _class_name is FlowMatchEulerDiscreteScheduler", "flow matching models"}},
     {"no scheduler config",
      [](const std::string& folder) { fs::remove_all(folder + "/scheduler"); },
      absl::StatusCode::kNotFound,

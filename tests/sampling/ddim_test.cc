@@ -122,7 +122,11 @@ TEST(DdimTest, ZeroTerminalSnrNeedsAPredictionThatSurvivesIt) {
   const absl::Status refused = Compile(config, spec).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(refused.message()),
-              testing::HasSubstr("sampler: DDIM has coefficients that are not finite at step 0"));
+              testing::StartsWith("timestep_spacing: with it, DDIM has coefficients that are not finite at step 0"));
+  config.timestep_spacing = TimestepSpacing::kTrailing;
+  EXPECT_THAT(std::string(Compile(config, spec).status().message()),
+              testing::StartsWith("sampler: DDIM has coefficients that are not finite at step 0"))
+      << "the model's own spacing is no wish of the request";
 
   config.prediction_type = PredictionType::kVPrediction;
   EXPECT_TRUE(Compile(config, spec).ok());

@@ -81,6 +81,16 @@ TEST(CheckSamplerOptionsTest, ListsStandForSteps) {
   EXPECT_THAT(sigmas.resolved.sigmas, ElementsAre(14.6, 1, 0));
 }
 
+TEST(CheckSamplerOptionsTest, LevelsStandForSteps) {
+  for (const char* text :
+       {"sampler_options { langevin { levels: 10 } }", "steps: 10 sampler_options { langevin { levels: 10 } }"}) {
+    const Checked checked(text);
+    EXPECT_THAT(checked.violations.violations(), IsEmpty()) << text;
+    EXPECT_EQ(checked.resolved.steps, 10) << text;
+    EXPECT_EQ(checked.resolved.sampler_options.langevin.levels, 10) << text;
+  }
+}
+
 TEST(CheckSamplerOptionsTest, RefusesByName) {
   const struct {
     const char* request;
@@ -93,10 +103,14 @@ TEST(CheckSamplerOptionsTest, RefusesByName) {
       {"sampler_options { s_noise: nan }", "sampler_options.s_noise", "got nan"},
       {"sampler_options { churn: inf }", "sampler_options.churn", "got inf"},
       {"sampler_options { original_inference_steps: 1001 }", "sampler_options.original_inference_steps", "1..1000"},
-      {"sampler_options { langevin { levels: 0 } }", "sampler_options.langevin.levels", "1..1000"},
+      {"sampler_options { langevin { levels: 0 } }", "sampler_options.langevin.levels", "1..50"},
+      {"sampler_options { langevin { levels: 51 } }", "sampler_options.langevin.levels",
+       "1..50, see ModelLimits.max_steps"},
+      {"steps: 20 sampler_options { langevin { levels: 10 } }", "steps",
+       "got 20; allowed: 10, the levels of sampler_options.langevin, or unset"},
       {"sampler_options { langevin { inner_steps: 1001 } }", "sampler_options.langevin.inner_steps", "1..1000"},
-      {"sampler_options { langevin { levels: 1000 inner_steps: 11 } }", "sampler_options.langevin.inner_steps",
-       "got 11; allowed: at most 10 at 1000 levels"},
+      {"sampler_options { langevin { levels: 50 inner_steps: 201 } }", "sampler_options.langevin.inner_steps",
+       "got 201; allowed: at most 200 at 50 levels"},
       {"steps: 50 sampler_options { langevin { inner_steps: 201 } }", "sampler_options.langevin.inner_steps",
        "at most 200 at 50 levels"},
       {"sampler_options { langevin { epsilon: 0 } }", "sampler_options.langevin.epsilon", "a finite number above 0"},

@@ -279,6 +279,14 @@ TEST(StatusMappingTest, CompileRefusalsNameTheField) {
   ASSERT_EQ(received.bad_request.field_violations_size(), 1);
   EXPECT_EQ(received.bad_request.field_violations(0).field(), "sigma_schedule");
   EXPECT_EQ(received.bad_request.field_violations(0).description(), "LU does not go with EULER; allowed are DEFAULT");
+  for (const std::string field : {"sampler_options.s_noise", "sampler_options.langevin.epsilon", "timestep_spacing"}) {
+    const absl::Status inner = FromCompileError(absl::InvalidArgumentError(field + ": with it, EULER is not finite"));
+    EXPECT_EQ(ReasonOf(inner), "FIELD_INVALID") << field;
+    EXPECT_THAT(std::string(inner.message()), testing::StartsWith(field));
+  }
+  for (const char* other : {"sampler_options.wrong: x", "steps.count: x", "sampler_options.: x", ".steps: x"}) {
+    EXPECT_EQ(FromCompileError(absl::InvalidArgumentError(other)), absl::InvalidArgumentError(other));
+  }
   // A model's own broken schedule is no field of the request.
   const absl::Status model = FromCompileError(absl::InvalidArgumentError("scheduler_config.json: beta_start is 7"));
   EXPECT_EQ(Receive(model).info.reason(), "ENGINE_ERROR");
