@@ -25,7 +25,7 @@
 #include "engine/torch_guard.h"
 #include "model/classifier.h"
 #include "model/model_bundle.h"
-#include "sampling/compile.h"
+#include "sampling/usable.h"
 
 namespace stepcast {
 namespace {
@@ -67,26 +67,6 @@ absl::Status CheckOptions(const EngineOptions& options) {
         absl::StrCat("embedding_cache_entries is ", options.embedding_cache_entries, "; allowed: 0 or more"));
   }
   return absl::OkStatus();
-}
-
-bool ReadsVariance(const sampling::SamplingProgram& program) {
-  return std::ranges::any_of(program.evaluations, [](const sampling::Evaluation& evaluation) {
-    return evaluation.special == sampling::Special::kVarianceNoise ||
-           evaluation.special == sampling::Special::kVarianceRoot;
-  });
-}
-
-// The samplers whose program exists for this model's noise schedule.
-std::vector<Sampler> UsableSamplers(const ModelInfo& info) {
-  std::vector<Sampler> usable;
-  for (const Sampler sampler : sampling::SupportedSamplers()) {
-    sampling::SamplerSpec spec;
-    spec.sampler = sampler;
-    spec.steps = info.defaults.steps;
-    const auto program = sampling::Compile(info.noise_schedule, spec);
-    if (program.ok() && (info.predicts_variance || !ReadsVariance(**program))) usable.push_back(sampler);
-  }
-  return usable;
 }
 
 // Runs every part of the model once in the shapes of a default request: the libraries below choose and build
@@ -184,7 +164,7 @@ void Describe(const ModelSource& source, const ModelBundle& bundle, LoadedEngine
     engine.warnings.push_back(absl::StrCat("model '", source.id, "': ", warning));
   }
   ModelInfo info = *bundle.info();
-  info.samplers = UsableSamplers(info);
+  info.samplers = sampling::UsableSamplers(info);
   engine.models.push_back(std::make_shared<const ModelInfo>(std::move(info)));
 }
 

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status_macros.h"
-#include "sampling/compile.h"
+#include "sampling/usable.h"
 #include "server/wire/names.h"
 #include "server/wire/text_limits.h"
 
@@ -25,20 +25,37 @@ absl::Status CheckLimits(const ModelInfo& info) {
   return sane ? absl::OkStatus() : absl::InternalError("its limits allow no picture");
 }
 
-// A request that names nothing but the model must succeed.
+// "DDIM, EULER": what the defaults of `model` could be.
+std::string SamplersOf(const RegisteredModel& model) {
+  return absl::StrJoin(model.samplers, ", ", [](std::string* out, const SamplerSupport& support) {
+    absl::StrAppend(out, std::string(SamplerName(support.sampler)));
+  });
+}
+
+// A request that names nothing but the model must succeed. Says why it would not, and what to do.
 absl::Status CheckDefaults(const RegisteredModel& model) {
   const ModelInfo& info = *model.info;
   const ModelDefaults& defaults = info.defaults;
-  if (model.FindSampler(defaults.sampler) == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("its default sampler ", std::string(SamplerName(defaults.sampler)),
-                                                   " is not among the samplers that it can use"));
-  }
   sampling::SamplerSpec spec;
   spec.sampler = defaults.sampler;
   spec.steps = defaults.steps;
   spec.sigma_schedule = defaults.sigma_schedule;
   spec.guidance_scale = defaults.guidance_scale;
-  return sampling::Compile(info.noise_schedule, spec).status();
+  const absl::Status usable = sampling::CheckUsable(info, spec);
+  const bool listed = model.FindSampler(defaults.sampler) != nullptr;
+  if (usable.ok() && listed) return absl::OkStatus();
+  const std::string name(SamplerName(defaults.sampler));
+  const absl::string_view why = usable.ok() ? "it is not among the samplers that it can use" : usable.message();
+  if (model.samplers.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("no sampler can paint with its scheduler_config.json; its default ", name, ": ", why));
+  }
+  const std::string remedy =
+      listed ? "set defaults.steps in its model.json to what it takes, or name another sampler there"
+             : "mend scheduler_config.json, or name another sampler in its model.json";
+  return absl::InvalidArgumentError(absl::StrCat("its default sampler ", name, " cannot paint in ", defaults.steps,
+                                                 " steps: ", why, "; ", remedy,
+                                                 ", {\"defaults\": {\"sampler\": ...}}: ", SamplersOf(model)));
 }
 
 // Else a prompt could name a row of the embedding that is not there, and fail after it was accepted.

@@ -11,15 +11,20 @@ namespace {
 // Steps that a probe asks for: enough for every schedule to show its shape, few enough for every model.
 constexpr int kProbeSteps = 4;
 
-// What a picture with the model's default steps costs, and whether it draws noise on the way.
+// What a picture with the model's default steps costs, and whether it draws noise on the way. A sampler that does not
+// take as many steps is asked for few; their cost is told in proportion.
 void ProbeProgram(const ModelInfo& model, SamplerSupport& support) {
   sampling::SamplerSpec spec;
   spec.sampler = support.sampler;
   spec.steps = model.defaults.steps;
-  const auto program = sampling::Compile(model.noise_schedule, spec);
+  auto program = sampling::Compile(model.noise_schedule, spec);
+  if (!program.ok()) {
+    spec.steps = kProbeSteps;
+    program = sampling::Compile(model.noise_schedule, spec);
+  }
   if (!program.ok()) return;
   const auto& evaluations = (*program)->evaluations;
-  support.evaluations = static_cast<int>(evaluations.size());
+  support.evaluations = static_cast<int>(evaluations.size()) * model.defaults.steps / spec.steps;
   support.draws_noise =
       std::any_of(evaluations.begin(), evaluations.end(), [](const auto& each) { return each.draws_noise; });
 }

@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "sampling/usable.h"
 #include "tests/server/fake_models.h"
 
 namespace stepcast {
@@ -87,16 +88,71 @@ TEST(ModelRegistryTest, RefusesWhatCannotServe) {
        "",
        "model texty: its tokenizer gives 78 tokens per prompt (model_max_length), its text encoder reads 77 "
        "(max_position_embeddings)"},
-      {{Share(bad_default)}, "", "model digits: its default sampler EULER is not among the samplers that it can use"},
-      {{Share(bad_steps)}, "", "model texty: steps: got 0"},
+      {{Share(bad_default)}, "", "model digits: its default sampler EULER cannot paint in 20 steps: "},
+      {{Share(bad_steps)}, "", "model texty: its default sampler DDIM cannot paint in 0 steps: steps: got 0"},
       {{Share(no_size)}, "", "model texty: its limits allow no picture"},
-      {{Share(bad_schedule)}, "", "model texty: its default sampler DDIM is not among the samplers that it can use"},
+      {{Share(bad_schedule)},
+       "",
+       "model texty: no sampler can paint with its scheduler_config.json; its default DDIM: scheduler_config.json: "
+       "beta"},
   };
   for (const auto& row : rows) {
     const auto models = ModelRegistry::Create(row.models, row.default_model, &LoadFakeTokenizer);
     EXPECT_FALSE(models.ok()) << row.error;
     EXPECT_THAT(Message(models), HasSubstr(row.error));
   }
+}
+
+// A text model with every sampler that can paint with its schedule.
+SharedModelInfo WithSchedule(Sampler sampler, int steps, void (*change)(NoiseScheduleConfig& schedule)) {
+  ModelInfo info = TextModel("odd");
+  info.limits.max_steps = 150;
+  info.defaults.sampler = sampler;
+  info.defaults.steps = steps;
+  change(info.noise_schedule);
+  info.samplers = sampling::UsableSamplers(info);
+  return Share(std::move(info));
+}
+
+TEST(ModelRegistryTest, ADefaultThatCannotPaintTellsWhyAndTheRemedy) {
+  const struct {
+    SharedModelInfo model;
+    std::vector<std::string> parts;
+  } rows[] = {
+      {WithSchedule(Sampler::kDpmpp2m, 20, [](auto& s) { s.algorithm_type = SolverAlgorithm::kDpmSolver; }),
+       {"DPMPP_2M cannot paint in 20 steps", "algorithm_type is dpmsolver", "mend scheduler_config.json",
+        "name another sampler in its model.json", "DDIM, PNDM, EULER"}},
+      {WithSchedule(Sampler::kDdim, 20,
+                    [](auto& s) {
+                      s.rescale_betas_zero_snr = true;
+                      s.timestep_spacing = TimestepSpacing::kTrailing;
+                    }),
+       {"DDIM cannot paint in 20 steps", "not finite", "do not go with this sampler", "mend scheduler_config.json",
+        "EULER"}},
+      {WithSchedule(Sampler::kLcm, 60, [](auto&) {}),
+       {"LCM cannot paint in 60 steps", "steps: got 60", "set defaults.steps in its model.json to what it takes",
+        "LCM"}},
+      {WithSchedule(Sampler::kDdpm, 20, [](auto& s) { s.variance_type = VarianceType::kLearnedRange; }),
+       {"DDPM cannot paint", "reads a variance", "variance_type", "DDIM"}},
+  };
+  for (const auto& row : rows) {
+    const auto alone = ModelRegistry::Create({row.model}, "", &LoadFakeTokenizer);
+    for (const std::string& part : row.parts) EXPECT_THAT(Message(alone), HasSubstr(part));
+    const auto beside = ModelRegistry::Create({row.model, Share(TextModel("good"))}, "odd", &LoadFakeTokenizer);
+    ASSERT_TRUE(beside.ok()) << Message(beside);
+    EXPECT_EQ(beside->default_model().info->id, "good");
+    ASSERT_THAT(beside->refused(), SizeIs(1));
+    EXPECT_THAT(beside->refused()[0].why, HasSubstr(row.parts[0]));
+  }
+}
+
+TEST(ModelRegistryTest, MoreDefaultStepsThanASamplerTakesDoNotHideIt) {
+  const auto models = ModelRegistry::Create({WithSchedule(Sampler::kDdim, 60, [](auto&) {})}, "", &LoadFakeTokenizer);
+  ASSERT_TRUE(models.ok()) << Message(models);
+  const SamplerSupport* lcm = models->default_model().FindSampler(Sampler::kLcm);
+  ASSERT_NE(lcm, nullptr) << "4 steps are fine";
+  EXPECT_TRUE(lcm->draws_noise);
+  EXPECT_EQ(lcm->evaluations, 60) << "in proportion";
 }
 
 TEST(ModelRegistryTest, OneThatCannotServeStopsNoOther) {
