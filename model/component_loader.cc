@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "absl/strings/str_join.h"
 #include "model/model_card.h"
@@ -12,6 +13,7 @@
 namespace stepcast::model {
 namespace {
 
+constexpr size_t kNamed = 20;  // of unused weights or keys, in one line of the log
 constexpr int kDefaultSteps = 30;
 constexpr int64_t kLargestSide = 2048;
 constexpr int kDefaultTrainTimesteps = 1000;  // in every scheduler class
@@ -27,6 +29,14 @@ std::string DtypeName(c10::ScalarType dtype) {
     default:
       return "";
   }
+}
+
+// The first names of a list that may be long.
+std::string FirstOf(const std::vector<std::string>& names) {
+  const size_t shown = std::min(names.size(), kNamed);
+  std::string text = absl::StrJoin(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", ");
+  if (shown < names.size()) absl::StrAppend(&text, " and ", names.size() - shown, " more");
+  return text;
 }
 
 ModelLimits LimitsOf(const LatentShape& shape, int64_t smallest_side, int train_steps) {
@@ -53,7 +63,7 @@ absl::StatusOr<JsonConfig> ComponentLoader::Config(absl::string_view component, 
 
 void ComponentLoader::NoteUnknownKeys(const JsonConfig& json) {
   const std::vector<std::string> keys = json.UnknownKeys();
-  if (!keys.empty()) warnings_.push_back(absl::StrCat(json.where(), ": unknown keys ", absl::StrJoin(keys, ", ")));
+  if (!keys.empty()) warnings_.push_back(absl::StrCat(json.where(), ": unknown keys ", FirstOf(keys)));
 }
 
 std::vector<std::string> ComponentLoader::Variants() const {
@@ -72,7 +82,14 @@ absl::Status ComponentLoader::Account(const std::string& component, const Weight
   STEPCAST_RETURN_IF_ERROR(weights.Report(component));
   const std::vector<std::string> unused = weights.Unused();
   if (!unused.empty()) {
-    warnings_.push_back(absl::StrCat(set.folder(), ": unused weights ", absl::StrJoin(unused, ", ")));
+    warnings_.push_back(absl::StrCat(set.folder(), ": unused weights ", FirstOf(unused)));
+  }
+  std::set<std::string> null_metadata;
+  for (const auto& [name, tensor] : set.tensors()) {
+    if (tensor.file->header().null_metadata) null_metadata.insert(tensor.file->path());
+  }
+  for (const std::string& path : null_metadata) {
+    warnings_.push_back(absl::StrCat(path, ": __metadata__ is null, read as none"));
   }
   parameters_ += weights.parameter_count();
   return absl::OkStatus();

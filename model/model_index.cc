@@ -6,17 +6,17 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "core/status_macros.h"
 #include "model/json_config.h"
 
 namespace stepcast::model {
 namespace {
 
-// Libraries whose classes Stepcast has its own implementations of, or knows to be needless; and its own classes.
-constexpr absl::string_view kLibraries[] = {"diffusers", "transformers", "stable_diffusion", "stepcast"};
+// Libraries whose classes Stepcast has its own implementations of; and its own classes.
+constexpr absl::string_view kLibraries[] = {"diffusers", "transformers", "stepcast"};
 
 bool IsPlainName(const std::string& name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
@@ -35,20 +35,11 @@ absl::Status NoIndex(const std::string& folder) {
       "Python: StableDiffusionPipeline.from_single_file(file).save_pretrained(new_folder)"));
 }
 
-absl::Status AddComponent(const std::string& name, const nlohmann::json& value, ModelIndex& index) {
-  const auto refuse = [&](absl::string_view why) {
-    return absl::InvalidArgumentError(absl::StrCat(index.path(), ": component '", absl::CHexEscape(name), "' ", why));
-  };
-  if (!IsPlainName(name)) return refuse("is not a plain folder name");
-  if (value[0].is_null() && value[1].is_null()) return absl::OkStatus();
-  if (!value[0].is_string() || !value[1].is_string()) return refuse("must be [library, class]");
-  const auto& library = value[0].get_ref<const std::string&>();
-  if (std::find(std::begin(kLibraries), std::end(kLibraries), library) == std::end(kLibraries)) {
-    return refuse(
-        absl::StrCat("needs custom code from '", absl::CHexEscape(library.substr(0, 60)), "', which is not run"));
-  }
-  index.components[name] = {library, value[1].get<std::string>()};
-  return absl::OkStatus();
+void AddComponent(const std::string& name, const nlohmann::json& value, ModelIndex& index) {
+  if (!IsPlainName(name) || (value[0].is_null() && value[1].is_null())) return;
+  ComponentClass& component = index.components[name];
+  if (value[0].is_string() && value[1].is_string())
+    component = {value[0].get<std::string>(), value[1].get<std::string>()};
 }
 
 }  // namespace
@@ -62,12 +53,20 @@ absl::StatusOr<std::string> ModelIndex::ClassOf(const std::string& component,
   const auto found = components.find(component);
   if (found == components.end())
     return absl::NotFoundError(absl::StrCat(path(), ": component '", component, "' is missing"));
+  const auto refuse = [&](absl::string_view why) {
+    return absl::InvalidArgumentError(absl::StrCat(path(), ": component '", component, "' ", why));
+  };
+  const std::string& library = found->second.library;
+  if (library.empty()) return refuse("must be [library, class]");
+  if (std::find(std::begin(kLibraries), std::end(kLibraries), library) == std::end(kLibraries)) {
+    return refuse(
+        absl::StrCat("needs custom code from '", absl::CHexEscape(library.substr(0, 60)), "', which is not run"));
+  }
   // Repositories that were mirrored from Flax keep its class names; the configs are the same.
-  std::string name = found->second.class_name;
-  if (absl::StartsWith(name, "Flax")) name = name.substr(4);
+  const std::string name(absl::StripPrefix(found->second.class_name, "Flax"));
   if (allowed.empty() || std::find(allowed.begin(), allowed.end(), name) != allowed.end()) return name;
-  return absl::InvalidArgumentError(absl::StrCat(path(), ": component '", component, "' is a ", absl::CHexEscape(name),
-                                                 ", which is not supported (", absl::StrJoin(allowed, ", "), " is)"));
+  return refuse(absl::StrCat("is a ", absl::CHexEscape(name.substr(0, 80)), ", which is not supported (",
+                             absl::StrJoin(allowed, ", "), " is)"));
 }
 
 absl::StatusOr<ModelIndex> ReadModelIndex(const std::string& folder) {
@@ -83,7 +82,7 @@ absl::StatusOr<ModelIndex> ReadModelIndex(const std::string& folder) {
   index.pipeline_class = pipeline->get<std::string>();
   for (const auto& [name, value] : root->items()) {
     const bool is_component = !name.empty() && name.front() != '_' && value.is_array() && value.size() == 2;
-    if (is_component) STEPCAST_RETURN_IF_ERROR(AddComponent(name, value, index));
+    if (is_component) AddComponent(name, value, index);
   }
   return index;
 }

@@ -10,9 +10,9 @@
 
 namespace stepcast::model {
 
-// A part of a pipeline, in the folder of its name.
+// A part of a pipeline, in the folder of its name, as the index says it. Nothing of it is trusted before ClassOf.
 struct ComponentClass {
-  std::string library;     // "diffusers", "transformers"
+  std::string library;     // "diffusers", "transformers"; "" where the entry is not [library, class]
   std::string class_name;  // "UNet2DConditionModel"
 };
 
@@ -21,16 +21,18 @@ struct ModelIndex {
   std::string pipeline_class;                        // "StableDiffusionPipeline"
   std::map<std::string, ComponentClass> components;  // present ones only
 
-  // The component's class, which must be one of `allowed`.
-  // Errors: NOT_FOUND when absent, INVALID_ARGUMENT when of another class; both name the file and the component.
+  // The component's class, which must be one of `allowed`; empty: any.
+  // Errors: NOT_FOUND when absent, INVALID_ARGUMENT when of another class, of another library (custom code) or no class
+  // at all; all name the file and the component.
   absl::StatusOr<std::string> ClassOf(const std::string& component, const std::vector<std::string>& allowed) const;
   std::string PathOf(absl::string_view component) const;  // folder/component
   std::string path() const;                               // of model_index.json itself
 };
 
-// Reads `folder`/model_index.json. Errors: NOT_FOUND when the folder or the file is absent (a folder of another
-// layout is named as such); INVALID_ARGUMENT for bad JSON, for custom code, and for component names that are not
-// plain folder names.
+// Reads `folder`/model_index.json. What components are is judged when somebody asks for one: those that nobody reads
+// (safety checkers, feature extractors, image encoders) may be anything. Entries whose names are no plain folder names
+// are no components. Errors: NOT_FOUND when the folder or the file is absent (a folder of another layout is named as
+// such); INVALID_ARGUMENT for bad JSON.
 absl::StatusOr<ModelIndex> ReadModelIndex(const std::string& folder);
 
 }  // namespace stepcast::model

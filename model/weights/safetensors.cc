@@ -21,16 +21,15 @@ static_assert(std::endian::native == std::endian::little, "safetensors data is u
 
 absl::Status Malformed(absl::string_view what) { return absl::InvalidArgumentError(what); }
 
-// The number of bytes the shape needs, or nothing if it does not fit 63 bits.
+// The number of bytes the shape needs, or nothing if its bits do not fit 64, or fill no whole bytes.
 std::optional<uint64_t> ByteSize(const TensorEntry& entry) {
   uint64_t elements = 1;
   for (const int64_t dim : entry.shape) {
     if (__builtin_mul_overflow(elements, static_cast<uint64_t>(dim), &elements)) return std::nullopt;
   }
-  uint64_t bytes = 0;
-  if (__builtin_mul_overflow(elements, static_cast<uint64_t>(BytesPerElement(entry.type)), &bytes)) return std::nullopt;
-  if (bytes > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return std::nullopt;
-  return bytes;
+  uint64_t bits = 0;
+  if (__builtin_mul_overflow(elements, static_cast<uint64_t>(entry.bits), &bits)) return std::nullopt;
+  return bits % 8 == 0 ? std::optional<uint64_t>(bits / 8) : std::nullopt;
 }
 
 // Tensors, sorted by offset, must cover the buffer exactly: no hole, no overlap, no trailer.
@@ -47,8 +46,8 @@ absl::Status CheckTiling(const std::vector<TensorEntry>& tensors, uint64_t data_
     }
     const std::optional<uint64_t> needed = ByteSize(entry);
     if (!needed.has_value()) {
-      return Malformed(
-          absl::StrCat("tensor '", entry.name, "': shape [", absl::StrJoin(entry.shape, ", "), "] overflows"));
+      return Malformed(absl::StrCat("tensor '", entry.name, "': shape [", absl::StrJoin(entry.shape, ", "), "] of ",
+                                    entry.dtype, " overflows, or fills no whole bytes"));
     }
     if (*needed != entry.end - entry.begin) {
       return Malformed(absl::StrCat("tensor '", entry.name, "': shape [", absl::StrJoin(entry.shape, ", "), "] needs ",
@@ -79,6 +78,8 @@ int64_t BytesPerElement(StoredType type) {
     case StoredType::kF64:
     case StoredType::kI64:
       return 8;
+    case StoredType::kUnread:
+      break;
   }
   return 0;
 }

@@ -14,15 +14,18 @@
 
 namespace stepcast::model {
 
-// Element types that Stepcast reads.
-enum class StoredType { kF32, kF16, kBf16, kF64, kI64 };
+// Element types. Stepcast reads the named ones; a tensor of another may lie in a file as long as nobody asks for it.
+enum class StoredType { kF32, kF16, kBf16, kF64, kI64, kUnread };
 
+// REQUIRES: `type` is not kUnread.
 int64_t BytesPerElement(StoredType type);
 
 // Where one tensor lies. Row-major, little-endian; not necessarily aligned to its element size.
 struct TensorEntry {
   std::string name;
   StoredType type = StoredType::kF32;
+  std::string dtype;           // as the file spells it: "F32", "F8_E4M3"
+  int bits = 32;               // per element
   std::vector<int64_t> shape;  // {}: a scalar; a 0 is legal
   uint64_t begin = 0;          // bytes from the start of the data buffer
   uint64_t end = 0;            // one past the last byte
@@ -31,6 +34,7 @@ struct TensorEntry {
 struct SafetensorsHeader {
   std::vector<TensorEntry> tensors;  // by offset; they tile the data buffer exactly
   std::map<std::string, std::string> metadata;
+  bool null_metadata = false;  // it is there and null, which some writers take for none
 };
 
 // Limits that the format itself does not set.

@@ -13,6 +13,37 @@
 namespace stepcast::model {
 namespace {
 
+struct ElementType {
+  absl::string_view name;
+  int bits;
+  StoredType type = StoredType::kUnread;
+};
+
+constexpr ElementType kElementTypes[] = {
+    {"F32", 32, StoredType::kF32},
+    {"F16", 16, StoredType::kF16},
+    {"BF16", 16, StoredType::kBf16},
+    {"F64", 64, StoredType::kF64},
+    {"I64", 64, StoredType::kI64},
+    {"BOOL", 8},
+    {"U8", 8},
+    {"I8", 8},
+    {"U16", 16},
+    {"I16", 16},
+    {"U32", 32},
+    {"I32", 32},
+    {"U64", 64},
+    {"C64", 64},
+    {"F4", 4},
+    {"F6_E2M3", 6},
+    {"F6_E3M2", 6},
+    {"F8_E4M3", 8},
+    {"F8_E5M2", 8},
+    {"F8_E8M0", 8},
+    {"F8_E4M3FNUZ", 8},
+    {"F8_E5M2FNUZ", 8},
+};
+
 // What the file says, for messages: a name can have megabytes.
 std::string Shown(const std::string& text) {
   constexpr size_t kShown = 200;
@@ -30,7 +61,11 @@ class HeaderReader {
   using string_t = nlohmann::json::string_t;
   using binary_t = nlohmann::json::binary_t;
 
-  bool null() { return Refuse("a null"); }
+  bool null() {
+    if (state_ != State::kRoot || key_ != "__metadata__") return Refuse("a null");
+    header_.null_metadata = true;
+    return true;
+  }
   bool boolean(bool) { return Refuse("a boolean"); }
   bool number_integer(number_integer_t) { return Refuse("a negative number"); }
   bool number_float(number_float_t, const string_t&) { return Refuse("a number that is not a plain integer"); }
@@ -152,18 +187,14 @@ class HeaderReader {
   }
 
   bool SetType(const std::string& name) {
-    static constexpr std::pair<absl::string_view, StoredType> kTypes[] = {{"F32", StoredType::kF32},
-                                                                          {"F16", StoredType::kF16},
-                                                                          {"BF16", StoredType::kBf16},
-                                                                          {"F64", StoredType::kF64},
-                                                                          {"I64", StoredType::kI64}};
-    for (const auto& [text, type] : kTypes) {
-      if (name == text) {
-        entry_.type = type;
-        return true;
-      }
+    for (const ElementType& type : kElementTypes) {
+      if (name != type.name) continue;
+      entry_.type = type.type;
+      entry_.bits = type.bits;
+      entry_.dtype = name;
+      return true;
     }
-    return Fail(absl::StrCat("dtype '", Shown(name), "' is not supported (F32, F16, BF16, F64, I64 are)"));
+    return Fail(absl::StrCat("dtype '", Shown(name), "' is none of the format's"));
   }
 
   State state_ = State::kStart;

@@ -28,6 +28,8 @@ c10::ScalarType ScalarTypeOf(StoredType type) {
       return c10::ScalarType::Double;
     case StoredType::kI64:
       return c10::ScalarType::Long;
+    case StoredType::kUnread:
+      break;
   }
   return c10::ScalarType::Undefined;
 }
@@ -92,6 +94,10 @@ at::Tensor WeightMap::Get(const std::string& name, const Shape& shape) {
     misshaped_.push_back(absl::StrCat(name, " is ", ShapeText(stored->entry->shape), ", needs ", ShapeText(shape)));
     return Shapeless(shape);
   }
+  if (stored->entry->type == StoredType::kUnread) {
+    unreadable_.push_back(absl::StrCat(name, " (", stored->entry->dtype, ")"));
+    return Shapeless(shape);
+  }
   return Materialise(*stored, shape, device_, dtype_);
 }
 
@@ -103,17 +109,22 @@ std::vector<std::string> WeightMap::Unused() const {
   for (const auto& [name, stored] : set_->tensors()) {
     const bool ignored = std::any_of(ignored_.begin(), ignored_.end(),
                                      [&](const std::string& prefix) { return absl::StartsWith(name, prefix); });
-    if (!ignored && !requested_.contains(name)) unused.push_back(name);
+    if (ignored || requested_.contains(name)) continue;
+    const bool read = stored.entry->type != StoredType::kUnread;
+    unused.push_back(read ? name : absl::StrCat(name, " (", stored.entry->dtype, ")"));
   }
   std::sort(unused.begin(), unused.end());
   return unused;
 }
 
 absl::Status WeightMap::Report(absl::string_view component) const {
-  if (missing_.empty() && misshaped_.empty()) return absl::OkStatus();
+  if (missing_.empty() && misshaped_.empty() && unreadable_.empty()) return absl::OkStatus();
   std::vector<std::string> parts;
   if (!missing_.empty()) parts.push_back(Listed("missing", missing_));
   if (!misshaped_.empty()) parts.push_back(Listed("mis-shaped", misshaped_));
+  if (!unreadable_.empty()) {
+    parts.push_back(Listed("of a type that is not read (F32, F16, BF16, F64, I64 are)", unreadable_));
+  }
   if (const std::vector<std::string> unused = Unused(); !unused.empty()) parts.push_back(Listed("unused", unused));
   return absl::InvalidArgumentError(absl::StrCat(component, ": the weights in ", set_->folder(),
                                                  " do not fit its config: ", absl::StrJoin(parts, "; ")));

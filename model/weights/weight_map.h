@@ -49,7 +49,7 @@ class WeightMap {
   absl::Status Report(absl::string_view component) const;
   // Says that names which start with `prefix` are known and not wanted.
   void IgnorePrefix(absl::string_view prefix) { ignored_.emplace_back(prefix); }
-  // Names in the files that nobody asked for and nobody ignores, sorted.
+  // Names in the files that nobody asked for and nobody ignores, sorted; with the type where it is not read.
   std::vector<std::string> Unused() const;
 
   c10::Device device() const { return device_; }
@@ -74,6 +74,7 @@ class WeightMap {
   std::vector<std::string> ignored_;  // prefixes
   std::vector<std::string> missing_;
   std::vector<std::string> misshaped_;
+  std::vector<std::string> unreadable_;  // of a type that is not read
 };
 
 // Joins weights of several layers along their first dimension.

@@ -34,14 +34,10 @@ TEST(ReadModelIndex, KeepsPresentComponentsAndSkipsTheRest) {
               HasSubstr("UNet2DConditionModel, which is not supported (UNet2DModel, DiT"));
 }
 
-TEST(ReadModelIndex, RefusesWhatItWouldNotDare) {
+TEST(ReadModelIndex, RefusesWhatIsNoIndex) {
   const std::pair<const char*, const char*> kBad[] = {
       {R"({"unet": ["diffusers", "UNet2DConditionModel"]})", "_class_name"},
       {R"({"_class_name": 3})", "_class_name"},
-      {R"({"_class_name": "X", "unet": ["my_pipeline", "Mine"]})", "custom code"},
-      {R"({"_class_name": "X", "../unet": ["diffusers", "Y"]})", "not a plain folder name"},
-      {R"({"_class_name": "X", "unet": ["diffusers", 7]})", "must be [library, class]"},
-      {R"({"_class_name": "X", "unet": [null, "Y"]})", "must be [library, class]"},
       {R"({"_class_name": "X")", "not valid JSON"},
   };
   for (const auto& [text, message] : kBad) {
@@ -49,6 +45,36 @@ TEST(ReadModelIndex, RefusesWhatItWouldNotDare) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(std::string(status.message()), HasSubstr(message)) << text;
   }
+}
+
+TEST(ReadModelIndex, RefusesWhatItWouldNotDareWhenSomebodyAsksForIt) {
+  const std::pair<const char*, const char*> kBad[] = {
+      {R"(["my_pipeline", "Mine"])", "needs custom code from 'my_pipeline'"},
+      {R"(["stable_diffusion", "UNet2DConditionModel"])", "needs custom code from 'stable_diffusion'"},
+      {R"(["", "UNet2DConditionModel"])", "must be [library, class]"},
+      {R"(["diffusers", 7])", "must be [library, class]"},
+      {R"([null, "UNet2DConditionModel"])", "must be [library, class]"},
+      {R"([512, 512])", "must be [library, class]"},
+  };
+  for (const auto& [entry, message] : kBad) {
+    const auto index = Read(std::string(R"({"_class_name": "X", "unet": )") + entry + "}");
+    ASSERT_TRUE(index.ok()) << index.status();
+    for (const std::vector<std::string>& allowed : {std::vector<std::string>{"UNet2DConditionModel"}, {}}) {
+      const absl::Status status = index->ClassOf("unet", allowed).status();
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << entry;
+      EXPECT_THAT(std::string(status.message()), HasSubstr(message)) << entry;
+    }
+  }
+}
+
+TEST(ReadModelIndex, WhatNobodyReadsMayBeAnything) {
+  const auto index = Read(R"({"_class_name": "X", "unet": ["diffusers", "UNet2DConditionModel"],
+      "safety_checker": ["my_checker", "Mine"], "feature_extractor": ["transformers", null],
+      "image_encoder": [null, "CLIPVisionModelWithProjection"], "image_size": [512, 512], "../vae": ["diffusers", "Y"],
+      "watermark": [{"a": 1}, [2]], "tags": ["a", "b", "c"], "empty": [], "prior": ["kandinsky.py", "Prior"]})");
+  ASSERT_TRUE(index.ok()) << index.status();
+  EXPECT_EQ(*index->ClassOf("unet", {"UNet2DConditionModel"}), "UNet2DConditionModel");
+  EXPECT_EQ(index->ClassOf("../vae", {}).status().code(), absl::StatusCode::kNotFound) << "no folder of that name";
 }
 
 TEST(ReadModelIndex, SaysWhatKindOfFolderIsNeeded) {

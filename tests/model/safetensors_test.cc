@@ -54,9 +54,12 @@ const Malformed kMalformed[] = {
     {"duplicate metadata", R"({"__metadata__":{"k":"1","k":"2"}})", 0, "duplicate name 'k'"},
     {"metadata value is a number", R"({"__metadata__":{"k":1}})", 0, "a number is not allowed"},
     {"metadata value is an object", R"({"__metadata__":{"k":{}}})", 0, "an object is not allowed"},
-    {"unknown dtype", R"({"a":{"dtype":"F12","shape":[2],"data_offsets":[0,8]}})", 8, "dtype 'F12' is not supported"},
-    {"known dtype that we do not read", R"({"a":{"dtype":"I8","shape":[2],"data_offsets":[0,2]}})", 2,
-     "dtype 'I8' is not supported"},
+    {"unknown dtype", R"({"a":{"dtype":"F12","shape":[2],"data_offsets":[0,8]}})", 8, "dtype 'F12' is none"},
+    {"dtype in small letters", R"({"a":{"dtype":"i8","shape":[2],"data_offsets":[0,2]}})", 2, "dtype 'i8' is none"},
+    {"unread dtype of another size", R"({"a":{"dtype":"I8","shape":[2],"data_offsets":[0,8]}})", 8, "needs 2 bytes"},
+    {"half a byte", R"({"a":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}})", 2, "fills no whole bytes"},
+    {"another name that is null", R"({"__metadata_":null})", 0, "a null is not allowed"},
+    {"metadata value is null", R"({"__metadata__":{"k":null}})", 0, "a null is not allowed"},
     {"dtype is a number", R"({"a":{"dtype":32,"shape":[2],"data_offsets":[0,8]}})", 8, "a number is not allowed"},
     {"negative dimension", R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8, "a negative number"},
     {"fractional dimension", R"({"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}})", 8, "not a plain integer"},
@@ -114,6 +117,30 @@ TEST(ParseSafetensorsHeader, ReadsTensorsInOrderOfTheirBytes) {
   EXPECT_EQ(header->tensors[3].type, StoredType::kBf16);
   EXPECT_THAT(header->tensors[3].shape, ElementsAre(1, 3));
   EXPECT_EQ(header->metadata.at("format"), "pt");
+}
+
+TEST(ParseSafetensorsHeader, KnowsTheSizeOfEveryTypeOfTheFormat) {
+  const std::pair<const char*, int> kBits[] = {
+      {"BOOL", 8},    {"U8", 8},      {"I8", 8},      {"U16", 16},    {"I16", 16},        {"U32", 32},
+      {"I32", 32},    {"U64", 64},    {"I64", 64},    {"C64", 64},    {"F4", 4},          {"F6_E2M3", 6},
+      {"F6_E3M2", 6}, {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8},
+      {"F16", 16},    {"BF16", 16},   {"F32", 32},    {"F64", 64},
+  };
+  for (const auto& [dtype, bits] : kBits) {
+    const auto header = ParseSafetensorsHeader(
+        absl::StrCat(R"({"a":{"dtype":")", dtype, R"(","shape":[2,4],"data_offsets":[0,)", bits, "]}}"), bits);
+    ASSERT_TRUE(header.ok()) << dtype << ": " << header.status();
+    EXPECT_EQ(header->tensors[0].dtype, dtype);
+    EXPECT_EQ(header->tensors[0].bits, bits);
+  }
+}
+
+TEST(ParseSafetensorsHeader, NullMetadataIsNone) {
+  const auto header =
+      ParseSafetensorsHeader(R"({"__metadata__":null,"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8);
+  ASSERT_TRUE(header.ok()) << header.status();
+  EXPECT_TRUE(header->null_metadata);
+  EXPECT_TRUE(header->metadata.empty());
 }
 
 TEST(ParseSafetensorsHeader, LimitsTheNumberOfTensors) {

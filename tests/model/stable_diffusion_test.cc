@@ -1,5 +1,9 @@
 // ModelBundle::Load on whole folders: a tiny model written from the fixtures, and its many ways to be broken.
+#include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
 #include <string>
 
 #include <ATen/TensorOperators.h>
@@ -9,6 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "model/model_bundle.h"
 #include "model/unet/unet_2d_condition_model.h"
 #include "model/unet/unet_config.h"
@@ -157,6 +162,74 @@ TEST(StableDiffusion, LatentConsistencyModelsAreToldTheirScale) {
   EXPECT_EQ(info.defaults.steps, 4);
   EXPECT_EQ(info.defaults.guidance_scale, 8.5);
   EXPECT_FALSE((*Load(TinyModel("told_nothing")))->info()->noise_schedule.embeds_guidance);
+}
+
+// Opens a file of weights and writes it again with another header.
+void EditHeader(const std::string& path, const std::function<void(std::string& header, std::string& data)>& edit) {
+  std::ifstream in(path, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), sizeof(length));
+  std::string header = bytes.substr(8, length);
+  std::string data = bytes.substr(8 + length);
+  edit(header, data);
+  WriteFile(path, SafetensorsBytes(header, data));
+}
+
+void AddTensor(const std::string& path, const std::string& name, const std::string& dtype, size_t bytes_per_element) {
+  EditHeader(path, [&](std::string& header, std::string& data) {
+    const std::string entry =
+        absl::StrCat("{\"", name, "\":{\"dtype\":\"", dtype, "\",\"shape\":[2],\"data_offsets\":[", data.size(), ",",
+                     data.size() + 2 * bytes_per_element, "]},");
+    header = entry + header.substr(1);
+    data.append(2 * bytes_per_element, '\0');
+  });
+}
+
+TEST(StableDiffusion, TensorsThatNobodyNeedsMayBeOfAnyType) {
+  // tests/model/safetensors_test.cc knows all types.
+  const std::pair<const char*, size_t> kTypes[] = {{"BOOL", 1}, {"I32", 4}, {"I64", 8}, {"F8_E4M3", 1}};
+  for (const auto& [dtype, bytes] : kTypes) {
+    const std::string folder = TinyModel("unneeded");
+    AddTensor(folder + "/unet/diffusion_pytorch_model.safetensors", "extra.mask", dtype, bytes);
+    const auto bundle = Load(folder);
+    ASSERT_TRUE(bundle.ok()) << dtype << ": " << bundle.status();
+    const std::string shown = std::string(dtype) == "I64" ? "" : absl::StrCat(" (", dtype, ")");
+    EXPECT_THAT((*bundle)->warnings(),
+                testing::Contains(testing::EndsWith(absl::StrCat("/unet: unused weights extra.mask", shown))));
+  }
+}
+
+TEST(StableDiffusion, NullMetadataIsToldAndNoHarm) {
+  const std::string folder = TinyModel("null_metadata");
+  const std::string path = folder + "/vae/diffusion_pytorch_model.safetensors";
+  EditHeader(path, [](std::string& header, std::string&) {
+    const size_t at = header.find("\"__metadata__\":{");
+    if (at != std::string::npos) header.erase(at, header.find('}', at) + 2 - at);
+    header = "{\"__metadata__\":null," + header.substr(1);
+  });
+  const auto bundle = Load(folder);
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  EXPECT_THAT((*bundle)->warnings(), testing::Contains(path + ": __metadata__ is null, read as none"));
+}
+
+TEST(StableDiffusion, ANeededTensorOfATypeThatIsNotReadIsNamed) {
+  const std::string folder = TinyModel("needed");
+  EditHeader(folder + "/vae/diffusion_pytorch_model.safetensors", [](std::string& header, std::string&) {
+    const size_t at = header.find("\"F32\"", header.find("decoder.conv_in.bias"));
+    header.replace(at, 5, "\"I32\"");
+  });
+  EXPECT_THAT(std::string(Load(folder).status().message()),
+              HasSubstr("of a type that is not read (F32, F16, BF16, F64, I64 are): decoder.conv_in.bias (I32)"));
+}
+
+TEST(StableDiffusion, ComponentsThatNobodyReadsMayBeAnything) {
+  const std::string folder = TinyModel("foreign");
+  std::string index = kIndex;
+  index.replace(index.find("[null, null]"), 12,
+                R"(["my_checker", "Mine"], "feature_extractor": ["other", 7], "crops": [0, 0])");
+  WriteFile(folder + "/model_index.json", index);
+  EXPECT_TRUE(Load(folder).ok()) << Load(folder).status();
 }
 
 struct Breakage {
