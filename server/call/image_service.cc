@@ -11,6 +11,7 @@
 #include "server/request/field_violations.h"
 #include "server/request/request_parser.h"
 #include "server/request/status_mapping.h"
+#include "server/request/surprises.h"
 #include "server/wire/proto_time.h"
 #include "server/wire/text_limits.h"
 #include "server/wire/version.h"
@@ -119,6 +120,9 @@ absl::StatusOr<StreamRequest> ImageService::Prepare(const v1::GenerateRequest& r
   *stream.accepted.mutable_request() = ToEffectiveRequest(*stream.request);
   stream.accepted.set_evaluations(static_cast<int>(stream.program->evaluations.size()));
   for (const std::string& warning : stream.request->warnings) stream.accepted.add_warnings(warning);
+  for (const std::string& warning : Surprises(request, *stream.request, *stream.program)) {
+    stream.accepted.add_warnings(warning);
+  }
   stream.arrival = record.arrival();
   stream.deadline = record.deadline();
   return stream;

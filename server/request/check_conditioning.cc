@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/request/prompt_syntax.h"
 #include "server/request/request_checks.h"
 #include "server/wire/text_limits.h"
 
@@ -45,14 +46,16 @@ std::vector<std::vector<int32_t>> Tokenize(const RegisteredModel& model, absl::s
     warnings.push_back(absl::StrCat(field, " is longer than the ", max_length,
                                     " tokens that the model reads; cut: ", Quoted(cut, cut.size())));
   }
+  for (std::string& warning : PromptSyntaxWarnings(field, text)) warnings.push_back(std::move(warning));
   return ids;
 }
 
 void CheckTexts(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations) {
   const v1::GenerateRequest& wire = context.wire;
   const int max_bytes = context.limits.max_prompt_bytes;
-  if (wire.prompt().empty()) {
-    violations.Add("prompt", "nothing", absl::StrCat("a text: ", context.info().id, " is a text model"));
+  if (!wire.has_prompt()) {
+    violations.Add("prompt", "nothing",
+                   absl::StrCat("a text, which may be empty: ", context.info().id, " is a text model"));
   } else if (CheckText("prompt", wire.prompt(), max_bytes, violations)) {
     resolved.prompt = wire.prompt();
     resolved.prompt_ids = Tokenize(context.model, "prompt", wire.prompt(), resolved.warnings);
@@ -71,7 +74,7 @@ void CheckTexts(const RequestContext& context, GenerationRequest& resolved, Fiel
 
 void RefuseTexts(const RequestContext& context, FieldViolations& violations) {
   const v1::GenerateRequest& wire = context.wire;
-  if (!wire.prompt().empty()) violations.Add("prompt", "a text", context.Unset());
+  if (wire.has_prompt()) violations.Add("prompt", "a text", context.Unset());
   if (wire.has_negative_prompt()) violations.Add("negative_prompt", "a text", context.Unset());
   if (wire.has_clip_skip()) violations.Add("clip_skip", absl::StrCat(wire.clip_skip()), context.Unset());
 }

@@ -84,7 +84,10 @@ void CheckEta(const RequestContext& context, const SamplerSupport& support, Gene
 }
 
 // A model that is told the scale has no unguided prediction to be led away from, nor two to rescale.
-void WarnOfEmbeddedGuidance(GenerationRequest& resolved) {
+void WarnOfEmbeddedGuidance(bool interval, GenerationRequest& resolved) {
+  if (resolved.guidance_scale > 1.0 && !interval) {
+    resolved.warnings.push_back("guidance_scale has no effect: no step lies between guidance_start and guidance_end");
+  }
   if (!resolved.negative_prompt.empty()) {
     resolved.warnings.push_back("negative_prompt has no effect: this model is told the guidance scale, not guided");
   }
@@ -130,10 +133,11 @@ void RefuseGuidance(const RequestContext& context, FieldViolations& violations) 
 
 // What was asked for but changes nothing, because no step is guided.
 void WarnOfNoEffect(const v1::GenerateRequest& wire, GenerationRequest& resolved) {
+  const bool by_scale = resolved.guidance_scale <= 1.0;
   std::vector<absl::string_view> unused;
+  if (!by_scale) unused.push_back("guidance_scale");
   if (!resolved.negative_prompt.empty()) unused.push_back("negative_prompt");
   if (resolved.guidance_rescale > 0.0) unused.push_back("guidance_rescale");
-  const bool by_scale = resolved.guidance_scale <= 1.0;
   if (by_scale && wire.has_guidance_start()) unused.push_back("guidance_start");
   if (by_scale && wire.has_guidance_end()) unused.push_back("guidance_end");
   if (unused.empty()) return;
@@ -170,10 +174,10 @@ void CheckGuidance(const RequestContext& context, GenerationRequest& resolved, F
                    absl::StrCat("at most guidance_end, which is ", resolved.guidance_end));
     return;
   }
-  if (context.info().noise_schedule.embeds_guidance) return WarnOfEmbeddedGuidance(resolved);
   const double steps = resolved.steps;
   const bool interval =
       static_cast<int>(resolved.guidance_start * steps) < static_cast<int>(resolved.guidance_end * steps);
+  if (context.info().noise_schedule.embeds_guidance) return WarnOfEmbeddedGuidance(interval, resolved);
   if (resolved.guidance_scale <= 1.0 || !interval) WarnOfNoEffect(wire, resolved);
 }
 

@@ -177,7 +177,7 @@ TEST_F(GenerateCallsTest, ValidateOnlyPaintsNothing) {
   ASSERT_TRUE(result.status.ok());
   ASSERT_EQ(result.messages.size(), 1u);
   EXPECT_EQ(result.messages[0].accepted().evaluations(), 20);
-  EXPECT_EQ(Generate(R"(prompt: "" validate_only: true)").reason, "FIELD_INVALID");
+  EXPECT_EQ(Generate(R"(validate_only: true)").reason, "FIELD_INVALID");
 
   v1::GenerateImageResponse response;
   ASSERT_TRUE(Unary(R"(prompt: "a" validate_only: true)", response).ok());

@@ -91,6 +91,19 @@ TEST_F(RequestValidatorTest, EveryFieldArrives) {
   EXPECT_THAT(r.warnings, IsEmpty());
 }
 
+// "" and blanks are a text like any other; only no text at all is refused.
+TEST_F(RequestValidatorTest, AnEmptyPromptIsATextToo) {
+  const auto empty = Validate(R"(prompt: "")");
+  const auto blank = Validate(R"(prompt: "   ")");
+  ASSERT_TRUE(empty.ok()) << empty.status();
+  ASSERT_TRUE(blank.ok()) << blank.status();
+  EXPECT_EQ((*empty)->prompt_ids, (*blank)->prompt_ids);
+  EXPECT_EQ((*empty)->prompt_ids, (*empty)->negative_prompt_ids);
+  EXPECT_TRUE(ToEffectiveRequest(**empty).has_prompt()) << "sent again it is not refused";
+  EXPECT_FALSE(Validate("").ok());
+  EXPECT_FALSE(Validate(R"(model: "digits" prompt: "")").ok()) << "no text model";
+}
+
 // One mistake per row, said in full.
 TEST_F(RequestValidatorTest, EachMistakeIsNamed) {
   const struct {
@@ -99,7 +112,7 @@ TEST_F(RequestValidatorTest, EachMistakeIsNamed) {
   } rows[] = {
       {R"(model: "Bad Id" prompt: "p")",
        R"(model: got "Bad Id"; allowed: [a-z0-9][a-z0-9._-]{0,62}, one of texty, digits, noise)"},
-      {R"(steps: 3)", "prompt: got nothing; allowed: a text: texty is a text model"},
+      {R"(steps: 3)", "prompt: got nothing; allowed: a text, which may be empty: texty is a text model"},
       {R"(prompt: "a\000b")", "prompt: got a NUL at offset 1; allowed: valid UTF-8 without NUL, at most 8192 bytes"},
       {R"(prompt: "p" negative_prompt: "\000")",
        "negative_prompt: got a NUL at offset 0; allowed: valid UTF-8 without NUL, at most 8192 bytes"},
@@ -321,7 +334,8 @@ TEST_F(RequestValidatorTest, WarnsOfWhatHasNoEffect) {
       {R"(negative_prompt: "n" guidance_scale: 1.01)", {}},
       {R"(negative_prompt: "" guidance_scale: 1)", {}},
       {R"(negative_prompt: "n" guidance_start: 0.5 guidance_end: 0.5)",
-       {"negative_prompt has no effect: no step is guided, because no step lies between guidance_start and "
+       {"guidance_scale, negative_prompt have no effect: no step is guided, because no step lies between "
+        "guidance_start and "
         "guidance_end"}},
       {R"(negative_prompt: "n" guidance_start: 0.5 guidance_end: 0.55)", {}},
       {R"(guidance_rescale: 0.5 guidance_end: 0.5 guidance_scale: 0)",
