@@ -23,7 +23,7 @@ LABEL org.opencontainers.image.title="stepcast" \
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
       libgrpc++1.51 libprotobuf32 libabsl20220623 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libyaml-cpp0.7 \
-      libspdlog1.10 libicu72 libpng16-16 libturbojpeg0 libwebp7 libwebpmux3 \
+      libspdlog1.10 libicu72 zlib1g libpng16-16 libturbojpeg0 libwebp7 libwebpmux3 \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/stepcast /opt/stepcast
 ENV PATH=/opt/stepcast/bin:$PATH

@@ -34,6 +34,15 @@ struct ModelLimits {
   int max_steps = 150;           // never above the training timesteps
 };
 
+// Something about a model that its files do not say outright, and what it was read from.
+struct ModelDecision {
+  std::string about;   // "prediction_type"
+  std::string value;   // "v_prediction"
+  std::string source;  // "the tensor v_pred"
+
+  friend bool operator==(const ModelDecision&, const ModelDecision&) = default;
+};
+
 // Immutable description of one loaded model.
 struct ModelInfo {
   std::string id;  // [a-z0-9][a-z0-9._-]{0,62}
@@ -42,6 +51,7 @@ struct ModelInfo {
   std::string license;
   std::string attribution;
   std::string sha256;  // 64 hex digits over all weight and config files
+  std::vector<ModelDecision> decisions;
   ConditioningKind conditioning = ConditioningKind::kText;
   std::vector<std::string> tokenizer_dirs;  // one per text encoder; the server loads them, never shows them
   int text_layers = 0;                      // layers of the (first) text encoder; bounds clip_skip

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_join.h"
 #include "model/model_card.h"
@@ -55,8 +56,13 @@ ModelLimits LimitsOf(const LatentShape& shape, int64_t smallest_side, int train_
 
 }  // namespace
 
-absl::StatusOr<JsonConfig> ComponentLoader::Config(absl::string_view component, absl::string_view file) {
+absl::StatusOr<JsonConfig> ComponentLoader::Config(const std::string& component, const std::string& file) {
   std::string path = absl::StrCat(index_.PathOf(component), "/", file);
+  const auto source = index_.sources.find(component);
+  if (source != index_.sources.end()) {
+    const auto config = source->second.configs.find(file);
+    if (config != source->second.configs.end()) return JsonConfig::Parse(config->second.dump(), std::move(path));
+  }
   paths_.push_back(path);
   return JsonConfig::Read(path);
 }
@@ -75,6 +81,15 @@ std::vector<std::string> ComponentLoader::Variants() const {
     default:
       return {"", "fp16", "bf16"};
   }
+}
+
+absl::StatusOr<WeightSet> ComponentLoader::OpenWeights(const std::string& component, const std::string& basename,
+                                                       NameRule rule) const {
+  const auto source = index_.sources.find(component);
+  if (source != index_.sources.end() && source->second.file != nullptr) {
+    return WeightSet::OpenViews(source->second.file, source->second.views, rule);
+  }
+  return WeightSet::Open(index_.PathOf(component), basename, Variants(), rule);
 }
 
 absl::Status ComponentLoader::Account(const std::string& component, const WeightSet& set, const WeightMap& weights) {
@@ -120,7 +135,7 @@ absl::StatusOr<std::unique_ptr<const AutoencoderKL>> ComponentLoader::Autoencode
 }
 
 absl::StatusOr<std::unique_ptr<const LinearPreviewDecoder>> ComponentLoader::Preview(int64_t latent_channels) {
-  const std::string path = absl::StrCat(index_.folder, "/preview.json");
+  const std::string path = index_.Beside("preview.json", ".preview.json");
   absl::StatusOr<PreviewMatrix> matrix = ReadPreviewMatrix(path, latent_channels);
   if (absl::IsNotFound(matrix.status())) {
     matrix = FallbackPreviewMatrix(latent_channels, /*sdxl=*/false);
@@ -151,7 +166,8 @@ ModelInfo ComponentLoader::Describe(const NoiseScheduleConfig& schedule, const L
 }
 
 absl::StatusOr<SharedModelInfo> ComponentLoader::Finish(ModelInfo info) {
-  STEPCAST_RETURN_IF_ERROR(ApplyModelCard(absl::StrCat(index_.folder, "/model.json"), info));
+  STEPCAST_RETURN_IF_ERROR(ApplyModelCard(index_.Beside("model.json", ".json"), info));
+  info.decisions = index_.decisions;
   STEPCAST_ASSIGN_OR_RETURN(info.sha256, ModelDigest(index_.folder, paths_));
   return std::make_shared<const ModelInfo>(std::move(info));
 }

@@ -1,5 +1,5 @@
 #pragma once
-// Loads the parts of one model folder and gathers what the loading has to say at its end.
+// Loads the parts of one model and gathers what the loading has to say at its end.
 
 #include <cstdint>
 #include <memory>
@@ -39,13 +39,14 @@ class ComponentLoader {
       : index_(index),
         options_(options),
         layouts_(std::make_shared<ConvolutionLayouts>(options.packed_bytes, options.notice)),
-        paths_({index.path()}) {}
+        paths_({index.path()}),
+        warnings_(index.warnings) {}
 
   const ModelIndex& index() const { return index_; }
   const LoadOptions& options() const { return options_; }
 
   // Opens a config of `component`.
-  absl::StatusOr<JsonConfig> Config(absl::string_view component, absl::string_view file = "config.json");
+  absl::StatusOr<JsonConfig> Config(const std::string& component, const std::string& file = "config.json");
   // Warns of keys of `json` that nobody asked for.
   void NoteUnknownKeys(const JsonConfig& json);
   // Says that the bytes of `path` decide what is painted.
@@ -61,8 +62,7 @@ class ComponentLoader {
   template <typename Make>
   auto NetworkAs(c10::ScalarType dtype, const std::string& component, const std::string& basename, NameRule rule,
                  Make make) -> absl::StatusOr<decltype(make(std::declval<WeightMap&>()))> {
-    STEPCAST_ASSIGN_OR_RETURN(const WeightSet set,
-                              WeightSet::Open(index_.PathOf(component), basename, Variants(), rule));
+    STEPCAST_ASSIGN_OR_RETURN(const WeightSet set, OpenWeights(component, basename, rule));
     WeightMap weights(set, options_.device, dtype);
     weights.ShareLayouts(layouts_);
     auto network = make(weights);
@@ -87,6 +87,7 @@ class ComponentLoader {
  private:
   // The variant that loses least and reads least comes first.
   std::vector<std::string> Variants() const;
+  absl::StatusOr<WeightSet> OpenWeights(const std::string& component, const std::string& basename, NameRule rule) const;
   absl::Status Account(const std::string& component, const WeightSet& set, const WeightMap& weights);
 
   const ModelIndex& index_;

@@ -24,7 +24,7 @@ namespace stepcast::model {
 
 struct LoadOptions {
   std::string id;    // becomes ModelInfo::id
-  std::string path;  // a folder in diffusers layout
+  std::string path;  // a folder in diffusers layout, or a checkpoint in one .safetensors file
   c10::Device device = c10::Device(c10::DeviceType::CPU);
   c10::ScalarType dtype = c10::ScalarType::Float;  // compute dtype; weights are converted on load
   // Bytes of convolution weights kept in the layouts of other sizes than the trained one; nullopt: a fifth of the
@@ -36,7 +36,7 @@ struct LoadOptions {
 // Shared by every job that uses it; immutable.
 class ModelBundle {
  public:
-  // Reads model_index.json, the component configs and the weights.
+  // Reads model_index.json, the component configs and the weights; of a checkpoint in one file all that is in the file.
   // Errors: NOT_FOUND or INVALID_ARGUMENT, naming the component, the file and what is wrong, with all missing,
   // mis-shaped and unused weights listed at once; FAILED_PRECONDITION when the remedy is outside this program (a
   // git-lfs pull, a conversion). Throws c10::Error when the device fails; engine/torch_guard.h turns it into a Status.

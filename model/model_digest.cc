@@ -1,10 +1,11 @@
 #include "model/model_digest.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <string_view>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "core/sha256.h"
 #include "core/status_macros.h"
 #include "model/weights/mapped_file.h"
@@ -19,8 +20,11 @@ absl::StatusOr<std::string> ModelDigest(const std::string& folder, std::vector<s
   for (const std::string& path : paths) {
     STEPCAST_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
     const absl::string_view bytes = file.bytes();
-    whole.Update(absl::StrCat(Sha256Hex(std::string_view(bytes.data(), bytes.size())), "  ",
-                              absl::StripPrefix(path, prefix), "\n"));
+    const std::string digest = Sha256Hex(std::string_view(bytes.data(), bytes.size()));
+    if (paths.size() == 1) return digest;
+    const std::string name =
+        absl::StartsWith(path, prefix) ? path.substr(prefix.size()) : std::filesystem::path(path).filename().string();
+    whole.Update(absl::StrCat(digest, "  ", name, "\n"));
   }
   return whole.HexDigest();
 }

@@ -9,7 +9,8 @@
 namespace stepcast::model {
 
 // The SHA-256 of a list of lines "<sha256 of the file>  <path below folder>\n", sorted by path: what
-// `sha256sum <paths> | sha256sum` prints. `paths` lie below `folder`; duplicates count once.
+// `sha256sum <paths> | sha256sum` prints. Of a path that does not lie below `folder` the last part stands in the list;
+// duplicates count once. Of one file alone: its own SHA-256, whatever it is called.
 // Errors: NOT_FOUND and the like from opening a file.
 absl::StatusOr<std::string> ModelDigest(const std::string& folder, std::vector<std::string> paths);
 

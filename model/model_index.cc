@@ -44,9 +44,17 @@ void AddComponent(const std::string& name, const nlohmann::json& value, ModelInd
 
 }  // namespace
 
-std::string ModelIndex::PathOf(absl::string_view component) const { return absl::StrCat(folder, "/", component); }
+std::string ModelIndex::PathOf(const std::string& component) const {
+  const auto source = sources.find(component);
+  return source == sources.end() ? absl::StrCat(folder, "/", component) : source->second.path;
+}
 
-std::string ModelIndex::path() const { return absl::StrCat(folder, "/model_index.json"); }
+std::string ModelIndex::path() const { return file.empty() ? absl::StrCat(folder, "/model_index.json") : file; }
+
+std::string ModelIndex::Beside(absl::string_view name, absl::string_view suffix) const {
+  if (file.empty()) return absl::StrCat(folder, "/", name);
+  return absl::StrCat(std::filesystem::path(file).replace_extension().string(), suffix);
+}
 
 absl::StatusOr<std::string> ModelIndex::ClassOf(const std::string& component,
                                                 const std::vector<std::string>& allowed) const {

@@ -8,6 +8,7 @@
 #include "core/status_macros.h"
 #include "text/added_tokens.h"
 #include "text/bpe.h"
+#include "text/built_in_clip.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
 #include "text/token_decoder.h"
@@ -116,13 +117,32 @@ absl::StatusOr<std::optional<nlohmann::json>> ReadOptionalTokenizerJson(const st
   return std::optional<nlohmann::json>(*std::move(value));
 }
 
+// The files of a tokenizer, wherever they are.
+struct TokenizerFiles {
+  BpeModelFiles model;
+  TokenizerConfig config;
+};
+
+absl::StatusOr<TokenizerFiles> ReadFiles(const std::string& dir) {
+  TokenizerFiles files;
+  if (IsBuiltInTokenizer(dir)) {
+    STEPCAST_ASSIGN_OR_RETURN(files.model, ReadBuiltInClip());
+    STEPCAST_ASSIGN_OR_RETURN(files.config, BuiltInTokenizerConfig(dir));
+    return files;
+  }
+  STEPCAST_ASSIGN_OR_RETURN(const std::optional<nlohmann::json> tokenizer_json, ReadOptionalTokenizerJson(dir));
+  const nlohmann::json* json = tokenizer_json.has_value() ? &*tokenizer_json : nullptr;
+  STEPCAST_ASSIGN_OR_RETURN(files.model, ReadBpeModel(dir, json));
+  STEPCAST_ASSIGN_OR_RETURN(files.config, ReadTokenizerConfig(dir, json));
+  return files;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<const ClipTokenizer>> ClipTokenizer::Load(const std::string& dir) {
-  STEPCAST_ASSIGN_OR_RETURN(const std::optional<nlohmann::json> tokenizer_json, ReadOptionalTokenizerJson(dir));
-  const nlohmann::json* json = tokenizer_json.has_value() ? &*tokenizer_json : nullptr;
-  STEPCAST_ASSIGN_OR_RETURN(const BpeModelFiles model, ReadBpeModel(dir, json));
-  STEPCAST_ASSIGN_OR_RETURN(const TokenizerConfig config, ReadTokenizerConfig(dir, json));
+  STEPCAST_ASSIGN_OR_RETURN(const TokenizerFiles files, ReadFiles(dir));
+  const BpeModelFiles& model = files.model;
+  const TokenizerConfig& config = files.config;
 
   absl::StatusOr<std::vector<AddedToken>> tokens = RegisterTokens(config, model.vocabulary);
   if (!tokens.ok()) {

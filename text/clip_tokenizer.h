@@ -27,8 +27,9 @@ struct TokenizedPrompt {
 class ClipTokenizer {
  public:
   // Loads tokenizer.json, or vocab.json and merges.txt, with tokenizer_config.json, special_tokens_map.json and
-  // added_tokens.json where they exist, from `dir`. Nothing in the files is trusted.
-  // Errors: NOT_FOUND, INVALID_ARGUMENT or UNIMPLEMENTED naming the file, the place in it and what is wrong.
+  // added_tokens.json where they exist, from `dir`. Nothing in the files is trusted. Instead of a folder `dir` may be
+  // one of the built-in ones (text/built_in_clip.h). Errors: NOT_FOUND, INVALID_ARGUMENT or UNIMPLEMENTED naming the
+  // file, the place in it and what is wrong.
   static absl::StatusOr<std::unique_ptr<const ClipTokenizer>> Load(const std::string& dir);
 
   virtual ~ClipTokenizer() = default;

@@ -44,6 +44,11 @@ bool Fits(const Shape& stored, const Shape& wanted) {
   return wanted.size() == 2 && stored == with_kernel;
 }
 
+// The shape of the file for a shape that is wanted.
+Shape AsStored(const StoredTensor& stored, const Shape& shape) {
+  return stored.transposed && shape.size() == 2 ? Shape{shape[1], shape[0]} : shape;
+}
+
 // Reads the mapped bytes as a tensor and copies them to where they will live.
 at::Tensor Materialise(const StoredTensor& stored, const Shape& shape, c10::Device device, c10::ScalarType dtype) {
   const absl::string_view bytes = stored.bytes();
@@ -90,15 +95,17 @@ at::Tensor WeightMap::Get(const std::string& name, const Shape& shape) {
     missing_.push_back(name);
     return Shapeless(shape);
   }
-  if (!Fits(stored->entry->shape, shape)) {
-    misshaped_.push_back(absl::StrCat(name, " is ", ShapeText(stored->entry->shape), ", needs ", ShapeText(shape)));
+  const Shape as_stored = AsStored(*stored, shape);
+  if (!Fits(stored->entry->shape, as_stored)) {
+    misshaped_.push_back(absl::StrCat(name, " is ", ShapeText(stored->entry->shape), ", needs ", ShapeText(as_stored)));
     return Shapeless(shape);
   }
   if (stored->entry->type == StoredType::kUnread) {
     unreadable_.push_back(absl::StrCat(name, " (", stored->entry->dtype, ")"));
     return Shapeless(shape);
   }
-  return Materialise(*stored, shape, device_, dtype_);
+  const at::Tensor tensor = Materialise(*stored, as_stored, device_, dtype_);
+  return stored->transposed ? tensor.t().contiguous() : tensor;
 }
 
 bool WeightMap::Has(const std::string& name) const { return set_ != nullptr && set_->Find(name) != nullptr; }

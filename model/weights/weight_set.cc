@@ -94,18 +94,46 @@ absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::string& 
 absl::Status WeightSet::AddFile(const std::string& path, NameRule rule) {
   STEPCAST_ASSIGN_OR_RETURN(SafetensorsFile opened, SafetensorsFile::Open(path));
   paths_.push_back(path);
-  files_.push_back(std::make_unique<SafetensorsFile>(std::move(opened)));
+  files_.push_back(std::make_shared<const SafetensorsFile>(std::move(opened)));
   const SafetensorsFile* file = files_.back().get();
   for (const TensorEntry& entry : file->header().tensors) {
     std::string name = rule == nullptr ? entry.name : rule(entry.name);
-    if (name.empty()) continue;
-    const auto [at, inserted] = tensors_.try_emplace(std::move(name), StoredTensor{&entry, file});
-    if (!inserted) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": tensor '", absl::CHexEscape(entry.name), "' is already in ", at->second.file->path()));
-    }
+    if (!name.empty()) STEPCAST_RETURN_IF_ERROR(AddTensor(std::move(name), {&entry, file}));
   }
   return absl::OkStatus();
+}
+
+absl::Status WeightSet::AddTensor(std::string name, const StoredTensor& tensor) {
+  const auto [at, inserted] = tensors_.try_emplace(std::move(name), tensor);
+  if (inserted) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(tensor.file->path(), ": tensor '", absl::CHexEscape(tensor.entry->name), "' is already in ",
+                   at->second.file->path(), " as '", absl::CHexEscape(at->second.entry->name), "'"));
+}
+
+absl::StatusOr<WeightSet> WeightSet::OpenViews(std::shared_ptr<const SafetensorsFile> file, const ViewRule& views,
+                                               NameRule rule) {
+  WeightSet set;
+  set.folder_ = file->path();
+  set.paths_ = {file->path()};
+  for (const TensorEntry& entry : file->header().tensors) {
+    for (TensorView& view : views(entry)) {
+      std::string name = rule == nullptr ? std::move(view.name) : rule(view.name);
+      if (name.empty()) continue;
+      const TensorEntry* stored = &entry;
+      if (view.rows >= 0) {
+        TensorEntry part = entry;
+        const uint64_t row = (entry.end - entry.begin) / static_cast<uint64_t>(entry.shape.front());
+        part.shape.front() = view.rows;
+        part.begin = entry.begin + row * static_cast<uint64_t>(view.first_row);
+        part.end = part.begin + row * static_cast<uint64_t>(view.rows);
+        stored = &set.parts_.emplace_back(std::move(part));
+      }
+      STEPCAST_RETURN_IF_ERROR(set.AddTensor(std::move(name), {stored, file.get(), view.transposed}));
+    }
+  }
+  set.files_.push_back(std::move(file));
+  return set;
 }
 
 absl::StatusOr<WeightSet> WeightSet::Open(const std::string& folder, const std::string& basename,

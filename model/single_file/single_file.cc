@@ -1,0 +1,186 @@
+#include "model/single_file/single_file.h"
+
+#include <filesystem>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "model/single_file/checkpoint.h"
+#include "model/single_file/foreign_files.h"
+#include "model/single_file/name_rules.h"
+#include "text/built_in_clip.h"
+
+namespace stepcast::model {
+namespace {
+
+using nlohmann::json;
+using SharedFile = std::shared_ptr<const SafetensorsFile>;
+
+// What the published models of a family have in common and no tensor tells.
+struct FamilyFacts {
+  const char* pipeline;
+  const char* scheduler;
+  int64_t sample_size;  // latent cells
+  double scaling_factor;
+  bool force_upcast;
+};
+
+FamilyFacts FactsOf(const Checkpoint& checkpoint) {
+  const bool v = checkpoint.prediction.type == PredictionType::kVPrediction;
+  switch (checkpoint.family) {
+    case CheckpointFamily::kStableDiffusion1:
+      return {"StableDiffusionPipeline", "PNDMScheduler", 64, 0.18215, false};
+    case CheckpointFamily::kStableDiffusion2:
+      // The models that predict v were trained at 768 pixels.
+      return {"StableDiffusionPipeline", v ? "DDIMScheduler" : "PNDMScheduler", v ? 96 : 64, 0.18215, false};
+    case CheckpointFamily::kStableDiffusionXl:
+      return {"StableDiffusionXLPipeline", "EulerDiscreteScheduler", 128, 0.13025, true};
+  }
+  return {};
+}
+
+absl::StatusOr<SharedFile> Map(const std::string& path) {
+  STEPCAST_RETURN_IF_ERROR(RefuseOtherFormats(path));
+  absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
+  STEPCAST_RETURN_IF_ERROR(file.status());
+  return std::make_shared<const SafetensorsFile>(*std::move(file));
+}
+
+absl::Status InFile(const std::string& path, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+}
+
+json SchedulerJson(const Checkpoint& checkpoint) {
+  const bool v = checkpoint.prediction.type == PredictionType::kVPrediction;
+  const char* const types[] = {"epsilon", "v_prediction", "sample"};
+  json config = {{"beta_start", 0.00085},
+                 {"beta_end", 0.012},
+                 {"beta_schedule", "scaled_linear"},
+                 {"num_train_timesteps", 1000},
+                 {"steps_offset", 1},
+                 {"clip_sample", false},
+                 {"set_alpha_to_one", false},
+                 {"prediction_type", types[static_cast<int>(checkpoint.prediction.type)]}};
+  if (checkpoint.prediction.zero_terminal_snr) config["rescale_betas_zero_snr"] = true;
+  if (checkpoint.family == CheckpointFamily::kStableDiffusionXl) {
+    config["timestep_spacing"] = "leading";
+    config["interpolation_type"] = "linear";
+  } else if (!(checkpoint.family == CheckpointFamily::kStableDiffusion2 && v)) {
+    config["skip_prk_steps"] = true;
+  }
+  return config;
+}
+
+// Adds parts to an index.
+class Parts {
+ public:
+  Parts(ModelIndex& index, SharedFile file) : index_(index), file_(std::move(file)) {}
+
+  // A part with weights and a config.
+  void AddNetwork(const std::string& name, const ComponentClass& type, json config, ViewRule views) {
+    index_.components[name] = type;
+    index_.sources[name] = {PathIn(name), {{"config.json", std::move(config)}}, file_, std::move(views)};
+  }
+  void AddConfig(const std::string& name, const ComponentClass& type, const std::string& file, json config) {
+    index_.components[name] = type;
+    index_.sources[name] = {PathIn(name), {{file, std::move(config)}}, nullptr, nullptr};
+  }
+  void AddTokenizer(const std::string& name, const std::string& path) {
+    index_.components[name] = {"transformers", "CLIPTokenizer"};
+    index_.sources[name] = {path, {}, nullptr, nullptr};
+  }
+
+ private:
+  // Where a message says that a part lies.
+  std::string PathIn(const std::string& name) const { return absl::StrCat(index_.file, "/", name); }
+
+  ModelIndex& index_;
+  SharedFile file_;
+};
+
+absl::Status AddTexts(const Checkpoint& checkpoint, Parts& parts) {
+  for (size_t i = 0; i < checkpoint.texts.size(); ++i) {
+    const CheckpointText& text = checkpoint.texts[i];
+    const std::string suffix = i == 0 ? "" : absl::StrCat("_", i + 1);
+    const bool projection = i > 0;
+    STEPCAST_ASSIGN_OR_RETURN(json config, TextConfigJson(text.layout, text.place.naming, projection));
+    parts.AddNetwork(absl::StrCat("text_encoder", suffix),
+                     {"transformers", projection ? "CLIPTextModelWithProjection" : "CLIPTextModel"}, std::move(config),
+                     TextNames(text.place, text.layout.layers));
+    const bool open = text.place.naming == TextNaming::kOpenClip;
+    parts.AddTokenizer(absl::StrCat("tokenizer", suffix), open ? kBuiltInOpenClip : kBuiltInClip);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ModelIndex> IndexOf(const Checkpoint& checkpoint, const SharedFile& file, bool has_vae) {
+  const FamilyFacts facts = FactsOf(checkpoint);
+  ModelIndex index;
+  index.file = file->path();
+  index.folder = std::filesystem::path(index.file).parent_path().string();
+  if (index.folder.empty()) index.folder = ".";
+  index.pipeline_class = facts.pipeline;
+  index.decisions = checkpoint.decisions;
+  index.warnings = checkpoint.warnings;
+  Parts parts(index, file);
+  const bool first = checkpoint.family == CheckpointFamily::kStableDiffusion1;
+  STEPCAST_ASSIGN_OR_RETURN(json unet, UNetConfigJson(checkpoint.unet, first, facts.sample_size));
+  parts.AddNetwork("unet", {"diffusers", "UNet2DConditionModel"}, std::move(unet), UNetNames(checkpoint.unet));
+  STEPCAST_RETURN_IF_ERROR(AddTexts(checkpoint, parts));
+  if (checkpoint.vae.has_value()) {
+    parts.AddNetwork("vae", {"diffusers", "AutoencoderKL"},
+                     VaeConfigJson(*checkpoint.vae, facts.scaling_factor, facts.force_upcast),
+                     VaeNames(kVaePrefix, static_cast<int64_t>(checkpoint.vae->channels.size())));
+  } else if (has_vae) {
+    // What another autoencoder inherits.
+    parts.AddConfig("vae", {"diffusers", "AutoencoderKL"}, "config.json",
+                    {{"scaling_factor", facts.scaling_factor}, {"force_upcast", facts.force_upcast}});
+  } else {
+    return absl::InvalidArgumentError(absl::StrCat("this checkpoint holds no autoencoder (", kVaePrefix,
+                                                   "*): name a file or folder that does under `vae`"));
+  }
+  parts.AddConfig("scheduler", {"diffusers", facts.scheduler}, "scheduler_config.json", SchedulerJson(checkpoint));
+  return index;
+}
+
+}  // namespace
+
+absl::StatusOr<ModelIndex> OpenSingleFile(const std::string& path, const SingleFileOptions& options) {
+  STEPCAST_ASSIGN_OR_RETURN(const SharedFile file, Map(path));
+  PredictionEvidence evidence;
+  evidence.name = std::filesystem::path(path).stem().string();
+  evidence.operators_prediction = options.prediction_type;
+  evidence.operators_zero_terminal_snr = options.zero_terminal_snr;
+  evidence.operators_source = options.source;
+  evidence.bytes = [&file](const TensorEntry& entry) { return file->Bytes(entry); };
+  const TensorListing tensors(file->header());
+  const absl::StatusOr<Checkpoint> checkpoint = DetectCheckpoint(tensors, evidence);
+  if (!checkpoint.ok()) return InFile(path, checkpoint.status());
+  absl::StatusOr<ModelIndex> index = IndexOf(*checkpoint, file, options.has_vae);
+  if (!index.ok()) return InFile(path, index.status());
+  return index;
+}
+
+absl::StatusOr<ComponentSource> OpenVaeFile(const std::string& path, const json& like) {
+  STEPCAST_ASSIGN_OR_RETURN(const SharedFile file, Map(path));
+  const TensorListing tensors(file->header());
+  if (const absl::Status quantised = RefuseQuantised(tensors); !quantised.ok()) return InFile(path, quantised);
+  const std::string prefix = tensors.HasPrefix(kVaePrefix) ? kVaePrefix : "";
+  const bool original = tensors.HasPrefix(absl::StrCat(prefix, "decoder.up."));
+  const absl::StatusOr<VaeLayout> layout =
+      original ? ReadVaeLayout(tensors, prefix) : ReadDiffusersVaeLayout(tensors);
+  if (!layout.ok()) return InFile(path, layout.status());
+  const double scaling_factor = like.value("scaling_factor", 0.18215);
+  const bool force_upcast = like.value("force_upcast", true);
+  ComponentSource source;
+  source.path = path;
+  source.configs["config.json"] = VaeConfigJson(*layout, scaling_factor, force_upcast);
+  source.file = file;
+  source.views = original ? VaeNames(prefix, static_cast<int64_t>(layout->channels.size())) : SameNames();
+  return source;
+}
+
+}  // namespace stepcast::model

@@ -1,0 +1,87 @@
+"""Makes tests/model/fixtures/original_names: where diffusers' own converter puts each tensor of the original layouts.
+
+Run with the Python packages of tools/train/requirements.txt:
+    python tools/parity/make_original_names.py
+Small checkpoints whose values say where they stood are converted by diffusers; a line is
+"component/name = original name[first row:rows] T", without what is whole and without T where it is not transposed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from diffusers.loaders import single_file_utils as reference
+from original_layout import Sizes, checkpoint_shapes
+
+TARGET = Path(__file__).resolve().parents[2] / "tests" / "model" / "fixtures" / "original_names"
+CLIP, OPEN_CLIP = "cond_stage_model.transformer.", "cond_stage_model.model."
+FAMILIES = {
+    "sd1": Sizes(channels=[64, 128, 128], depths=[1, 1, 0], mid_depth=1, context=64, clip_layers=2, clip_width=64),
+    "sd2": Sizes(channels=[64, 128, 128], depths=[1, 1, 0], mid_depth=1, context=64, linear=True, clip_layers=0,
+                 open_layers=24, open_width=64),
+    "sdxl": Sizes(channels=[64, 128, 128], depths=[0, 1, 2], mid_depth=2, context=128, linear=True, vector=1600,
+                  clip_prefix="conditioner.embedders.0.transformer.text_model.", clip_layers=2, clip_width=64,
+                  open_prefix="conditioner.embedders.1.model.", open_layers=2, open_width=64),
+}
+
+
+def marked(shapes: dict[str, list[int]]) -> tuple[dict[str, torch.Tensor], list[str]]:
+    """Tensors of these shapes whose values are ((number of the name * 4096) + row) * 4096 + column."""
+    names, tensors = list(shapes), {}
+    for number, name in enumerate(names):
+        shape = shapes[name]
+        rows = shape[0] if shape else 1
+        columns = shape[1] if len(shape) > 1 else 1
+        value = (number * 4096.0 + torch.arange(rows, dtype=torch.float64)[:, None]) * 4096 + torch.arange(columns, dtype=torch.float64)
+        extra = [1] * (len(shape) - 2)
+        tensors[name] = value.reshape([rows, columns] + extra).expand([rows, columns] + shape[2:]).clone() if len(shape) > 1 else value.reshape(shape)
+    return tensors, names
+
+
+def line(component: str, name: str, tensor: torch.Tensor, names: list[str], shapes: dict[str, list[int]]) -> str:
+    first = int(tensor.flatten()[0].item())
+    original, row = names[first // 4096 // 4096], first // 4096 % 4096
+    shape = shapes[original]
+    rows = f"[{row}:{tensor.shape[0]}]" if shape and list(tensor.shape[:1]) != shape[:1] else ""
+    transposed = tensor.dim() == 2 and int(tensor[0, 1].item()) // 4096 % 4096 == 1
+    return f"{component}/{name} = {original}{rows}{' T' if transposed else ''}"
+
+
+def convert(sizes: Sizes, tensors: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+    """Component -> what diffusers makes of it."""
+    unet = {"layers_per_block": sizes.layers, "class_embed_type": None, "num_class_embeds": None,
+            "addition_embed_type": "text_time" if sizes.vector else None}
+    vae = {"down_block_types": [""] * len(sizes.vae_channels), "up_block_types": [""] * len(sizes.vae_channels)}
+    made = {"unet": reference.convert_ldm_unet_checkpoint(dict(tensors), config=unet),
+            "vae": reference.convert_ldm_vae_checkpoint(dict(tensors), config=vae)}
+    text = SimpleNamespace(config=SimpleNamespace(hidden_size=sizes.open_width))
+    towers = []
+    if sizes.clip_layers:
+        prefix = sizes.clip_prefix.removesuffix("text_model.")
+        towers.append(reference.convert_ldm_clip_checkpoint(dict(tensors), remove_prefix=prefix))
+    if sizes.open_layers:
+        towers.append(reference.convert_open_clip_checkpoint(text, dict(tensors), prefix=sizes.open_prefix))
+    for number, tower in enumerate(towers):
+        made["text_encoder" + ("_2" if number else "")] = tower
+    return made
+
+
+def main() -> None:
+    TARGET.mkdir(parents=True, exist_ok=True)
+    for family, sizes in FAMILIES.items():
+        shapes = checkpoint_shapes(sizes)
+        tensors, names = marked(shapes)
+        lines = []
+        for component, converted in convert(sizes, tensors).items():
+            for name, tensor in converted.items():
+                name = name.removeprefix("text_model.")
+                if not name.endswith("position_ids"):
+                    lines.append(line(component, name, tensor, names, shapes))
+        (TARGET / f"{family}.txt").write_text("\n".join(sorted(lines)) + "\n", encoding="utf-8")
+        print(f"{family}: {len(shapes)} tensors, {len(lines)} after conversion")
+
+
+if __name__ == "__main__":
+    main()
