@@ -20,7 +20,8 @@ constexpr size_t kMaxBytes = 1u << 20;  // unpacked it has 525 kB
 constexpr int kGzip = 16 + MAX_WBITS;
 
 absl::Status Damaged(std::string_view what) {
-  return absl::InternalError(absl::StrCat("the built-in vocabulary of CLIP is damaged: ", absl::string_view(what.data(), what.size())));
+  return absl::InternalError(
+      absl::StrCat("the built-in vocabulary of CLIP is damaged: ", absl::string_view(what.data(), what.size())));
 }
 
 absl::StatusOr<std::string> Unpack() {

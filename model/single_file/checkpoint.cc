@@ -63,11 +63,13 @@ absl::StatusOr<Checkpoint> DetectCheckpoint(const TensorListing& tensors, const 
   checkpoint.decisions.push_back({"family", FamilyName(found.family), found.source});
   STEPCAST_ASSIGN_OR_RETURN(checkpoint.unet, ReadUNetLayout(tensors));
   if (checkpoint.unet.mid_depth <= 0) {
-    return absl::InvalidArgumentError("this is a U-Net without attention in its middle, a distilled one, which is not supported");
+    return absl::InvalidArgumentError(
+        "this is a U-Net without attention in its middle, a distilled one, which is not supported");
   }
   if (checkpoint.unet.depths != checkpoint.unet.up_depths) {
-    return absl::InvalidArgumentError("this is a U-Net with other attention on its way up than on its way down, a distilled "
-                                      "one, which is not supported");
+    return absl::InvalidArgumentError(
+        "this is a U-Net with other attention on its way up than on its way down, a distilled "
+        "one, which is not supported");
   }
   STEPCAST_RETURN_IF_ERROR(ReadTexts(tensors, found.texts, checkpoint));
   if (tensors.HasPrefix(kVaePrefix)) {

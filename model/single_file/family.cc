@@ -13,7 +13,8 @@ namespace {
 
 constexpr int64_t kLatentChannels = 4;
 constexpr int64_t kWidthOfSecond = 1024;  // of the text of Stable Diffusion 2
-constexpr int64_t kWidthOfXl = 320;       // channels of the first level of Stable Diffusion XL and what was distilled from it
+constexpr int64_t kWidthOfXl =
+    320;  // channels of the first level of Stable Diffusion XL and what was distilled from it
 
 const char* const kOpenClipAt1 = "conditioner.embedders.1.model.";
 const char* const kOpenClipAt0 = "conditioner.embedders.0.model.";
@@ -61,7 +62,8 @@ absl::Status RefuseDistilled(const TensorListing& tensors) {
   const std::vector<int64_t> depths = DownDepths(tensors);
   for (const Known& known : kKnown) {
     if (depths != known.depths) continue;
-    return NotPainted(absl::StrCat(known.name, ", a distilled Stable Diffusion XL"), "take the model it was distilled from");
+    return NotPainted(absl::StrCat(known.name, ", a distilled Stable Diffusion XL"),
+                      "take the model it was distilled from");
   }
   return absl::OkStatus();
 }
@@ -70,8 +72,8 @@ absl::Status RefuseDistilled(const TensorListing& tensors) {
 absl::Status RefuseOtherInputs(const TensorListing& tensors, int64_t context) {
   const int64_t channels = tensors.Dim(Name("input_blocks.0.0.weight"), 1);
   const std::string family = tensors.HasPrefix(kOpenClipAt1) ? "Stable Diffusion XL"
-                             : context == kWidthOfSecond      ? "Stable Diffusion 2"
-                                                              : "Stable Diffusion 1";
+                             : context == kWidthOfSecond     ? "Stable Diffusion 2"
+                                                             : "Stable Diffusion 1";
   const char* take_base = "take the model for text to image";
   switch (channels) {
     case kLatentChannels:
@@ -94,16 +96,18 @@ absl::Status RefuseRelatives(const TensorListing& tensors) {
     return NotPainted("Playground 2.5 (tensor edm_mean), trained on EDM's noise", "take a Stable Diffusion XL model");
   }
   if (tensors.Has("edm_vpred.sigma_max")) {
-    return NotPainted("CosXL (tensor edm_vpred.sigma_max), trained on continuous noise", "take a Stable Diffusion XL model");
+    return NotPainted("CosXL (tensor edm_vpred.sigma_max), trained on continuous noise",
+                      "take a Stable Diffusion XL model");
   }
   if (tensors.HasPrefix(Name("encoder_hid_proj."))) {
-    return NotPainted("Kolors, whose text encoder is the language model ChatGLM3-6B", "take a Stable Diffusion XL model");
+    return NotPainted("Kolors, whose text encoder is the language model ChatGLM3-6B",
+                      "take a Stable Diffusion XL model");
   }
   if (tensors.HasPrefix("cond_stage_model.roberta.")) {
     return NotPainted("AltDiffusion, whose text encoder is XLM-RoBERTa", "take a Stable Diffusion 1 model");
   }
-  for (const char* part : {"input_blocks.1.0.time_stack.", "input_blocks.1.1.time_stack.", "input_blocks.1.1.temopral_conv.",
-                           "input_blocks.1.1.time_mixer."}) {
+  for (const char* part : {"input_blocks.1.0.time_stack.", "input_blocks.1.1.time_stack.",
+                           "input_blocks.1.1.temopral_conv.", "input_blocks.1.1.time_mixer."}) {
     if (tensors.HasPrefix(Name(part))) return NotPainted("a video model", "take a model for pictures");
   }
   return absl::OkStatus();
@@ -136,7 +140,8 @@ absl::StatusOr<FamilyFound> DetectFamily(const TensorListing& tensors) {
   const bool has_vector = tensors.HasPrefix(Name("label_emb."));
   if (tensors.HasPrefix(kOpenClipAt1)) {
     STEPCAST_RETURN_IF_ERROR(RefuseDistilled(tensors));
-    if (!tensors.HasPrefix(kClipAt0)) return NotPainted("a Stable Diffusion XL file without its first text encoder", kClipAt0);
+    if (!tensors.HasPrefix(kClipAt0))
+      return NotPainted("a Stable Diffusion XL file without its first text encoder", kClipAt0);
     return Found(CheckpointFamily::kStableDiffusionXl,
                  {{kClipAt0, TextNaming::kClip}, {kOpenClipAt1, TextNaming::kOpenClip}},
                  "two text encoders, conditioner.embedders.0 and .1");
@@ -146,8 +151,10 @@ absl::StatusOr<FamilyFound> DetectFamily(const TensorListing& tensors) {
                       "take the base model");
   }
   if (has_vector) {
-    return NotPainted("a U-Net that reads a vector beside the text (label_emb), but not Stable Diffusion XL with both its "
-                      "text encoders", "take the whole checkpoint for text to image");
+    return NotPainted(
+        "a U-Net that reads a vector beside the text (label_emb), but not Stable Diffusion XL with both its "
+        "text encoders",
+        "take the whole checkpoint for text to image");
   }
   for (const char* prefix : {kOpenClip, kOpenClipAt0}) {
     if (!tensors.HasPrefix(prefix)) continue;
@@ -159,9 +166,9 @@ absl::StatusOr<FamilyFound> DetectFamily(const TensorListing& tensors) {
     return Found(CheckpointFamily::kStableDiffusion1, {{prefix, TextNaming::kClip}},
                  absl::StrCat("a CLIP text encoder, ", prefix, "*; text of ", context, " channels"));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("this checkpoint has a U-Net that reads text of ", context,
-                   " channels, but no text encoder (cond_stage_model.* or conditioner.*): take the full file of the model"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "this checkpoint has a U-Net that reads text of ", context,
+      " channels, but no text encoder (cond_stage_model.* or conditioner.*): take the full file of the model"));
 }
 
 }  // namespace stepcast::model

@@ -13,9 +13,11 @@ namespace stepcast::model {
 namespace {
 
 constexpr absl::string_view kNotBuilt = "this server paints with U-Nets: Stable Diffusion 1, 2 and XL";
-constexpr absl::string_view kAdapter = "an adapter changes a model and is none: name the checkpoint that it was made for";
+constexpr absl::string_view kAdapter =
+    "an adapter changes a model and is none: name the checkpoint that it was made for";
 constexpr absl::string_view kComponent =
-    "one component of a model: point at the folder in diffusers layout that holds model_index.json, or at a whole checkpoint";
+    "one component of a model: point at the folder in diffusers layout that holds model_index.json, or at a whole "
+    "checkpoint";
 
 // A piece of a tensor's name that tells what a file is. The first of the table that is found counts.
 struct Marker {
@@ -78,12 +80,18 @@ struct Quantised {
 };
 
 constexpr Quantised kQuantised[] = {
-    {"scaled_fp8", "scaled fp8"},        {".scale_weight", "scaled fp8"},
-    {".scale_input", "scaled fp8"},      {".weight_scale", "codes with scales"},
-    {".comfy_quant", "codes with scales"}, {".absmax", "4-bit codes (bitsandbytes)"},
-    {".quant_map", "4-bit codes (bitsandbytes)"}, {".SCB", "8-bit codes (bitsandbytes)"},
-    {"bitsandbytes__nf4", "4-bit codes (bitsandbytes)"}, {"bitsandbytes__fp4", "4-bit codes (bitsandbytes)"},
-    {".qweight", "codes (GPTQ, AWQ or SVDQuant)"}, {".qzeros", "codes (GPTQ or AWQ)"},
+    {"scaled_fp8", "scaled fp8"},
+    {".scale_weight", "scaled fp8"},
+    {".scale_input", "scaled fp8"},
+    {".weight_scale", "codes with scales"},
+    {".comfy_quant", "codes with scales"},
+    {".absmax", "4-bit codes (bitsandbytes)"},
+    {".quant_map", "4-bit codes (bitsandbytes)"},
+    {".SCB", "8-bit codes (bitsandbytes)"},
+    {"bitsandbytes__nf4", "4-bit codes (bitsandbytes)"},
+    {"bitsandbytes__fp4", "4-bit codes (bitsandbytes)"},
+    {".qweight", "codes (GPTQ, AWQ or SVDQuant)"},
+    {".qzeros", "codes (GPTQ or AWQ)"},
     {".wscales", "codes (SVDQuant)"},
 };
 
@@ -96,14 +104,20 @@ struct Format {
 
 constexpr absl::string_view kPickle =
     "a pickle, which can run code when it is read; convert it in Python, where you trust it: "
-    "safetensors.torch.save_file({k: v.contiguous() for k, v in torch.load(file, weights_only=True)[\"state_dict\"].items()}, "
+    "safetensors.torch.save_file({k: v.contiguous() for k, v in torch.load(file, "
+    "weights_only=True)[\"state_dict\"].items()}, "
     "\"model.safetensors\")";
 constexpr absl::string_view kGguf = "GGUF, whose weights are quantised; take the fp16 .safetensors of the model";
 constexpr absl::string_view kOnnx = "ONNX; take the .safetensors of the model";
 
 constexpr Format kFormats[] = {
-    {".ckpt", "PK\x03\x04", kPickle}, {".pt", "\x80\x02", kPickle}, {".pth", "", kPickle}, {".bin", "", kPickle},
-    {".pkl", "", kPickle},            {".gguf", "GGUF", kGguf},      {".onnx", "", kOnnx},
+    {".ckpt", "PK\x03\x04", kPickle},
+    {".pt", "\x80\x02", kPickle},
+    {".pth", "", kPickle},
+    {".bin", "", kPickle},
+    {".pkl", "", kPickle},
+    {".gguf", "GGUF", kGguf},
+    {".onnx", "", kOnnx},
 };
 
 }  // namespace
@@ -113,14 +127,15 @@ absl::Status RefuseForeign(const TensorListing& tensors) {
   for (const Marker& marker : kMarkers) {
     for (const auto& [name, entry] : tensors.tensors()) {
       if (!absl::StrContains(name, marker.part)) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("this is ", marker.what, " (tensor ", absl::CHexEscape(name.substr(0, 120)), "), no checkpoint; ",
-                       marker.way_out));
+      return absl::InvalidArgumentError(absl::StrCat("this is ", marker.what, " (tensor ",
+                                                     absl::CHexEscape(name.substr(0, 120)), "), no checkpoint; ",
+                                                     marker.way_out));
     }
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "this is no checkpoint of Stable Diffusion: it has no tensor model.diffusion_model.input_blocks.0.0.weight; its first is ",
-      absl::CHexEscape(tensors.tensors().begin()->first.substr(0, 120))));
+  return absl::InvalidArgumentError(
+      absl::StrCat("this is no checkpoint of Stable Diffusion: it has no tensor "
+                   "model.diffusion_model.input_blocks.0.0.weight; its first is ",
+                   absl::CHexEscape(tensors.tensors().begin()->first.substr(0, 120))));
 }
 
 absl::Status RefuseQuantised(const TensorListing& tensors) {

@@ -35,9 +35,9 @@ constexpr Pair kUNetEnds[] = {{"input_blocks.0.0.", "conv_in."},
                               {"out.2.", "conv_out."},
                               {"middle_block.1.", "mid_block.attentions.0."}};
 
-constexpr Pair kUNetResnet[] = {{"in_layers.0.", "norm1."},       {"in_layers.2.", "conv1."},
+constexpr Pair kUNetResnet[] = {{"in_layers.0.", "norm1."},          {"in_layers.2.", "conv1."},
                                 {"emb_layers.1.", "time_emb_proj."}, {"out_layers.0.", "norm2."},
-                                {"out_layers.3.", "conv2."},      {"skip_connection.", "conv_shortcut."}};
+                                {"out_layers.3.", "conv2."},         {"skip_connection.", "conv_shortcut."}};
 
 constexpr Pair kVaeMid[] = {{"block_1.", "resnets.0."},
                             {"block_2.", "resnets.1."},
@@ -110,7 +110,8 @@ std::string VaeLevelName(absl::string_view rest, int64_t levels, bool decoder) {
   if (absl::ConsumePrefix(&rest, "upsample.")) return absl::StrCat(scope, "upsamplers.0.", rest);
   int64_t layer = 0;
   if (!absl::ConsumePrefix(&rest, "block.") || !ConsumeNumber(rest, layer)) return "";
-  if (absl::ConsumePrefix(&rest, "nin_shortcut.")) return absl::StrCat(scope, "resnets.", layer, ".conv_shortcut.", rest);
+  if (absl::ConsumePrefix(&rest, "nin_shortcut."))
+    return absl::StrCat(scope, "resnets.", layer, ".conv_shortcut.", rest);
   return absl::StrCat(scope, "resnets.", layer, ".", rest);
 }
 
@@ -157,7 +158,8 @@ std::vector<TensorView> OpenClipViews(const TensorEntry& entry, absl::string_vie
   absl::string_view rest = name;
   if (absl::ConsumePrefix(&rest, "ln_final.")) return Whole(absl::StrCat("final_layer_norm.", rest));
   int64_t layer = 0;
-  if (!absl::ConsumePrefix(&rest, "transformer.resblocks.") || !ConsumeNumber(rest, layer)) return Whole(std::string(name));
+  if (!absl::ConsumePrefix(&rest, "transformer.resblocks.") || !ConsumeNumber(rest, layer))
+    return Whole(std::string(name));
   if (layer >= layers) return {};
   const std::string scope = absl::StrCat("encoder.layers.", layer, ".");
   if (rest == "attn.in_proj_weight") return Thirds(entry, absl::StrCat(scope, "self_attn."), "weight");
@@ -209,10 +211,20 @@ bool IsNeedless(absl::string_view name) {
   for (const absl::string_view prefix : {"model_ema.", "loss.", "denoiser.", "edm_", "posterior_"}) {
     if (absl::StartsWith(name, prefix)) return true;
   }
-  static constexpr absl::string_view kNames[] = {"betas", "alphas_cumprod", "alphas_cumprod_prev", "sqrt_alphas_cumprod",
-                                                 "sqrt_one_minus_alphas_cumprod", "log_one_minus_alphas_cumprod",
-                                                 "sqrt_recip_alphas_cumprod", "sqrt_recipm1_alphas_cumprod", "logvar",
-                                                 "lvlb_weights", "scale_factor", "global_step", "v_pred", "ztsnr"};
+  static constexpr absl::string_view kNames[] = {"betas",
+                                                 "alphas_cumprod",
+                                                 "alphas_cumprod_prev",
+                                                 "sqrt_alphas_cumprod",
+                                                 "sqrt_one_minus_alphas_cumprod",
+                                                 "log_one_minus_alphas_cumprod",
+                                                 "sqrt_recip_alphas_cumprod",
+                                                 "sqrt_recipm1_alphas_cumprod",
+                                                 "logvar",
+                                                 "lvlb_weights",
+                                                 "scale_factor",
+                                                 "global_step",
+                                                 "v_pred",
+                                                 "ztsnr"};
   for (const absl::string_view known : kNames) {
     if (name == known) return true;
   }

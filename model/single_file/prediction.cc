@@ -12,7 +12,8 @@
 namespace stepcast::model {
 namespace {
 
-// Above it Stable Diffusion 2 predicts v: the population's standard deviation of one bias, which training for v leaves wider.
+// Above it Stable Diffusion 2 predicts v: the population's standard deviation of one bias, which training for v leaves
+// wider.
 constexpr double kSpreadOfV = 0.09;
 
 struct Found {
@@ -112,10 +113,10 @@ std::optional<Found> FromSpread(const TensorListing& tensors, const PredictionEv
   if (numbers.empty()) return std::nullopt;
   const double spread = Spread(numbers);
   const PredictionType type = spread > kSpreadOfV ? PredictionType::kVPrediction : PredictionType::kEpsilon;
-  warnings.push_back(
-      absl::StrCat("neither tensors nor metadata say what this Stable Diffusion 2 predicts; taken for ", NameOf(type),
-                   " by the spread of a bias. If its pictures are noise or grey, set prediction_type for this model in the ",
-                   "configuration or its card"));
+  warnings.push_back(absl::StrCat(
+      "neither tensors nor metadata say what this Stable Diffusion 2 predicts; taken for ", NameOf(type),
+      " by the spread of a bias. If its pictures are noise or grey, set prediction_type for this model in the ",
+      "configuration or its card"));
   return Found{type, absl::StrCat("the spread ", spread, " of ", name, " (above ", kSpreadOfV, " means v)")};
 }
 
@@ -136,10 +137,10 @@ Found DetectType(const TensorListing& tensors, CheckpointFamily family, const Pr
     if (const std::optional<Found> found = FromSpread(tensors, evidence, warnings)) return *found;
   }
   if (const std::optional<std::string> name = NameThatSuggestsV(tensors, evidence)) {
-    warnings.push_back(
-        absl::StrCat("the name '", name->substr(0, 80), "' suggests v-prediction, but neither tensors nor metadata say so: ",
-                     "it paints with epsilon. If its pictures are noise or grey, set `prediction_type: v_prediction` (and ",
-                     "`zero_terminal_snr: true` where its author says so) for this model in the configuration or its card"));
+    warnings.push_back(absl::StrCat(
+        "the name '", name->substr(0, 80), "' suggests v-prediction, but neither tensors nor metadata say so: ",
+        "it paints with epsilon. If its pictures are noise or grey, set `prediction_type: v_prediction` (and ",
+        "`zero_terminal_snr: true` where its author says so) for this model in the configuration or its card"));
   }
   return {PredictionType::kEpsilon, "no tensor or metadata says anything else"};
 }
@@ -161,8 +162,9 @@ ZeroSnr DetectZeroSnr(const TensorListing& tensors, PredictionType type, const P
   const std::string source = marked ? "the tensor ztsnr" : "the metadata ss_zero_terminal_snr";
   if (type == PredictionType::kVPrediction) return {true, source};
   // From pure noise a prediction of the noise tells nothing.
-  warnings.push_back(absl::StrCat(source, " asks for a schedule that ends in pure noise, which only v-prediction can start ",
-                                  "from; it is passed over. If the model predicts v, set `prediction_type: v_prediction`"));
+  warnings.push_back(
+      absl::StrCat(source, " asks for a schedule that ends in pure noise, which only v-prediction can start ",
+                   "from; it is passed over. If the model predicts v, set `prediction_type: v_prediction`"));
   return {false, absl::StrCat(source, " is passed over: the model does not predict v")};
 }
 

@@ -15,10 +15,10 @@ namespace stepcast::model {
 
 // Evidence beside the tensors' names.
 struct PredictionEvidence {
-  std::string name;                                        // of the file, without folder and ending
-  std::optional<PredictionType> operators_prediction;      // the operator's word
+  std::string name;                                    // of the file, without folder and ending
+  std::optional<PredictionType> operators_prediction;  // the operator's word
   std::optional<bool> operators_zero_terminal_snr;
-  std::string operators_source;                            // where that word was read
+  std::string operators_source;                                // where that word was read
   std::function<absl::string_view(const TensorEntry&)> bytes;  // of a tensor; empty: data are not looked at
 };
 
@@ -29,8 +29,8 @@ struct Prediction {
   std::vector<std::string> warnings;     // what an operator should look at
 };
 
-// In the order of trust: the operator, marker tensors, metadata, for Stable Diffusion 2 the spread of a bias; else epsilon,
-// with a warning where the model's name says otherwise.
+// In the order of trust: the operator, marker tensors, metadata, for Stable Diffusion 2 the spread of a bias; else
+// epsilon, with a warning where the model's name says otherwise.
 Prediction DetectPrediction(const TensorListing& tensors, CheckpointFamily family, const PredictionEvidence& evidence);
 
 }  // namespace stepcast::model

@@ -170,8 +170,7 @@ absl::StatusOr<ComponentSource> OpenVaeFile(const std::string& path, const json&
   if (const absl::Status quantised = RefuseQuantised(tensors); !quantised.ok()) return InFile(path, quantised);
   const std::string prefix = tensors.HasPrefix(kVaePrefix) ? kVaePrefix : "";
   const bool original = tensors.HasPrefix(absl::StrCat(prefix, "decoder.up."));
-  const absl::StatusOr<VaeLayout> layout =
-      original ? ReadVaeLayout(tensors, prefix) : ReadDiffusersVaeLayout(tensors);
+  const absl::StatusOr<VaeLayout> layout = original ? ReadVaeLayout(tensors, prefix) : ReadDiffusersVaeLayout(tensors);
   if (!layout.ok()) return InFile(path, layout.status());
   const double scaling_factor = like.value("scaling_factor", 0.18215);
   const bool force_upcast = like.value("force_upcast", true);

@@ -37,7 +37,8 @@ int64_t TensorListing::Count(absl::string_view prefix) const {
     if (!absl::ConsumePrefix(&rest, prefix)) break;
     int64_t number = 0;
     size_t digits = 0;
-    while (digits < rest.size() && digits <= kMaxDigits && absl::ascii_isdigit(static_cast<unsigned char>(rest[digits])))
+    while (digits < rest.size() && digits <= kMaxDigits &&
+           absl::ascii_isdigit(static_cast<unsigned char>(rest[digits])))
       number = 10 * number + (rest[digits++] - '0');
     if (digits > 0 && digits <= kMaxDigits && digits < rest.size() && rest[digits] == '.')
       count = std::max(count, number + 1);

@@ -44,9 +44,9 @@ absl::StatusOr<TextLayout> ReadTextLayout(const TensorListing& tensors, const Te
 
 absl::StatusOr<nlohmann::json> TextConfigJson(const TextLayout& layout, TextNaming naming, bool projection) {
   if (layout.width % kHeadWidth != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a text encoder of ", layout.width, " channels does not divide into heads of 64; no tensor says how ",
-                     "many heads there are: use the folder in diffusers layout, whose config does"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a text encoder of ", layout.width, " channels does not divide into heads of 64; no tensor says how ",
+        "many heads there are: use the folder in diffusers layout, whose config does"));
   }
   // 2 stands for "where the largest id is", as in the configs of the published models.
   return nlohmann::json{{"architectures", {projection ? "CLIPTextModelWithProjection" : "CLIPTextModel"}},

@@ -49,9 +49,10 @@ absl::Status AddToLevel(const std::string& scope, const Block& block, int64_t la
     layout.channels.push_back(block.channels);
     layout.depths.push_back(block.depth);
   } else if (layout.channels.back() != block.channels || layout.depths.back() != block.depth) {
-    return Odd(absl::StrCat(scope, "*"),
-               absl::StrCat("has ", block.channels, " channels and ", block.depth, " transformers, but the block before ",
-                            layout.channels.back(), " and ", layout.depths.back(), "; levels of mixed blocks are not built"));
+    return Odd(
+        absl::StrCat(scope, "*"),
+        absl::StrCat("has ", block.channels, " channels and ", block.depth, " transformers, but the block before ",
+                     layout.channels.back(), " and ", layout.depths.back(), "; levels of mixed blocks are not built"));
   }
   return absl::OkStatus();
 }
@@ -67,8 +68,8 @@ absl::Status ReadDown(const TensorListing& tensors, UNetLayout& layout) {
     if (!block.is_resampler && i + 1 < blocks) continue;
     if (layout.layers_per_block == 0) layout.layers_per_block = layer;
     if (layout.layers_per_block != layer) {
-      return Odd(absl::StrCat(scope, "*"), absl::StrCat("ends a level of ", layer, " layers, but the first has ",
-                                                        layout.layers_per_block));
+      return Odd(absl::StrCat(scope, "*"),
+                 absl::StrCat("ends a level of ", layer, " layers, but the first has ", layout.layers_per_block));
     }
     layer = 0;
   }
@@ -100,7 +101,8 @@ absl::Status ReadUp(const TensorListing& tensors, UNetLayout& layout) {
 // Reads `context_width` and `linear_projection` from the first attention there is.
 void ReadAttention(const TensorListing& tensors, UNetLayout& layout) {
   std::vector<std::string> scopes = {"middle_block.1."};
-  for (int64_t i = tensors.Count(Name("input_blocks.")); i > 0; --i) scopes.push_back(absl::StrCat("input_blocks.", i, ".1."));
+  for (int64_t i = tensors.Count(Name("input_blocks.")); i > 0; --i)
+    scopes.push_back(absl::StrCat("input_blocks.", i, ".1."));
   for (const std::string& scope : scopes) {
     if (DepthOf(tensors, scope) == 0) continue;
     layout.context_width = tensors.Dim(Name(absl::StrCat(scope, "transformer_blocks.0.attn2.to_k.weight")), 1);
@@ -141,10 +143,10 @@ absl::StatusOr<nlohmann::json> UNetConfigJson(const UNetLayout& layout, bool hea
   for (const int64_t channels : layout.channels) {
     const int64_t divisor = heads_are_eight ? kHeadsOfFirst : kHeadWidth;
     if (channels % divisor != 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("a U-Net level of ", channels, " channels does not divide into ",
-                       heads_are_eight ? "8 heads, as Stable Diffusion 1 has" : "heads of 64 channels",
-                       "; no tensor says how many heads there are: use the folder in diffusers layout, whose config does"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "a U-Net level of ", channels, " channels does not divide into ",
+          heads_are_eight ? "8 heads, as Stable Diffusion 1 has" : "heads of 64 channels",
+          "; no tensor says how many heads there are: use the folder in diffusers layout, whose config does"));
     }
     heads.push_back(heads_are_eight ? kHeadsOfFirst : channels / kHeadWidth);
   }

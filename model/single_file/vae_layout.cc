@@ -9,10 +9,10 @@ namespace {
 
 // How a layout names the parts that its sizes are read from.
 struct VaeNames {
-  const char* levels;      // behind it: the number of the level
-  const char* convolution; // the first of a level
-  const char* layers;      // behind the level: the number of the layer
-  bool from_low;           // level 0 is the smallest picture
+  const char* levels;       // behind it: the number of the level
+  const char* convolution;  // the first of a level
+  const char* layers;       // behind the level: the number of the layer
+  bool from_low;            // level 0 is the smallest picture
   const char* attention;
 };
 

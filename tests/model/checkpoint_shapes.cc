@@ -112,7 +112,8 @@ void ShapeList::UNet() {
     for (int64_t layer = 0; layer < shape_.layers; ++layer, ++number) {
       Resnet(absl::StrCat(p, "input_blocks.", number, ".0"), in, shape_.channels[level], time);
       in = shape_.channels[level];
-      if (shape_.depths[level] > 0) Transformer(absl::StrCat(p, "input_blocks.", number, ".1"), in, shape_.depths[level]);
+      if (shape_.depths[level] > 0)
+        Transformer(absl::StrCat(p, "input_blocks.", number, ".1"), in, shape_.depths[level]);
       skips.push_back(in);
     }
     if (level + 1 == levels) break;

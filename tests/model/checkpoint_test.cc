@@ -145,12 +145,14 @@ TEST(Checkpoint, WhatTrainingLeftBehindIsPassedOverWithoutAWord) {
   ShapeList list(Sd1Shape());
   for (const char* name :
        {"betas", "alphas_cumprod", "alphas_cumprod_prev", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod",
-        "log_one_minus_alphas_cumprod", "sqrt_recip_alphas_cumprod", "sqrt_recipm1_alphas_cumprod", "posterior_variance",
-        "posterior_log_variance_clipped", "posterior_mean_coef1", "posterior_mean_coef2"}) {
+        "log_one_minus_alphas_cumprod", "sqrt_recip_alphas_cumprod", "sqrt_recipm1_alphas_cumprod",
+        "posterior_variance", "posterior_log_variance_clipped", "posterior_mean_coef1", "posterior_mean_coef2"}) {
     list.Add(name, {1000});
   }
   EXPECT_EQ(list.header().tensors.size(), 1143u);
-  list.Add("model_ema.decay", {}).Add("model_ema.num_updates", {}).Add("model_ema.diffusion_modeltime_embed0weight", {4});
+  list.Add("model_ema.decay", {})
+      .Add("model_ema.num_updates", {})
+      .Add("model_ema.diffusion_modeltime_embed0weight", {4});
   list.Add("logvar", {1000}).Add("global_step", {}).Add("cond_stage_model.transformer.text_model.logit_scale", {});
   const auto checkpoint = Detect(list);
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
@@ -201,17 +203,41 @@ const Evidence kEvidence[] = {
     {{"v_pred"}, {}, "x", "v_prediction from the tensor v_pred", "false from no tensor", ""},
     {{"v_pred", "ztsnr"}, {}, "x", "v_prediction from the tensor v_pred", "true from the tensor ztsnr", ""},
     {{"v_pred"}, {{"modelspec.prediction_type", "epsilon"}}, "x", "v_prediction from the tensor", "false", ""},
-    {{}, {{"modelspec.prediction_type", "v"}}, "x", "v_prediction from the metadata modelspec.prediction_type 'v'", "false", ""},
+    {{},
+     {{"modelspec.prediction_type", "v"}},
+     "x",
+     "v_prediction from the metadata modelspec.prediction_type 'v'",
+     "false",
+     ""},
     {{}, {{"modelspec.prediction_type", "v_prediction"}}, "x", "v_prediction from the metadata", "false", ""},
     {{}, {{"modelspec.prediction_type", "epsilon"}}, "a_vpred", "epsilon from the metadata", "false", ""},
     {{}, {{"modelspec.prediction_type", "flow"}}, "x", "epsilon from no tensor", "false", "'flow' is not known"},
-    {{}, {{"ss_v_parameterization", "True"}, {"ss_zero_terminal_snr", "True"}}, "x",
-     "v_prediction from the metadata ss_v_parameterization", "true from the metadata ss_zero_terminal_snr", ""},
-    {{}, {{"ss_v_parameterization", "False"}}, "x_vpred", "epsilon from the metadata ss_v_parameterization", "false", ""},
-    {{"ztsnr"}, {}, "x", "epsilon from no tensor", "false from the tensor ztsnr is passed over", "prediction_type: v_prediction"},
+    {{},
+     {{"ss_v_parameterization", "True"}, {"ss_zero_terminal_snr", "True"}},
+     "x",
+     "v_prediction from the metadata ss_v_parameterization",
+     "true from the metadata ss_zero_terminal_snr",
+     ""},
+    {{},
+     {{"ss_v_parameterization", "False"}},
+     "x_vpred",
+     "epsilon from the metadata ss_v_parameterization",
+     "false",
+     ""},
+    {{"ztsnr"},
+     {},
+     "x",
+     "epsilon from no tensor",
+     "false from the tensor ztsnr is passed over",
+     "prediction_type: v_prediction"},
     {{}, {}, "noobaiXL_vPred10", "epsilon from no tensor", "false", "prediction_type: v_prediction"},
     {{}, {}, "Noob V-Pred 0.9", "epsilon from no tensor", "false", "prediction_type: v_prediction"},
-    {{}, {{"modelspec.title", "Mix v-prediction"}}, "x", "epsilon from no tensor", "false", "'Mix v-prediction' suggests"},
+    {{},
+     {{"modelspec.title", "Mix v-prediction"}},
+     "x",
+     "epsilon from no tensor",
+     "false",
+     "'Mix v-prediction' suggests"},
 };
 
 TEST(Checkpoint, PredictionIsTakenFromWhatIsTrustedMost) {
@@ -280,8 +306,10 @@ TEST(Checkpoint, RelativesAreRefusedByName) {
   CheckpointShape inpaint = Sd1Shape();
   inpaint.in_channels = 9;
   EXPECT_THAT(Refusal(ShapeList(inpaint)), HasSubstr("Stable Diffusion 1 for inpainting"));
-  EXPECT_THAT(Refusal(with(Sd2Shape(), [](auto& s) { s.in_channels = 9; })), HasSubstr("Stable Diffusion 2 for inpainting"));
-  EXPECT_THAT(Refusal(with(SdxlShape(), [](auto& s) { s.in_channels = 9; })), HasSubstr("Stable Diffusion XL for inpainting"));
+  EXPECT_THAT(Refusal(with(Sd2Shape(), [](auto& s) { s.in_channels = 9; })),
+              HasSubstr("Stable Diffusion 2 for inpainting"));
+  EXPECT_THAT(Refusal(with(SdxlShape(), [](auto& s) { s.in_channels = 9; })),
+              HasSubstr("Stable Diffusion XL for inpainting"));
   EXPECT_THAT(Refusal(with(Sd1Shape(), [](auto& s) { s.in_channels = 8; })), HasSubstr("editing"));
   EXPECT_THAT(Refusal(with(Sd2Shape(), [](auto& s) { s.in_channels = 7; })), HasSubstr("upscaling"));
   EXPECT_THAT(Refusal(with(Sd2Shape(), [](auto& s) { s.in_channels = 5; })), HasSubstr("depth"));
@@ -363,14 +391,18 @@ TEST(Checkpoint, FilesOfOtherKindsAreNamed) {
 
 TEST(Checkpoint, PicklesAndOtherFormatsAreToldByEndOrFirstBytes) {
   const std::string folder = FreshFolder("formats");
-  const std::pair<const char*, std::string> kFiles[] = {
-      {"a.ckpt", "anything"}, {"b.PT", ""}, {"c.bin", ""}, {"d.pth", ""}, {"e.safetensors", std::string("PK\x03\x04", 4)},
-      {"f.safetensors", std::string("\x80\x02}q", 4)}};
+  const std::pair<const char*, std::string> kFiles[] = {{"a.ckpt", "anything"},
+                                                        {"b.PT", ""},
+                                                        {"c.bin", ""},
+                                                        {"d.pth", ""},
+                                                        {"e.safetensors", std::string("PK\x03\x04", 4)},
+                                                        {"f.safetensors", std::string("\x80\x02}q", 4)}};
   for (const auto& [name, bytes] : kFiles) {
     WriteFile(folder + "/" + name, bytes);
     const absl::Status status = RefuseOtherFormats(folder + "/" + name);
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << name;
-    EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr(name), HasSubstr("pickle"), HasSubstr("save_file"))) << name;
+    EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr(name), HasSubstr("pickle"), HasSubstr("save_file")))
+        << name;
   }
   WriteFile(folder + "/g.gguf", "GGUF");
   EXPECT_THAT(std::string(RefuseOtherFormats(folder + "/g.gguf").message()), HasSubstr("GGUF"));

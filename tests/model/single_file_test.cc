@@ -23,9 +23,9 @@
 #include "core/sha256.h"
 #include "model/model_bundle.h"
 #include "model/text_encoder/clip_text_model.h"
-#include "text/built_in_clip.h"
 #include "tests/model/checkpoint_shapes.h"
 #include "tests/model/safetensors_writer.h"
+#include "text/built_in_clip.h"
 
 namespace stepcast::model {
 namespace {
@@ -120,7 +120,8 @@ TEST(SingleFile, EveryTensorGoesWhereDiffusersPutsIt) {
     ASSERT_GT(expected.size(), 600u);
     std::set<std::string> ours = Lines(*index);
     // Stable Diffusion 2 reads the tower before its projection, which diffusers drops and the loader passes over.
-    if (name == std::string("sd2")) ours.erase("text_encoder/text_projection.weight = cond_stage_model.model.text_projection T");
+    if (name == std::string("sd2"))
+      ours.erase("text_encoder/text_projection.weight = cond_stage_model.model.text_projection T");
     std::vector<std::string> missing, surplus;
     std::set_difference(expected.begin(), expected.end(), ours.begin(), ours.end(), std::back_inserter(missing));
     std::set_difference(ours.begin(), ours.end(), expected.begin(), expected.end(), std::back_inserter(surplus));
@@ -147,7 +148,8 @@ std::string FolderOf(const ModelIndex& index) {
   for (const auto& [name, type] : index.components) {
     root[name] = {type.library, type.class_name};
     const ComponentSource& source = index.sources.at(name);
-    for (const auto& [file, config] : source.configs) WriteFile(absl::StrCat(folder, "/", name, "/", file), config.dump());
+    for (const auto& [file, config] : source.configs)
+      WriteFile(absl::StrCat(folder, "/", name, "/", file), config.dump());
     if (source.file == nullptr) continue;
     const auto set = WeightSet::OpenViews(source.file, source.views, nullptr);
     EXPECT_TRUE(set.ok()) << set.status();
@@ -158,7 +160,8 @@ std::string FolderOf(const ModelIndex& index) {
       writer.Add(tensor, "F32", shape, BytesOf(stored));
     }
     const bool text = name.rfind("text", 0) == 0;
-    WriteFile(absl::StrCat(folder, "/", name, text ? "/model" : "/diffusion_pytorch_model", ".safetensors"), writer.Build());
+    WriteFile(absl::StrCat(folder, "/", name, text ? "/model" : "/diffusion_pytorch_model", ".safetensors"),
+              writer.Build());
   }
   WriteFile(folder + "/model_index.json", root.dump());
   return folder;
