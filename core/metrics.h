@@ -7,9 +7,9 @@
 
 namespace stepcast {
 
-// Receives counts from the engine thread.
+// Receives counts from the engine.
 //
-// Thread-safety: implementations are called from one engine thread per device and must not block.
+// Thread-safety: each device's is called by one thread at a time, its engine's or its desk's; it must not block.
 class EngineMetrics {
  public:
   virtual ~EngineMetrics() = default;

@@ -148,11 +148,10 @@ absl::Status DiffusionExecutor::RunSynthetic(const BatchKey& key, int rows) {
   return status;
 }
 
-absl::Status DiffusionExecutor::Park(Job& job) {
-  if (job.state() == nullptr) return absl::OkStatus();
+absl::Status DiffusionExecutor::Park(JobState& state) {
   const c10::InferenceMode inference_mode;
   BindThreadOnce();
-  return guard_.Run("park", [&] { StateOf(job).Park(*device_); });
+  return guard_.Run("park", [&] { static_cast<DenoiseState&>(state).Park(*device_); });
 }
 
 std::optional<int> DiffusionExecutor::TakeMemoryCap(const BatchKey& key) {

@@ -59,7 +59,7 @@ class DiffusionExecutor final : public StepExecutor {
   // Errors: NOT_FOUND for a model that is not loaded; RESOURCE_EXHAUSTED (DEVICE_MEMORY); INTERNAL (ENGINE_ERROR).
   absl::Status RunSynthetic(const BatchKey& key, int rows) override;
 
-  absl::Status Park(Job& job) override;
+  absl::Status Park(JobState& state) override;
   std::optional<int> TakeMemoryCap(const BatchKey& key) override;
   void OnIdle() override;
 

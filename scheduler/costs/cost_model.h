@@ -27,7 +27,7 @@ struct CostEntry {
 // A key that was never measured is guessed by its area from the nearest measured key of its phase, one of the same
 // model if there is any. With nothing to guess from, costs are zero and batches are as large as the limits allow.
 //
-// Thread-safety: none; the engine thread is the only user.
+// Thread-safety: none; that of its scheduler.
 class CostModel {
  public:
   explicit CostModel(const ExecutorLimits& limits);

@@ -33,11 +33,12 @@ struct Troupe {
   double last = 0.0;  // one decode alone: what the picture itself still takes
 };
 
-// Mail is read between a tick and its completion: what is in flight has been done.
+// The play begins when the tick that runs is over, and what is in flight has been done by then.
+bool InFlight(const JobView& view, Phase phase) { return view.in_flight && view.job->phase() == phase; }
 int LeftAfterTick(const JobView& view) {
-  const int left = view.job->left().evaluations();
-  return view.in_flight && view.job->phase() == Phase::kDenoise ? left - 1 : left;
+  return view.job->left().evaluations() - (InFlight(view, Phase::kDenoise) ? 1 : 0);
 }
+bool EncodesYet(const JobView& view) { return view.job->needs_encode() && !InFlight(view, Phase::kEncode); }
 
 class Play {
  public:
@@ -47,7 +48,7 @@ class Play {
         snapshot_(snapshot),
         costs_(costs),
         now_(now),
-        time_(ToSeconds(now)),
+        time_(ToSeconds(std::max(now, snapshot.busy_until))),
         awaited_(more.begin(), more.end()) {
     const std::vector<const JobView*> order = policy.Order(snapshot, more, now);
     players_.reserve(order.size());
@@ -109,7 +110,7 @@ class Play {
     for (Player* player : batch_) {
       if (player->start >= 0.0) continue;
       player->start = time_;
-      if (player->view->job->needs_encode()) time_ += troupe.encode;
+      if (EncodesYet(*player->view)) time_ += troupe.encode;
     }
     time_ += fewest * shape.seconds();
     for (Player* player : batch_) {
@@ -121,9 +122,11 @@ class Play {
   void Finish(Player& player, Troupe& troupe) {
     player.done = true;
     --troupe.live;
-    finished_.push_back(
-        {.view = player.view, .start = FromSeconds(player.start), .finish = FromSeconds(time_ + troupe.last)});
-    time_ += troupe.decode;
+    const bool decoded = InFlight(*player.view, Phase::kDecode);
+    finished_.push_back({.view = player.view,
+                         .start = FromSeconds(player.start),
+                         .finish = FromSeconds(decoded ? time_ : time_ + troupe.last)});
+    if (!decoded) time_ += troupe.decode;
     awaited_.erase(player.view);
   }
 

@@ -14,6 +14,13 @@ void SchedulerInvariants::Admitted(const Job& job) {
   if (!live_.emplace(job.id(), books).second) Violated(absl::StrCat("job ", job.id().value, " was admitted twice"));
 }
 
+void SchedulerInvariants::NeedsNoEncode(JobId job) {
+  const auto entry = live_.find(job);
+  if (entry == live_.end()) return;
+  if (entry->second.in_plan != 0) Violated(absl::StrCat("job ", job.value, " skips an encode that is in flight"));
+  entry->second.needs_encode = false;
+}
+
 void SchedulerInvariants::ToldToLeave(JobId job) {
   const auto entry = live_.find(job);
   if (entry != live_.end()) entry->second.leaving = true;

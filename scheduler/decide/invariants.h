@@ -13,7 +13,8 @@ namespace stepcast {
 
 // Follows a scheduler's calls in books of its own and compares them with what the scheduler shows:
 //   - a live job is in at most one plan that has not completed;
-//   - a planned job advances by exactly one evaluation (or its encode), or leaves; no other job moves;
+//   - a planned job advances by exactly one evaluation (or its encode), or leaves; no other job moves, but a job may be
+//     told before its first plan that it needs no encode;
 //   - a plan has one key, and its rows are its jobs' rows and fit the limits;
 //   - a job told to leave is never planned again and is gone once its plan has completed;
 //   - each admitted job is live or has ended, never both, and ends once;
@@ -26,6 +27,7 @@ namespace stepcast {
 class SchedulerInvariants {
  public:
   void Admitted(const Job& job);
+  void NeedsNoEncode(JobId job);
   void ToldToLeave(JobId job);
   void Planned(const StepPlan& plan, const ExecutorLimits& limits);
   void Completed(const StepPlan& plan);

@@ -13,7 +13,7 @@ namespace stepcast {
 // Tells a job's sink what happens to it, and guarantees that the story ends exactly once: whoever drops a
 // reporter that was not finished makes it say JobFinished{INTERNAL}.
 //
-// Thread-safety: none; the engine thread is the only user.
+// Thread-safety: none; that of its scheduler.
 class JobReporter {
  public:
   explicit JobReporter(const Job& job);

@@ -20,7 +20,7 @@ namespace stepcast {
 // Policies are stateless and idempotent: the same snapshot always yields the same plan. Whatever a policy
 // wants to remember is a field of the snapshot.
 //
-// Thread-safety: const methods, no shared state; the engine thread is the only caller.
+// Thread-safety: const methods, no shared state; its scheduler's owner locks.
 class SchedulingPolicy {
  public:
   virtual ~SchedulingPolicy() = default;

@@ -11,13 +11,17 @@
 
 namespace stepcast {
 
-// Thread-safety: called on the engine thread, inside the scheduler's calls; must not call back and must not block.
+// Thread-safety: called inside the scheduler's calls, one at a time, on whichever of its loop's threads makes them;
+// must not call back and must not block.
 class SchedulerObserver {
  public:
   virtual ~SchedulerObserver() = default;
 
-  // A job came in. It was started: needs_encode() is final.
+  // A job came in.
   virtual void OnSubmit(const Job& job, absl::Time now) = 0;
+
+  // A job that came in before needs no encode: what its prompt means was known when it was started.
+  virtual void OnSkipEncode(JobId /*job*/, absl::Time /*now*/) {}
 
   // A request was refused by CheckAdmission, for what it is or for want of room. The scheduler itself never heard of
   // it.

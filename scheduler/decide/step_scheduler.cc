@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "scheduler/decide/job_reporter.h"
+#include "scheduler/decide/live_job.h"
 #include "scheduler/words/ends.h"
 
 namespace stepcast {
@@ -26,36 +26,14 @@ void Move(Job& job, JobStatus next) {
 
 }  // namespace
 
-struct StepScheduler::Record {
-  Record(std::unique_ptr<Job> the_job, absl::Time now)
-      : job(std::move(the_job)), reporter(*job), submitted(now), last_told(now) {
-    view.job = job.get();
-    view.rows = job->rows();
-  }
-
-  const std::unique_ptr<Job> job;
-  JobReporter reporter;
-  JobView view;
-  absl::Status leaving;  // not OK: how it ends when its plan completes
-  const absl::Time submitted;
-  absl::Time last_told;
-};
-
-// A plan between Next and Complete. Its records stay alive until then.
-struct StepScheduler::Flight {
-  StepPlan plan;
-  absl::Time planned;
-  std::vector<Record*> records;  // in the plan's order
-  absl::Duration previews;       // what they add to the tick
-};
-
 StepScheduler::StepScheduler(std::unique_ptr<SchedulingPolicy> policy, const StepSchedulerOptions& options,
                              EngineMetrics& metrics)
     : policy_(std::move(policy)),
       options_(options),
       metrics_(metrics),
       costs_(options.limits),
-      lanes_(costs_, options_.tenant_weights) {
+      lanes_(costs_, options_.tenant_weights),
+      timetable_(options_.heartbeat) {
   costs_.SetCurves(options_.initial_costs);
   if (options_.checks != InvariantChecks::kOff) invariants_ = std::make_unique<SchedulerInvariants>();
 }
@@ -66,20 +44,30 @@ void StepScheduler::Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time no
   Rest(now);
   // One job finds out what the device does now.
   bool probe = Rested(now);
-  if (records_.empty()) next_heartbeat_ = now + options_.heartbeat / 2;
+  if (records_.empty()) timetable_.Begin(now);
   for (std::unique_ptr<Job>& job : jobs) {
     const JobId id = job->id();
-    auto record = std::make_unique<Record>(std::move(job), now);
+    auto record = std::make_unique<LiveJob>(std::move(job), now);
     if (invariants_ != nullptr) invariants_->Admitted(*record->job);
     if (options_.observer != nullptr) options_.observer->OnSubmit(*record->job, now);
-    const absl::Time deadline = record->job->spec().deadline;
-    if (deadline != absl::InfiniteFuture()) deadlines_.emplace(deadline, id);
+    timetable_.Enter(*record->job);
     record->view.probe = std::exchange(probe, false);
     index_.Insert(record->view, newest_plan_);
     lanes_.Insert(record->view, now);
     memory_.seen[static_cast<size_t>(record->job->request().priority)] = now;
     records_.emplace(id, std::move(record));
     ++waiting_;
+  }
+  AfterCall();
+}
+
+void StepScheduler::SkipEncode(JobId id, absl::Time now) {
+  if (LiveJob* record = RecordOf(id)) {
+    if (options_.observer != nullptr) options_.observer->OnSkipEncode(id, now);
+    record->job->set_needs_encode(false);
+    if (invariants_ != nullptr) invariants_->NeedsNoEncode(id);
+    index_.Refresh(record->view, newest_plan_);
+    lanes_.Refresh(record->view);
   }
   AfterCall();
 }
@@ -93,7 +81,7 @@ void StepScheduler::Rest(absl::Time now) {
 }
 
 void StepScheduler::Cancel(JobId id, const absl::Status& reason, absl::Time now) {
-  if (Record* record = RecordOf(id)) {
+  if (LiveJob* record = RecordOf(id)) {
     if (options_.observer != nullptr) options_.observer->OnLeave(id, reason, now);
     Leave(*record, reason, now);
   }
@@ -113,7 +101,7 @@ void StepScheduler::CancelAll(const absl::Status& reason, absl::Time now) {
 }
 
 void StepScheduler::Fail(JobId id, const absl::Status& status, absl::Time now) {
-  if (Record* record = RecordOf(id)) {
+  if (LiveJob* record = RecordOf(id)) {
     if (options_.observer != nullptr) options_.observer->OnLeave(id, status, now);
     End(*record, JobStatus::kFailed, status, now);
   }
@@ -122,6 +110,7 @@ void StepScheduler::Fail(JobId id, const absl::Status& status, absl::Time now) {
 
 StepPlan StepScheduler::Next(absl::Time now) {
   Expire(now);
+  if (policy_->expires_hopeless()) ExpireHopeless(now);
   StepPlan plan = policy_->Next(Snapshot(), costs_, now);
   if (!plan.empty()) {
     plan.id = ++newest_plan_;
@@ -149,7 +138,7 @@ void StepScheduler::Launch(StepPlan& plan, absl::Time now) {
   flight->records.reserve(plan.jobs.size());
   std::vector<JobView*> members;
   for (const JobId id : plan.jobs) {
-    Record* record = RecordOf(id);
+    LiveJob* record = RecordOf(id);
     BeginTick(*record, plan, now);
     flight->records.push_back(record);
     members.push_back(&record->view);
@@ -157,7 +146,7 @@ void StepScheduler::Launch(StepPlan& plan, absl::Time now) {
   if (plan.phase() == Phase::kDenoise) {
     flight->previews = previews_.Choose(members, costs_, now, plan);
     plan.predicted += flight->previews;
-    for (Record* record : flight->records) {
+    for (LiveJob* record : flight->records) {
       const JobId id = record->job->id();
       record->job->set_shows_preview(std::binary_search(plan.previews.begin(), plan.previews.end(), id));
     }
@@ -174,7 +163,7 @@ void StepScheduler::Remember(const StepPlan& plan) {
   memory_.aside = denoises ? 0.0 : memory_.aside + seconds;
 }
 
-void StepScheduler::Evict(Record& record) {
+void StepScheduler::Evict(LiveJob& record) {
   Move(*record.job, JobStatus::kParked);
   residents_.Leave(record.view);
 }
@@ -184,7 +173,7 @@ std::vector<Job*> StepScheduler::JobsOf(const StepPlan& plan) const {
   const auto flight = flights_.find(plan.id);
   if (flight == flights_.end()) return jobs;
   jobs.reserve(flight->second->records.size());
-  for (const Record* record : flight->second->records) jobs.push_back(record->job.get());
+  for (const LiveJob* record : flight->second->records) jobs.push_back(record->job.get());
   return jobs;
 }
 
@@ -227,7 +216,7 @@ void StepScheduler::SetCurve(const BatchKey& key, const std::vector<CostPoint>& 
 }
 
 Job* StepScheduler::Find(JobId id) const {
-  const Record* record = RecordOf(id);
+  const LiveJob* record = RecordOf(id);
   return record == nullptr ? nullptr : record->job.get();
 }
 
@@ -238,15 +227,12 @@ void StepScheduler::LowerRowCap(const BatchKey& key, int rows) {
 }
 
 void StepScheduler::Heartbeat(absl::Time now) {
-  if (now < next_heartbeat_) return;
-  // Half the promised interval: a job that spoke just after one round hears the one after the next in time.
-  const absl::Duration half = options_.heartbeat / 2;
-  next_heartbeat_ = now + half;
+  if (!timetable_.TakeHeartbeat(now)) return;
   int ahead = 0;
   for (const JobView* view : index_.jobs()) {
     const bool waits = view->job->status() == JobStatus::kWaiting;
-    Record& record = *RecordOf(view->job->id());
-    if (now - record.last_told >= half) {
+    LiveJob& record = *RecordOf(view->job->id());
+    if (timetable_.Due(record.last_told, now)) {
       record.last_told = now;
       record.reporter.Progress(*view->job, waits ? ahead : 0);
     }
@@ -255,13 +241,17 @@ void StepScheduler::Heartbeat(absl::Time now) {
 }
 
 absl::Time StepScheduler::NextEvent() const {
-  absl::Time next = records_.empty() ? absl::InfiniteFuture() : next_heartbeat_;
-  if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
-  if (policy_->expires_hopeless()) next = std::min(next, lanes_.NextHopeless());
-  return next;
+  if (records_.empty()) return absl::InfiniteFuture();
+  // Only Next gives up, and who is in flight is not given up.
+  const bool gives_up = policy_->expires_hopeless() && flights_.empty();
+  return std::min(timetable_.Next(), gives_up ? lanes_.NextHopeless() : absl::InfiniteFuture());
 }
 
 SchedulerSnapshot StepScheduler::Snapshot() const {
+  absl::Time busy_until = absl::InfinitePast();
+  for (const auto& [id, flight] : flights_) {
+    busy_until = std::max(busy_until, flight->expected_end());
+  }
   return {.jobs = index_.jobs(),
           .keys = index_.keys(),
           .group = group_,
@@ -270,31 +260,33 @@ SchedulerSnapshot StepScheduler::Snapshot() const {
           .elder = lanes_.elder(),
           .weights = &lanes_.weights(),
           .limits = options_.limits,
-          .memory = memory_};
+          .memory = memory_,
+          .busy_until = busy_until};
 }
 
 absl::Status StepScheduler::CheckInvariants() { return invariants_->Check(Snapshot()); }
 
-StepScheduler::Record* StepScheduler::RecordOf(JobId id) const {
+LiveJob* StepScheduler::RecordOf(JobId id) const {
   const auto entry = records_.find(id);
   return entry == records_.end() ? nullptr : entry->second.get();
 }
 
 void StepScheduler::Expire(absl::Time now) {
-  const auto expire = [&](JobId id, const absl::Status& reason) {
-    if (options_.observer != nullptr) options_.observer->OnLeave(id, reason, now);
-    Leave(*RecordOf(id), reason, now);
-  };
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-    const JobId id = deadlines_.begin()->second;
-    deadlines_.erase(deadlines_.begin());
-    expire(id, TooLate());
+  while (const std::optional<JobId> id = timetable_.TakeExpired(now)) {
+    if (options_.observer != nullptr) options_.observer->OnLeave(*id, TooLate(), now);
+    Leave(*RecordOf(*id), TooLate(), now);
   }
-  if (!policy_->expires_hopeless()) return;
-  while (const JobView* hopeless = lanes_.Hopeless(now)) expire(hopeless->job->id(), Unreachable());
 }
 
-void StepScheduler::Leave(Record& record, const absl::Status& reason, absl::Time now) {
+void StepScheduler::ExpireHopeless(absl::Time now) {
+  while (const JobView* hopeless = lanes_.Hopeless(now)) {
+    const JobId id = hopeless->job->id();
+    if (options_.observer != nullptr) options_.observer->OnLeave(id, Unreachable(), now);
+    Leave(*RecordOf(id), Unreachable(), now);
+  }
+}
+
+void StepScheduler::Leave(LiveJob& record, const absl::Status& reason, absl::Time now) {
   if (record.view.in_flight) {
     if (record.leaving.ok()) record.leaving = reason;
     if (invariants_ != nullptr) invariants_->ToldToLeave(record.job->id());
@@ -303,7 +295,7 @@ void StepScheduler::Leave(Record& record, const absl::Status& reason, absl::Time
   End(record, absl::IsDeadlineExceeded(reason) ? JobStatus::kExpired : JobStatus::kCancelled, reason, now);
 }
 
-void StepScheduler::BeginTick(Record& record, const StepPlan& plan, absl::Time now) {
+void StepScheduler::BeginTick(LiveJob& record, const StepPlan& plan, absl::Time now) {
   Job& job = *record.job;
   record.view.in_flight = true;
   record.view.last_plan = plan.id;
@@ -317,7 +309,7 @@ void StepScheduler::BeginTick(Record& record, const StepPlan& plan, absl::Time n
   job.statistics().queued = now - (arrival == absl::InfinitePast() ? record.submitted : arrival);
 }
 
-void StepScheduler::EndTick(Record& record, StepResult result, const Flight& flight, absl::Time now) {
+void StepScheduler::EndTick(LiveJob& record, StepResult result, const Flight& flight, absl::Time now) {
   metrics_.AddTenantTime(record.job->request().tenant,
                          (now - flight.planned) * record.view.rows / std::max(1, flight.plan.rows));
   Job& job = *record.job;
@@ -347,7 +339,7 @@ void StepScheduler::EndTick(Record& record, StepResult result, const Flight& fli
   }
 }
 
-void StepScheduler::EndDenoise(Record& record, StepResult& result, absl::Time now) {
+void StepScheduler::EndDenoise(LiveJob& record, StepResult& result, absl::Time now) {
   Job& job = *record.job;
   job.Advance();
   ++job.statistics().evaluations;
@@ -359,7 +351,7 @@ void StepScheduler::EndDenoise(Record& record, StepResult& result, absl::Time no
   if (result.preview != nullptr) record.reporter.Preview(job.finished_steps(), std::move(result.preview));
 }
 
-void StepScheduler::EndDecode(Record& record, StepResult& result, absl::Time now) {
+void StepScheduler::EndDecode(LiveJob& record, StepResult& result, absl::Time now) {
   if (result.image == nullptr) {
     return End(record, JobStatus::kFailed, EngineError("the executor decoded no picture"), now);
   }
@@ -367,7 +359,7 @@ void StepScheduler::EndDecode(Record& record, StepResult& result, absl::Time now
   End(record, JobStatus::kSucceeded, absl::OkStatus(), now);
 }
 
-void StepScheduler::End(Record& record, JobStatus outcome, absl::Status status, absl::Time now) {
+void StepScheduler::End(LiveJob& record, JobStatus outcome, absl::Status status, absl::Time now) {
   Job& job = *record.job;
   const JobId id = job.id();
   if (job.status() == JobStatus::kWaiting) --waiting_;
@@ -376,11 +368,13 @@ void StepScheduler::End(Record& record, JobStatus outcome, absl::Status status, 
   lanes_.Erase(record.view);
   residents_.Leave(record.view);
   std::erase(group_, &record.view);
-  if (job.spec().deadline != absl::InfiniteFuture()) deadlines_.erase({job.spec().deadline, id});
-  const std::unique_ptr<Record> last = std::move(records_.extract(id).mapped());
+  timetable_.Leave(job);
+  const std::unique_ptr<LiveJob> last = std::move(records_.extract(id).mapped());
   if (invariants_ != nullptr) invariants_->Ended(id);
   // Tensors first: who hears that the job has ended may count on its memory.
-  job.set_state(nullptr);
+  std::unique_ptr<JobState> state = job.TakeState();
+  if (options_.release && state != nullptr) options_.release(std::move(state));
+  state = nullptr;
   const absl::Time arrival = job.spec().arrival == absl::InfinitePast() ? last->submitted : job.spec().arrival;
   metrics_.CountJob(job.request().model->id, JobStatusName(outcome), now - arrival);
   last->reporter.Finish(std::move(status), job.statistics());

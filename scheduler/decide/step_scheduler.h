@@ -5,10 +5,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <utility>
 #include <vector>
 
-#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -21,11 +19,15 @@
 #include "scheduler/decide/policy.h"
 #include "scheduler/decide/preview_budget.h"
 #include "scheduler/decide/step_scheduler_options.h"
+#include "scheduler/decide/timetable.h"
 #include "scheduler/words/job.h"
 #include "scheduler/words/step_executor.h"
 #include "scheduler/words/step_plan.h"
 
 namespace stepcast {
+
+struct LiveJob;
+struct Flight;
 
 // Owns the live jobs. No thread, lock or clock inside: the same calls with the same times give the same plans
 // and events.
@@ -33,7 +35,7 @@ namespace stepcast {
 // Several plans may be in flight; a job is in at most one of them. Events go to the jobs' sinks during the
 // calls; a sink must not call back.
 //
-// Thread-safety: none; one thread uses it.
+// Thread-safety: none; its owner locks.
 class StepScheduler {
  public:
   // `metrics` must outlive the scheduler.
@@ -54,8 +56,12 @@ class StepScheduler {
   bool Rested(absl::Time now) const;
   void Rest(absl::Time now);
 
-  // Takes jobs that were admitted and started (StepExecutor::Start). REQUIRES: ids greater than all before.
+  // Takes jobs that were admitted. StepExecutor::Start comes before or after, but before the next Next.
+  // REQUIRES: ids greater than all before.
   void Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time now);
+
+  // Takes note that a job which has not been planned yet needs no encode. Unknown ids are ignored.
+  void SkipEncode(JobId id, absl::Time now);
 
   // Ends a job with `reason`: at once, or, when a plan in flight contains it, as that plan completes, whatever
   // its result. DEADLINE_EXCEEDED makes it kExpired, anything else kCancelled. Unknown ids are ignored.
@@ -66,7 +72,10 @@ class StepScheduler {
   // Ends a job that is in no plan as kFailed. Unknown ids are ignored. REQUIRES: !status.ok().
   void Fail(JobId id, const absl::Status& status, absl::Time now);
 
-  // Expires jobs whose deadline has come, then returns what the engine does next. An empty plan needs no
+  // Ends the jobs whose deadline has come, those in flight as their plan completes.
+  void Expire(absl::Time now);
+
+  // Expires, ends the jobs whose deadline cannot be met, then returns what the engine does next. An empty plan needs no
   // Complete.
   StepPlan Next(absl::Time now);
 
@@ -79,7 +88,7 @@ class StepScheduler {
   // Tells every job that has heard nothing for half of options.heartbeat where it stands. Cheap when not due.
   void Heartbeat(absl::Time now);
 
-  // When Next or Heartbeat will have something to do even if nothing else happens; infinite future if never.
+  // When Expire, Heartbeat or Next will have something to do even if nothing else happens; infinite future if never.
   absl::Time NextEvent() const;
 
   SchedulerSnapshot Snapshot() const;
@@ -104,28 +113,25 @@ class StepScheduler {
   absl::Status CheckInvariants();
 
  private:
-  struct Record;
-  struct Flight;
-
-  Record* RecordOf(JobId id) const;
-  void Expire(absl::Time now);
-  void Leave(Record& record, const absl::Status& reason, absl::Time now);
+  LiveJob* RecordOf(JobId id) const;
+  void ExpireHopeless(absl::Time now);
+  void Leave(LiveJob& record, const absl::Status& reason, absl::Time now);
   void Launch(StepPlan& plan, absl::Time now);
   void Remember(const StepPlan& plan);
-  void Evict(Record& record);
-  void BeginTick(Record& record, const StepPlan& plan, absl::Time now);
+  void Evict(LiveJob& record);
+  void BeginTick(LiveJob& record, const StepPlan& plan, absl::Time now);
   void Learn(const Flight& flight, absl::Span<const StepResult> results, absl::Time now);
-  void EndTick(Record& record, StepResult result, const Flight& flight, absl::Time now);
-  void EndDenoise(Record& record, StepResult& result, absl::Time now);
-  void EndDecode(Record& record, StepResult& result, absl::Time now);
-  void End(Record& record, JobStatus outcome, absl::Status status, absl::Time now);
+  void EndTick(LiveJob& record, StepResult result, const Flight& flight, absl::Time now);
+  void EndDenoise(LiveJob& record, StepResult& result, absl::Time now);
+  void EndDecode(LiveJob& record, StepResult& result, absl::Time now);
+  void End(LiveJob& record, JobStatus outcome, absl::Status status, absl::Time now);
   void AfterCall();
 
   const std::unique_ptr<SchedulingPolicy> policy_;
   const StepSchedulerOptions options_;
   EngineMetrics& metrics_;
   CostModel costs_;
-  absl::flat_hash_map<JobId, std::unique_ptr<Record>> records_;  // the live jobs
+  absl::flat_hash_map<JobId, std::unique_ptr<LiveJob>> records_;  // the live jobs
   JobIndex index_;
   LaneIndex lanes_;
   TickMemory memory_;
@@ -133,8 +139,7 @@ class StepScheduler {
   ResidentSet residents_;
   std::vector<const JobView*> group_;
   absl::flat_hash_map<int64_t, std::unique_ptr<Flight>> flights_;  // by plan id
-  absl::btree_set<std::pair<absl::Time, JobId>> deadlines_;
-  absl::Time next_heartbeat_ = absl::InfinitePast();
+  Timetable timetable_;
   std::optional<absl::Time> last_tick_;  // its end
   int64_t newest_plan_ = 0;
   int waiting_ = 0;

@@ -61,12 +61,13 @@ struct Dispatcher::Impl {
 };
 
 Dispatcher::Impl::SharedTour Dispatcher::Impl::Plan(std::vector<JobSpec> specs) {
-  std::vector<EngineStatus> statuses;
-  for (const Device& device : devices) statuses.push_back(device.loop->status());
   auto tour = std::make_shared<Tour>();
   const int images = static_cast<int>(specs.size());
   {
     MutexLock lock(mutex);
+    // Under the lock: a loop reports whom it lets in before it decides, so whoever is in the books no more is in here.
+    std::vector<EngineStatus> statuses;
+    for (const Device& device : devices) statuses.push_back(device.loop->status());
     const std::vector<LoopLoad> loads = books.LoadsFor(specs.front(), statuses);
     tour->placed = PlaceImages(loads, images);
     tour->fallbacks = ByFinish(loads, images);

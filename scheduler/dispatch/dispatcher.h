@@ -64,7 +64,7 @@ class Dispatcher {
   // What Submit would answer, by the same rules; nothing is admitted.
   void Estimate(std::vector<JobSpec> specs, absl::AnyInvocable<void(absl::StatusOr<AdmissionVerdict>) &&> on_verdict);
 
-  // Calls `on_views` once with every device, in order. Waits for the running tick of each that is not lost.
+  // Calls `on_views` once with every device, in order.
   void Snapshot(absl::AnyInvocable<void(std::vector<DeviceView>) &&> on_views);
 
   // As those of EngineLoop, for all loops. Stop waits for each running tick.

@@ -15,9 +15,9 @@
 
 namespace stepcast {
 
-// A loop reads its mail once per tick, and requests come faster: the books add what was sent and is not decided yet, so
-// that a burst does not all go to one loop. They also learn what a row of each key takes on each loop, and remember
-// where keys run and prompts were encoded.
+// A loop decides a moment after it was asked, and requests may come faster: the books add what was sent and is not
+// decided yet, so that a burst does not all go to one loop. They also learn what a row of each key takes on each loop,
+// and remember where keys run and prompts were encoded.
 //
 // Thread-safety: none; the dispatcher locks.
 class LoopBooks {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <deque>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -10,9 +11,8 @@
 #include "core/error_reason.h"
 #include "core/mutex.h"
 #include "core/status_macros.h"
-#include "scheduler/decide/admission.h"
 #include "scheduler/decide/step_scheduler.h"
-#include "scheduler/loop/schedule_view.h"
+#include "scheduler/loop/front_desk.h"
 #include "scheduler/words/guarded.h"
 
 namespace stepcast {
@@ -44,17 +44,6 @@ absl::Status CheckOptions(const EngineLoopOptions& options, const ExecutorLimits
   return absl::OkStatus();
 }
 
-absl::Status Draining(absl::string_view what) { return WithReason(absl::UnavailableError(what), "DRAINING"); }
-absl::Status Lost() { return WithReason(absl::UnavailableError("the device is lost"), "DEVICE_LOST"); }
-absl::Status Stopped() { return Draining("the engine has stopped"); }
-
-StepSchedulerOptions SchedulerOptions(const EngineLoopOptions& options, const ExecutorLimits& limits) {
-  return {.limits = limits,
-          .heartbeat = options.heartbeat,
-          .tenant_weights = options.tenant_weights,
-          .observer = options.observer};
-}
-
 }  // namespace
 
 struct EngineLoop::Impl {
@@ -62,53 +51,62 @@ struct EngineLoop::Impl {
        std::unique_ptr<StepExecutor> the_executor, const Clock& the_clock, EngineMetrics& the_metrics);
   ~Impl() { Stop(); }
 
+  // A job that makes room on the device. What the executor keeps for it is the engine's while the tick runs, because
+  // the job may end meanwhile.
+  struct Evicted {
+    JobId job;
+    std::unique_ptr<JobState> state;
+    absl::Status parked = {};
+  };
+  // A tick, from its plan to its results.
+  struct Tick {
+    StepPlan plan;
+    std::vector<Job*> jobs = {};  // its own; they stay while it is in flight
+    std::vector<Evicted> evicted = {};
+    absl::Time due = {};       // when the desk has something to do meanwhile
+    absl::Duration idle = {};  // how long there is nothing to do; of an empty plan
+    bool empties = false;      // the executor is to be told that no job is left
+  };
+
   // Any thread.
   void Post(Mail mail);
   void Stop();
-  EngineStatus Status() const;
 
   // The engine thread.
   void Run();
   void Turn();
+  Tick Begin();
+  void Execute(Tick& tick);
+  void End(Tick& tick, std::vector<StepResult> results, absl::Time start, absl::Time end);
   void ReadMail(absl::Duration timeout);
-  void Read(SubmitMail mail);
-  void Read(CancelMail mail);
-  void Read(DrainMail mail);
-  void Read(EstimateMail mail);
-  void Read(SnapshotMail mail);
-  absl::StatusOr<AdmissionVerdict> Judge(absl::Span<const JobSpec> specs, absl::Time now) const;
-  std::vector<std::unique_ptr<Job>> MakeJobs(std::vector<JobSpec> specs);
-  void Execute(const StepPlan& plan);
-  void Park(JobId id);
-  void CheckDrain();
-  void Publish();
-  absl::Duration IdleTime(const StepPlan& plan) const;
+  void ReadLetters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(desk.mutex);
+  void StartNew(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(desk.mutex);
+  std::vector<Evicted> TakeEvicted(const StepPlan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(desk.mutex);
+  void GiveBack(std::vector<Evicted>& evicted, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(desk.mutex);
+  void GiveAnswers();
+
+  // The desk thread.
+  void Attend();
 
   const EngineLoopOptions options;
   const Clock& clock;
   EngineMetrics& metrics;
   Mailbox mailbox;
 
-  mutable Mutex status_mutex;
-  EngineStatus status ABSL_GUARDED_BY(status_mutex);
-
-  // Below: the engine thread's alone. The executor outlives the jobs, whose states it made.
+  // The engine thread's alone, but for its limits. It outlives the jobs, whose states it made.
   const std::unique_ptr<StepExecutor> executor;
-  StepScheduler scheduler;
-  std::vector<Mail> letters;  // kept for its capacity
-  int64_t next_job_id;
-  bool open = true;  // false once the mailbox is closed
-  bool draining = false;
-  bool ready = false;
-  bool lost = false;  // the executor said so: it is not asked again
-  bool busy = true;   // false once the executor knows that no job is left
-  absl::Time drain_deadline = absl::InfiniteFuture();
-  std::vector<absl::AnyInvocable<void() &&>> on_drained;
-  absl::Time last_progress;
+  FrontDesk desk;
+
+  // Below: the engine thread's alone.
+  std::deque<Mail> letters;                // those that are being read
+  std::vector<FrontDesk::Answer> answers;  // to give once the lock is free
+  bool open = true;                        // false once the mailbox is closed
+  bool busy = true;                        // false once the executor knows that no job is left
 
   Mutex join_mutex;
-  // Last: the thread uses everything above from its first instruction, so it starts after all of it is built.
-  std::thread thread ABSL_GUARDED_BY(join_mutex);
+  // Last: they use everything above from their first instruction, so they start after all of it is built.
+  std::thread desk_thread ABSL_GUARDED_BY(join_mutex);
+  std::thread engine_thread ABSL_GUARDED_BY(join_mutex);
 };
 
 EngineLoop::Impl::Impl(const EngineLoopOptions& the_options, std::unique_ptr<SchedulingPolicy> policy,
@@ -116,202 +114,187 @@ EngineLoop::Impl::Impl(const EngineLoopOptions& the_options, std::unique_ptr<Sch
     : options(the_options),
       clock(the_clock),
       metrics(the_metrics),
-      status{.last_progress = clock.Now()},
       executor(std::move(the_executor)),
-      scheduler(std::move(policy), SchedulerOptions(options, executor->Limits()), the_metrics),
-      next_job_id(options.id_first),
-      last_progress(status.last_progress),
-      thread([this] { Run(); }) {}
+      desk(options, std::move(policy), executor->Limits(), clock, metrics),
+      desk_thread([this] { Attend(); }),
+      engine_thread([this] { Run(); }) {}
 
 void EngineLoop::Impl::Post(Mail mail) {
-  if (mailbox.Post(mail)) return;
-  if (auto* submit = std::get_if<SubmitMail>(&mail)) std::move(submit->on_decision)(Stopped());
-  if (auto* drain = std::get_if<DrainMail>(&mail)) std::move(drain->on_drained)();
-  if (auto* estimate = std::get_if<EstimateMail>(&mail)) std::move(estimate->on_verdict)(Stopped());
-  if (auto* snapshot = std::get_if<SnapshotMail>(&mail)) std::move(snapshot->on_view)(ScheduleView());
+  if (!mailbox.Post(mail)) FrontDesk::Return(std::move(mail));
 }
 
 void EngineLoop::Impl::Stop() {
   mailbox.Close();
   MutexLock lock(join_mutex);
-  if (thread.joinable()) thread.join();
-}
-
-EngineStatus EngineLoop::Impl::Status() const {
-  MutexLock lock(status_mutex);
-  return status;
+  if (engine_thread.joinable()) engine_thread.join();
+  if (desk_thread.joinable()) desk_thread.join();
 }
 
 void EngineLoop::Impl::Run() {
-  for (const CostEntry& entry : LearnCosts(options.profile, *executor, clock)) {
-    scheduler.SetCurve(entry.key, entry.points);
-    if (entry.row_cap > 0) scheduler.LowerRowCap(entry.key, entry.row_cap);
+  const std::vector<CostEntry> learned = LearnCosts(options.profile, *executor, clock);
+  {
+    MutexLock lock(desk.mutex);
+    for (const CostEntry& entry : learned) {
+      desk.scheduler().SetCurve(entry.key, entry.points);
+      if (entry.row_cap > 0) desk.scheduler().LowerRowCap(entry.key, entry.row_cap);
+    }
+    desk.SetReady(clock.Now());
   }
-  last_progress = clock.Now();
-  ready = true;
   while (open) Turn();
-  SaveCosts(options.profile, scheduler.costs());
-  scheduler.CancelAll(Stopped(), clock.Now());
-  draining = true;
-  CheckDrain();
-  Publish();
+  {
+    MutexLock lock(desk.mutex);
+    SaveCosts(options.profile, desk.scheduler().costs());
+    desk.Stop();
+    answers = desk.TakeDrained();
+    desk.Publish();
+  }
+  GiveAnswers();
 }
 
-// One turn: read the mail, decide, do, tell. Only an idle turn waits.
+// One turn: decide, do, tell, read the mail. Only an idle turn waits.
 void EngineLoop::Impl::Turn() {
+  Tick tick = Begin();
+  GiveAnswers();
+  if (!tick.plan.empty()) return Execute(tick);
+  if (tick.empties) {
+    mailbox.Leave(tick.due);
+    executor->OnIdle();
+    mailbox.Return();
+    return;  // somebody may have come meanwhile
+  }
+  ReadMail(tick.idle);
+}
+
+EngineLoop::Impl::Tick EngineLoop::Impl::Begin() {
+  MutexLock lock(desk.mutex);
+  StepScheduler& scheduler = desk.scheduler();
   const absl::Time now = clock.Now();
-  if (now >= drain_deadline) {
-    drain_deadline = absl::InfiniteFuture();
-    scheduler.CancelAll(Draining("the engine is shutting down"), now);
-  }
-  scheduler.Heartbeat(now);
-  const StepPlan plan = scheduler.Next(now);
-  CheckDrain();
-  Publish();
-  if (!plan.empty()) {
-    Execute(plan);
+  StartNew(now);
+  desk.Tend(now);
+  Tick tick{.plan = scheduler.Next(now)};
+  tick.evicted = TakeEvicted(tick.plan);
+  tick.jobs = scheduler.JobsOf(tick.plan);
+  tick.due = desk.NextDue();
+  answers = desk.TakeDrained();
+  if (tick.plan.empty()) {
+    absl::Time until = tick.due;
+    if (tick.plan.wake_at.has_value()) until = std::min(until, *tick.plan.wake_at);
+    tick.idle = until - clock.Now();
+    tick.empties = scheduler.live() == 0 && std::exchange(busy, false);
+  } else {
     busy = true;
-    return;
+    desk.BeginTick();
   }
-  if (scheduler.live() == 0 && std::exchange(busy, false)) executor->OnIdle();
-  ReadMail(IdleTime(plan));
+  desk.Publish();
+  return tick;
+}
+
+void EngineLoop::Impl::StartNew(absl::Time now) {
+  for (const JobId id : desk.TakeNew()) {
+    Job* job = desk.scheduler().Find(id);
+    if (job == nullptr) continue;  // it has gone already
+    const absl::Status started = Guarded([&] { return executor->Start(*job); });
+    if (!started.ok()) {
+      desk.scheduler().Fail(id, started, now);
+    } else if (!job->needs_encode()) {
+      desk.scheduler().SkipEncode(id, now);
+    }
+  }
+}
+
+std::vector<EngineLoop::Impl::Evicted> EngineLoop::Impl::TakeEvicted(const StepPlan& plan) {
+  std::vector<Evicted> evicted;
+  for (const JobId id : plan.evict) {
+    Job* job = desk.scheduler().Find(id);
+    if (job != nullptr && job->state() != nullptr) evicted.push_back({.job = id, .state = job->TakeState()});
+  }
+  return evicted;
+}
+
+// What is left of a parked job's life depends on it: a failure ends that job only.
+void EngineLoop::Impl::GiveBack(std::vector<Evicted>& evicted, absl::Time now) {
+  for (Evicted& one : evicted) {
+    Job* job = desk.scheduler().Find(one.job);
+    if (job == nullptr) continue;
+    job->set_state(std::move(one.state));
+    if (!one.parked.ok()) desk.scheduler().Fail(one.job, one.parked, now);
+  }
+}
+
+void EngineLoop::Impl::Execute(Tick& tick) {
+  mailbox.Leave(tick.due);
+  for (Evicted& one : tick.evicted) one.parked = Guarded([&] { return executor->Park(*one.state); });
+  const absl::Time start = clock.Now();
+  std::vector<StepResult> results;
+  const absl::Status crash = Guarded([&] {
+    results = executor->Execute(tick.plan, tick.jobs);
+    return absl::OkStatus();
+  });
+  if (!crash.ok()) {
+    results.assign(tick.jobs.size(), StepResult{.status = crash, .preview = nullptr, .image = nullptr});
+  }
+  const absl::Time end = clock.Now();
+  mailbox.Return();
+  End(tick, std::move(results), start, end);
+  GiveAnswers();
+}
+
+void EngineLoop::Impl::End(Tick& tick, std::vector<StepResult> results, absl::Time start, absl::Time end) {
+  const StepPlan& plan = tick.plan;
+  const bool device_lost = std::any_of(results.begin(), results.end(), [](const StepResult& result) {
+    return ErrorReason(result.status) == "DEVICE_LOST";
+  });
+  const std::optional<int> cap = executor->TakeMemoryCap(plan.key);
+  std::vector<std::unique_ptr<JobState>> left_behind;  // freed once the lock is free
+  MutexLock lock(desk.mutex);
+  metrics.ObserveTick(PhaseName(plan.phase()), plan.key.model, static_cast<int>(plan.jobs.size()), plan.rows,
+                      end - start);
+  // Before the mail, so that a request that came meanwhile is refused and may go to another device.
+  left_behind = desk.EndTick(end, device_lost);
+  GiveBack(tick.evicted, end);
+  // Before Complete, so that whoever was cancelled during the tick ends cancelled and its result is dropped.
+  open = mailbox.Take(absl::ZeroDuration(), letters);
+  ReadLetters();
+  desk.scheduler().Complete(plan, std::move(results), end);
+  if (cap.has_value()) desk.scheduler().LowerRowCap(plan.key, *cap);
+  desk.GiveUpIfLost(end);
 }
 
 void EngineLoop::Impl::ReadMail(absl::Duration timeout) {
   open = mailbox.Take(timeout, letters);
+  {
+    MutexLock lock(desk.mutex);
+    ReadLetters();
+  }
+  GiveAnswers();
+}
+
+void EngineLoop::Impl::ReadLetters() {
+  if (!open) desk.Close();
   for (Mail& letter : letters) {
-    std::visit([this](auto& mail) { Read(std::move(mail)); }, letter);
+    if (FrontDesk::Answer answer = desk.Read(std::move(letter))) answers.push_back(std::move(answer));
   }
   letters.clear();
 }
 
-void EngineLoop::Impl::Read(SubmitMail mail) {
-  const absl::Time now = clock.Now();
-  scheduler.Rest(now);
-  absl::StatusOr<AdmissionVerdict> verdict = Judge(mail.specs, now);
-  if (!verdict.ok()) {
-    if (open && !lost && !draining && options.observer != nullptr) {
-      options.observer->OnRefuse(mail.specs, verdict.status(), now);
+void EngineLoop::Impl::GiveAnswers() {
+  for (FrontDesk::Answer& answer : answers) std::move(answer)();
+  answers.clear();
+}
+
+void EngineLoop::Impl::Attend() {
+  while (mailbox.AwaitUnattended(clock)) {
+    FrontDesk::Answer answer;
+    {
+      MutexLock lock(desk.mutex);
+      // One letter at a time: so the engine, when it is back, waits for one at most.
+      if (std::optional<Mail> letter = mailbox.TakeUnattended()) answer = desk.Read(*std::move(letter));
+      desk.Tend(clock.Now());
+      desk.Publish();
+      mailbox.SetDue(desk.NextDue());
     }
-    return std::move(mail.on_decision)(std::move(verdict).status());
+    if (answer) std::move(answer)();
   }
-
-  std::vector<std::unique_ptr<Job>> jobs = MakeJobs(std::move(mail.specs));
-  Admission admission{
-      .jobs = {}, .queue_position = verdict->queue_position, .wait = verdict->wait, .total = verdict->total};
-  for (const auto& job : jobs) {
-    admission.jobs.push_back(job->id());
-    admission.work += scheduler.costs().Isolated(job->spec());
-  }
-  std::move(mail.on_decision)(std::move(admission));
-
-  std::vector<std::pair<JobId, absl::Status>> failed;
-  for (const auto& job : jobs) {
-    absl::Status started = Guarded([&] { return executor->Start(*job); });
-    if (!started.ok()) failed.emplace_back(job->id(), std::move(started));
-  }
-  scheduler.Submit(std::move(jobs), now);
-  for (const auto& [id, why] : failed) scheduler.Fail(id, why, now);
-}
-
-std::vector<std::unique_ptr<Job>> EngineLoop::Impl::MakeJobs(std::vector<JobSpec> specs) {
-  std::vector<std::unique_ptr<Job>> jobs;
-  jobs.reserve(specs.size());
-  for (JobSpec& spec : specs) {
-    jobs.push_back(std::make_unique<Job>(JobId{next_job_id}, std::move(spec)));
-    next_job_id += options.id_stride;
-  }
-  return jobs;
-}
-
-absl::StatusOr<AdmissionVerdict> EngineLoop::Impl::Judge(absl::Span<const JobSpec> specs, absl::Time now) const {
-  if (!open) return Stopped();
-  if (lost) return Lost();
-  if (draining) return Draining("the engine is draining");
-  return CheckAdmission(options.admission, specs, scheduler, now);
-}
-
-void EngineLoop::Impl::Read(EstimateMail mail) {
-  const absl::Time now = clock.Now();
-  scheduler.Rest(now);
-  std::move(mail.on_verdict)(Judge(mail.specs, now));
-}
-
-void EngineLoop::Impl::Read(SnapshotMail mail) { std::move(mail.on_view)(MakeView(scheduler, clock.Now())); }
-
-void EngineLoop::Impl::Read(CancelMail mail) { scheduler.Cancel(mail.job, mail.reason, clock.Now()); }
-
-void EngineLoop::Impl::Read(DrainMail mail) {
-  draining = true;
-  drain_deadline = std::min(drain_deadline, mail.deadline);
-  on_drained.push_back(std::move(mail.on_drained));
-}
-
-void EngineLoop::Impl::Execute(const StepPlan& plan) {
-  for (const JobId id : plan.evict) Park(id);
-  const std::vector<Job*> jobs = scheduler.JobsOf(plan);
-  const absl::Time start = clock.Now();
-  std::vector<StepResult> results;
-  const absl::Status crash = Guarded([&] {
-    results = executor->Execute(plan, jobs);
-    return absl::OkStatus();
-  });
-  if (!crash.ok()) {
-    results.assign(jobs.size(), StepResult{.status = crash, .preview = nullptr, .image = nullptr});
-  }
-  last_progress = clock.Now();
-  metrics.ObserveTick(PhaseName(plan.phase()), plan.key.model, static_cast<int>(plan.jobs.size()), plan.rows,
-                      last_progress - start);
-  // Before the mail, so that a request that came meanwhile is refused and may go to another device.
-  for (const StepResult& result : results) lost |= ErrorReason(result.status) == "DEVICE_LOST";
-  // Before Complete, so that whoever was cancelled during the tick ends cancelled and its result is dropped.
-  ReadMail(absl::ZeroDuration());
-  scheduler.Complete(plan, std::move(results), last_progress);
-  if (const std::optional<int> cap = executor->TakeMemoryCap(plan.key)) scheduler.LowerRowCap(plan.key, *cap);
-  if (lost) scheduler.CancelAll(Lost(), last_progress);
-}
-
-// What is left of a parked job's life depends on it: a failure ends that job only.
-void EngineLoop::Impl::Park(JobId id) {
-  Job* job = scheduler.Find(id);
-  if (job == nullptr) return;
-  const absl::Status parked = Guarded([&] { return executor->Park(*job); });
-  if (!parked.ok()) scheduler.Fail(id, parked, clock.Now());
-}
-
-void EngineLoop::Impl::CheckDrain() {
-  if (!draining || scheduler.live() > 0) return;
-  for (auto& callback : std::exchange(on_drained, {})) std::move(callback)();
-}
-
-void EngineLoop::Impl::Publish() {
-  const int running = scheduler.live() - scheduler.waiting();
-  EngineStatus now{.waiting = scheduler.waiting(),
-                   .running = running,
-                   .parked = running - static_cast<int>(scheduler.Snapshot().residents.size()),
-                   .ticks = scheduler.plans_made(),
-                   .last_progress = last_progress,
-                   .draining = draining,
-                   .ready = ready,
-                   .lost = lost,
-                   .backlog = scheduler.lanes().backlog()};
-  bool queue_changed = false;
-  bool parked_changed = false;
-  {
-    MutexLock lock(status_mutex);
-    now.draining |= status.draining;
-    queue_changed = status.waiting != now.waiting || status.running != now.running;
-    parked_changed = status.parked != now.parked;
-    status = now;
-  }
-  if (queue_changed) metrics.SetQueue(now.waiting, now.running);
-  if (parked_changed) metrics.SetParked(now.parked);
-}
-
-absl::Duration EngineLoop::Impl::IdleTime(const StepPlan& plan) const {
-  absl::Time until = std::min(scheduler.NextEvent(), drain_deadline);
-  if (plan.wake_at.has_value()) until = std::min(until, *plan.wake_at);
-  return until - clock.Now();
 }
 
 absl::StatusOr<std::unique_ptr<EngineLoop>> EngineLoop::Create(EngineLoopOptions options,
@@ -345,16 +328,13 @@ void EngineLoop::Cancel(JobId job, absl::Status reason) {
 }
 
 void EngineLoop::Drain(absl::Time deadline, absl::AnyInvocable<void() &&> on_drained) {
-  {
-    // Shown at once: readiness must not wait for the running tick.
-    MutexLock lock(impl_->status_mutex);
-    impl_->status.draining = true;
-  }
+  // Shown at once: readiness must not wait for the engine.
+  impl_->desk.ShowDraining();
   impl_->Post(DrainMail{.deadline = deadline, .on_drained = std::move(on_drained)});
 }
 
 void EngineLoop::Stop() { impl_->Stop(); }
 void EngineLoop::Wake() { impl_->mailbox.Wake(); }
-EngineStatus EngineLoop::status() const { return impl_->Status(); }
+EngineStatus EngineLoop::status() const { return impl_->desk.status(); }
 
 }  // namespace stepcast

@@ -1,5 +1,6 @@
 #pragma once
-// One device's loop: a mailbox, a scheduler, an executor and the thread that turns them.
+// One device's loop: a mailbox, a scheduler, an executor, the thread that turns them and the one that answers
+// meanwhile.
 
 #include <map>
 #include <memory>
@@ -25,7 +26,7 @@ namespace stepcast {
 
 struct EngineLoopOptions {
   PolicyOptions policy = {};
-  // Every live job is told its progress at least this often, also while queued; a longer tick delays it.
+  // Every live job is told its progress at least this often, also while queued and during a tick.
   absl::Duration heartbeat = absl::Seconds(10);
   AdmissionLimits admission = {};
   std::map<std::string, double> tenant_weights = {};  // > 0; a tenant that is not named weighs 1
@@ -52,9 +53,13 @@ struct EngineStatus {
 
 // Runs jobs on one device until stopped.
 //
-// Thread-safety: every public method may be called from any thread; none but Stop waits for a tick. Callbacks and
-// sinks run on the engine thread and may call every method but Stop; after Stop, callbacks run on the caller's
-// thread.
+// Requests are decided, cancels done and questions answered whether a tick runs or not (scheduler/loop/front_desk.h); a
+// job that was let in during a tick is planned from the tick's end on. Until the loop is ready its mail waits: answers
+// need costs.
+//
+// Thread-safety: every public method may be called from any thread; none but Stop waits for a tick. Callbacks and sinks
+// run on one of the loop's two threads, sinks one event at a time, and may call every method but Stop; after Stop,
+// callbacks run on the caller's thread. They must not wait: the next tick may.
 class EngineLoop {
  public:
   // `executor` is handed over; `clock` and `metrics` must outlive the loop.
@@ -80,8 +85,8 @@ class EngineLoop {
   // Calls `on_view` exactly once with the loop as it stands; after Stop with an empty view.
   void Snapshot(absl::AnyInvocable<void(ScheduleView) &&> on_view);
 
-  // Ends a job at the next tick boundary with `reason` (CANCELLED, DEADLINE_EXCEEDED). Unknown and finished
-  // ids are ignored.
+  // Ends a job with `reason` (CANCELLED, DEADLINE_EXCEEDED): at once, or, if it is part of the running tick, with it.
+  // Unknown and finished ids are ignored.
   void Cancel(JobId job, absl::Status reason);
 
   // Refuses new jobs from now on and lets the admitted ones finish; at `deadline` cancels the rest with

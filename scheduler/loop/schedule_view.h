@@ -1,5 +1,5 @@
 #pragma once
-// What an operator sees of one loop: plain data, copied on the engine thread.
+// What an operator sees of one loop: plain data, copied while its scheduler is locked.
 
 #include <cstdint>
 #include <string>

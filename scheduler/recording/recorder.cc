@@ -104,6 +104,13 @@ void Recorder::OnSubmit(const Job& job, absl::Time now) {
   End(now);
 }
 
+void Recorder::OnSkipEncode(JobId job, absl::Time now) {
+  if (stopped()) return;
+  Begin('H', now);
+  absl::StrAppend(&line_, " ", job.value);
+  End(now);
+}
+
 void Recorder::OnRefuse(absl::Span<const JobSpec> request, const absl::Status& why, absl::Time now) {
   for (const JobSpec& spec : request) {
     if (stopped()) return;

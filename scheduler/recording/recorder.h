@@ -19,7 +19,7 @@ namespace stepcast {
 struct RecorderOptions {
   // The file grows no larger; recording ends there. >= 1 MiB. A tick takes 30 to 80 bytes.
   int64_t max_bytes = int64_t{1} << 30;
-  // Called at most once, on the engine thread, when recording ends early: the disk is full, or the file is as large
+  // Called at most once, on a thread of the loop, when recording ends early: the disk is full, or the file is as large
   // as it may be. Requests are not affected.
   absl::AnyInvocable<void(absl::Status) &&> on_stopped = {};
 };
@@ -28,7 +28,7 @@ struct RecorderOptions {
 // file. Events go to a buffer of 64 KiB that is written when full and at the first event of each second; nothing is
 // synced, so a stalled disk is the page cache's trouble and not the engine thread's.
 //
-// Thread-safety: none; the engine thread is the only caller between Open and the destructor.
+// Thread-safety: none; as SchedulerObserver says, calls come one at a time between Open and the destructor.
 class Recorder final : public SchedulerObserver {
  public:
   // Creates the file, readable by its owner and group only, and writes the header. A file that is there becomes
@@ -41,6 +41,7 @@ class Recorder final : public SchedulerObserver {
   Recorder& operator=(const Recorder&) = delete;
 
   void OnSubmit(const Job& job, absl::Time now) override;
+  void OnSkipEncode(JobId job, absl::Time now) override;
   void OnRefuse(absl::Span<const JobSpec> request, const absl::Status& why, absl::Time now) override;
   void OnLeave(JobId job, const absl::Status& reason, absl::Time now) override;
   void OnPlan(const StepPlan& plan, absl::Time now) override;

@@ -8,13 +8,14 @@
 // The file is text, one event a line, so that a cut or damaged file is found at its line and a person can read it;
 // words that repeat (batch keys, programs, request settings) are named once. docs/scheduling.md shows one.
 //
-//   stepcast-recording 1                           the version; a reader refuses others
+//   stepcast-recording 2                           the version; a reader takes 1 and 2, and 1 has no H
 //   <name> <value>...                              header lines, see RecordingHeader
 //   begin <time>                                   ends the header
 //   K <n> <phase> <model> <height> <width>         from now on key <n>
 //   A <n> <steps> [<count>*]<step gain>,<rows>...  from now on program <n>: its evaluations, run-length coded
 //   R <n> <field>=<value>...                       from now on request settings <n>
 //   S <dt> <job> R<n> A<n> <image> <arrival> <deadline> <e|->      submitted; times count from now, e: needs encode
+//   H <dt> <job>                                   that job needs no encode after all
 //   X <dt> R<n> A<n> <image> <arrival> <deadline> <code>           refused with this status code; the rest as for S
 //   L <dt> <job> <code>                            told to leave with this status code
 //   P <dt> <plan> K<n> <rows> <jobs> <predicted> [g<jobs>] [e<jobs>]     planned; g: group, e: evicted
@@ -23,9 +24,10 @@
 //   M 0 K<n> <rows>                                no more than these rows fit the memory
 //   E <events> <hash>                              the regular end: FNV-1a over all bytes before this line
 //
-// <dt> counts from the event before and may be negative: a plan's completion carries the end of its tick, and what
-// came during the tick is handed over first. Times and durations are nanoseconds with .25, .5 or .75 where needed
-// (absl's resolution), "inf" or "-inf". <jobs> is the first id, then the signed difference to each next: 3+1+5.
+// Events are in the order in which the scheduler was told, which is that of its lock (docs/threads.md). <dt> counts
+// from the event before and may be negative: a plan's completion carries the end of its tick, and what came meanwhile
+// is handed over first. Times and durations are nanoseconds with .25, .5 or .75 where needed (absl's resolution), "inf"
+// or "-inf". <jobs> is the first id, then the signed difference to each next: 3+1+5.
 
 #include <cstdint>
 #include <map>
@@ -43,7 +45,7 @@
 
 namespace stepcast {
 
-inline constexpr int kRecordingVersion = 1;
+inline constexpr int kRecordingVersion = 2;
 
 // What the scheduler was made with.
 struct RecordingHeader {
@@ -62,6 +64,9 @@ struct RecordedSubmit {
   JobId job;
   JobSpec spec;  // without a sink, prompt or seed; equal settings share one request, equal programs one program
   bool needs_encode = true;
+};
+struct RecordedSkipEncode {
+  JobId job;
 };
 // A picture that was not let in. With several devices another one may have taken it: then that one's recording has it,
 // with the same arrival. No input of a scheduler, but traffic all the same.
@@ -95,8 +100,8 @@ struct RecordedRowCap {
 
 struct RecordedEvent {
   absl::Time at;
-  std::variant<RecordedSubmit, RecordedRefusal, RecordedLeave, RecordedPlan, RecordedComplete, RecordedCurve,
-               RecordedRowCap>
+  std::variant<RecordedSubmit, RecordedSkipEncode, RecordedRefusal, RecordedLeave, RecordedPlan, RecordedComplete,
+               RecordedCurve, RecordedRowCap>
       what;
 };
 

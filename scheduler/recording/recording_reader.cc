@@ -124,8 +124,9 @@ absl::Status RecordingReader::ReadHeader() {
   if (!more || words_.size() != 2 || words_[0] != "stepcast-recording") {
     return Bad("this is no recording: it must begin with 'stepcast-recording <version>'");
   }
-  if (words_[1] != absl::StrCat(kRecordingVersion)) {
-    return Bad(absl::StrCat("version ", ToAbsl(words_[1]), " of the format; this program reads ", kRecordingVersion));
+  if (!ParseInt(words_[1], 1, kRecordingVersion).ok()) {
+    return Bad(
+        absl::StrCat("version ", ToAbsl(words_[1]), " of the format; this program reads 1 to ", kRecordingVersion));
   }
   do {
     STEPCAST_ASSIGN_OR_RETURN(more, ReadLine());
@@ -209,6 +210,12 @@ absl::StatusOr<RecordedEvent> RecordingReader::ReadEvent() {
   switch (words_[0][0]) {
     case 'S': {
       STEPCAST_ASSIGN_OR_RETURN(event.what, ReadSubmit(event.at));
+      return event;
+    }
+    case 'H': {
+      RecordedSkipEncode skip;
+      STEPCAST_ASSIGN_OR_RETURN(skip.job.value, ParseInt(words_[2], 1, kMost));
+      event.what = skip;
       return event;
     }
     case 'X': {

@@ -10,8 +10,8 @@ namespace stepcast {
 //
 // Each job ends in exactly one JobFinished, also after a cancel, a failed start or a lost device.
 //
-// Thread-safety: called on the engine thread, one event at a time per loop; jobs of one request may live on
-// different loops, so OnEvent may be called concurrently.
+// Thread-safety: called on one of its loop's two threads with the loop's lock held, one event at a time per loop; jobs
+// of one request may live on different loops, so OnEvent may be called concurrently. It may post to any loop.
 class EventSink {
  public:
   virtual ~EventSink() = default;

@@ -29,7 +29,7 @@ bool IsTerminal(JobStatus status);
 JobStatus FirstStatus(Phase phase);
 
 // What an executor keeps for a job: slots, noise generator, pinned embeddings. Opaque to the scheduler;
-// destroying it frees its tensors. Destroyed on the engine thread.
+// destroying it frees its tensors. Made and destroyed on the engine thread.
 class JobState {
  public:
   virtual ~JobState() = default;
@@ -60,7 +60,8 @@ BatchKey KeyOf(const GenerationRequest& request, Phase phase);
 
 // A job. Owned by its StepScheduler from Submit to its terminal event.
 //
-// Thread-safety: none; the engine thread is the only user after Submit.
+// Thread-safety: none; its scheduler's owner locks. During a tick the executor reads its jobs without the lock, and
+// nobody writes to them.
 class Job {
  public:
   // REQUIRES: spec.request, spec.program and spec.sink are set.
@@ -112,6 +113,7 @@ class Job {
   // The executor's state; null until the executor made it.
   JobState* state() const { return state_.get(); }
   void set_state(std::unique_ptr<JobState> state) { state_ = std::move(state); }
+  std::unique_ptr<JobState> TakeState() { return std::move(state_); }
 
   JobStatistics& statistics() { return statistics_; }
   const JobStatistics& statistics() const { return statistics_; }

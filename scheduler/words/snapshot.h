@@ -88,6 +88,8 @@ struct SchedulerSnapshot {
   const std::map<std::string, double>* weights = nullptr;  // of tenants that do not weigh 1; null: all weigh 1
   ExecutorLimits limits = {};
   TickMemory memory = {};
+  // When the plans in flight are expected to be done; infinite past if there are none.
+  absl::Time busy_until = absl::InfinitePast();
 };
 
 }  // namespace stepcast

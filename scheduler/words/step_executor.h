@@ -73,9 +73,9 @@ class StepExecutor {
     return absl::UnimplementedError("this executor runs no synthetic ticks");
   }
 
-  // Moves the job's tensors to host memory. The next Execute with the job brings them back, unchanged. An error
-  // fails this job only.
-  virtual absl::Status Park(Job& /*job*/) { return absl::OkStatus(); }
+  // Moves a job's tensors to host memory. The next Execute with the job brings them back, unchanged. An error
+  // fails this job only. The job itself may end meanwhile.
+  virtual absl::Status Park(JobState& /*state*/) { return absl::OkStatus(); }
 
   // No job is left: a good moment to give memory back. Called once each time it comes to that.
   virtual void OnIdle() {}

@@ -20,7 +20,7 @@ namespace stepcast {
 using RawSchedulerService = v1::SchedulerService::WithRawCallbackMethod_WatchTicks<
     v1::SchedulerService::WithRawCallbackMethod_GetSchedule<v1::SchedulerService::Service>>;
 
-// Thread-safety: all methods may be called from any thread. The engine thread is asked through its mailbox and answers
+// Thread-safety: all methods may be called from any thread. Loops are asked through their mailbox and answer
 // through the writers' thread; nobody waits.
 class SchedulerService final : public RawSchedulerService {
  public:

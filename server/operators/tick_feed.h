@@ -38,7 +38,7 @@ using SharedTick = std::shared_ptr<const TickRecord>;
 // Thread-safety: all methods may be called from any thread.
 class TickWatch {
  public:
-  // `device`: "" for all. `wake` runs, on the engine thread, when the queue stops being empty; it must not block.
+  // `device`: "" for all. `wake` runs, on a thread of the engine, when the queue stops being empty; it must not block.
   TickWatch(std::string device, absl::AnyInvocable<void() const> wake, size_t max_queued = 256)
       : device_(std::move(device)), wake_(std::move(wake)), max_queued_(max_queued) {}
 
@@ -58,7 +58,7 @@ class TickWatch {
 
 // Hands each device's ticks to the watchers. While nobody watches a tick costs one atomic load.
 //
-// Thread-safety: all methods may be called from any thread; each observer belongs to its engine thread.
+// Thread-safety: all methods may be called from any thread; each observer as SchedulerObserver says.
 class TickFeed {
  public:
   // The observer of one device's scheduler. The feed must outlive it.

@@ -23,7 +23,7 @@ struct QueueGauges {
 
 // What one loop reports to.
 //
-// Thread-safety: the methods of EngineMetrics are one engine thread's, SetUp may be called from any thread.
+// Thread-safety: the methods of EngineMetrics are called by one thread at a time, SetUp may be called from any thread.
 class DeviceMetrics final : public EngineMetrics {
  public:
   // `server` counts what has no device; `clock` dates the last progress. All must outlive this.

@@ -11,13 +11,19 @@
 #include <numbers>
 #include <random>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "scheduler/decide/admission.h"
+#include "scheduler/loop/engine_loop.h"
 #include "scheduler/recording/recorder.h"
+#include "tests/support/decision.h"
+#include "tests/support/fake_executor.h"
+#include "tests/support/recording_sink.h"
 #include "tests/support/simulation.h"
 
 namespace stepcast::simulate {
@@ -149,6 +155,55 @@ TEST_P(ReplayTest, EveryPlanOfAWildRunIsMadeAgain) {
   EXPECT_GT(report->plans, 1'000);
   EXPECT_GT(report->jobs, 250);
   EXPECT_GT(report->prediction.at(Phase::kDenoise).ticks, 500);
+}
+
+// A loop decides while its ticks run, on another thread: what is recorded is in the order in which it happened.
+TEST_P(ReplayTest, ALoopWithManyClientsIsRepeated) {
+  const std::string path = PathOf(absl::StrCat("loop_", GetParam()));
+  {
+    SimulatedClock clock;
+    NullEngineMetrics metrics;
+    FakeDevice device({.limits = {.max_denoise_rows = 5, .max_resident_jobs = 6},
+                       .latency = [](const StepPlan& plan) { return absl::Milliseconds(7 + 3 * plan.rows); },
+                       .clock = &clock});
+    EngineLoopOptions options{.policy = {.name = GetParam(), .max_queue_delay = absl::Milliseconds(30)},
+                              .admission = {.max_queued_jobs = 12}};
+    auto recorder =
+        Recorder::Open(path, {.policy = options.policy, .limits = device.options().limits, .begin = clock.Now()});
+    ASSERT_TRUE(recorder.ok());
+    options.observer = recorder->get();
+    auto loop = EngineLoop::Create(options, MakeFakeExecutor(device), clock, metrics);
+    ASSERT_TRUE(loop.ok());
+    const auto sink = std::make_shared<RecordingSink>();
+    std::vector<std::thread> clients;
+    for (int client = 0; client < 4; ++client) {
+      clients.emplace_back([&, client] {
+        Dice dice(static_cast<uint32_t>(client));
+        for (int i = 0; i < 60; ++i) {
+          TestJob job{.width = 8 * (1 + dice.Roll(2)),
+                      .steps = 1 + dice.Roll(6),
+                      .image_count = 1 + dice.Roll(2),
+                      .tenant = std::string(1, static_cast<char>('a' + client)),
+                      .arrival = clock.Now()};
+          if (dice.Roll(3) == 0) job.deadline = clock.Now() + absl::Milliseconds(20 + dice.Roll(400));
+          Decision<Admission> decision;
+          (*loop)->Submit(MakeSpecs(job, sink), decision.Callback());
+          if (decision.Get().ok() && dice.Roll(4) == 0)
+            (*loop)->Cancel(decision.Get()->jobs[0], absl::CancelledError(""));
+          // Time passes for an idle loop, too: some policies wait for more to come.
+          clock.Advance(absl::Milliseconds(dice.Roll(10)));
+          (*loop)->Wake();
+        }
+      });
+    }
+    for (std::thread& client : clients) client.join();
+    (*loop)->Stop();
+  }
+  const auto report = ReplayFile(path);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->divergence, "");
+  EXPECT_TRUE(report->complete);
+  EXPECT_GT(report->jobs, 20);
 }
 
 TEST_P(ReplayTest, TheErrorOfThePredictionIsShown) {

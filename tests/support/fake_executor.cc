@@ -70,6 +70,8 @@ class FakeExecutor final : public StepExecutor {
     return results;
   }
 
+  absl::Status Park(JobState&) override { return device_.ParkFaultOf(); }
+
   ExecutorLimits Limits() const override { return device_.options().limits; }
 
   void OnIdle() override { ++device_.idles_; }
@@ -102,6 +104,11 @@ void FakeDevice::SetFault(Fault fault) {
 void FakeDevice::SetStartFault(StartFault fault) {
   MutexLock lock(mutex_);
   start_fault_ = std::make_shared<StartFault>(std::move(fault));
+}
+
+void FakeDevice::SetParkFault(ParkFault fault) {
+  MutexLock lock(mutex_);
+  park_fault_ = std::make_shared<ParkFault>(std::move(fault));
 }
 
 void FakeDevice::SetCrash(Crash crash) {
@@ -169,6 +176,15 @@ absl::Status FakeDevice::StartFaultOf(const Job& job) const {
     fault = start_fault_;
   }
   return *fault ? (*fault)(job) : absl::OkStatus();
+}
+
+absl::Status FakeDevice::ParkFaultOf() const {
+  std::shared_ptr<ParkFault> fault;
+  {
+    MutexLock lock(mutex_);
+    fault = park_fault_;
+  }
+  return *fault ? (*fault)() : absl::OkStatus();
 }
 
 std::unique_ptr<StepExecutor> MakeFakeExecutor(FakeDevice& device) { return std::make_unique<FakeExecutor>(device); }

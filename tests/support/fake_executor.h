@@ -35,6 +35,8 @@ class FakeDevice {
   using Fault = std::function<absl::Status(const Job&, Phase)>;
   // Asked for each job that is started; anything but OK is Start's answer.
   using StartFault = std::function<absl::Status(const Job&)>;
+  // Asked for each job that is parked; anything but OK is Park's answer.
+  using ParkFault = std::function<absl::Status()>;
   // Asked for each plan; true: Execute throws std::runtime_error.
   using Crash = std::function<bool(const StepPlan&)>;
 
@@ -43,6 +45,7 @@ class FakeDevice {
   // The script; it may have state. Replaces what was set before.
   void SetFault(Fault fault);
   void SetStartFault(StartFault fault);
+  void SetParkFault(ParkFault fault);
   void SetCrash(Crash crash);
 
   // The gate. Between Hold and Release every plan stops inside Execute, before anything has happened to its jobs.
@@ -71,6 +74,7 @@ class FakeDevice {
   void Enter(const StepPlan& plan);
   absl::Status FaultOf(const Job& job, Phase phase) const;
   absl::Status StartFaultOf(const Job& job) const;
+  absl::Status ParkFaultOf() const;
 
   const FakeDeviceOptions options_;
   std::atomic<int> live_states_{0};
@@ -80,6 +84,7 @@ class FakeDevice {
   // Shared, so that a script can be replaced while it runs; never null.
   std::shared_ptr<Fault> fault_ ABSL_GUARDED_BY(mutex_) = std::make_shared<Fault>();
   std::shared_ptr<StartFault> start_fault_ ABSL_GUARDED_BY(mutex_) = std::make_shared<StartFault>();
+  std::shared_ptr<ParkFault> park_fault_ ABSL_GUARDED_BY(mutex_) = std::make_shared<ParkFault>();
   std::shared_ptr<Crash> crash_ ABSL_GUARDED_BY(mutex_) = std::make_shared<Crash>();
   std::vector<std::string> log_ ABSL_GUARDED_BY(mutex_);
   bool hold_ ABSL_GUARDED_BY(mutex_) = false;

@@ -150,7 +150,7 @@ bool Simulation::Turn() {
   if (options_.keep_log) Log(plan.ToString());
   if (on_plan_) on_plan_(plan);
   for (const JobId id : plan.evict) {
-    const absl::Status parked = executor_->Park(*scheduler_.Find(id));
+    const absl::Status parked = executor_->Park(*scheduler_.Find(id)->state());
     if (!parked.ok()) scheduler_.Fail(id, parked, clock_.Now());
   }
   std::vector<StepResult> results = executor_->Execute(plan, scheduler_.JobsOf(plan));

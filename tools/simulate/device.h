@@ -16,8 +16,8 @@
 
 namespace stepcast::simulate {
 
-// Plays EngineLoop's part, with time as an argument: an idle device reads its mail at once, a busy one between the end
-// of its tick and the scheduler's Complete.
+// Plays EngineLoop's part, with time as an argument: a device reads its mail at once, also during a tick; what comes as
+// the tick ends, before the scheduler's Complete.
 //
 // Thread-safety: none.
 class SimulatedDevice {
@@ -42,7 +42,6 @@ class SimulatedDevice {
   bool has_mail() const { return !mail_.empty(); }
 
   // Reads what was posted, in order; `admit` decides about requests. What is posted meanwhile stays for the next time.
-  // REQUIRES: not busy, or the tick is over.
   void ReadMail(absl::Time now, absl::FunctionRef<bool(const SimulatedDevice&, const Jobs&)> admit);
 
   // Ends the tick. REQUIRES: busy.

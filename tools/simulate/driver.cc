@@ -62,24 +62,23 @@ class Driver {
   };
   using SharedTour = std::shared_ptr<Tour>;
 
-  // Every idle device reads its mail and begins a tick. A job that ends in passing may call for another one, and a
-  // refusal sends a request on to a device that had its turn.
+  // Every device reads its mail, as loops do whether they run a tick or not, and every idle one begins a tick. A job
+  // that ends in passing may call for another one, and a refusal sends a request on to a device that had its turn.
   void TurnIdleDevices() {
     do {
       for (const int backlog : std::exchange(sink_->ended_of_backlog, {})) {
         Post(options_.backlogs[static_cast<size_t>(backlog)].pattern, backlog);
       }
       for (const auto& device : devices_) {
-        if (device->busy()) continue;
         ReadMail(*device);
+        if (device->busy()) continue;
         if (const std::optional<Tick> tick = device->Begin(now_)) outcome_.ticks.push_back(*tick);
       }
     } while (!sink_->ended_of_backlog.empty() || SomebodyCanRead());
   }
 
   bool SomebodyCanRead() const {
-    return std::any_of(devices_.begin(), devices_.end(),
-                       [](const auto& device) { return !device->busy() && device->has_mail(); });
+    return std::any_of(devices_.begin(), devices_.end(), [](const auto& device) { return device->has_mail(); });
   }
 
   // Goes to the next time at which something happens, and lets it happen. False when nothing will.

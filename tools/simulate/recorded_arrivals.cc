@@ -67,6 +67,9 @@ absl::Status ReadFile(RecordingReader& recording, absl::Time begin, std::vector<
     if (const auto* submit = std::get_if<RecordedSubmit>(&event->what)) {
       places[submit->job] = attempts.size();
       attempts.push_back(AttemptOf(submit->spec, submit->needs_encode, event->at, begin));
+    } else if (const auto* skip = std::get_if<RecordedSkipEncode>(&event->what)) {
+      const auto place = places.find(skip->job);
+      if (place != places.end()) attempts[place->second].arrival.cold = false;
     } else if (const auto* refusal = std::get_if<RecordedRefusal>(&event->what)) {
       // Nobody looked whether its prompt was known.
       attempts.push_back(AttemptOf(refusal->spec, /*needs_encode=*/false, event->at, begin));

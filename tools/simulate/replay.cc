@@ -83,6 +83,11 @@ class Run {
     return absl::OkStatus();
   }
 
+  absl::Status Do(const RecordedSkipEncode& skip) {
+    scheduler_.SkipEncode(skip.job, now_);
+    return absl::OkStatus();
+  }
+
   absl::Status Do(const RecordedRefusal&) { return absl::OkStatus(); }  // the scheduler never heard of it
 
   absl::Status Do(const RecordedLeave& leave) {

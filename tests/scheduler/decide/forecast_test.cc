@@ -49,6 +49,20 @@ TEST(ForecastTest, WhatIsInFlightHasBeenDone) {
   EXPECT_THAT(Played(scene, "fifo"), ElementsAre("1 0 250"));
 }
 
+TEST(ForecastTest, ThePlayBeginsWhenTheRunningTickIsOver) {
+  const auto finish = [](int position) {
+    const PolicyScene scene({{.id = 1, .position = position, .job = {.steps = 3, .arrival = At(0)}, .in_flight = true}},
+                            {}, kLimits, kCosts);
+    SchedulerSnapshot snapshot = scene.Snapshot();
+    snapshot.busy_until = At(0.07);
+    const auto fifo = *MakePolicy({.name = "fifo"});
+    return Forecast(*fifo, snapshot, {}, scene.costs(), At(0), /*all=*/true).front().finish - At(0);
+  };
+  EXPECT_EQ(finish(0), Ms(70 + 2 * 100 + 50)) << "two steps and the decode are left";
+  EXPECT_EQ(finish(3), Ms(70)) << "it is the decode that runs";
+  EXPECT_EQ(finish(-1), Ms(70 + 3 * 100 + 50)) << "the encode is not paid twice";
+}
+
 TEST(ForecastTest, NewcomersTakeTheirPlaceInTheOrder) {
   PolicyScene scene(
       {{.id = 1, .job = {.steps = 9, .arrival = At(0)}}, {.id = 2, .job = {.steps = 9, .arrival = At(0)}}}, {}, kLimits,

@@ -73,21 +73,49 @@ TEST_F(SplitSubmitTest, RefusedByOneIsRefusedByAllAndNobodyHearsOfIt) {
 
 TEST_F(SplitSubmitTest, EventsWaitForTheDecisionOfTheOther) {
   Start(8, 8);
-  // The second loop stands in a tick of an earlier request and reads no mail.
-  devices_[1].Hold();
   const auto earlier = std::make_shared<RecordingSink>();
+  // The second loop stands where it reads no mail: it starts a job of an earlier request.
+  Notification starts, go_on;
+  devices_[1].SetStartFault([&](const Job& job) {
+    if (job.spec().sink != earlier) return absl::OkStatus();
+    starts.Notify();
+    return go_on.Await() ? absl::OkStatus() : absl::InternalError("held for ever");
+  });
   loops_[1]->Submit(MakeSpecs({.steps = 1}, earlier), [](const auto&) {});
-  ASSERT_TRUE(devices_[1].AwaitHeld());
+  ASSERT_TRUE(starts.Await());
   Decision<Admission> decision;
   SubmitParts(Halves(), decision.Callback());
   // The first has done its half before the request is decided.
   ASSERT_TRUE(Await([this] { return devices_[0].plans() == 4 && loops_[0]->status().running == 0; }));
   EXPECT_FALSE(decision.made());
   EXPECT_THAT(sink_->events(), IsEmpty());
-  devices_[1].Release();
+  go_on.Notify();
   ASSERT_TRUE(decision.Get().ok());
   ASSERT_TRUE(sink_->AwaitFinished(4));
   EXPECT_THAT(sink_->Story(JobId{1}), ElementsAre("progress 1/2", "progress 2/2", "image", "finished OK"));
+}
+
+TEST_F(SplitSubmitTest, DecidedWhileEveryLoopStandsInATick) {
+  Start(8, 2);
+  const auto earlier = std::make_shared<RecordingSink>();
+  for (int i = 0; i < 2; ++i) {
+    devices_[i].Hold();
+    loops_[i]->Submit(MakeSpecs({.steps = 1}, earlier), [](const auto&) {});
+    ASSERT_TRUE(devices_[i].AwaitHeld());
+  }
+  Decision<Admission> fits, too_many;
+  SubmitParts(Halves(), fits.Callback());
+  ASSERT_TRUE(fits.Get().ok()) << fits.Get().status();
+  EXPECT_THAT(fits.Get()->jobs, ElementsAre(JobId{3}, JobId{4}, JobId{5}, JobId{6}));
+  SubmitParts(Halves(), too_many.Callback());
+  EXPECT_EQ(ErrorReason(too_many.Get().status()), "QUEUE_FULL");
+  // What the first loop had let in of it is gone before the tick is over.
+  ASSERT_TRUE(Await([this] { return loops_[0]->status().waiting == 2; }));
+  EXPECT_EQ(devices_[0].plans() + devices_[1].plans(), 2) << "all of that within the two ticks";
+  for (FakeDevice& device : devices_) device.Release();
+  ASSERT_TRUE(sink_->AwaitFinished(4));
+  for (auto& loop : loops_) loop->Stop();
+  EXPECT_EQ(sink_->finished(), 4);
 }
 
 TEST_F(SplitSubmitTest, OnePartIsThatLoopsAnswer) {

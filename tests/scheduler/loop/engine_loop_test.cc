@@ -76,6 +76,7 @@ class Decision {
 class EngineLoopTest : public testing::Test {
  protected:
   void Start(FakeDeviceOptions device = {}, EngineLoopOptions options = {}) {
+    loop_ = nullptr;  // an earlier one stops before its device goes
     if (device.latency) device.clock = &clock_;
     device_ = std::make_unique<FakeDevice>(std::move(device));
     auto loop = EngineLoop::Create(options, MakeFakeExecutor(*device_), clock_, metrics_);
@@ -120,7 +121,7 @@ TEST_F(EngineLoopTest, PaintsAPicture) {
             ExpectedFakeImage(MakeSpecs({.steps = 2}, nullptr)[0])->pixels);
   loop_->Stop();
   EXPECT_EQ(device_->live_states(), 0);
-  EXPECT_THAT(metrics_.lines(), ElementsAre("queue 0+1", "encode emoji jobs=1 rows=1 50ms",
+  EXPECT_THAT(metrics_.lines(), ElementsAre("queue 1+0", "queue 0+1", "encode emoji jobs=1 rows=1 50ms",
                                             "denoise emoji jobs=1 rows=2 50ms", "denoise emoji jobs=1 rows=2 50ms",
                                             "decode emoji jobs=1 rows=1 50ms", "emoji succeeded", "queue 0+0"));
   const EngineStatus status = loop_->status();
@@ -162,12 +163,13 @@ TEST_F(EngineLoopTest, CachedEmbeddingsSkipTheEncode) {
 
 TEST_F(EngineLoopTest, TheExecutorIsToldOnceEachTimeNoJobIsLeft) {
   Start();
-  Fence();
-  EXPECT_EQ(device_->idles(), 1) << "after whatever came before the first job";
+  ASSERT_TRUE(Await([this] { return device_->idles() == 1; })) << "after whatever came before the first job";
   ASSERT_TRUE(Submit({.image_count = 2}).ok());
   ASSERT_TRUE(sink_->AwaitFinished(2));
+  ASSERT_TRUE(Await([this] { return device_->idles() == 2; }));
   Fence();
   Fence();
+  loop_->Stop();
   EXPECT_EQ(device_->idles(), 2);
 }
 
@@ -198,7 +200,6 @@ TEST_F(EngineLoopTest, ARequestComesInWholeOrNotAtAll) {
   device_->Hold();
   ASSERT_TRUE(Submit({}).ok());
   ASSERT_TRUE(device_->AwaitHeld());
-  // Decisions wait for the tick boundary; all of these are read in one go there.
   Decision pair, too_many, last;
   loop_->Submit(MakeSpecs({.image_count = 2}, sink_), pair.Callback());
   loop_->Submit(MakeSpecs({.image_count = 2}, sink_), too_many.Callback());
@@ -338,7 +339,7 @@ TEST_F(EngineLoopTest, ALateRequestIsRefused) {
   EXPECT_THAT(sink_->events(), IsEmpty());
 }
 
-TEST_F(EngineLoopTest, ACancelDuringATickIsSeenAtItsEnd) {
+TEST_F(EngineLoopTest, WhoIsCancelledInATickEndsWithIt) {
   Start({.embeddings_cached = true});
   device_->Hold();
   ASSERT_TRUE(Submit({.steps = 50}).ok());

@@ -144,6 +144,23 @@ TEST(RecorderTest, WhatGoesInComesOut) {
   EXPECT_EQ(std::get<RecordedRowCap>(events[6].what).rows, 3);
 }
 
+TEST(RecorderTest, WhatIsLearntOfAJobLaterIsALineOfItsOwn) {
+  const std::string path = FileOf("skip.rec");
+  {
+    auto recorder = Recorder::Open(path, Header());
+    ASSERT_TRUE(recorder.ok());
+    (*recorder)->OnSubmit(*NewJob(4, {}), kBegin);
+    (*recorder)->OnSkipEncode(JobId{4}, kBegin + absl::Milliseconds(2));
+  }
+  auto reader = RecordingReader::Open(path);
+  ASSERT_TRUE(reader.ok());
+  EXPECT_TRUE(std::get<RecordedSubmit>((*reader)->Next()->value().what).needs_encode);
+  const auto event = (*reader)->Next();
+  ASSERT_TRUE(event.ok()) << event.status();
+  EXPECT_EQ(std::get<RecordedSkipEncode>((*event)->what).job, JobId{4});
+  EXPECT_EQ((*event)->at, kBegin + absl::Milliseconds(2));
+}
+
 TEST(RecorderTest, NoPromptSeedOrMessageIsInTheFile) {
   const std::string path = FileOf("privacy.rec");
   {

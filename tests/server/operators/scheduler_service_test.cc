@@ -209,13 +209,19 @@ TEST_F(SchedulerServiceTest, BeforeTheModelsAreLoadedAndAfterTheStop) {
   grpc::ClientContext context;
   const auto reader = stub->WatchTicks(&context, {});
   reader->WaitForInitialMetadata();
-  device_.Hold();
+  // Nobody reads mail while a job is started.
+  const auto starts = std::make_shared<Notification>();
+  const auto go_on = std::make_shared<Notification>();
+  device_.SetStartFault([starts, go_on](const Job&) {
+    starts->Notify();
+    return go_on->Await() ? absl::OkStatus() : absl::InternalError("held for ever");
+  });
   grpc::ClientContext painting;
   v1::GenerateRequest request;
   request.set_prompt("a");
   const auto public_stub = NewStub();
   const auto stream = public_stub->Generate(&painting, request);
-  ASSERT_TRUE(device_.AwaitHeld());
+  ASSERT_TRUE(starts->Await());
   grpc::Status hanging;
   std::thread asking([&] { hanging = GetSchedule(schedule); });
   // A stop waits neither for watchers nor for an engine that does not answer.
@@ -227,7 +233,7 @@ TEST_F(SchedulerServiceTest, BeforeTheModelsAreLoadedAndAfterTheStop) {
   while (reader->Read(&response)) {
   }
   EXPECT_EQ(ReasonIn(reader->Finish()), "DRAINING");
-  device_.Release();
+  go_on->Notify();
 }
 
 TEST_F(SchedulerServiceTest, MalformedBytesAreNamed) {
