@@ -35,12 +35,13 @@ absl::StatusOr<std::vector<float>> EdmSigmas(const SamplerInput& input) {
   if (!list.empty()) return std::vector<float>(list.begin(), list.end());
   const SigmaSchedule schedule =
       settings.sigma_schedule == SigmaSchedule::kDefault ? settings.edm_sigma_schedule : settings.sigma_schedule;
-  const std::vector<double> spread = schedule == SigmaSchedule::kExponential
-                                         ? ExponentialSigmas(range, input.steps())
-                                         : KarrasSigmas(range, input.steps(), settings.rho);
+  const bool exponential = schedule == SigmaSchedule::kExponential;
+  const std::vector<double> spread = exponential ? ExponentialSigmas(range, input.steps())
+                                                 : KarrasSigmas(range, input.steps(), settings.rho);
   std::vector<float> sigmas(spread.begin(), spread.end());
-  // The classes differ where there is one step alone, which starts at sigma_max: one ends there, the other at
-  // sigma_min.
+  // diffusers counts exponential levels from the small end, and one step alone has that end only.
+  if (exponential && input.steps() == 1) sigmas[0] = static_cast<float>(range.sigma_min);
+  // The classes differ where there is one step alone: one ends where it starts, the other at sigma_min.
   const bool to_sigma_min = input.spec.sampler == Sampler::kEdmDpmpp;
   const float smallest = to_sigma_min ? static_cast<float>(range.sigma_min) : sigmas.back();
   sigmas.push_back(settings.final_sigmas_type == FinalSigmas::kZero ? 0.0f : smallest);
