@@ -163,6 +163,9 @@ void Describe(const ModelSource& source, const ModelBundle& bundle, LoadedEngine
   for (const std::string& warning : bundle.warnings()) {
     engine.warnings.push_back(absl::StrCat("model '", source.id, "': ", warning));
   }
+  for (const std::string& note : bundle.notes()) {
+    engine.notes.push_back(absl::StrCat("model '", source.id, "': ", note));
+  }
   ModelInfo info = *bundle.info();
   info.samplers = sampling::UsableSamplers(info);
   engine.models.push_back(std::make_shared<const ModelInfo>(std::move(info)));

@@ -63,6 +63,7 @@ struct LoadedEngine {
   std::vector<SharedModelInfo> models;  // in the order of the options, at least one
   std::vector<RefusedModel> refused;    // those that could not be loaded
   std::vector<LoadedDevice> devices;    // at least one
+  std::vector<std::string> notes;       // where the models' parts come from, what is not run; for the log
   std::vector<std::string> warnings;    // what was odd about the models and did no harm; for the log
   std::string strict;                   // what strict mode came to, a sentence for the log; empty in free mode
   std::vector<BatchKey> profile_keys;   // of a default request of each model: what is worth measuring at start
@@ -73,8 +74,8 @@ struct LoadedEngine {
 
 // Loads the models and makes the executors. `metrics` must outlive them, and is called from each one's thread. A model
 // that cannot be loaded stops no other.
-// Errors: INVALID_ARGUMENT or FAILED_PRECONDITION for options; FAILED_PRECONDITION when no model can be loaded, one line
-// for each, naming the model, the file and the remedy.
+// Errors: INVALID_ARGUMENT or FAILED_PRECONDITION for options; FAILED_PRECONDITION when no model can be loaded, one
+// line for each, naming the model, the file and the remedy.
 absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMetrics& metrics);
 
 }  // namespace stepcast

@@ -18,6 +18,7 @@ struct BundleParts {
   std::unique_ptr<const PreviewDecoder> preview;
   std::unique_ptr<const Classifier> classifier;  // null: none
   std::vector<std::string> warnings;
+  std::vector<std::string> notes = {};
 };
 
 class AssembledBundle final : public ModelBundle {
@@ -35,6 +36,7 @@ class AssembledBundle final : public ModelBundle {
   c10::Device device() const override { return device_; }
   c10::ScalarType dtype() const override { return dtype_; }
   const std::vector<std::string>& warnings() const override { return parts_.warnings; }
+  std::vector<std::string> notes() const override { return parts_.notes; }
 
  private:
   BundleParts parts_;

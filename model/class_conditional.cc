@@ -14,6 +14,7 @@
 #include "model/class_labels.h"
 #include "model/classifier/latent_classifier.h"
 #include "model/component_loader.h"
+#include "model/load_report.h"
 #include "model/unet/unet_2d_model.h"
 
 namespace stepcast::model {
@@ -128,6 +129,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadClassConditional(const Mo
   STEPCAST_ASSIGN_OR_RETURN(const AutoencoderConfig vae, loader.AutoencoderSettings());
   STEPCAST_ASSIGN_OR_RETURN(JsonConfig unet_json, loader.Config("unet"));
   STEPCAST_ASSIGN_OR_RETURN(const UNet2DConfig unet, ParseUNet2DConfig(unet_json));
+  loader.Warn(PredictionContradiction(unet_json, schedule));
   loader.NoteUnknownKeys(unet_json);
   STEPCAST_RETURN_IF_ERROR(CheckUNet(index, unet.unet, vae));
   STEPCAST_RETURN_IF_ERROR(ResolveClasses(index, unet.unet, classes));
@@ -143,8 +145,10 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadClassConditional(const Mo
   STEPCAST_ASSIGN_OR_RETURN(parts.classifier, LoadClassifier(loader, classes, vae.latent_channels));
   ModelInfo info = Describe(loader, schedule, unet.unet, vae, classes);
   info.has_classifier = parts.classifier != nullptr;
+  loader.Warn(VarianceContradiction(schedule, info.predicts_variance));
   STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(std::move(info)));
   parts.warnings = loader.TakeWarnings();
+  parts.notes = loader.TakeNotes();
   return std::make_shared<const AssembledBundle>(std::move(parts), options.device, options.dtype);
 }
 

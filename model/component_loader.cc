@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "model/load_report.h"
 #include "model/model_card.h"
 #include "model/model_digest.h"
 #include "model/scheduler_class.h"
@@ -18,19 +19,6 @@ constexpr size_t kNamed = 20;  // of unused weights or keys, in one line of the 
 constexpr int kDefaultSteps = 30;
 constexpr int64_t kLargestSide = 2048;
 constexpr int kDefaultTrainTimesteps = 1000;  // in every scheduler class
-
-std::string DtypeName(c10::ScalarType dtype) {
-  switch (dtype) {
-    case c10::ScalarType::Float:
-      return "fp32";
-    case c10::ScalarType::BFloat16:
-      return "bf16";
-    case c10::ScalarType::Half:
-      return "fp16";
-    default:
-      return "";
-  }
-}
 
 // The first names of a list that may be long.
 std::string FirstOf(const std::vector<std::string>& names) {
@@ -107,6 +95,7 @@ absl::Status ComponentLoader::Account(const std::string& component, const Weight
     warnings_.push_back(absl::StrCat(path, ": __metadata__ is null, read as none"));
   }
   parameters_ += weights.parameter_count();
+  notes_.push_back(DescribeWeights(component, set, weights));
   return absl::OkStatus();
 }
 
@@ -117,6 +106,9 @@ absl::StatusOr<NoiseScheduleConfig> ComponentLoader::Schedule() {
   STEPCAST_ASSIGN_OR_RETURN(NoiseScheduleConfig schedule,
                             ParseSchedulerConfig(json, verdict.scheduler_class, index_.pipeline_class));
   for (std::string& note : verdict.notes) warnings_.push_back(std::move(note));
+  for (const std::string& contradiction : Contradictions(schedule)) {
+    warnings_.push_back(absl::StrCat(json.where(), ": ", contradiction));
+  }
   NoteUnknownKeys(json);
   return schedule;
 }
@@ -168,6 +160,7 @@ ModelInfo ComponentLoader::Describe(const NoiseScheduleConfig& schedule, const L
 absl::StatusOr<SharedModelInfo> ComponentLoader::Finish(ModelInfo info) {
   STEPCAST_RETURN_IF_ERROR(ApplyModelCard(index_.Beside("model.json", ".json"), info));
   info.decisions = index_.decisions;
+  if (std::string left_out = DescribeLeftOut(index_, paths_); !left_out.empty()) notes_.push_back(std::move(left_out));
   STEPCAST_ASSIGN_OR_RETURN(info.sha256, ModelDigest(index_.folder, paths_));
   return std::make_shared<const ModelInfo>(std::move(info));
 }

@@ -82,7 +82,13 @@ class ComponentLoader {
   // `info` with its model card and digest. Call last, once all parts are loaded.
   absl::StatusOr<SharedModelInfo> Finish(ModelInfo info);
 
+  // Adds to what the log is warned of; "" adds nothing.
+  void Warn(std::string warning) {
+    if (!warning.empty()) warnings_.push_back(std::move(warning));
+  }
+
   std::vector<std::string> TakeWarnings() { return std::move(warnings_); }
+  std::vector<std::string> TakeNotes() { return std::move(notes_); }
 
  private:
   // The variant that loses least and reads least comes first.
@@ -95,6 +101,7 @@ class ComponentLoader {
   const std::shared_ptr<ConvolutionLayouts> layouts_;
   std::vector<std::string> paths_;
   std::vector<std::string> warnings_;
+  std::vector<std::string> notes_;
   int64_t parameters_ = 0;
 };
 

@@ -55,6 +55,8 @@ class ModelBundle {
   virtual c10::ScalarType dtype() const = 0;
   // What was odd about the folder and did no harm: unknown config keys, unused weights. For the log.
   virtual const std::vector<std::string>& warnings() const = 0;
+  // Where its parts come from and what of the folder is not run. For the log.
+  virtual std::vector<std::string> notes() const { return {}; }
 };
 
 }  // namespace stepcast::model

@@ -10,6 +10,7 @@
 #include "core/status_macros.h"
 #include "model/assembled_bundle.h"
 #include "model/component_loader.h"
+#include "model/load_report.h"
 #include "model/text_encoder/text_conditioner.h"
 #include "model/unet/unet_2d_condition_model.h"
 
@@ -105,6 +106,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusion(const Mod
   STEPCAST_ASSIGN_OR_RETURN(UNetConfig unet, ParseUNetConfig(unet_json));
   FixOldSampleSize(unet_json, unet);
   schedule.embeds_guidance = unet.time_cond_proj_dim > 0;
+  loader.Warn(PredictionContradiction(unet_json, schedule));
   for (const JsonConfig* json : {&text_json, &unet_json}) loader.NoteUnknownKeys(*json);
   STEPCAST_RETURN_IF_ERROR(CheckUNet(index, unet, vae, text));
 
@@ -121,6 +123,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusion(const Mod
   }
   STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(Describe(loader, schedule, unet, vae, text)));
   parts.warnings = loader.TakeWarnings();
+  parts.notes = loader.TakeNotes();
   return std::make_shared<const AssembledBundle>(std::move(parts), options.device, options.dtype);
 }
 

@@ -231,6 +231,7 @@ absl::StatusOr<v1::GetServerInfoResponse> ImageService::Info(const v1::GetServer
     queue.set_running(queue.running() + told.queue().running());
     queue.set_ticks(queue.ticks() + told.queue().ticks());
     response.set_strict_rows(device.limits.strict_rows);
+    response.set_one_picture_per_forward(device.limits.strict_rows > 0 && device.limits.max_resident_jobs == 1);
   }
   return response;
 }

@@ -153,6 +153,7 @@ int Run(const CommandLine& line) {
   }
   if (!engine->ok()) return Fail(kExitModel, engine->status());
   if (!(*engine)->strict.empty()) Log(LogLevel::kInfo, (*engine)->strict);
+  for (const std::string& note : (*engine)->notes) Log(LogLevel::kInfo, note);
   for (const std::string& warning : (*engine)->warnings) Log(LogLevel::kWarning, warning);
   const std::string devices = absl::StrJoin((*engine)->devices, ", ", [](std::string* out, const LoadedDevice& device) {
     absl::StrAppend(out, device.name);

@@ -200,6 +200,25 @@ TEST(StableDiffusion, TensorsThatNobodyNeedsMayBeOfAnyType) {
   }
 }
 
+TEST(StableDiffusion, NotesTellWhereWeightsComeFromAndWhatIsNotRun) {
+  const std::string folder = TinyModel("notes");
+  std::string index = kIndex;
+  index.replace(index.find("[null, null]"), 12, R"(["my_checker", "Mine"])");
+  WriteFile(folder + "/model_index.json", index);
+  WriteFile(folder + "/safety_checker/config.json", "{}");
+  const auto bundle = Load(folder, c10::ScalarType::BFloat16);
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  const auto weights = [&](const std::string& component, const std::string& file) {
+    return testing::AllOf(testing::StartsWith(component + ": "),
+                          testing::EndsWith(" tensors, F32, from " + folder + "/" + file + ", run in bf16"));
+  };
+  EXPECT_THAT((*bundle)->notes(),
+              testing::UnorderedElementsAre(weights("unet", "unet/diffusion_pytorch_model.safetensors"),
+                                            weights("text_encoder", "text_encoder/model.safetensors"),
+                                            weights("vae", "vae/diffusion_pytorch_model.safetensors"),
+                                            "not run: safety_checker (Mine)"));
+}
+
 TEST(StableDiffusion, NullMetadataIsToldAndNoHarm) {
   const std::string folder = TinyModel("null_metadata");
   const std::string path = folder + "/vae/diffusion_pytorch_model.safetensors";

@@ -119,6 +119,11 @@ ExitCode Info(const ConnectionOptions& connection, bool json) {
   }
   std::printf("  queue       %d waiting, %d running, %lld ticks so far, policy %s\n", info.queue().waiting(),
               info.queue().running(), static_cast<long long>(info.queue().ticks()), info.policy().c_str());
+  if (info.one_picture_per_forward()) {
+    std::printf("  strict      one picture per forward\n");
+  } else if (info.strict_rows() > 0) {
+    std::printf("  strict      every forward has %d rows\n", info.strict_rows());
+  }
   const auto& limits = info.limits();
   std::printf("  limits      prompt %d bytes, %d steps, %d images, %d previews per image, queue %d\n",
               limits.max_prompt_bytes(), limits.max_steps(), limits.max_image_count(), limits.max_previews_per_image(),

@@ -209,6 +209,18 @@ TEST_F(ImageServiceTest, GetServerInfoTellsTheStrictMode) {
   v1::GetServerInfoResponse info;
   ASSERT_TRUE(NewStub()->GetServerInfo(&context, {}, &info).ok());
   EXPECT_EQ(info.strict_rows(), 8);
+  EXPECT_FALSE(info.one_picture_per_forward());
+  server_.reset();  // before its device
+}
+
+TEST_F(ImageServiceTest, GetServerInfoTellsOfOnePicturePerForward) {
+  FakeDevice strict({.limits = {.strict_rows = 2, .max_resident_jobs = 1}});
+  Start(TestConfig(), MakeFakeExecutor(strict));
+  grpc::ClientContext context;
+  v1::GetServerInfoResponse info;
+  ASSERT_TRUE(NewStub()->GetServerInfo(&context, {}, &info).ok());
+  EXPECT_EQ(info.strict_rows(), 2);
+  EXPECT_TRUE(info.one_picture_per_forward());
   server_.reset();  // before its device
 }
 
