@@ -36,8 +36,8 @@ absl::StatusOr<std::vector<float>> EdmSigmas(const SamplerInput& input) {
   const SigmaSchedule schedule =
       settings.sigma_schedule == SigmaSchedule::kDefault ? settings.edm_sigma_schedule : settings.sigma_schedule;
   const bool exponential = schedule == SigmaSchedule::kExponential;
-  const std::vector<double> spread = exponential ? ExponentialSigmas(range, input.steps())
-                                                 : KarrasSigmas(range, input.steps(), settings.rho);
+  const std::vector<double> spread =
+      exponential ? ExponentialSigmas(range, input.steps()) : KarrasSigmas(range, input.steps(), settings.rho);
   std::vector<float> sigmas(spread.begin(), spread.end());
   // diffusers counts exponential levels from the small end, and one step alone has that end only.
   if (exponential && input.steps() == 1) sigmas[0] = static_cast<float>(range.sigma_min);
