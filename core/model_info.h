@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,14 @@ struct ModelDefaults {
   double guidance_scale = 7.5;
   int width = 512;   // pixels
   int height = 512;  // pixels
+  double guidance_rescale = 0.0;
+  int clip_skip = 0;
+  std::optional<std::string> negative_prompt = std::nullopt;
+  // Of requests with the default sampler; a list only where a request says nothing of steps and their spacing.
+  std::optional<TimestepSpacing> timestep_spacing = std::nullopt;  // nullopt: as the scheduler's config says
+  std::optional<double> eta = std::nullopt;                        // nullopt: the sampler's own
+  std::vector<double> timesteps = {};
+  std::vector<double> sigmas = {};
 };
 
 // Sizes and counts a request may ask for.
@@ -43,6 +52,17 @@ struct ModelDecision {
   friend bool operator==(const ModelDecision&, const ModelDecision&) = default;
 };
 
+// A part of a model that has weights.
+struct ModelComponent {
+  std::string name;                       // "unet"
+  std::string class_name;                 // "UNet2DConditionModel"
+  std::vector<std::string> files;         // that its weights were read from
+  std::vector<std::string> stored_types;  // of the weights that were read: "F16", sorted
+  int64_t parameters = 0;
+
+  friend bool operator==(const ModelComponent&, const ModelComponent&) = default;
+};
+
 // Immutable description of one loaded model.
 struct ModelInfo {
   std::string id;  // [a-z0-9][a-z0-9._-]{0,62}
@@ -51,7 +71,9 @@ struct ModelInfo {
   std::string license;
   std::string attribution;
   std::string sha256;  // 64 hex digits over all weight and config files
+  std::string family;  // "Stable Diffusion XL"; for people
   std::vector<ModelDecision> decisions;
+  std::vector<ModelComponent> components;
   ConditioningKind conditioning = ConditioningKind::kText;
   std::vector<std::string> tokenizer_dirs;  // one per text encoder; the server loads them, never shows them
   int text_layers = 0;                      // layers of the (first) text encoder; bounds clip_skip

@@ -43,15 +43,30 @@ constexpr std::array<std::string_view, 5> kSolverAlgorithmNames = {"dpmsolver", 
                                                                    "sde-dpmsolver++", "deis"};
 static_assert(kSolverAlgorithmNames.size() == static_cast<size_t>(SolverAlgorithm::kDeis) + 1);
 
+template <typename Enum, size_t kSize>
+std::optional<Enum> FromName(const std::array<std::string_view, kSize>& names, std::string_view name) {
+  for (size_t i = 0; i < kSize; ++i) {
+    if (names[i] == name) return static_cast<Enum>(i);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string_view SamplerName(Sampler sampler) { return kSamplerNames[static_cast<size_t>(sampler)]; }
 
-std::optional<Sampler> SamplerFromName(std::string_view name) {
-  for (size_t i = 0; i < kSamplerNames.size(); ++i) {
-    if (kSamplerNames[i] == name) return static_cast<Sampler>(i);
-  }
-  return std::nullopt;
+std::optional<Sampler> SamplerFromName(std::string_view name) { return FromName<Sampler>(kSamplerNames, name); }
+
+std::optional<SigmaSchedule> SigmaScheduleFromName(std::string_view name) {
+  return FromName<SigmaSchedule>(kSigmaScheduleNames, name);
+}
+
+std::optional<TimestepSpacing> TimestepSpacingFromName(std::string_view name) {
+  return FromName<TimestepSpacing>(kTimestepSpacingNames, name);
+}
+
+std::optional<PredictionType> PredictionTypeFromName(std::string_view name) {
+  return FromName<PredictionType>(kPredictionTypeNames, name);
 }
 
 std::string_view SigmaScheduleName(SigmaSchedule schedule) {

@@ -67,9 +67,12 @@ std::optional<Sampler> SamplerFromName(std::string_view name);
 // "KARRAS", "TRAILING", ...: the names of the proto enum values without their prefix.
 std::string_view SigmaScheduleName(SigmaSchedule schedule);
 std::string_view TimestepSpacingName(TimestepSpacing spacing);
+std::optional<SigmaSchedule> SigmaScheduleFromName(std::string_view name);
+std::optional<TimestepSpacing> TimestepSpacingFromName(std::string_view name);
 
 // "epsilon", "v_prediction", "sample"; "dpmsolver++", "sde-dpmsolver++", ...: as scheduler_config.json spells it.
 std::string_view PredictionTypeName(PredictionType prediction);
+std::optional<PredictionType> PredictionTypeFromName(std::string_view name);
 std::string_view SolverAlgorithmName(SolverAlgorithm algorithm);
 
 }  // namespace stepcast

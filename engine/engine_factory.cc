@@ -98,11 +98,12 @@ absl::Status WarmUp(const ModelBundle& bundle, const ComputeDevice& device, int 
   });
 }
 
-absl::StatusOr<SharedBundle> LoadBundle(const ModelSource& source, const ComputeDevice& device, c10::ScalarType dtype,
+absl::StatusOr<SharedBundle> LoadBundle(const ModelSource& source, c10::Device device, c10::ScalarType dtype,
                                         const TorchGuard& guard) {
   absl::StatusOr<SharedBundle> bundle = absl::InternalError("not loaded");
   const absl::Status status = guard.Run(absl::StrCat("loading of model '", source.id, "'"), [&] {
-    bundle = ModelBundle::Load({.id = source.id, .path = source.path, .device = device.device(), .dtype = dtype});
+    bundle = ModelBundle::Load(
+        {.id = source.id, .path = source.path, .card = source.card, .device = device, .dtype = dtype});
   });
   STEPCAST_RETURN_IF_ERROR(status);
   if (!bundle.ok()) {
@@ -180,7 +181,7 @@ absl::StatusOr<std::vector<SharedBundle>> LoadModels(const EngineOptions& option
   std::vector<SharedBundle> bundles;
   for (const ModelSource& source : options.models) {
     if (IsRefused(source.id, engine)) continue;
-    absl::StatusOr<SharedBundle> bundle = LoadBundle(source, device, dtype, guard);
+    absl::StatusOr<SharedBundle> bundle = LoadBundle(source, device.device(), dtype, guard);
     if (!bundle.ok()) {
       engine.refused.push_back({source.id, std::string(bundle.status().message())});
       continue;
@@ -335,6 +336,19 @@ absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& m
   return loaded;
 }
 
+// The model as it would be loaded, on no device.
+absl::StatusOr<CheckedModel> Check(const EngineOptions& options) {
+  STEPCAST_ASSIGN_OR_RETURN(const OpenedDevices devices, OpenDevices(options));
+  STEPCAST_ASSIGN_OR_RETURN(const c10::ScalarType dtype, engine::ParseDtype(options.dtype, *devices.front()));
+  const TorchGuard guard(options.log_error);
+  const auto nowhere = c10::Device(c10::DeviceType::Meta);
+  STEPCAST_ASSIGN_OR_RETURN(const SharedBundle bundle, LoadBundle(options.models.front(), nowhere, dtype, guard));
+  ModelInfo info = *bundle->info();
+  info.samplers = sampling::UsableSamplers(info);
+  info.device = devices.front()->name();
+  return CheckedModel{std::make_shared<const ModelInfo>(std::move(info)), bundle->warnings()};
+}
+
 }  // namespace
 
 absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMetrics& metrics) {
@@ -344,6 +358,13 @@ absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMe
   absl::StatusOr<LoadedEngine> loaded = absl::InternalError("not loaded");
   std::thread([&] { loaded = Load(options, metrics); }).join();
   return loaded;
+}
+
+absl::StatusOr<CheckedModel> CheckModel(const EngineOptions& options) {
+  STEPCAST_RETURN_IF_ERROR(CheckOptions(options));
+  absl::StatusOr<CheckedModel> checked = absl::InternalError("not checked");
+  std::thread([&] { checked = Check(options); }).join();
+  return checked;
 }
 
 }  // namespace stepcast

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/metrics.h"
+#include "core/model_card.h"
 #include "core/model_info.h"
 #include "engine/engine_environment.h"
 #include "scheduler/words/step_executor.h"
@@ -18,8 +19,9 @@ namespace stepcast {
 
 // One model to load.
 struct ModelSource {
-  std::string id;    // how requests name it
-  std::string path;  // a folder in diffusers layout
+  std::string id;       // how requests name it
+  std::string path;     // a folder in diffusers layout, or a checkpoint in one .safetensors file
+  ModelCard card = {};  // what the operator says of it; wins over the card beside the model
 };
 
 // EngineOptions::strict_rows: the engine chooses.
@@ -77,5 +79,15 @@ struct LoadedEngine {
 // Errors: INVALID_ARGUMENT or FAILED_PRECONDITION for options; FAILED_PRECONDITION when no model can be loaded, one
 // line for each, naming the model, the file and the remedy.
 absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMetrics& metrics);
+
+// A model as it would be served, without its weights in memory.
+struct CheckedModel {
+  SharedModelInfo info;
+  std::vector<std::string> warnings;
+};
+
+// Reads the one model of `options` but for the numbers of its weights: names, shapes, types and configs are checked.
+// Errors: as of loading it.
+absl::StatusOr<CheckedModel> CheckModel(const EngineOptions& options);
 
 }  // namespace stepcast

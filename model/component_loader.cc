@@ -96,6 +96,14 @@ absl::Status ComponentLoader::Account(const std::string& component, const Weight
   }
   parameters_ += weights.parameter_count();
   notes_.push_back(DescribeWeights(component, set, weights));
+  std::set<std::string> types;
+  for (const auto& [name, shape] : weights.requested()) types.insert(set.Find(name)->entry->dtype);
+  const auto part = index_.components.find(component);
+  components_.push_back({.name = component,
+                         .class_name = part == index_.components.end() ? "" : part->second.class_name,
+                         .files = set.paths(),
+                         .stored_types = {types.begin(), types.end()},
+                         .parameters = weights.parameter_count()});
   return absl::OkStatus();
 }
 
@@ -110,7 +118,34 @@ absl::StatusOr<NoiseScheduleConfig> ComponentLoader::Schedule() {
     warnings_.push_back(absl::StrCat(json.where(), ": ", contradiction));
   }
   NoteUnknownKeys(json);
+  if (index_.file.empty()) {
+    const PredictionType type = schedule.prediction_type.value_or(PredictionType::kEpsilon);
+    decisions_.push_back({"prediction_type", std::string(PredictionTypeName(type)),
+                          schedule.prediction_type.has_value()
+                              ? json.where()
+                              : absl::StrCat("the default of ", verdict.scheduler_class)});
+  }
+  ApplyCards(schedule);
   return schedule;
+}
+
+void ComponentLoader::ApplyCards(NoiseScheduleConfig& schedule) {
+  const auto decide = [this](const std::string& about, const std::string& value, const std::string& source) {
+    std::erase_if(decisions_, [&](const ModelDecision& decision) { return decision.about == about; });
+    std::erase_if(said_, [&](const std::string& line) { return line.rfind(about, 0) == 0; });
+    decisions_.push_back({about, value, source});
+    said_.push_back(absl::StrCat(about, "=", value));
+  };
+  for (const ModelCard& card : index_.cards) {
+    if (card.prediction_type.has_value()) {
+      schedule.prediction_type = card.prediction_type;
+      decide("prediction_type", std::string(PredictionTypeName(*card.prediction_type)), card.source);
+    }
+    if (card.zero_terminal_snr.has_value()) {
+      schedule.rescale_betas_zero_snr = card.zero_terminal_snr;
+      decide("zero_terminal_snr", *card.zero_terminal_snr ? "true" : "false", card.source);
+    }
+  }
 }
 
 absl::StatusOr<AutoencoderConfig> ComponentLoader::AutoencoderSettings() {
@@ -158,10 +193,14 @@ ModelInfo ComponentLoader::Describe(const NoiseScheduleConfig& schedule, const L
 }
 
 absl::StatusOr<SharedModelInfo> ComponentLoader::Finish(ModelInfo info) {
-  STEPCAST_RETURN_IF_ERROR(ApplyModelCard(index_.Beside("model.json", ".json"), info));
-  info.decisions = index_.decisions;
+  for (const ModelCard& card : index_.cards) STEPCAST_RETURN_IF_ERROR(ApplyModelCard(card, info));
+  info.decisions = decisions_;
+  info.components = components_;
+  const auto family = std::find_if(decisions_.begin(), decisions_.end(),
+                                   [](const ModelDecision& decision) { return decision.about == "family"; });
+  info.family = family == decisions_.end() ? index_.pipeline_class : family->value;
   if (std::string left_out = DescribeLeftOut(index_, paths_); !left_out.empty()) notes_.push_back(std::move(left_out));
-  STEPCAST_ASSIGN_OR_RETURN(info.sha256, ModelDigest(index_.folder, paths_));
+  STEPCAST_ASSIGN_OR_RETURN(info.sha256, ModelDigest(index_.folder, paths_, said_));
   return std::make_shared<const ModelInfo>(std::move(info));
 }
 

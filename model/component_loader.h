@@ -40,7 +40,8 @@ class ComponentLoader {
         options_(options),
         layouts_(std::make_shared<ConvolutionLayouts>(options.packed_bytes, options.notice)),
         paths_({index.path()}),
-        warnings_(index.warnings) {}
+        warnings_(index.warnings),
+        decisions_(index.decisions) {}
 
   const ModelIndex& index() const { return index_; }
   const LoadOptions& options() const { return options_; }
@@ -94,6 +95,7 @@ class ComponentLoader {
   // The variant that loses least and reads least comes first.
   std::vector<std::string> Variants() const;
   absl::StatusOr<WeightSet> OpenWeights(const std::string& component, const std::string& basename, NameRule rule) const;
+  void ApplyCards(NoiseScheduleConfig& schedule);
   absl::Status Account(const std::string& component, const WeightSet& set, const WeightMap& weights);
 
   const ModelIndex& index_;
@@ -102,6 +104,9 @@ class ComponentLoader {
   std::vector<std::string> paths_;
   std::vector<std::string> warnings_;
   std::vector<std::string> notes_;
+  std::vector<ModelDecision> decisions_;
+  std::vector<ModelComponent> components_;
+  std::vector<std::string> said_;  // by people, and decides what is painted
   int64_t parameters_ = 0;
 };
 

@@ -2,12 +2,16 @@
 
 #include <filesystem>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "model/class_conditional.h"
+#include "model/json_config.h"
+#include "model/model_card.h"
 #include "model/model_index.h"
 #include "model/single_file/single_file.h"
 #include "model/stable_diffusion.h"
@@ -23,9 +27,55 @@ bool IsFile(const std::string& path) {
   return std::filesystem::is_regular_file(path, ignored) || absl::EndsWithIgnoreCase(path, ".safetensors");
 }
 
+// The card that lies beside a model.
+std::string CardPath(const std::string& path) {
+  if (!IsFile(path)) return absl::StrCat(path, "/model.json");
+  return std::filesystem::path(path).replace_extension(".json").string();
+}
+
+// Puts another autoencoder in the place of the model's own.
+absl::Status ReplaceVae(const std::string& path, ModelIndex& index) {
+  std::error_code ignored;
+  nlohmann::json like = nlohmann::json::object();
+  if (std::filesystem::is_directory(path, ignored)) {
+    index.sources["vae"] = {path, {}, nullptr, nullptr};
+  } else {
+    const auto own = index.sources.find("vae");
+    if (own != index.sources.end()) {
+      like = own->second.configs["config.json"];
+    } else if (absl::StatusOr<nlohmann::json> config =
+                   ReadJsonObject(absl::StrCat(index.PathOf("vae"), "/config.json"));
+               config.ok()) {
+      like = *std::move(config);
+    }
+    STEPCAST_ASSIGN_OR_RETURN(index.sources["vae"], OpenVaeFile(path, like));
+  }
+  index.components["vae"] = {"diffusers", "AutoencoderKL"};
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ModelIndex> OpenModel(const LoadOptions& options) {
-  if (IsFile(options.path)) return OpenSingleFile(options.path, {});
-  return ReadModelIndex(options.path);
+  STEPCAST_ASSIGN_OR_RETURN(ModelCard card, ReadModelCard(CardPath(options.path)));
+  std::vector<ModelCard> cards = {std::move(card), options.card};
+  SingleFileOptions said;
+  std::string vae, vae_source;
+  for (const ModelCard& each : cards) {
+    if (each.prediction_type.has_value() || each.zero_terminal_snr.has_value()) said.source = each.source;
+    if (each.prediction_type.has_value()) said.prediction_type = each.prediction_type;
+    if (each.zero_terminal_snr.has_value()) said.zero_terminal_snr = each.zero_terminal_snr;
+    if (each.vae.empty()) continue;
+    vae = each.vae;
+    vae_source = each.source;
+  }
+  said.has_vae = !vae.empty();
+  STEPCAST_ASSIGN_OR_RETURN(ModelIndex index,
+                            IsFile(options.path) ? OpenSingleFile(options.path, said) : ReadModelIndex(options.path));
+  if (said.has_vae) {
+    STEPCAST_RETURN_IF_ERROR(ReplaceVae(vae, index));
+    index.decisions.push_back({"vae", vae, vae_source});
+  }
+  index.cards = std::move(cards);
+  return index;
 }
 
 }  // namespace

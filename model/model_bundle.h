@@ -13,6 +13,7 @@
 #include <c10/core/ScalarType.h>
 
 #include "absl/status/statusor.h"
+#include "core/model_card.h"
 #include "core/model_info.h"
 #include "model/classifier.h"
 #include "model/conditioner.h"
@@ -23,8 +24,10 @@
 namespace stepcast::model {
 
 struct LoadOptions {
-  std::string id;    // becomes ModelInfo::id
-  std::string path;  // a folder in diffusers layout, or a checkpoint in one .safetensors file
+  std::string id;       // becomes ModelInfo::id
+  std::string path;     // a folder in diffusers layout, or a checkpoint in one .safetensors file
+  ModelCard card = {};  // what the operator says of it; wins over the card beside it
+  // Meta: the model is read and checked but for the numbers of its weights, and cannot be run.
   c10::Device device = c10::Device(c10::DeviceType::CPU);
   c10::ScalarType dtype = c10::ScalarType::Float;  // compute dtype; weights are converted on load
   // Bytes of convolution weights kept in the layouts of other sizes than the trained one; nullopt: a fifth of the

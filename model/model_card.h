@@ -1,18 +1,26 @@
 #pragma once
-// The optional sidecar model.json: how a model presents itself, and what it paints when a request leaves fields open.
+// The optional card of a model: how it presents itself, what its files never say, and what it paints when a request
+// leaves fields open. A sidecar file; the server's configuration may say the same and wins.
 
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/model_card.h"
 #include "core/model_info.h"
 
 namespace stepcast::model {
 
-// Reads `path` over what `info` already says:
-//   {"display_name", "description", "license", "attribution",
-//    "defaults": {"sampler", "steps", "guidance_scale", "width", "height"}}
-// A file that does not exist changes nothing. REQUIRES: info.limits are final.
-// Errors: INVALID_ARGUMENT listing every unknown key and every value that a request could not use either.
-absl::Status ApplyModelCard(const std::string& path, ModelInfo& info);
+// Reads `path`:
+//   {"display_name", "description", "license", "attribution", "prediction_type", "zero_terminal_snr", "vae",
+//    "defaults": {"sampler", "sigma_schedule", "timestep_spacing", "steps", "timesteps", "sigmas", "guidance_scale",
+//                 "guidance_rescale", "eta", "clip_skip", "negative_prompt", "width", "height"}}
+// A relative `vae` is made one of the card's folder. A file that does not exist says nothing; so does one that another
+// program keeps under that name. Errors: INVALID_ARGUMENT listing every unknown key and every value of a wrong type.
+absl::StatusOr<ModelCard> ReadModelCard(const std::string& path);
+
+// Sets what `card` says over what `info` says. REQUIRES: info.limits are final.
+// Errors: INVALID_ARGUMENT listing every default that a request could not use either.
+absl::Status ApplyModelCard(const ModelCard& card, ModelInfo& info);
 
 }  // namespace stepcast::model

@@ -12,6 +12,8 @@ namespace stepcast::model {
 // `sha256sum <paths> | sha256sum` prints. Of a path that does not lie below `folder` the last part stands in the list;
 // duplicates count once. Of one file alone: its own SHA-256, whatever it is called.
 // Errors: NOT_FOUND and the like from opening a file.
-absl::StatusOr<std::string> ModelDigest(const std::string& folder, std::vector<std::string> paths);
+// `said` are further lines, of what people decided.
+absl::StatusOr<std::string> ModelDigest(const std::string& folder, std::vector<std::string> paths,
+                                        const std::vector<std::string>& said = {});
 
 }  // namespace stepcast::model

@@ -6,11 +6,13 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "core/status_macros.h"
 #include "model/json_config.h"
+#include "model/weights/mapped_file.h"
 
 namespace stepcast::model {
 namespace {
@@ -24,15 +26,42 @@ bool IsPlainName(const std::string& name) {
   });
 }
 
+// What a folder without model_index.json is, where that can be seen; and what to name instead.
+std::string WhatItIs(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  std::vector<std::string> snapshots;
+  for (fs::directory_iterator at(fs::path(folder) / "snapshots", ignored), end; !ignored && at != end;
+       at.increment(ignored)) {
+    snapshots.push_back(at->path().string());
+  }
+  if (!snapshots.empty()) {
+    std::sort(snapshots.begin(), snapshots.end());
+    return absl::StrCat("It is a Hugging Face cache: name the folder of a revision, ",
+                        absl::StrJoin(snapshots, " or "));
+  }
+  std::vector<std::string> checkpoints, pickles;
+  for (const std::string& name : FileNames(folder)) {
+    if (absl::EndsWith(name, ".safetensors")) checkpoints.push_back(name);
+    if (absl::EndsWith(name, ".ckpt") || absl::EndsWith(name, ".pt")) pickles.push_back(name);
+  }
+  if (fs::exists(fs::path(folder) / "config.json", ignored) && !checkpoints.empty()) {
+    return "It looks like one component of a model: name the folder above it";
+  }
+  if (!checkpoints.empty()) {
+    return absl::StrCat("It holds ", absl::StrJoin(checkpoints, ", "),
+                        ": a checkpoint in one file is named by its own path");
+  }
+  if (!pickles.empty()) return absl::StrCat("It holds ", absl::StrJoin(pickles, ", "), ", pickles, which are not read");
+  return "A model is a folder in diffusers layout, or a checkpoint in one .safetensors file";
+}
+
 absl::Status NoIndex(const std::string& folder) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(folder, ignored)) {
     return absl::NotFoundError(absl::StrCat(folder, ": no such folder"));
   }
-  return absl::NotFoundError(absl::StrCat(
-      folder,
-      ": no model_index.json. A model is a folder in diffusers layout; a single-file checkpoint is converted in ",
-      "Python: StableDiffusionPipeline.from_single_file(file).save_pretrained(new_folder)"));
+  return absl::NotFoundError(absl::StrCat(folder, ": no model_index.json. ", WhatItIs(folder)));
 }
 
 void AddComponent(const std::string& name, const nlohmann::json& value, ModelIndex& index) {

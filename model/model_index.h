@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/model_card.h"
 #include "core/model_info.h"
 #include "model/weights/weight_set.h"
 #include "nlohmann/json.hpp"
@@ -35,6 +36,7 @@ struct ModelIndex {
   std::string pipeline_class;                        // "StableDiffusionPipeline"
   std::map<std::string, ComponentClass> components;  // present ones only
   std::map<std::string, ComponentSource> sources;    // of parts that are no folders below `folder`
+  std::vector<ModelCard> cards;                      // what people say of it; the later wins
   std::vector<ModelDecision> decisions;              // what was read from a file that has no configs
   std::vector<std::string> warnings;
 

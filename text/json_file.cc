@@ -103,6 +103,11 @@ absl::StatusOr<std::string> ReadTextFile(const std::string& path, size_t max_byt
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
   if (status.type() == std::filesystem::file_type::not_found) {
+    std::error_code ignored;
+    if (std::filesystem::is_symlink(path, ignored)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path, ": is a link to ", std::filesystem::read_symlink(path, ignored).string(), ", which is not there"));
+    }
     return absl::NotFoundError(absl::StrCat(path, ": no such file"));
   }
   if (!std::filesystem::is_regular_file(status)) {

@@ -37,7 +37,16 @@ class Descriptor {
 absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   // O_NONBLOCK: opening a FIFO must not hang before fstat can refuse it.
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  if (file.get() < 0) {
+    const int error = errno;
+    const std::string target = DanglingLink(path);
+    if (!target.empty()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, " is a link to ", target,
+                       ", which is not there: copy the folder with its links followed (cp -rL), or download it again"));
+    }
+    return absl::ErrnoToStatus(error, absl::StrCat("cannot open ", path));
+  }
   struct stat info;
   if (fstat(file.get(), &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot stat ", path));
   if (!S_ISREG(info.st_mode)) return absl::NotFoundError(absl::StrCat(path, " is not a regular file"));
@@ -59,6 +68,12 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 MappedFile::~MappedFile() {
   if (!bytes_.empty()) munmap(const_cast<char*>(bytes_.data()), bytes_.size());
+}
+
+std::string DanglingLink(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_symlink(path, ignored) || std::filesystem::exists(path, ignored)) return "";
+  return std::filesystem::read_symlink(path, ignored).string();
 }
 
 std::vector<std::string> FileNames(const std::string& folder) {

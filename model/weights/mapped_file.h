@@ -16,7 +16,8 @@ namespace stepcast::model {
 // folders are read-only to the server in every deployment that ships with it.
 class MappedFile {
  public:
-  // Errors: NOT_FOUND when there is no such regular file, PERMISSION_DENIED, INTERNAL with errno's words.
+  // Errors: NOT_FOUND when there is no such regular file; FAILED_PRECONDITION when it is a link to nothing, as half a
+  // copy of a Hugging Face cache is full of; PERMISSION_DENIED, INTERNAL with errno's words.
   static absl::StatusOr<MappedFile> Open(const std::string& path);
 
   MappedFile(MappedFile&& other) noexcept;
@@ -34,6 +35,9 @@ class MappedFile {
   std::string path_;
   absl::string_view bytes_;
 };
+
+// Where a link that leads nowhere points; "" for anything else.
+std::string DanglingLink(const std::string& path);
 
 // Names of the regular files (and links to such) in `folder`, sorted; empty when it cannot be read.
 std::vector<std::string> FileNames(const std::string& folder);

@@ -1,9 +1,9 @@
 #include "model/weights/weight_set.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -11,17 +11,20 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "core/status_macros.h"
 #include "model/json_config.h"
+#include "model/weights/mapped_file.h"
 
 namespace stepcast::model {
 namespace {
 
 namespace fs = std::filesystem;
 
+// A link to nothing counts, so that opening it tells.
 bool Exists(const std::string& path) {
   std::error_code ignored;
-  return fs::exists(path, ignored);
+  return fs::exists(path, ignored) || !DanglingLink(path).empty();
 }
 
 // What a folder can hold, in the order of preference.
@@ -30,18 +33,36 @@ struct Candidate {
   bool is_index = false;
 };
 
-std::optional<Candidate> FindWeights(const std::string& folder, const std::string& basename,
-                                     const std::vector<std::string>& variants) {
+// All that is there, the preferred first.
+std::vector<Candidate> FindWeights(const std::string& folder, const std::string& basename,
+                                   const std::vector<std::string>& variants) {
   const std::string stem = absl::StrCat(folder, "/", basename);
+  std::vector<Candidate> found;
   for (const std::string& variant : variants) {
     const std::string dotted = variant.empty() ? "" : absl::StrCat(".", variant);
     for (Candidate candidate : {Candidate{absl::StrCat(stem, dotted, ".safetensors"), false},
                                 Candidate{absl::StrCat(stem, ".safetensors.index", dotted, ".json"), true},
                                 Candidate{absl::StrCat(stem, ".safetensors", dotted, ".index.json"), true}}) {
-      if (Exists(candidate.path)) return candidate;
+      if (Exists(candidate.path)) found.push_back(std::move(candidate));
     }
   }
-  return std::nullopt;
+  return found;
+}
+
+// Files of variants that nobody asked for: "ema" for "model.ema.safetensors". Averages are better to paint with.
+std::vector<std::string> OtherVariants(const std::string& folder, const std::string& basename) {
+  std::vector<std::string> variants;
+  for (const std::string& name : FileNames(folder)) {
+    absl::string_view middle = name;
+    if (!absl::ConsumePrefix(&middle, absl::StrCat(basename, ".")) || !absl::ConsumeSuffix(&middle, ".safetensors")) {
+      continue;
+    }
+    if (!absl::StrContains(middle, '.') && !absl::StrContains(middle, "-of-")) variants.emplace_back(middle);
+  }
+  const auto rank = [](const std::string& variant) { return variant == "fp32" ? 0 : variant == "ema" ? 1 : 2; };
+  std::stable_sort(variants.begin(), variants.end(),
+                   [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });
+  return variants;
 }
 
 // Why a folder without safetensors cannot be read.
@@ -136,31 +157,44 @@ absl::StatusOr<WeightSet> WeightSet::OpenViews(std::shared_ptr<const Safetensors
   return set;
 }
 
-absl::StatusOr<WeightSet> WeightSet::Open(const std::string& folder, const std::string& basename,
-                                          const std::vector<std::string>& variants, NameRule rule) {
-  const std::optional<Candidate> found = FindWeights(folder, basename, variants);
-  if (!found.has_value()) return NoWeights(folder, basename);
-  WeightSet set;
-  set.folder_ = folder;
-  if (!found->is_index) {
-    STEPCAST_RETURN_IF_ERROR(set.AddFile(found->path, rule));
-    return set;
-  }
-  STEPCAST_ASSIGN_OR_RETURN(const auto index, ReadIndex(found->path));
-  set.paths_.push_back(found->path);
+absl::Status WeightSet::AddShards(const std::string& path, NameRule rule) {
+  STEPCAST_ASSIGN_OR_RETURN(const auto index, ReadIndex(path));
+  paths_.push_back(path);
   std::set<std::string> shards;
   for (const auto& [name, shard] : index) shards.insert(shard);
-  for (const std::string& shard : shards) STEPCAST_RETURN_IF_ERROR(set.AddFile(absl::StrCat(folder, "/", shard), rule));
+  for (const std::string& shard : shards) {
+    const std::string file = absl::StrCat(folder_, "/", shard);
+    if (!Exists(file)) return absl::NotFoundError(absl::StrCat(path, " names ", shard, ", which is not there"));
+    STEPCAST_RETURN_IF_ERROR(AddFile(file, rule));
+  }
   for (const auto& [name, shard] : index) {
     const std::string canonical = rule == nullptr ? name : rule(name);
     if (canonical.empty()) continue;
-    const StoredTensor* tensor = set.Find(canonical);
-    if (tensor == nullptr || tensor->file->path() != absl::StrCat(folder, "/", shard)) {
+    const StoredTensor* tensor = Find(canonical);
+    if (tensor == nullptr || tensor->file->path() != absl::StrCat(folder_, "/", shard)) {
       return absl::InvalidArgumentError(
-          absl::StrCat(found->path, ": tensor '", absl::CHexEscape(name), "' is not in ", shard));
+          absl::StrCat(path, ": tensor '", absl::CHexEscape(name), "' is not in ", shard));
     }
   }
-  return set;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<WeightSet> WeightSet::Open(const std::string& folder, const std::string& basename,
+                                          const std::vector<std::string>& variants, NameRule rule) {
+  std::vector<Candidate> found = FindWeights(folder, basename, variants);
+  if (found.empty()) found = FindWeights(folder, basename, OtherVariants(folder, basename));
+  absl::Status incomplete;
+  for (const Candidate& candidate : found) {
+    WeightSet set;
+    set.folder_ = folder;
+    const absl::Status added =
+        candidate.is_index ? set.AddShards(candidate.path, rule) : set.AddFile(candidate.path, rule);
+    if (added.ok()) return set;
+    // An index that outlived its shards hides nothing that lies beside it.
+    if (!candidate.is_index || !absl::IsNotFound(added)) return added;
+    if (incomplete.ok()) incomplete = added;
+  }
+  return incomplete.ok() ? NoWeights(folder, basename) : incomplete;
 }
 
 const StoredTensor* WeightSet::Find(absl::string_view name) const {

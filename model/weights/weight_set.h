@@ -44,9 +44,10 @@ class WeightSet {
  public:
   // Looks in `folder` for `basename` ("model", "diffusion_pytorch_model") in each of `variants` ("" for the plain
   // one, "fp16", ...), the preferred one first: basename[.variant].safetensors, or a shard index in the present or the
-  // older spelling.
-  // Errors: NOT_FOUND when the folder holds no weights; FAILED_PRECONDITION naming the conversion route when it holds
-  // only .bin, .ckpt, .pt or .msgpack files, or a git-lfs pointer; INVALID_ARGUMENT for a malformed file or index.
+  // older spelling. Where there is none of them, other variants ("ema", "non_ema") will do; an index whose shards are
+  // not there is passed over when there is something else. Errors: NOT_FOUND when the folder holds no weights;
+  // FAILED_PRECONDITION naming the conversion route when it holds only .bin, .ckpt, .pt or .msgpack files, or a git-lfs
+  // pointer; INVALID_ARGUMENT for a malformed file or index.
   static absl::StatusOr<WeightSet> Open(const std::string& folder, const std::string& basename,
                                         const std::vector<std::string>& variants, NameRule rule);
 
@@ -63,6 +64,7 @@ class WeightSet {
 
  private:
   absl::Status AddFile(const std::string& path, NameRule rule);
+  absl::Status AddShards(const std::string& path, NameRule rule);
   absl::Status AddTensor(std::string name, const StoredTensor& tensor);
 
   std::string folder_;

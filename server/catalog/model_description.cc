@@ -1,22 +1,38 @@
 #include "server/catalog/model_description.h"
 
 #include <algorithm>
+#include <string>
 
 #include "server/wire/proto_enums.h"
 
 namespace stepcast {
 namespace {
 
+// A path's last two parts, "scheduler/scheduler_config.json"; other texts as they are.
+std::string WithoutFolders(const std::string& text) {
+  if (text.empty() || (text.front() != '/' && text.front() != '.')) return text;
+  const size_t last = text.rfind('/');
+  const size_t before = last == 0 || last == std::string::npos ? std::string::npos : text.rfind('/', last - 1);
+  return before == std::string::npos ? text : text.substr(before + 1);
+}
+
 v1::ModelDefaults DescribeDefaults(const RegisteredModel& model) {
   const ModelDefaults& defaults = model.info->defaults;
   v1::ModelDefaults described;
   described.set_sampler(ToProto(defaults.sampler));
   described.set_sigma_schedule(ToProto(defaults.sigma_schedule));
-  described.set_timestep_spacing(ToProto(DefaultTimestepSpacing(model.info->noise_schedule, defaults.sampler)));
+  described.set_timestep_spacing(ToProto(
+      defaults.timestep_spacing.value_or(DefaultTimestepSpacing(model.info->noise_schedule, defaults.sampler))));
   described.set_steps(defaults.steps);
   described.set_guidance_scale(model.info->conditioning == ConditioningKind::kNone ? 1.0 : defaults.guidance_scale);
   described.set_width(defaults.width);
   described.set_height(defaults.height);
+  described.set_guidance_rescale(defaults.guidance_rescale);
+  described.set_clip_skip(defaults.clip_skip);
+  if (defaults.negative_prompt.has_value()) described.set_negative_prompt(*defaults.negative_prompt);
+  if (defaults.eta.has_value()) described.set_eta(*defaults.eta);
+  described.mutable_timesteps()->Add(defaults.timesteps.begin(), defaults.timesteps.end());
+  described.mutable_sigmas()->Add(defaults.sigmas.begin(), defaults.sigmas.end());
   return described;
 }
 
@@ -31,6 +47,24 @@ v1::ModelLimits DescribeModelLimits(const RegisteredModel& model, const LimitsCo
   described.set_max_clip_skip(std::max(0, model.info->text_layers - 1));
   if (!model.tokenizers.empty()) described.set_max_prompt_tokens(model.tokenizers.front()->max_length());
   return described;
+}
+
+// Where it comes from and what it is made of. Paths of files are the operator's and are not told.
+void DescribeOrigin(const ModelInfo& info, v1::Model& described) {
+  described.set_family(info.family);
+  for (const ModelDecision& decision : info.decisions) {
+    v1::ModelDecision* told = described.add_decisions();
+    told->set_about(decision.about);
+    told->set_value(WithoutFolders(decision.value));
+    told->set_source(WithoutFolders(decision.source));
+  }
+  for (const ModelComponent& component : info.components) {
+    v1::ModelComponent* told = described.add_components();
+    told->set_name(component.name);
+    told->set_class_name(component.class_name);
+    for (const std::string& type : component.stored_types) told->add_stored_types(type);
+    told->set_parameter_count(component.parameters);
+  }
 }
 
 }  // namespace
@@ -80,6 +114,7 @@ v1::Model DescribeModel(const RegisteredModel& model, bool is_default, const Lim
   described.set_device(info.device);
   described.set_has_classifier(info.has_classifier);
   described.set_has_null_class(info.has_null_class);
+  DescribeOrigin(info, described);
   return described;
 }
 

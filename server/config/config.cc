@@ -14,6 +14,7 @@
 #include "core/status_macros.h"
 #include "server/config/config_checks.h"
 #include "server/config/file_check.h"
+#include "server/config/model_config.h"
 #include "server/config/strict_yaml.h"
 #include "server/wire/names.h"
 #include "server/wire/text_limits.h"
@@ -46,13 +47,9 @@ void ReadModels(YamlMapping& root, const std::string& path, YamlErrors& errors, 
     return;
   }
   for (size_t i = 0; i < list->size() && !errors.full(); ++i) {
-    YamlMapping entry((*list)[i], absl::StrCat("models[", i, "]"), errors);
-    ModelSource source;
-    entry.Text("id", source.id);
-    entry.Text("path", source.path);
-    entry.Finish();
-    source.path = RelativeTo(path, source.path);
-    config.engine.models.push_back(std::move(source));
+    const std::string place = absl::StrCat("models[", i, "]");
+    YamlMapping entry((*list)[i], place, errors);
+    config.engine.models.push_back(ReadModelEntry(entry, place, path, errors));
     for (const std::string& mistake : FindModelMistakes(config.engine.models)) errors.Add(entry.LineOf("id"), mistake);
   }
 }

@@ -112,9 +112,10 @@ struct ServerConfig {
 struct ConfigOverrides {
   std::optional<std::string> host;
   std::optional<int> port;
-  std::optional<int> admin_port;          // -1: off
-  std::optional<int> metrics_port;        // -1: off
-  std::optional<std::string> models_dir;  // replaces `models` by FindModels(*models_dir)
+  std::optional<int> admin_port;              // -1: off
+  std::optional<int> metrics_port;            // -1: off
+  std::optional<std::string> models_dir;      // replaces `models` by FindModels(*models_dir)
+  std::optional<std::string> validate_model;  // path; replaces `models` by this one, with what the file says of it
   std::optional<std::string> default_model;
   std::optional<std::string> device;
   std::optional<std::string> dtype;
@@ -140,10 +141,11 @@ absl::StatusOr<ServerConfig> ParseServerConfig(const std::string& text, const st
 // The models in a folder.
 struct FoundModels {
   std::vector<ModelSource> models;   // in order of name; at least one
-  std::vector<std::string> skipped;  // one line for each that cannot be named in requests
+  std::vector<std::string> skipped;  // one line for each that is none, or cannot be named in requests
 };
 
-// The models in `dir`: one per subfolder with a model_index.json, named like the folder.
+// The models in `dir`: one per subfolder with a model_index.json, named like the folder, and one per .safetensors file,
+// named like the file in lower case.
 // Errors: NOT_FOUND when there is none that can be named; INVALID_ARGUMENT when that is their names' fault alone.
 absl::StatusOr<FoundModels> FindModels(const std::string& dir);
 

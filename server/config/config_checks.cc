@@ -19,7 +19,6 @@ namespace stepcast {
 namespace {
 
 constexpr int kMaxPort = 65535;
-constexpr char kIds[] = "[a-z0-9][a-z0-9._-]{0,62}";
 
 absl::Status ToStatus(const std::vector<std::string>& mistakes) {
   return mistakes.empty() ? absl::OkStatus() : absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
@@ -125,8 +124,10 @@ std::vector<std::string> FindModelMistakes(const std::vector<ModelSource>& model
   std::vector<std::string> mistakes;
   const ModelSource& last = models.back();
   const std::string name = absl::StrCat("models[", models.size() - 1, "]");
-  if (!IsModelId(last.id)) mistakes.push_back(absl::StrCat(name, ".id: got ", Quoted(last.id), "; allowed: ", kIds));
-  if (last.path.empty()) mistakes.push_back(absl::StrCat(name, ".path: got nothing; allowed: a folder"));
+  if (!IsModelId(last.id))
+    mistakes.push_back(absl::StrCat(name, ".id: got ", Quoted(last.id), "; allowed: ", kModelIds));
+  if (last.path.empty())
+    mistakes.push_back(absl::StrCat(name, ".path: got nothing; allowed: a folder, or a .safetensors file"));
   const auto same_id = [&last](const ModelSource& model) { return model.id == last.id; };
   if (std::count_if(models.begin(), models.end(), same_id) > 1) {
     mistakes.push_back(absl::StrCat(name, ".id: ", Quoted(last.id), " is the id of another model already"));
@@ -157,7 +158,17 @@ absl::Status ApplyOverrides(const ConfigOverrides& overrides, ServerConfig& conf
                                       "; allowed: 0..", absl::FormatDuration(kMaxProfileBudget)));
     }
   }
-  if (overrides.models_dir.has_value()) {
+  if (overrides.validate_model.has_value()) {
+    // What the file says of the model stays.
+    const std::string& path = *overrides.validate_model;
+    ModelSource named{.id = ModelIdOf(path), .path = path};
+    std::error_code ignored;
+    for (const ModelSource& model : config.engine.models) {
+      if (std::filesystem::equivalent(model.path, path, ignored)) named = model;
+    }
+    config.engine.models = {std::move(named)};
+    config.default_model = "";
+  } else if (overrides.models_dir.has_value()) {
     absl::StatusOr<FoundModels> found = FindModels(*overrides.models_dir);
     if (found.ok()) {
       config.engine.models = std::move(found->models);
@@ -207,35 +218,6 @@ absl::Status CheckAgainstMachine(const ServerConfig& config, const std::string& 
     mistakes.push_back(absl::StrCat(path, ": ", mistake));
   }
   return ToStatus(mistakes);
-}
-
-absl::StatusOr<FoundModels> FindModels(const std::string& dir) {
-  std::error_code error;
-  FoundModels found;
-  std::filesystem::directory_iterator folders(dir, error);
-  for (; !error && folders != std::filesystem::directory_iterator(); folders.increment(error)) {
-    const std::filesystem::path& folder = folders->path();
-    std::error_code missing;
-    if (!std::filesystem::is_regular_file(folder / "model_index.json", missing)) continue;
-    const std::string name = folder.filename().string();
-    if (IsModelId(name)) {
-      found.models.push_back({name, folder.string()});
-    } else {
-      found.skipped.push_back(absl::StrCat("the model folder ", Quoted(name), " in ", Quoted(dir, 256),
-                                           " is left out: its name cannot be an id; rename it; allowed: ", kIds));
-    }
-  }
-  if (error) return absl::NotFoundError(absl::StrCat(Quoted(dir, 256), " is no folder that can be read"));
-  std::sort(found.skipped.begin(), found.skipped.end());
-  if (found.models.empty() && !found.skipped.empty()) {
-    return absl::InvalidArgumentError(absl::StrJoin(found.skipped, "\n"));
-  }
-  if (found.models.empty()) {
-    return absl::NotFoundError(absl::StrCat("no subfolder of ", Quoted(dir, 256), " holds a model_index.json"));
-  }
-  const auto by_id = [](const ModelSource& a, const ModelSource& b) { return a.id < b.id; };
-  std::sort(found.models.begin(), found.models.end(), by_id);
-  return found;
 }
 
 }  // namespace stepcast

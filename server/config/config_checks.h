@@ -20,6 +20,12 @@ bool IsDtype(const std::string& dtype);
 // Whether gRPC carries text under this name.
 bool IsMetadataKey(const std::string& key);
 
+inline constexpr char kModelIds[] = "[a-z0-9][a-z0-9._-]{0,62}";
+
+// The name of a file without its ending, made fit to be an id: "ponyDiffusionV6XL v6" is "ponydiffusionv6xl-v6". Of a
+// path that ends in a slash the last folder's. "model" where nothing is left.
+std::string ModelIdOf(const std::string& path);
+
 // What is wrong with the last of `models`, considering the others; empty when nothing is.
 std::vector<std::string> FindModelMistakes(const std::vector<ModelSource>& models);
 

@@ -153,7 +153,7 @@ YamlMapping::YamlMapping(const YAML::Node& node, std::string section, YamlErrors
 }
 
 YamlMapping::Entry* YamlMapping::Find(const char* key) {
-  known_.emplace_back(key);
+  if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
   const auto found =
       std::find_if(entries_.begin(), entries_.end(), [key](const Entry& entry) { return entry.key == key; });
   if (found == entries_.end()) return nullptr;

@@ -70,11 +70,14 @@ void AddFlags(CommandLine& line, std::optional<std::string>& config, CLI::App& a
   ConfigOverrides& overrides = line.overrides;
   Add(app, "--config", config, "YAML file; without one the defaults and these flags are all there is");
   app.add_flag("--check_config", line.check_config, "check the configuration and exit: 0 fine, 2 not");
+  Add(app, "--validate_model", overrides.validate_model,
+      "read the model at this path but for the numbers of its weights, print what it is, and exit: 0 fine, 3 not");
   Add(app, "--host", overrides.host, "overrides listen.host");
   Add(app, "--port", overrides.port, "overrides the public port; 0 picks a free one");
   Add(app, "--admin_port", overrides.admin_port, "overrides the admin port; 0 picks a free one, -1 turns it off");
   Add(app, "--metrics_port", overrides.metrics_port, "overrides the metrics port; 0 picks a free one, -1 turns it off");
-  Add(app, "--models_dir", overrides.models_dir, "serve every model in this folder instead of the configured ones");
+  Add(app, "--models_dir", overrides.models_dir,
+      "serve every model in this folder, folders and .safetensors files, instead of the configured ones");
   Add(app, "--default_model", overrides.default_model, "the model of requests that name none");
   Add(app, "--device", overrides.device, "auto, cpu or cuda:N");
   Add(app, "--dtype", overrides.dtype, "auto, fp32, bf16 or fp16");
@@ -118,6 +121,7 @@ CommandLine ParseCommandLine(std::vector<std::string> arguments) {
     return Mistake(error.what());
   }
   line.config = config.value_or("");
+  line.validate_model = line.overrides.validate_model.has_value();
   return line;
 }
 

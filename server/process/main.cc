@@ -22,14 +22,17 @@
 #include "core/cpu_budget.h"
 #include "core/string_view.h"
 #include "engine/engine_factory.h"
+#include "server/catalog/model_registry.h"
 #include "server/config/config.h"
 #include "server/process/bounded_stop.h"
 #include "server/process/command_line.h"
 #include "server/process/drain.h"
 #include "server/process/file_limit.h"
+#include "server/process/model_report.h"
 #include "server/process/server.h"
 #include "server/process/signal_waiter.h"
 #include "server/process/start_banner.h"
+#include "server/request/request_validator.h"
 #include "server/telemetry/logging.h"
 #include "server/wire/version.h"
 
@@ -122,9 +125,26 @@ void LogThreads(const EngineOptions& engine) {
   }
 }
 
+// Reads the one model of `config` and says what it is. Returns the exit code.
+int ValidateModel(const ServerConfig& config) {
+  EngineOptions options = config.engine;
+  options.log_error = [](std::string_view text) {
+    std::fprintf(stderr, "stepcast-server: %.*s\n", static_cast<int>(text.size()), text.data());
+  };
+  const absl::StatusOr<CheckedModel> model = CheckModel(options);
+  if (!model.ok()) return Fail(kExitModel, model.status());
+  const absl::StatusOr<ModelRegistry> registry = ModelRegistry::Create({model->info}, "");
+  if (!registry.ok()) return Fail(kExitModel, registry.status());
+  const std::vector<RefusedModel> misfits = FindMisfits(*registry, config.limits);
+  if (!misfits.empty()) return Fail(kExitModel, absl::InvalidArgumentError(misfits.front().why));
+  std::fputs(ModelReport(registry->default_model(), config.limits, model->warnings).c_str(), stdout);
+  return 0;
+}
+
 int Run(const CommandLine& line) {
   absl::StatusOr<ServerConfig> config = LoadServerConfig(line.config, line.overrides);
   if (!config.ok()) return Fail(kExitConfig, config.status());
+  if (line.validate_model) return ValidateModel(*config);
   if (line.check_config) {
     Note(config->notes);
     std::printf("the configuration is fine\n");
@@ -154,6 +174,7 @@ int Run(const CommandLine& line) {
   if (!engine->ok()) return Fail(kExitModel, engine->status());
   if (!(*engine)->strict.empty()) Log(LogLevel::kInfo, (*engine)->strict);
   for (const std::string& note : (*engine)->notes) Log(LogLevel::kInfo, note);
+  for (const SharedModelInfo& info : (*engine)->models) LogModel(*info);
   for (const std::string& warning : (*engine)->warnings) Log(LogLevel::kWarning, warning);
   const std::string devices = absl::StrJoin((*engine)->devices, ", ", [](std::string* out, const LoadedDevice& device) {
     absl::StrAppend(out, device.name);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +10,7 @@
 #include "core/status_macros.h"
 #include "google/protobuf/unknown_field_set.h"
 #include "server/catalog/model_description.h"
+#include "server/request/model_defaults.h"
 #include "server/request/picture_parameters.h"
 #include "server/request/request_checks.h"
 #include "server/wire/names.h"
@@ -96,10 +98,12 @@ absl::StatusOr<const RegisteredModel*> FindModel(std::string_view id, const Mode
        .metadata = {{"model", name}, {"available", models.Ids()}}});
 }
 
-absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& request, const ModelRegistry& models,
+absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, const ModelRegistry& models,
                                               const LimitsConfig& limits, SeedSource& seeds,
                                               const std::string& tenant) {
-  STEPCAST_ASSIGN_OR_RETURN(const RegisteredModel* model, FindModel(request.model(), models));
+  STEPCAST_ASSIGN_OR_RETURN(const RegisteredModel* model, FindModel(wire.model(), models));
+  const std::optional<v1::GenerateRequest> filled = WithModelDefaults(wire, *model->info);
+  const v1::GenerateRequest& request = filled.has_value() ? *filled : wire;
   const RequestContext context{request, *model, limits, NarrowLimits(*model->info, limits), tenant};
   auto resolved = std::make_shared<GenerationRequest>();
   resolved->model = model->info;

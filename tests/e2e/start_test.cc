@@ -35,6 +35,19 @@ TEST(StartTest, HelpShowsTheFlagsAndMistakesEndWith2) {
   EXPECT_THAT(number.output, HasSubstr("--port: got \"many\""));
 }
 
+TEST(StartTest, AModelIsValidatedWithoutBeingServed) {
+  const ExitReport fine =
+      RunProgram({BinaryPath("stepcast-server"), "--validate_model", STEPCAST_SOURCE_DIR "/models/emoji"});
+  EXPECT_EQ(fine.code, 0) << fine.output;
+  EXPECT_THAT(fine.output, AllOf(HasSubstr("StableDiffusionPipeline"), HasSubstr("UNet2DConditionModel"),
+                                 HasSubstr("prediction_type"), HasSubstr("DPMPP_2M, 20 steps"),
+                                 HasSubstr("the model can be served")));
+  const ExitReport none =
+      RunProgram({BinaryPath("stepcast-server"), "--validate_model", STEPCAST_SOURCE_DIR "/models"});
+  EXPECT_EQ(none.code, 3) << none.output;
+  EXPECT_THAT(none.output, HasSubstr("no model_index.json"));
+}
+
 TEST(StartTest, CheckConfigFindsFilesAndHosts) {
   const std::string folder = Scratch();
   std::filesystem::create_directories(folder + "/recordings");

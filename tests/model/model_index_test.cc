@@ -81,7 +81,25 @@ TEST(ReadModelIndex, SaysWhatKindOfFolderIsNeeded) {
   EXPECT_THAT(std::string(ReadModelIndex("/nowhere/model").status().message()), HasSubstr("no such folder"));
   const absl::Status status = ReadModelIndex(FreshFolder("no_index")).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("from_single_file"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("or a checkpoint in one .safetensors file"));
+}
+
+TEST(ReadModelIndex, HintsAtWhatToNameInstead) {
+  const struct {
+    std::vector<std::string> files;
+    const char* hint;
+  } kFolders[] = {
+      {{"sd15.safetensors", "readme.md"},
+       "It holds sd15.safetensors: a checkpoint in one file is named by its own path"},
+      {{"config.json", "diffusion_pytorch_model.safetensors"}, "name the folder above it"},
+      {{"v1-5-pruned.ckpt"}, "v1-5-pruned.ckpt, pickles, which are not read"},
+      {{"snapshots/0123/model_index.json"}, "snapshots/0123"},
+  };
+  for (const auto& [files, hint] : kFolders) {
+    const std::string folder = FreshFolder("hints");
+    for (const std::string& file : files) WriteFile(folder + "/" + file, "x");
+    EXPECT_THAT(std::string(ReadModelIndex(folder).status().message()), HasSubstr(hint));
+  }
 }
 
 }  // namespace

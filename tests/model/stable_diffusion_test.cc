@@ -7,6 +7,7 @@
 #include <string>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
@@ -109,6 +110,104 @@ TEST(StableDiffusion, PaintsEndToEndInEveryDtype) {
     // Three networks in a row in bfloat16, 8 bits of mantissa.
     EXPECT_LT(Compare(picture, reference).relative, 0.1) << c10::toString(dtype);
   }
+}
+
+TEST(StableDiffusion, AHubCacheIsTheSameModelAsItsCopy) {
+  const std::string copy = TinyModel("plain_copy");
+  const std::string cache = FreshFolder("hub_cache") + "/models--a--b";
+  const std::string snapshot = cache + "/snapshots/0123abcd";
+  int blob = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(copy)) {
+    if (!entry.is_regular_file()) continue;
+    const fs::path below = fs::relative(entry.path(), copy);
+    const std::string name = "blob" + std::to_string(blob++);
+    fs::create_directories(cache + "/blobs");
+    fs::copy_file(entry.path(), cache + "/blobs/" + name);
+    fs::create_directories((snapshot / below).parent_path());
+    const std::string up = below.has_parent_path() ? "../../../blobs/" : "../../blobs/";
+    fs::create_symlink(up + name, snapshot / below);
+  }
+  const auto cached = Load(snapshot);
+  ASSERT_TRUE(cached.ok()) << cached.status();
+  EXPECT_EQ((*cached)->info()->sha256, (*Load(copy))->info()->sha256);
+
+  const absl::Status root = Load(cache).status();
+  EXPECT_EQ(root.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(root.message()), testing::AllOf(HasSubstr("Hugging Face cache"), HasSubstr(snapshot)));
+
+  fs::remove(fs::canonical(snapshot + "/unet/config.json"));
+  const absl::Status dangling = Load(snapshot).status();
+  EXPECT_EQ(dangling.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(dangling.message()),
+              testing::AllOf(HasSubstr("unet/config.json"), HasSubstr("which is not there")));
+}
+
+TEST(StableDiffusion, TheOperatorsWordChangesScheduleAndDigest) {
+  const std::string folder = TinyModel("said");
+  const auto before = Load(folder);
+  ASSERT_TRUE(before.ok()) << before.status();
+  EXPECT_EQ((*before)->info()->decisions,
+            (std::vector<ModelDecision>{{"prediction_type", "epsilon", "the default of PNDMScheduler"}}));
+  WriteFile(folder + "/model.json", R"({"prediction_type": "v_prediction"})");
+  const auto carded = Load(folder);
+  ASSERT_TRUE(carded.ok()) << carded.status();
+  EXPECT_EQ((*carded)->info()->noise_schedule.prediction_type, PredictionType::kVPrediction);
+  EXPECT_EQ((*carded)->info()->decisions,
+            (std::vector<ModelDecision>{{"prediction_type", "v_prediction", folder + "/model.json"}}));
+  EXPECT_NE((*carded)->info()->sha256, (*before)->info()->sha256);
+
+  LoadOptions options;
+  options.id = "tiny";
+  options.path = folder;
+  options.card.source = "the configuration";
+  options.card.prediction_type = PredictionType::kEpsilon;
+  options.card.zero_terminal_snr = true;
+  options.card.defaults.steps = 7;
+  const auto configured = ModelBundle::Load(options);
+  ASSERT_TRUE(configured.ok()) << configured.status();
+  EXPECT_EQ((*configured)->info()->noise_schedule.prediction_type, PredictionType::kEpsilon);
+  EXPECT_EQ((*configured)->info()->noise_schedule.rescale_betas_zero_snr, true);
+  EXPECT_EQ((*configured)->info()->defaults.steps, 7);
+}
+
+TEST(StableDiffusion, AnotherAutoencoderTakesThePlaceOfItsOwn) {
+  const std::string folder = TinyModel("own_vae"), other = TinyModel("other_vae");
+  fs::remove_all(folder + "/vae");
+  LoadOptions options;
+  options.id = "tiny";
+  options.path = folder;
+  EXPECT_FALSE(ModelBundle::Load(options).ok());
+  options.card.vae = other + "/vae";
+  const auto by_folder = ModelBundle::Load(options);
+  ASSERT_TRUE(by_folder.ok()) << by_folder.status();
+  const auto whole = Load(other);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  const c10::InferenceMode no_autograd;
+  const at::Tensor latents = at::ones({1, 4, 8, 8});
+  EXPECT_TRUE(at::equal((*by_folder)->codec().Decode(latents), (*whole)->codec().Decode(latents)));
+  WriteFile(folder + "/model.json", R"({"vae": "nowhere"})");
+  EXPECT_TRUE(ModelBundle::Load(options).ok()) << "the configuration wins";
+  options.card.vae = "";
+  EXPECT_THAT(std::string(ModelBundle::Load(options).status().message()), HasSubstr(folder + "/nowhere"));
+}
+
+TEST(StableDiffusion, WithoutADeviceItIsReadAndNotLoaded) {
+  LoadOptions options;
+  options.id = "tiny";
+  options.path = TinyModel("described");
+  options.device = c10::Device(c10::DeviceType::Meta);
+  const auto bundle = ModelBundle::Load(options);
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  const ModelInfo& info = *(*bundle)->info();
+  EXPECT_EQ(info.parameter_count, (*Load(options.path))->info()->parameter_count);
+  ASSERT_EQ(info.components.size(), 3U);
+  EXPECT_EQ(info.components[1].name, "unet");
+  EXPECT_EQ(info.components[1].class_name, "UNet2DConditionModel");
+  EXPECT_THAT(info.components[1].files,
+              testing::ElementsAre(options.path + "/unet/diffusion_pytorch_model.safetensors"));
+  EXPECT_EQ(info.components[1].stored_types.size(), 1U);
+  WriteFile(options.path + "/unet/diffusion_pytorch_model.safetensors", SafetensorsWriter().Add("a", {1}, {1}).Build());
+  EXPECT_FALSE(ModelBundle::Load(options).ok());
 }
 
 TEST(StableDiffusion, TheDigestNamesTheBytes) {

@@ -103,6 +103,39 @@ TEST(WeightSet, FollowsTheLinksOfAHubCache) {
   EXPECT_NE(set->Find("a"), nullptr);
 }
 
+TEST(WeightSet, ALinkToNothingIsToldAsSuch) {
+  const std::string folder = FreshFolder("dangling");
+  std::filesystem::create_symlink("../../../blobs/0123", folder + "/model.safetensors");
+  WriteFile(folder + "/model.fp16.safetensors", OneTensor("a", 2));
+  const absl::Status status = WeightSet::Open(folder, "model", {"", "fp16"}, nullptr).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), testing::AllOf(HasSubstr(folder + "/model.safetensors"),
+                                                            HasSubstr("../../../blobs/0123, which is not there")));
+}
+
+TEST(WeightSet, OtherVariantsWillDoWhereThereIsNothingElse) {
+  const std::string folder = FreshFolder("odd_variants");
+  WriteFile(folder + "/model.non_ema.safetensors", OneTensor("a", 1));
+  EXPECT_EQ(FileOf(*WeightSet::Open(folder, "model", {"", "fp16"}, nullptr), "a"), "model.non_ema.safetensors");
+  WriteFile(folder + "/model.ema.safetensors", OneTensor("a", 1));
+  EXPECT_EQ(FileOf(*WeightSet::Open(folder, "model", {"", "fp16"}, nullptr), "a"), "model.ema.safetensors");
+  WriteFile(folder + "/model.fp16.safetensors", OneTensor("a", 1));
+  EXPECT_EQ(FileOf(*WeightSet::Open(folder, "model", {"", "fp16"}, nullptr), "a"), "model.fp16.safetensors");
+}
+
+TEST(WeightSet, AnIndexThatOutlivedItsShardsHidesNothing) {
+  const std::string folder = FreshFolder("stale");
+  WriteFile(folder + "/model.safetensors.index.json", R"({"weight_map":{"a":"model-00001-of-00002.safetensors"}})");
+  const absl::Status status = WeightSet::Open(folder, "model", {"", "fp16"}, nullptr).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(status.message()), testing::AllOf(HasSubstr("model.safetensors.index.json names "),
+                                                            HasSubstr("model-00001-of-00002.safetensors")));
+  WriteFile(folder + "/model.fp16.safetensors", OneTensor("a", 1));
+  EXPECT_EQ(FileOf(*WeightSet::Open(folder, "model", {"", "fp16"}, nullptr), "a"), "model.fp16.safetensors");
+  WriteFile(folder + "/model.safetensors", OneTensor("a", 1));
+  EXPECT_EQ(FileOf(*WeightSet::Open(folder, "model", {"", "fp16"}, nullptr), "a"), "model.safetensors");
+}
+
 TEST(WeightSet, AppliesTheNameRule) {
   const std::string folder = FreshFolder("rule");
   WriteFile(folder + "/model.safetensors", SafetensorsWriter().Add("old.a", {1}, {1}).Add("dropped", {1}, {2}).Build());

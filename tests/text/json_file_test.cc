@@ -79,6 +79,14 @@ TEST(JsonFileTest, RefusesWhatIsNoFile) {
   EXPECT_THAT(std::string(directory.status().message()), HasSubstr("is not a readable regular file"));
 }
 
+TEST(JsonFileTest, ALinkToNothingIsNoMissingFile) {
+  const TokenizerFolder folder;
+  std::filesystem::create_symlink("../blobs/0", folder.path() + "/f.json");
+  const auto dangling = ReadTextFile(folder.path() + "/f.json", 10);
+  EXPECT_EQ(dangling.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(dangling.status().message(), folder.path() + "/f.json: is a link to ../blobs/0, which is not there");
+}
+
 TEST(JsonFileTest, KnowsGitLfsPointers) {
   const TokenizerFolder folder;
   folder.Write("f.json", "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 862328\n");

@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """Makes a model of full size and random weights: the shapes of a family that people run, without its gigabytes of download.
 
-    make_random_model.py --like sd15|sd21|sdxl --to FOLDER [--dtype fp16|fp32] [--seed N]
+    make_random_model.py --like sd15|sd21|sdxl --to PATH [--form folder|file] [--dtype fp16|fp32] [--seed N]
 
-The folder is in diffusers layout. Configs are those of the published models; names and shapes of the tensors are what
-diffusers and transformers make of them, so a loader that misses one fails. Values are normal with a spread of 0.02, written
-tensor by tensor: memory stays small. Needs torch, diffusers and transformers (tools/train/requirements.txt).
+A folder is in diffusers layout, a file in the original one. Configs are those of the published models; names and shapes of
+the tensors are what diffusers and transformers make of them, so a loader that misses one fails. Values are normal with a
+spread of 0.02, written tensor by tensor: memory stays small. Both forms of one seed hold the same values. Needs torch,
+diffusers and transformers (tools/train/requirements.txt).
 """
 import argparse
 import json
 import pathlib
 import shutil
 import struct
+import zlib
 
+import original_layout
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
@@ -70,8 +73,16 @@ FAMILIES = {
 }
 
 
-def write_safetensors(path, shapes, dtype, generator):
-    """Writes random tensors of these shapes ({name: shape}), one after the other."""
+def values_of(name, shape, seed):
+    """The random values of one tensor, which depend on its name and the seed alone."""
+    # A norm whose scale is about one and all else small keeps activations finite.
+    centre = 1.0 if "norm" in name and name.endswith(".weight") else 0.0
+    generator = torch.Generator().manual_seed(zlib.crc32(name.encode()) ^ seed)
+    return torch.randn(shape, generator=generator).mul_(SPREAD).add_(centre)
+
+
+def write_safetensors(path, shapes, dtype, values):
+    """Writes tensors of these shapes ({name: shape}), one after the other; `values` makes one of its name and shape."""
     torch_dtype, name_of_dtype = DTYPES[dtype]
     header, offset = {}, 0
     for name, shape in shapes.items():
@@ -84,10 +95,7 @@ def write_safetensors(path, shapes, dtype, generator):
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for name, shape in shapes.items():
-            # A norm whose scale is about one and all else small keeps activations finite.
-            centre = 1.0 if "norm" in name and name.endswith(".weight") else 0.0
-            values = torch.randn(shape, generator=generator).mul_(SPREAD).add_(centre)
-            file.write(values.to(torch_dtype).numpy().tobytes())
+            file.write(values(name, shape).to(torch_dtype).contiguous().numpy().tobytes())
 
 
 def shapes_of(module):
@@ -117,10 +125,12 @@ def modules(family):
 def make_folder(name, folder, dtype, seed):
     """Writes the family `name` as a folder in diffusers layout."""
     family = FAMILIES[name]
-    generator = torch.Generator().manual_seed(seed)
     index = {"_class_name": family["pipeline"], "_diffusers_version": "0.40.0"}
     for component, cls, config, weights, shapes in modules(family):
-        write_safetensors(folder / component / weights, shapes, dtype, generator)
+        def values(tensor, shape, component=component):
+            return values_of(f"{component}/{tensor}", shape, seed)
+
+        write_safetensors(folder / component / weights, shapes, dtype, values)
         config = {key: value for key, value in config.items() if not key.startswith("_")}
         (folder / component / "config.json").write_text(json.dumps({**config, "_class_name": cls}, indent=1))
         index[component] = ["transformers" if component.startswith("text") else "diffusers", cls]
@@ -135,14 +145,34 @@ def make_folder(name, folder, dtype, seed):
     (folder / "model_index.json").write_text(json.dumps(index, indent=1))
 
 
+def make_file(name, path, dtype, seed):
+    """Writes the family `name` as a checkpoint in one file, in the original layout."""
+    family = {"sd15": "sd1", "sd21": "sd2", "sdxl": "sdxl"}[name]
+    parts, shapes = {}, {}
+    for component, _, config, _, named in modules(FAMILIES[name]):
+        for original, (pieces, shape) in original_layout.original_parts(component, config, named, family).items():
+            parts[original] = (component, pieces)
+            shapes[original] = shape
+
+    def values(original, shape):
+        component, pieces = parts[original]
+        made = [values_of(f"{component}/{tensor}", piece, seed) for tensor, piece in pieces]
+        joined = torch.cat(made) if len(made) > 1 else made[0]
+        return joined.t() if original.endswith("text_projection") else joined.reshape(shape)
+
+    write_safetensors(path, shapes, dtype, values)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--like", required=True, choices=sorted(FAMILIES))
-    parser.add_argument("--to", required=True, type=pathlib.Path, metavar="FOLDER")
+    parser.add_argument("--to", required=True, type=pathlib.Path, metavar="PATH")
+    parser.add_argument("--form", default="folder", choices=["folder", "file"])
     parser.add_argument("--dtype", default="fp16", choices=sorted(DTYPES))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    make_folder(args.like, args.to, args.dtype, args.seed)
+    make = make_folder if args.form == "folder" else make_file
+    make(args.like, args.to, args.dtype, args.seed)
 
 
 if __name__ == "__main__":

@@ -221,42 +221,53 @@ def vae_name(name: str, levels: int) -> str:
     return "first_stage_model." + name
 
 
-def open_clip_state(state: dict, prefix: str) -> dict:
+def open_clip_parts(shapes: dict[str, tuple[int, ...]], prefix: str) -> dict[str, tuple[list, list[int]]]:
     """A text tower's tensors as OpenCLIP keeps them: q, k and v in one, the projection the other way round."""
-    import torch
-
     made = {}
     fixed = {"embeddings.token_embedding.weight": "token_embedding.weight", "embeddings.position_embedding.weight": "positional_embedding",
-             "final_layer_norm.weight": "ln_final.weight", "final_layer_norm.bias": "ln_final.bias"}
-    plain = {name.removeprefix("text_model."): tensor for name, tensor in state.items()}
-    for name, tensor in plain.items():
+             "final_layer_norm.weight": "ln_final.weight", "final_layer_norm.bias": "ln_final.bias", "text_projection.weight": "text_projection"}
+    whole = {name.removeprefix("text_model."): name for name in shapes}
+    for name, full in whole.items():
+        shape = list(shapes[full])
         layer = re.match(r"encoder\.layers\.(\d+)\.(.*)", name)
         if name in fixed:
-            made[prefix + fixed[name]] = tensor
-        elif name == "text_projection.weight":
-            made[prefix + "text_projection"] = tensor.t().contiguous()
+            made[prefix + fixed[name]] = ([(full, shape)], shape[::-1] if name == "text_projection.weight" else shape)
         elif layer is not None and re.match(r"self_attn\.[qkv]_proj\.", layer[2]):
             kind = name.rsplit(".", 1)[1]
-            parts = [plain[f"encoder.layers.{layer[1]}.self_attn.{part}_proj.{kind}"] for part in "qkv"]
-            made[f"{prefix}transformer.resblocks.{layer[1]}.attn.in_proj_{kind}"] = torch.cat(parts)
+            pieces = [(whole[f"encoder.layers.{layer[1]}.self_attn.{part}_proj.{kind}"], shape) for part in "qkv"]
+            made[f"{prefix}transformer.resblocks.{layer[1]}.attn.in_proj_{kind}"] = (pieces, [3 * shape[0], *shape[1:]])
         elif layer is not None:
-            made[f"{prefix}transformer.resblocks.{layer[1]}.{exchanged(layer[2], OPEN_CLIP)}"] = tensor
+            made[f"{prefix}transformer.resblocks.{layer[1]}.{exchanged(layer[2], OPEN_CLIP)}"] = ([(full, shape)], shape)
     return made
 
 
-def original_state(unet, vae, texts: list, family: str) -> dict:
-    """The tensors of a pipeline's modules under their original names. `family`: "sd1", "sd2" or "sdxl"."""
-    layers = unet.config.layers_per_block
-    attention = {(way, i) for way, blocks in (("down", unet.down_blocks), ("up", unet.up_blocks)) for i, block in enumerate(blocks)
-                 if getattr(block, "attentions", None)}
-    state = {unet_name(name, layers, attention): tensor for name, tensor in unet.state_dict().items()}
-    for name, tensor in vae.state_dict().items():
-        as_convolution = re.search(r"attentions\.0\.to_.*weight", name) is not None
-        state[vae_name(name, len(vae.config.block_out_channels))] = tensor[:, :, None, None] if as_convolution else tensor
+def original_parts(component: str, config: dict, shapes: dict, family: str) -> dict[str, tuple[list, list[int]]]:
+    """Original name -> ([(name in diffusers' layout, shape)], original shape) of one component. `family`: sd1, sd2, sdxl."""
+    if component == "unet":
+        blocks = {"down": config["down_block_types"], "up": config["up_block_types"]}
+        attention = {(way, i) for way, types in blocks.items() for i, kind in enumerate(types) if "CrossAttn" in kind}
+        return {unet_name(name, config["layers_per_block"], attention): ([(name, list(shape))], list(shape)) for name, shape in shapes.items()}
+    if component == "vae":
+        made = {}
+        for name, shape in shapes.items():
+            as_convolution = re.search(r"attentions\.0\.to_.*weight", name) is not None
+            made[vae_name(name, len(config["block_out_channels"]))] = ([(name, list(shape))], list(shape) + [1, 1] * as_convolution)
+        return made
     clip = {"sd1": "cond_stage_model.transformer.text_model.", "sdxl": "conditioner.embedders.0.transformer.text_model."}.get(family)
-    towers = [text.state_dict() for text in texts]
-    if clip is not None:
-        state.update({clip + name.removeprefix("text_model."): tensor for name, tensor in towers.pop(0).items()})
-    for tower in towers:
-        state.update(open_clip_state(tower, "cond_stage_model.model." if family == "sd2" else "conditioner.embedders.1.model."))
+    if component == "text_encoder" and clip is not None:
+        return {clip + name.removeprefix("text_model."): ([(name, list(shape))], list(shape)) for name, shape in shapes.items()}
+    return open_clip_parts(shapes, "cond_stage_model.model." if family == "sd2" else "conditioner.embedders.1.model.")
+
+
+def original_state(components: dict, family: str) -> dict:
+    """The tensors of modules ({component: module}) under their original names."""
+    import torch
+
+    state = {}
+    for component, module in components.items():
+        tensors = module.state_dict()
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        for original, (pieces, shape) in original_parts(component, dict(module.config.to_dict() if hasattr(module.config, "to_dict") else module.config), shapes, family).items():
+            joined = torch.cat([tensors[name] for name, _ in pieces]) if len(pieces) > 1 else tensors[pieces[0][0]]
+            state[original] = (joined.t() if original.endswith("text_projection") else joined.reshape(shape)).contiguous()
     return state

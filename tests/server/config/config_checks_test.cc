@@ -189,7 +189,52 @@ TEST(FindModelsTest, ListsModelFoldersByName) {
   EXPECT_EQ(found->models[0].id, "emoji");
   EXPECT_EQ(found->models[1].id, "sd-1.5");
   EXPECT_EQ(found->models[2].id, "zebra");
-  EXPECT_TRUE(found->skipped.empty());
+  EXPECT_THAT(found->skipped, testing::ElementsAre(AllOf(HasSubstr("not_a_model"), HasSubstr("no model_index.json"))));
+}
+
+// A folder of files as people keep them.
+std::string FilesDir(const std::string& name, const std::vector<std::string>& files) {
+  const std::string dir = ModelsDir(name, {});
+  for (const std::string& file : files) std::ofstream(dir + "/" + file) << "x";
+  return dir;
+}
+
+TEST(FindModelsTest, ListsFilesByTheirNamesInLowerCase) {
+  const std::string dir =
+      FilesDir("files", {"ponyDiffusionV6XL_v6.safetensors", "My Mix (final).SAFETENSORS", "readme.md",
+                         "My Mix (final).json", "_x.safetensors", "モデル.safetensors"});
+  const auto found = FindModels(dir);
+  ASSERT_TRUE(found.ok()) << found.status();
+  std::vector<std::string> ids;
+  for (const ModelSource& model : found->models) ids.push_back(model.id);
+  EXPECT_THAT(ids, testing::ElementsAre("model", "my-mix-final", "ponydiffusionv6xl_v6", "x"));
+  EXPECT_EQ(found->models[2].path, dir + "/ponyDiffusionV6XL_v6.safetensors");
+  EXPECT_EQ(found->skipped.size(), 1u) << "a README and a card are no models and nobody thinks so";
+}
+
+TEST(FindModelsTest, WhatIsNoModelIsPassedOverWithOneLineEach) {
+  const std::string dir = FilesDir("others", {"a.safetensors", "A.safetensors", "b.ckpt", "c.GGUF", "d.pt"});
+  std::filesystem::create_directories(dir + "/models--stabilityai--sd/snapshots");
+  std::filesystem::create_symlink("/nowhere/e.safetensors", dir + "/e.safetensors");
+  const auto found = FindModels(dir);
+  ASSERT_TRUE(found.ok()) << found.status();
+  ASSERT_EQ(found->models.size(), 1u);
+  EXPECT_THAT(found->skipped,
+              testing::ElementsAre(
+                  AllOf(HasSubstr("a.safetensors"), HasSubstr("another model is called a already")),
+                  AllOf(HasSubstr("b.ckpt"), HasSubstr("pickle")),
+                  AllOf(HasSubstr("c.GGUF"), HasSubstr("none is read")), AllOf(HasSubstr("d.pt"), HasSubstr("pickle")),
+                  AllOf(HasSubstr("e.safetensors"), HasSubstr("/nowhere/e.safetensors, which is not there")),
+                  AllOf(HasSubstr("models--stabilityai--sd"), HasSubstr("snapshots/")), HasSubstr("not_a_model")));
+}
+
+TEST(FindModelsTest, AnIdIsMadeOfWhatAnIdMayHold) {
+  const std::pair<const char*, const char*> kNames[] = {{"/m/SDXL 1.0.safetensors", "sdxl-1.0"},
+                                                        {"/m/sd15/", "sd15"},
+                                                        {"/m/v1.5-pruned", "v1.5-pruned"},
+                                                        {"--a__b--.safetensors", "a__b"},
+                                                        {"日本.safetensors", "model"}};
+  for (const auto& [path, id] : kNames) EXPECT_EQ(ModelIdOf(path), id) << path;
 }
 
 TEST(FindModelsTest, RefusesWhatIsNoModel) {
@@ -209,9 +254,9 @@ TEST(FindModelsTest, FoldersWithOddNamesDoNotStopTheOthers) {
   ASSERT_TRUE(ApplyOverrides(overrides, config).ok());
   ASSERT_EQ(config.engine.models.size(), 1u);
   EXPECT_EQ(config.engine.models[0].id, "emoji");
-  ASSERT_EQ(config.notes.size(), 4u) << "one line each";
-  EXPECT_THAT(config.notes[0], HasSubstr("\".hidden\""));
-  EXPECT_THAT(config.notes[1], HasSubstr("is left out: its name cannot be an id; rename it"));
+  ASSERT_EQ(config.notes.size(), 5u) << "one line each";
+  EXPECT_THAT(config.notes, testing::Contains(HasSubstr("\".hidden\"")));
+  EXPECT_THAT(config.notes, testing::Contains(HasSubstr("is left out: its name cannot be an id; rename it")));
 }
 
 }  // namespace

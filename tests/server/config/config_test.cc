@@ -281,11 +281,22 @@ TEST(ConfigTest, EachMistakeHasItsLine) {
       {"models:\n  - id: Bad Id\n    path: x",
        "/etc/stepcast/a.yaml:2: models[0].id: got \"Bad Id\"; allowed: [a-z0-9][a-z0-9._-]{0,62}"},
       {"models:\n  - path: x", "/etc/stepcast/a.yaml:2: models[0].id: got \"\"; allowed: [a-z0-9][a-z0-9._-]{0,62}"},
-      {"models:\n  - id: x", "/etc/stepcast/a.yaml:2: models[0].path: got nothing; allowed: a folder"},
+      {"models:\n  - id: x",
+       "/etc/stepcast/a.yaml:2: models[0].path: got nothing; allowed: a folder, or a .safetensors file"},
       {"models:\n  - {id: x, path: a}\n  - {id: x, path: b}",
        "/etc/stepcast/a.yaml:3: models[1].id: \"x\" is the id of another model already"},
-      {"models:\n  - {id: x, path: a, dtype: fp16}",
-       "/etc/stepcast/a.yaml:2: unknown key models[0].\"dtype\"; known here: id, path"},
+      {"models:\n  - {id: x, path: a, step: 3}",
+       "/etc/stepcast/a.yaml:2: unknown key models[0].\"step\"; known here: id, path"},
+      {"models:\n  - {id: x, path: a, defaults: {step: 3}}",
+       "/etc/stepcast/a.yaml:2: unknown key models[0].defaults.\"step\"; did you mean steps?"},
+      {"models:\n  - {id: x, path: a, prediction_type: v}",
+       "/etc/stepcast/a.yaml:2: models[0].prediction_type: got \"v\"; allowed: epsilon, v_prediction, sample"},
+      {"models:\n  - {id: x, path: a, defaults: {sampler: ddim}}",
+       "/etc/stepcast/a.yaml:2: models[0].defaults.sampler: got \"ddim\"; allowed: DDPM, DDIM"},
+      {"models:\n  - {id: x, path: a, defaults: {timesteps: [a]}}",
+       "/etc/stepcast/a.yaml:2: models[0].defaults.timesteps: allowed: a list of numbers"},
+      {"models:\n  - {id: x, path: a, defaults: {guidance_scale: 31}}",
+       "/etc/stepcast/a.yaml:2: models[0].defaults.guidance_scale: got \"31\"; allowed: "},
       {"models: [x]", "/etc/stepcast/a.yaml:1: models[0]: got \"x\"; allowed: a mapping of keys to values"},
       {"device: gpu", "/etc/stepcast/a.yaml:1: device: got \"gpu\"; allowed: auto, cpu, cuda, cuda:N"},
       {"device: \"cuda:\"", "/etc/stepcast/a.yaml:1: device: got \"cuda:\"; allowed: auto, cpu, cuda, cuda:N"},
@@ -340,6 +351,68 @@ TEST(ConfigTest, EachMistakeHasItsLine) {
     EXPECT_EQ(message.substr(0, row.error.size()), row.error) << row.text;
     EXPECT_EQ(message.find('\n'), row.text == "models: [x]" ? row.error.size() : std::string::npos) << message;
   }
+}
+
+TEST(ConfigTest, AModelEntryMaySayWhatACardSays) {
+  const auto parsed = Parse(R"(
+models:
+  - id: noob
+    path: checkpoints/noob.safetensors
+    vae: vae.safetensors
+    display_name: Noob
+    license: x
+    prediction_type: v_prediction
+    zero_terminal_snr: true
+    defaults:
+      sampler: LCM
+      sigma_schedule: KARRAS
+      timestep_spacing: TRAILING
+      timesteps: [999, 749.5]
+      guidance_scale: 1
+      guidance_rescale: 0.7
+      eta: 1
+      clip_skip: 2
+      negative_prompt: bad
+      width: 832
+      height: 1216
+)");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  const ModelSource& model = parsed->engine.models.at(0);
+  EXPECT_EQ(model.path, "/etc/stepcast/checkpoints/noob.safetensors");
+  EXPECT_EQ(model.card.vae, "/etc/stepcast/vae.safetensors");
+  EXPECT_EQ(model.card.display_name, "Noob");
+  EXPECT_EQ(model.card.description, std::nullopt);
+  EXPECT_EQ(model.card.prediction_type, PredictionType::kVPrediction);
+  EXPECT_EQ(model.card.zero_terminal_snr, true);
+  const CardDefaults& defaults = model.card.defaults;
+  EXPECT_EQ(defaults.sampler, Sampler::kLcm);
+  EXPECT_EQ(defaults.sigma_schedule, SigmaSchedule::kKarras);
+  EXPECT_EQ(defaults.timestep_spacing, TimestepSpacing::kTrailing);
+  EXPECT_THAT(defaults.timesteps, testing::ElementsAre(999, 749.5));
+  EXPECT_EQ(defaults.steps, std::nullopt);
+  EXPECT_EQ(defaults.guidance_scale, 1.0);
+  EXPECT_EQ(defaults.guidance_rescale, 0.7);
+  EXPECT_EQ(defaults.eta, 1.0);
+  EXPECT_EQ(defaults.clip_skip, 2);
+  EXPECT_EQ(defaults.negative_prompt, "bad");
+  EXPECT_EQ(defaults.width, 832);
+  EXPECT_EQ(defaults.height, 1216);
+}
+
+TEST(ConfigTest, AModelToValidateTakesThePlaceOfTheOthers) {
+  const std::string dir = testing::TempDir() + "/stepcast_validate";
+  std::filesystem::create_directories(dir + "/models/a");
+  ConfigOverrides overrides;
+  overrides.validate_model = dir + "/models/../models/a";
+  const std::string text =
+      "models: [{id: b, path: models/b}, {id: named, path: models/a, license: x}]\ndefault_model: b\n";
+  const auto parsed = ParseServerConfig(text, dir + "/a.yaml", overrides);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  ASSERT_EQ(parsed->engine.models.size(), 1u);
+  EXPECT_EQ(parsed->engine.models[0].id, "named");
+  EXPECT_EQ(parsed->engine.models[0].card.license, "x");
+  overrides.validate_model = "Some Model.safetensors";
+  EXPECT_EQ(ParseServerConfig("", "flags", overrides)->engine.models[0].id, "some-model");
 }
 
 TEST(ConfigTest, ModelsAreCounted) {

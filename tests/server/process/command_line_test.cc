@@ -9,11 +9,13 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(CommandLineTest, ReadsEveryFlag) {
-  const CommandLine line = ParseCommandLine({"--config=a.yaml", "--check_config", "--host", "::1", "--port=0",
-                                             "--admin_port", "-1", "--metrics_port=-1", "--models_dir=models",
-                                             "--default_model=emoji", "--device=cpu", "--dtype=bf16", "--threads=3",
-                                             "--policy=fifo", "--profile_budget=1m30s", "--port_file=ports.json"});
+  const CommandLine line = ParseCommandLine(
+      {"--config=a.yaml", "--check_config", "--host", "::1", "--port=0", "--admin_port", "-1", "--metrics_port=-1",
+       "--models_dir=models", "--default_model=emoji", "--device=cpu", "--dtype=bf16", "--threads=3", "--policy=fifo",
+       "--profile_budget=1m30s", "--port_file=ports.json", "--validate-model=m.safetensors"});
   ASSERT_FALSE(line.ends) << line.text;
+  EXPECT_TRUE(line.validate_model);
+  EXPECT_EQ(line.overrides.validate_model, "m.safetensors");
   EXPECT_EQ(line.config, "a.yaml");
   EXPECT_TRUE(line.check_config);
   const ConfigOverrides& overrides = line.overrides;

@@ -1,0 +1,108 @@
+#include "server/config/model_config.h"
+
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace stepcast {
+namespace {
+
+constexpr int64_t kMaxSide = 65536;
+constexpr int kMaxSteps = 1000;
+constexpr size_t kMaxList = 1000;
+
+std::string RelativeTo(const std::string& config_path, const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(config_path).parent_path();
+  return path.empty() ? path : (folder / path).lexically_normal().string();
+}
+
+void OptionalText(YamlMapping& section, const char* key, std::optional<std::string>& value) {
+  if (section.Child(key).has_value()) section.Text(key, value.emplace());
+}
+
+void OptionalInt(YamlMapping& section, const char* key, int64_t min, int64_t max, std::optional<int>& value) {
+  section.Int(key, min, max, [&value](int64_t number) { value = static_cast<int>(number); });
+}
+
+void OptionalReal(YamlMapping& section, const char* key, double max, std::optional<double>& value) {
+  if (section.Child(key).has_value()) section.Real(key, 0.0, max, value.emplace());
+}
+
+// One of the names of the first `count` values of an enum.
+template <typename Enum>
+void OptionalName(YamlMapping& section, const char* key, int count, std::string_view (*name_of)(Enum),
+                  std::optional<Enum>& value) {
+  std::vector<std::string> names;
+  for (int i = 0; i < count; ++i) names.emplace_back(name_of(static_cast<Enum>(i)));
+  section.Choice(key, names, [&value](size_t index) { value = static_cast<Enum>(index); });
+}
+
+void Numbers(YamlMapping& section, const char* key, const std::string& place, YamlErrors& errors,
+             std::vector<double>& numbers) {
+  const std::optional<YAML::Node> list = section.Child(key);
+  if (!list.has_value()) return;
+  const std::string name = absl::StrCat(place, ".", key);
+  if (!list->IsSequence() || list->size() > kMaxList) {
+    return errors.Add(section.LineOf(key), absl::StrCat(name, ": allowed: a list of at most ", kMaxList, " numbers"));
+  }
+  for (const YAML::Node& node : *list) {
+    double number = 0.0;
+    if (!node.IsScalar() || !absl::SimpleAtod(node.Scalar(), &number)) {
+      return errors.Add(section.LineOf(key), absl::StrCat(name, ": allowed: a list of numbers"));
+    }
+    numbers.push_back(number);
+  }
+}
+
+void ReadDefaults(const YAML::Node& node, const std::string& place, YamlErrors& errors, CardDefaults& defaults) {
+  YamlMapping section(node, place, errors);
+  OptionalName(section, "sampler", static_cast<int>(Sampler::kSdeVp) + 1, &SamplerName, defaults.sampler);
+  OptionalName(section, "sigma_schedule", static_cast<int>(SigmaSchedule::kLu) + 1, &SigmaScheduleName,
+               defaults.sigma_schedule);
+  OptionalName(section, "timestep_spacing", static_cast<int>(TimestepSpacing::kTrailing) + 1, &TimestepSpacingName,
+               defaults.timestep_spacing);
+  OptionalInt(section, "steps", 1, kMaxSteps, defaults.steps);
+  Numbers(section, "timesteps", place, errors, defaults.timesteps);
+  Numbers(section, "sigmas", place, errors, defaults.sigmas);
+  OptionalReal(section, "guidance_scale", 30.0, defaults.guidance_scale);
+  OptionalReal(section, "guidance_rescale", 1.0, defaults.guidance_rescale);
+  OptionalReal(section, "eta", 1.0, defaults.eta);
+  OptionalInt(section, "clip_skip", 0, 255, defaults.clip_skip);
+  OptionalText(section, "negative_prompt", defaults.negative_prompt);
+  OptionalInt(section, "width", 1, kMaxSide, defaults.width);
+  OptionalInt(section, "height", 1, kMaxSide, defaults.height);
+  section.Finish();
+}
+
+}  // namespace
+
+ModelSource ReadModelEntry(YamlMapping& entry, const std::string& place, const std::string& config_path,
+                           YamlErrors& errors) {
+  ModelSource source;
+  ModelCard& card = source.card;
+  card.source = "the server's configuration";
+  entry.Text("id", source.id);
+  entry.Text("path", source.path);
+  entry.Text("vae", card.vae);
+  OptionalText(entry, "display_name", card.display_name);
+  OptionalText(entry, "description", card.description);
+  OptionalText(entry, "license", card.license);
+  OptionalText(entry, "attribution", card.attribution);
+  OptionalName(entry, "prediction_type", static_cast<int>(PredictionType::kSample) + 1, &PredictionTypeName,
+               card.prediction_type);
+  if (entry.Child("zero_terminal_snr").has_value()) entry.Bool("zero_terminal_snr", card.zero_terminal_snr.emplace());
+  const std::optional<YAML::Node> defaults = entry.Child("defaults");
+  if (defaults.has_value()) ReadDefaults(*defaults, absl::StrCat(place, ".defaults"), errors, card.defaults);
+  entry.Finish();
+  source.path = RelativeTo(config_path, source.path);
+  card.vae = RelativeTo(config_path, card.vae);
+  return source;
+}
+
+}  // namespace stepcast
