@@ -138,15 +138,13 @@ absl::StatusOr<ServerConfig> LoadServerConfig(const std::string& path, const Con
 absl::StatusOr<ServerConfig> ParseServerConfig(const std::string& text, const std::string& path,
                                                const ConfigOverrides& overrides);
 
-// The models in a folder.
 struct FoundModels {
   std::vector<ModelSource> models;   // in order of name; at least one
-  std::vector<std::string> skipped;  // one line for each that is none, or cannot be named in requests
+  std::vector<std::string> skipped;  // a line for each that is none, or cannot be named in requests
 };
 
-// The models in `dir`: one per subfolder with a model_index.json, named like the folder, and one per .safetensors file,
-// named like the file in lower case.
-// Errors: NOT_FOUND when there is none that can be named; INVALID_ARGUMENT when that is their names' fault alone.
+// The models in `dir`: subfolders with a model_index.json, and .safetensors files (ModelIdOf). Errors: NOT_FOUND when
+// none can be named; INVALID_ARGUMENT when that is their names' fault alone.
 absl::StatusOr<FoundModels> FindModels(const std::string& dir);
 
 }  // namespace stepcast
