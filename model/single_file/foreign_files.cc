@@ -157,14 +157,15 @@ absl::Status RefuseQuantised(const TensorListing& tensors) {
 }
 
 absl::Status RefuseOtherFormats(const std::string& path) {
-  std::array<char, 4> head{};
+  std::array<char, 9> head{};
   std::ifstream file(path, std::ios::binary);
   file.read(head.data(), head.size());
   const absl::string_view start(head.data(), static_cast<size_t>(file.gcount()));
   const std::string extension = absl::AsciiStrToLower(std::filesystem::path(path).extension().string());
+  // Eight bytes of length and an object: the length may begin like any other format.
+  const bool is_safetensors = start.size() == head.size() && start.back() == '{';
   for (const Format& format : kFormats) {
-    const bool by_bytes = !format.starts_with.empty() && absl::StartsWith(start, format.starts_with);
-    // A name may lie; a safetensors file starts with the length of its header, whose upper half is zero.
+    const bool by_bytes = !is_safetensors && !format.starts_with.empty() && absl::StartsWith(start, format.starts_with);
     if (!by_bytes && extension != format.ends_with) continue;
     return absl::FailedPreconditionError(absl::StrCat(path, " is ", format.what));
   }

@@ -408,6 +408,9 @@ TEST(Checkpoint, PicklesAndOtherFormatsAreToldByEndOrFirstBytes) {
   EXPECT_THAT(std::string(RefuseOtherFormats(folder + "/g.gguf").message()), HasSubstr("GGUF"));
   WriteFile(folder + "/h.safetensors", SafetensorsBytes("{}", ""));
   EXPECT_EQ(RefuseOtherFormats(folder + "/h.safetensors"), absl::OkStatus());
+  // 640 bytes of header: the length begins like a pickle.
+  WriteFile(folder + "/i.safetensors", SafetensorsBytes("{}" + std::string(638, ' '), ""));
+  EXPECT_EQ(RefuseOtherFormats(folder + "/i.safetensors"), absl::OkStatus());
 }
 
 TEST(Checkpoint, BrokenLayoutsNameTheTensor) {
