@@ -10,6 +10,7 @@
 #include "core/model_info.h"
 #include "core/sampler_options.h"
 #include "core/sampling_types.h"
+#include "core/size_conditioning.h"
 
 namespace stepcast {
 
@@ -38,13 +39,18 @@ struct GenerationRequest {
   // tokenizer's model_max_length). Empty for other models.
   std::vector<std::vector<int32_t>> prompt_ids;
   std::vector<std::vector<int32_t>> negative_prompt_ids;
-  bool negative_prompt_given = false;  // unset and "" differ for SDXL
+  bool negative_prompt_given = false;  // unset and "" differ where ModelInfo.zeroes_unset_negative
   int clip_skip = 0;
 
   std::optional<int> class_index;  // class-conditional models; nullopt: unconditional
 
   std::string prompt;           // as sent; embedded in the picture on request, never logged
   std::string negative_prompt;  // as sent
+  // For the second text encoder, of models with two; "": the same as for the first.
+  std::string prompt_2;
+  std::string negative_prompt_2;
+
+  PictureSizes sizes;  // read where ModelInfo.size_conditioning is not kNone
 
   int width = 0;   // pixels
   int height = 0;  // pixels

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/sampling_types.h"
+#include "core/size_conditioning.h"
 
 namespace stepcast {
 
@@ -76,9 +77,11 @@ struct ModelInfo {
   std::vector<ModelComponent> components;
   ConditioningKind conditioning = ConditioningKind::kText;
   std::vector<std::string> tokenizer_dirs;  // one per text encoder; the server loads them, never shows them
-  int text_layers = 0;                      // layers of the (first) text encoder; bounds clip_skip
+  int text_layers = 0;                      // layers of the shallowest text encoder; bounds clip_skip
   int64_t text_vocab_size = 0;              // token ids that each text encoder knows; tokenizers must keep below it
   int64_t text_max_tokens = 0;              // tokens per prompt that each text encoder has positions for
+  bool zeroes_unset_negative = false;       // an unset negative prompt is embedded as zeros, not as the empty text
+  SizeConditioning size_conditioning = SizeConditioning::kNone;
   std::map<int, std::string> class_labels;  // class index -> label
   bool has_null_class = false;  // class models: "any class" can be asked for, so that guidance has something to leave
   bool has_classifier = false;  // classifier_scale may be above 0

@@ -20,17 +20,25 @@ PromptKey KeyOf(const model::ModelBundle& bundle, model::ConditioningInput input
   return {.model = absl::StrCat(info.id, "@", info.sha256, "@", info.dtype), .input = std::move(input)};
 }
 
+std::vector<float> SizeIdsOf(const PromptJob& job, bool negative) {
+  return SizeIds(job.state->bundle().info()->size_conditioning, job.request->sizes, negative);
+}
+
 PromptKey PositiveKey(const PromptJob& job) {
   const model::ModelBundle& bundle = job.state->bundle();
   if (bundle.conditioner().vocab_size() == 0) return KeyOf(bundle, {.class_index = job.request->class_index});
-  return KeyOf(bundle, {.token_ids = job.request->prompt_ids, .clip_skip = job.request->clip_skip});
+  return KeyOf(bundle, {.token_ids = job.request->prompt_ids,
+                        .clip_skip = job.request->clip_skip,
+                        .size_ids = SizeIdsOf(job, /*negative=*/false)});
 }
 
 // Where there is no text: the null class.
 PromptKey NegativeKey(const PromptJob& job) {
   const model::ModelBundle& bundle = job.state->bundle();
   if (bundle.conditioner().vocab_size() == 0) return KeyOf(bundle, {});
-  return KeyOf(bundle, {.token_ids = job.request->negative_prompt_ids});
+  return KeyOf(bundle, {.token_ids = job.request->negative_prompt_ids,
+                        .size_ids = SizeIdsOf(job, /*negative=*/true),
+                        .zero = bundle.info()->zeroes_unset_negative && !job.request->negative_prompt_given});
 }
 
 bool IsGuided(const sampling::SamplingProgram& program) {
@@ -61,6 +69,13 @@ absl::Status CheckClass(const PromptJob& job) {
     return absl::InvalidArgumentError(absl::StrCat("model '", info.id, "' has no class that stands for any class"));
   }
   return absl::OkStatus();
+}
+
+// [R] on the host: whether all numbers of each row are finite.
+at::Tensor FiniteRows(const model::Conditioning& rows) {
+  at::Tensor finite = at::isfinite(rows.prompt_embeds).flatten(1).all(1);
+  if (rows.text_embeds.defined()) finite = finite.logical_and(at::isfinite(rows.text_embeds).all(1));
+  return finite.to(c10::Device(c10::DeviceType::CPU));
 }
 
 at::Tensor Row(const at::Tensor& rows, int64_t i) {
@@ -158,8 +173,7 @@ void PromptEncoder::EncodeTasks(const model::ModelBundle& bundle, absl::Span<Tas
     std::vector<model::ConditioningInput> inputs;
     for (const Task* task : tasks) inputs.push_back(task->key.input);
     const model::Conditioning rows = bundle.conditioner().Encode(inputs);
-    const at::Tensor rows_finite =
-        at::isfinite(rows.prompt_embeds).flatten(1).all(1).to(c10::Device(c10::DeviceType::CPU));
+    const at::Tensor rows_finite = FiniteRows(rows);
     for (size_t i = 0; i < tasks.size(); ++i) {
       finite.push_back(rows_finite.data_ptr<bool>()[i]);
       if (finite[i]) {

@@ -140,7 +140,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadClassConditional(const Mo
                                                            [&](WeightMap& weights) {
                                                              return std::make_unique<const UNet2DModel>(weights, unet);
                                                            }));
-  STEPCAST_ASSIGN_OR_RETURN(parts.codec, loader.Autoencoder(vae));
+  STEPCAST_ASSIGN_OR_RETURN(parts.codec, loader.Autoencoder(vae, options.dtype));
   STEPCAST_ASSIGN_OR_RETURN(parts.preview, loader.Preview(vae.latent_channels));
   STEPCAST_ASSIGN_OR_RETURN(parts.classifier, LoadClassifier(loader, classes, vae.latent_channels));
   ModelInfo info = Describe(loader, schedule, unet.unet, vae, classes);

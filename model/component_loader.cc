@@ -156,16 +156,18 @@ absl::StatusOr<AutoencoderConfig> ComponentLoader::AutoencoderSettings() {
   return config;
 }
 
-absl::StatusOr<std::unique_ptr<const AutoencoderKL>> ComponentLoader::Autoencoder(const AutoencoderConfig& config) {
-  return Network("vae", "diffusion_pytorch_model", &CanonicalAutoencoderName,
-                 [&](WeightMap& weights) { return std::make_unique<const AutoencoderKL>(weights, config); });
+absl::StatusOr<std::unique_ptr<const AutoencoderKL>> ComponentLoader::Autoencoder(const AutoencoderConfig& config,
+                                                                                  c10::ScalarType dtype) {
+  return NetworkAs(dtype, "vae", "diffusion_pytorch_model", &CanonicalAutoencoderName,
+                   [&](WeightMap& weights) { return std::make_unique<const AutoencoderKL>(weights, config); });
 }
 
-absl::StatusOr<std::unique_ptr<const LinearPreviewDecoder>> ComponentLoader::Preview(int64_t latent_channels) {
+absl::StatusOr<std::unique_ptr<const LinearPreviewDecoder>> ComponentLoader::Preview(int64_t latent_channels,
+                                                                                     bool sdxl) {
   const std::string path = index_.Beside("preview.json", ".preview.json");
   absl::StatusOr<PreviewMatrix> matrix = ReadPreviewMatrix(path, latent_channels);
   if (absl::IsNotFound(matrix.status())) {
-    matrix = FallbackPreviewMatrix(latent_channels, /*sdxl=*/false);
+    matrix = FallbackPreviewMatrix(latent_channels, sdxl);
   } else {
     paths_.push_back(path);
   }

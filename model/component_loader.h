@@ -74,8 +74,11 @@ class ComponentLoader {
   // Parts that several families have.
   absl::StatusOr<NoiseScheduleConfig> Schedule();
   absl::StatusOr<AutoencoderConfig> AutoencoderSettings();
-  absl::StatusOr<std::unique_ptr<const AutoencoderKL>> Autoencoder(const AutoencoderConfig& config);
-  absl::StatusOr<std::unique_ptr<const LinearPreviewDecoder>> Preview(int64_t latent_channels);
+  // `dtype`: of the autoencoder alone.
+  absl::StatusOr<std::unique_ptr<const AutoencoderKL>> Autoencoder(const AutoencoderConfig& config,
+                                                                   c10::ScalarType dtype);
+  // `sdxl`: without a preview.json, by the matrix of SDXL's latent space instead of Stable Diffusion's.
+  absl::StatusOr<std::unique_ptr<const LinearPreviewDecoder>> Preview(int64_t latent_channels, bool sdxl = false);
 
   // What is told of every model: identity, schedule, sizes and their limits, dtype, device. `smallest_side` and
   // the multiples of it bound a request from below, in pixels.

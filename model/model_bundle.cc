@@ -15,6 +15,7 @@
 #include "model/model_index.h"
 #include "model/single_file/single_file.h"
 #include "model/stable_diffusion.h"
+#include "model/stable_diffusion_xl.h"
 
 namespace stepcast::model {
 
@@ -83,11 +84,13 @@ absl::StatusOr<ModelIndex> OpenModel(const LoadOptions& options) {
 absl::StatusOr<std::shared_ptr<const ModelBundle>> ModelBundle::Load(const LoadOptions& options) {
   STEPCAST_ASSIGN_OR_RETURN(const ModelIndex index, OpenModel(options));
   if (IsStableDiffusion(index.pipeline_class)) return LoadStableDiffusion(index, options);
+  if (IsStableDiffusionXl(index.pipeline_class)) return LoadStableDiffusionXl(index, options);
   if (IsClassConditional(index.pipeline_class)) return LoadClassConditional(index, options);
   return absl::InvalidArgumentError(
       absl::StrCat(index.path(), ": pipeline '", absl::CHexEscape(index.pipeline_class),
                    "' is not supported (StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, ",
-                   "LatentConsistencyModelPipeline, ", "ClassConditionalLatentDiffusionPipeline are)"));
+                   "LatentConsistencyModelPipeline, StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline, ",
+                   "ClassConditionalLatentDiffusionPipeline are)"));
 }
 
 }  // namespace stepcast::model

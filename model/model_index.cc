@@ -106,6 +106,11 @@ absl::StatusOr<std::string> ModelIndex::ClassOf(const std::string& component,
                              absl::StrJoin(allowed, ", "), " is)"));
 }
 
+bool ModelIndex::Option(const std::string& name, bool otherwise) const {
+  const auto found = options.find(name);
+  return found == options.end() ? otherwise : found->second;
+}
+
 absl::StatusOr<ModelIndex> ReadModelIndex(const std::string& folder) {
   ModelIndex index;
   index.folder = folder;
@@ -120,6 +125,7 @@ absl::StatusOr<ModelIndex> ReadModelIndex(const std::string& folder) {
   for (const auto& [name, value] : root->items()) {
     const bool is_component = !name.empty() && name.front() != '_' && value.is_array() && value.size() == 2;
     if (is_component) AddComponent(name, value, index);
+    if (value.is_boolean()) index.options[name] = value.get<bool>();
   }
   return index;
 }

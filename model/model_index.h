@@ -39,11 +39,14 @@ struct ModelIndex {
   std::vector<ModelCard> cards;                      // what people say of it; the later wins
   std::vector<ModelDecision> decisions;              // what was read from a file that has no configs
   std::vector<std::string> warnings;
+  std::map<std::string, bool> options;  // switches of the pipeline: "force_zeros_for_empty_prompt"
 
   // The component's class, which must be one of `allowed`; empty: any.
   // Errors: NOT_FOUND when absent, INVALID_ARGUMENT when of another class, of another library (custom code) or no class
   // at all; all name the file and the component.
   absl::StatusOr<std::string> ClassOf(const std::string& component, const std::vector<std::string>& allowed) const;
+  // The switch `name`, or `otherwise` where the file has none.
+  bool Option(const std::string& name, bool otherwise) const;
   std::string PathOf(const std::string& component) const;  // folder/component, or where else it lies
   std::string path() const;                                // of model_index.json itself, or of the one file
   // Of a file that stands beside the model: folder/`name`, or for a model in one file NAME.safetensors

@@ -113,19 +113,17 @@ absl::StatusOr<int> FirstStep(const SamplerSpec& spec) {
 }
 
 void SetGuidance(const SamplerSpec& spec, bool embeds_guidance, SamplingProgram& program) {
-  // A denoiser with the scale as an input always gets one: 1 where nothing is asked for.
-  if (embeds_guidance) {
-    for (Evaluation& evaluation : program.evaluations) evaluation.guidance = {GuidanceKind::kEmbedded, 1.0f, 0.0f};
-  }
-  if (spec.guidance_scale <= 1.0) return;
   const int first = static_cast<int>(spec.guidance_start * program.steps);
   const int last = static_cast<int>(spec.guidance_end * program.steps);
   for (Evaluation& evaluation : program.evaluations) {
-    if (evaluation.step < first || evaluation.step >= last) continue;
-    evaluation.guidance.scale = static_cast<float>(spec.guidance_scale);
-    if (embeds_guidance) continue;  // one row: nothing to take the difference of, nor to rescale
-    evaluation.guidance.kind = GuidanceKind::kClassifierFree;
-    evaluation.guidance.rescale = static_cast<float>(spec.guidance_rescale);
+    const bool within = evaluation.step >= first && evaluation.step < last;
+    const auto scale = static_cast<float>(spec.guidance_scale);
+    if (embeds_guidance) {
+      // One row whatever the scale, also below 1: nothing to take the difference of, nor to rescale.
+      evaluation.guidance = {GuidanceKind::kEmbedded, within ? scale : 1.0f, 0.0f};
+    } else if (within && spec.guidance_scale > 1.0) {
+      evaluation.guidance = {GuidanceKind::kClassifierFree, scale, static_cast<float>(spec.guidance_rescale)};
+    }
   }
 }
 

@@ -13,7 +13,10 @@ constexpr size_t kMaxKeys = 1024;
 BatchKey DenoiseKey(const JobSpec& spec) { return KeyOf(*spec.request, Phase::kDenoise); }
 
 size_t PromptHash(const GenerationRequest& request) {
-  return absl::HashOf(request.model->id, request.prompt_ids, request.negative_prompt_ids, request.clip_skip);
+  const SizeConditioning kind = request.model->size_conditioning;
+  return absl::HashOf(request.model->id, request.prompt_ids, request.negative_prompt_ids, request.negative_prompt_given,
+                      request.clip_skip, SizeIds(kind, request.sizes, /*negative=*/false),
+                      SizeIds(kind, request.sizes, /*negative=*/true));
 }
 
 }  // namespace

@@ -114,6 +114,10 @@ v1::Model DescribeModel(const RegisteredModel& model, bool is_default, const Lim
   described.set_device(info.device);
   described.set_has_classifier(info.has_classifier);
   described.set_has_null_class(info.has_null_class);
+  described.set_takes_prompt_2(model.tokenizers.size() > 1);
+  described.set_takes_size_conditioning(info.size_conditioning != SizeConditioning::kNone);
+  described.set_takes_aesthetic_score(info.size_conditioning == SizeConditioning::kAestheticScore);
+  described.set_zeroes_unset_negative(info.zeroes_unset_negative);
   DescribeOrigin(info, described);
   return described;
 }

@@ -84,6 +84,14 @@ absl::StatusOr<RegisteredModel> Register(SharedModelInfo info, const ModelRegist
     if (!tokenizer.ok()) return InModel(*model.info, tokenizer.status());
     const absl::Status fits = CheckTokenizer(*model.info, **tokenizer);
     if (!fits.ok()) return InModel(*model.info, fits);
+    // The denoiser reads the texts of all encoders side by side, token by token.
+    const bool side_by_side = model.info->size_conditioning != SizeConditioning::kNone && !model.tokenizers.empty();
+    if (side_by_side && model.tokenizers.front()->max_length() != (*tokenizer)->max_length()) {
+      return InModel(*model.info, absl::InvalidArgumentError(absl::StrCat(
+                                      "its tokenizers give ", model.tokenizers.front()->max_length(), " and ",
+                                      (*tokenizer)->max_length(), " tokens per prompt (model_max_length); both must ",
+                                      "give as many")));
+    }
     model.tokenizers.push_back(*std::move(tokenizer));
   }
   if ((model.info->conditioning == ConditioningKind::kText) == model.tokenizers.empty()) {

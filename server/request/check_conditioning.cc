@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/types/span.h"
 #include "server/request/prompt_syntax.h"
 #include "server/request/request_checks.h"
 #include "server/wire/text_limits.h"
@@ -29,42 +31,79 @@ bool CheckText(absl::string_view field, const std::string& text, int max_bytes, 
   return false;
 }
 
-// Token ids for each text encoder. Encoders may cut at different lengths: the longest cut is told.
-std::vector<std::vector<int32_t>> Tokenize(const RegisteredModel& model, absl::string_view field,
-                                           absl::string_view text, std::vector<std::string>& warnings) {
-  std::vector<std::vector<int32_t>> ids;
+// One text and the field that it came in.
+struct Text {
+  absl::string_view field;
+  absl::string_view text;
+};
+
+using Tokenizers = absl::Span<const std::shared_ptr<const ClipTokenizer>>;
+
+// Appends token ids for each of `tokenizers`. Encoders may cut at different lengths: the longest cut is told.
+void Tokenize(Tokenizers tokenizers, const Text& text, std::vector<std::vector<int32_t>>& ids,
+              std::vector<std::string>& warnings) {
   std::string cut;
   int max_length = 0;
-  for (const auto& tokenizer : model.tokenizers) {
-    TokenizedPrompt tokenized = tokenizer->Encode({text.data(), text.size()});
+  for (const auto& tokenizer : tokenizers) {
+    TokenizedPrompt tokenized = tokenizer->Encode({text.text.data(), text.text.size()});
     ids.push_back(std::move(tokenized.ids));
     if (tokenized.truncated.size() <= cut.size()) continue;
     cut = std::move(tokenized.truncated);
     max_length = tokenizer->max_length();
   }
   if (!cut.empty()) {
-    warnings.push_back(absl::StrCat(field, " is longer than the ", max_length,
+    warnings.push_back(absl::StrCat(text.field, " is longer than the ", max_length,
                                     " tokens that the model reads; cut: ", Quoted(cut, cut.size())));
   }
-  for (std::string& warning : PromptSyntaxWarnings(field, text)) warnings.push_back(std::move(warning));
+  for (std::string& warning : PromptSyntaxWarnings(text.field, text.text)) warnings.push_back(std::move(warning));
+}
+
+// Of a prompt for all encoders, and if it is not empty another one for those after the first.
+std::vector<std::vector<int32_t>> TokenizeBoth(const RegisteredModel& model, const Text& first, const Text& second,
+                                               std::vector<std::string>& warnings) {
+  const Tokenizers all = model.tokenizers;
+  const size_t shared = second.text.empty() ? all.size() : 1;
+  std::vector<std::vector<int32_t>> ids;
+  Tokenize(all.subspan(0, shared), first, ids, warnings);
+  if (shared < all.size()) Tokenize(all.subspan(shared), second, ids, warnings);
   return ids;
+}
+
+// The texts for the second encoder. What is wrong with them is added, and nothing is left of them.
+void CheckSecondTexts(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations) {
+  const v1::GenerateRequest& wire = context.wire;
+  const int max_bytes = context.limits.max_prompt_bytes;
+  if (context.model.tokenizers.size() < 2) {
+    const std::string allowed = absl::StrCat("unset, because ", context.info().id, " has one text encoder");
+    if (wire.has_prompt_2()) violations.Add("prompt_2", "a text", allowed);
+    if (wire.has_negative_prompt_2()) violations.Add("negative_prompt_2", "a text", allowed);
+    return;
+  }
+  if (CheckText("prompt_2", wire.prompt_2(), max_bytes, violations)) resolved.prompt_2 = wire.prompt_2();
+  if (!wire.negative_prompt_2().empty() && !wire.has_negative_prompt()) {
+    violations.Add("negative_prompt_2", "a text", "unset, or beside negative_prompt, which may be empty");
+  } else if (CheckText("negative_prompt_2", wire.negative_prompt_2(), max_bytes, violations)) {
+    resolved.negative_prompt_2 = wire.negative_prompt_2();
+  }
 }
 
 void CheckTexts(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations) {
   const v1::GenerateRequest& wire = context.wire;
   const int max_bytes = context.limits.max_prompt_bytes;
+  CheckSecondTexts(context, resolved, violations);
   if (!wire.has_prompt()) {
     violations.Add("prompt", "nothing",
                    absl::StrCat("a text, which may be empty: ", context.info().id, " is a text model"));
   } else if (CheckText("prompt", wire.prompt(), max_bytes, violations)) {
     resolved.prompt = wire.prompt();
-    resolved.prompt_ids = Tokenize(context.model, "prompt", wire.prompt(), resolved.warnings);
+    resolved.prompt_ids =
+        TokenizeBoth(context.model, {"prompt", resolved.prompt}, {"prompt_2", resolved.prompt_2}, resolved.warnings);
   }
   resolved.negative_prompt_given = wire.has_negative_prompt();
   if (CheckText("negative_prompt", wire.negative_prompt(), max_bytes, violations)) {
     resolved.negative_prompt = wire.negative_prompt();
-    resolved.negative_prompt_ids =
-        Tokenize(context.model, "negative_prompt", wire.negative_prompt(), resolved.warnings);
+    resolved.negative_prompt_ids = TokenizeBoth(context.model, {"negative_prompt", resolved.negative_prompt},
+                                                {"negative_prompt_2", resolved.negative_prompt_2}, resolved.warnings);
   }
   if (violations.CheckRange("clip_skip", wire.clip_skip(), 0, std::max(0, context.info().text_layers - 1),
                             "ModelLimits.max_clip_skip of GetModel")) {
@@ -76,6 +115,8 @@ void RefuseTexts(const RequestContext& context, FieldViolations& violations) {
   const v1::GenerateRequest& wire = context.wire;
   if (wire.has_prompt()) violations.Add("prompt", "a text", context.Unset());
   if (wire.has_negative_prompt()) violations.Add("negative_prompt", "a text", context.Unset());
+  if (wire.has_prompt_2()) violations.Add("prompt_2", "a text", context.Unset());
+  if (wire.has_negative_prompt_2()) violations.Add("negative_prompt_2", "a text", context.Unset());
   if (wire.has_clip_skip()) violations.Add("clip_skip", absl::StrCat(wire.clip_skip()), context.Unset());
 }
 

@@ -9,9 +9,28 @@ void SetConditioning(const GenerationRequest& request, v1::GenerateRequest& wire
   if (request.model->conditioning == ConditioningKind::kText) {
     wire.set_prompt(request.prompt);
     if (request.negative_prompt_given) wire.set_negative_prompt(request.negative_prompt);
+    if (!request.prompt_2.empty()) wire.set_prompt_2(request.prompt_2);
+    if (!request.negative_prompt_2.empty()) wire.set_negative_prompt_2(request.negative_prompt_2);
     wire.set_clip_skip(request.clip_skip);
   }
   if (request.class_index.has_value()) wire.set_class_index(*request.class_index);
+}
+
+void SetSizeConditioning(const GenerationRequest& request, v1::GenerateRequest& wire) {
+  const SizeConditioning kind = request.model->size_conditioning;
+  if (kind == SizeConditioning::kNone) return;
+  v1::SizeConditioning& told = *wire.mutable_size_conditioning();
+  told.set_original_width(request.sizes.original_width);
+  told.set_original_height(request.sizes.original_height);
+  told.set_crop_left(request.sizes.crop_left);
+  told.set_crop_top(request.sizes.crop_top);
+  if (kind == SizeConditioning::kTarget) {
+    told.set_target_width(request.sizes.target_width);
+    told.set_target_height(request.sizes.target_height);
+  } else {
+    told.set_aesthetic_score(request.sizes.aesthetic_score);
+    told.set_negative_aesthetic_score(request.sizes.negative_aesthetic_score);
+  }
 }
 
 void SetSampling(const GenerationRequest& request, v1::GenerateRequest& wire) {
@@ -71,6 +90,7 @@ v1::GenerateRequest ToEffectiveRequest(const GenerationRequest& request) {
   wire.set_width(request.width);
   wire.set_height(request.height);
   SetConditioning(request, wire);
+  SetSizeConditioning(request, wire);
   SetSampling(request, wire);
   SetSamplerOptions(request.sampler_options, wire);
   SetOutput(request, wire);

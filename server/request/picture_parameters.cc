@@ -126,6 +126,20 @@ void AddCommon(const GenerationRequest& request, const v1::GenerateRequest& wire
   if (options.has_s_noise()) settings.AddReal("Sigma noise", options.s_noise());
 }
 
+// What a model was told beside the prompt.
+void AddSizes(const v1::SizeConditioning& told, Settings& settings) {
+  const auto pair = [&](std::string_view key, int first, std::string_view between, int second) {
+    settings.Add(key, absl::StrCat(first, ToAbsl(between), second));
+  };
+  if (told.has_original_width()) pair("Original size", told.original_width(), "x", told.original_height());
+  if (told.has_crop_left()) pair("Crop", told.crop_left(), "/", told.crop_top());
+  if (told.has_target_width()) pair("Target size", told.target_width(), "x", told.target_height());
+  if (told.has_aesthetic_score()) settings.AddReal("Aesthetic score", told.aesthetic_score());
+  if (told.has_negative_aesthetic_score()) {
+    settings.AddReal("Negative aesthetic score", told.negative_aesthetic_score());
+  }
+}
+
 void AddOwn(const GenerationRequest& request, const v1::GenerateRequest& wire, Settings& settings) {
   if (wire.has_guidance_rescale()) settings.AddReal("Guidance rescale", wire.guidance_rescale());
   if (wire.has_guidance_start()) settings.AddReal("Guidance start", wire.guidance_start());
@@ -135,6 +149,9 @@ void AddOwn(const GenerationRequest& request, const v1::GenerateRequest& wire, S
     const auto label = request.model->class_labels.find(wire.class_index());
     if (label != request.model->class_labels.end()) settings.Add("Class label", label->second);
   }
+  if (wire.has_prompt_2()) settings.Add("Prompt 2", wire.prompt_2());
+  if (wire.has_negative_prompt_2()) settings.Add("Negative prompt 2", wire.negative_prompt_2());
+  AddSizes(wire.size_conditioning(), settings);
   if (wire.has_classifier_scale()) settings.AddReal("Classifier scale", wire.classifier_scale());
   if (wire.timestep_spacing() != v1::TIMESTEP_SPACING_UNSPECIFIED) {
     const std::string_view prefix = "TIMESTEP_SPACING_";

@@ -31,7 +31,10 @@ struct RequestContext {
 // width, height.
 void CheckSize(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
-// prompt, negative_prompt, clip_skip, class_index, class_label. Texts become token ids.
+// size_conditioning. After CheckSize.
+void CheckSizeConditioning(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
+
+// prompt, negative_prompt, prompt_2, negative_prompt_2, clip_skip, class_index, class_label. Texts become token ids.
 void CheckConditioning(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
 // steps, timesteps, sigmas, sampler, sigma_schedule, timestep_spacing, eta.

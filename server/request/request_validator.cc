@@ -111,6 +111,7 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, c
   CheckConditioning(context, *resolved, violations);
   CheckSeeds(context, seeds, *resolved, violations);
   CheckSize(context, *resolved, violations);
+  CheckSizeConditioning(context, *resolved, violations);
   CheckSampling(context, *resolved, violations);
   CheckSamplerOptions(context, *resolved, violations);
   CheckGuidance(context, *resolved, violations);
@@ -121,6 +122,7 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, c
   RefuseUnknownFields(request.output(), "output.", violations);
   RefuseUnknownFields(request.preview(), "preview.", violations);
   RefuseUnknownFields(request.sampler_options(), "sampler_options.", violations);
+  RefuseUnknownFields(request.size_conditioning(), "size_conditioning.", violations);
   RefuseUnknownFields(request.sampler_options().langevin(), "sampler_options.langevin.", violations);
   STEPCAST_RETURN_IF_ERROR(violations.ToStatus());
   STEPCAST_RETURN_IF_ERROR(CheckWork(*resolved, *model->FindSampler(resolved->sampler), limits));
@@ -129,7 +131,8 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, c
 }
 
 absl::Status CheckUnaryResponseFits(const GenerationRequest& request, const LimitsConfig& limits) {
-  const int64_t texts = static_cast<int64_t>(request.prompt.size() + request.negative_prompt.size());
+  const int64_t texts = static_cast<int64_t>(request.prompt.size() + request.negative_prompt.size() +
+                                             request.prompt_2.size() + request.negative_prompt_2.size());
   const int64_t pixels = int64_t{request.width} * request.height * 3;
   // PNG stores what it cannot compress, with a filter byte per row and a few bytes per block.
   const int64_t file = pixels + pixels / 1000 + request.height + ParametersBytes(request) + kFileOverheadBytes;

@@ -1,6 +1,7 @@
 #include "tests/engine/fake_bundle.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_nearest2d.h>
@@ -9,6 +10,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace stepcast::engine {
 namespace {
@@ -49,6 +51,9 @@ class FakeConditioner final : public model::Conditioner {
     }
     model::Conditioning conditioning;
     conditioning.prompt_embeds = at::stack(rows).to(dtype_);
+    if (script_->pooled) {
+      conditioning.text_embeds = at::full({static_cast<int64_t>(inputs.size()), 2}, *script_->pooled, at::kFloat);
+    }
     return conditioning;
   }
   int64_t vocab_size() const override { return kFakeVocabulary; }
@@ -107,13 +112,8 @@ class FakePreview final : public model::PreviewDecoder {
 
 class FakeBundle final : public model::ModelBundle {
  public:
-  FakeBundle(const std::string& id, FakeScript* script, c10::ScalarType dtype)
-      : conditioner_(script, dtype), denoiser_(script), codec_(script), dtype_(dtype) {
-    auto info = std::make_shared<ModelInfo>();
-    info->id = id;
-    info->vae_scale_factor = static_cast<int>(kScale);
-    info_ = std::move(info);
-  }
+  FakeBundle(SharedModelInfo info, FakeScript* script, c10::ScalarType dtype)
+      : info_(std::move(info)), conditioner_(script, dtype), denoiser_(script), codec_(script), dtype_(dtype) {}
   const SharedModelInfo& info() const override { return info_; }
   const model::Conditioner& conditioner() const override { return conditioner_; }
   const model::Denoiser& denoiser() const override { return denoiser_; }
@@ -137,7 +137,14 @@ class FakeBundle final : public model::ModelBundle {
 
 std::shared_ptr<const model::ModelBundle> MakeFakeBundle(const std::string& id, FakeScript* script,
                                                          c10::ScalarType dtype) {
-  return std::make_shared<const FakeBundle>(id, script, dtype);
+  auto info = std::make_shared<ModelInfo>();
+  info->id = id;
+  info->vae_scale_factor = static_cast<int>(kScale);
+  return std::make_shared<const FakeBundle>(std::move(info), script, dtype);
+}
+
+std::shared_ptr<const model::ModelBundle> MakeFakeBundle(SharedModelInfo info, FakeScript* script) {
+  return std::make_shared<const FakeBundle>(std::move(info), script, c10::ScalarType::Float);
 }
 
 at::Tensor FakePrediction(const at::Tensor& input, float timestep, const std::vector<int32_t>& prompt) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,9 @@ inline constexpr int32_t kThrowToken = 97;  // a forward with it throws
 
 // What a test sets and reads. Shared by the parts of one bundle.
 struct FakeScript {
-  int64_t max_rows = 1 << 20;    // a denoiser forward of more rows runs out of memory
-  int64_t max_images = 1 << 20;  // likewise the decoder
+  int64_t max_rows = 1 << 20;                  // a denoiser forward of more rows runs out of memory
+  std::optional<float> pooled = std::nullopt;  // fills a pooled embedding
+  int64_t max_images = 1 << 20;                // likewise the decoder
   bool denoiser_throws = false;
   float rows_meet = 0.0f;     // how much of the first row's first number every prediction gets
   float poison_above = 1e9f;  // rows whose prompt embedding has a larger mean come out as NaN
@@ -39,6 +41,9 @@ struct FakeScript {
 // 4 latent channels, 4 pixels per cell, float32 on the CPU. `dtype` is the compute dtype.
 std::shared_ptr<const model::ModelBundle> MakeFakeBundle(const std::string& id, FakeScript* script,
                                                          c10::ScalarType dtype = c10::ScalarType::Float);
+
+// The same with an info of its own.
+std::shared_ptr<const model::ModelBundle> MakeFakeBundle(SharedModelInfo info, FakeScript* script);
 
 // What the fake denoiser predicts for `input` [C, h, w] float32.
 at::Tensor FakePrediction(const at::Tensor& input, float timestep, const std::vector<int32_t>& prompt);

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -104,6 +105,37 @@ TEST_F(PromptEncoderTest, ClipSkipAppliesToThePositivePromptAlone) {
       at::equal(plain.state->cond->conditioning.prompt_embeds, skipping.state->cond->conditioning.prompt_embeds));
   EXPECT_EQ(plain.state->uncond, skipping.state->uncond);
   EXPECT_THAT(script_.encode_sizes, ElementsAre(2, 1));
+}
+
+TEST_F(PromptEncoderTest, SizesAndUnsetNegativesTellEmbeddingsApart) {
+  auto info = std::make_shared<ModelInfo>(*MakePictureModel("sdxl"));
+  info->size_conditioning = SizeConditioning::kTarget;
+  info->zeroes_unset_negative = true;
+  bundle_ = MakeFakeBundle(SharedModelInfo(info), &script_);
+  GenerationRequest request = *Add({}).request;
+  request.sizes = {.original_width = 8, .original_height = 8};
+  GenerationRequest given = request;
+  given.negative_prompt_given = true;
+  GenerationRequest larger = request;
+  larger.sizes.original_width = 9;
+  std::vector<PromptJob> jobs;
+  for (const GenerationRequest* wanted : {&request, &given, &larger}) {
+    jobs.push_back({wanted, Add({}).state});
+    EXPECT_TRUE(*encoder_.Start(jobs.back()));
+  }
+  for (const absl::Status& status : encoder_.Encode(jobs)) EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(jobs[0].state->cond, jobs[1].state->cond);
+  EXPECT_NE(jobs[0].state->cond, jobs[2].state->cond) << "other sizes";
+  EXPECT_NE(jobs[0].state->uncond, jobs[1].state->uncond) << "zeros, and the text of the same tokens";
+  EXPECT_NE(jobs[0].state->uncond, jobs[2].state->uncond);
+  EXPECT_THAT(script_.encode_sizes, ElementsAre(5));
+}
+
+TEST_F(PromptEncoderTest, APooledEmbeddingThatIsNotFiniteIsAFault) {
+  script_.pooled = std::numeric_limits<float>::quiet_NaN();
+  const PromptJob job = Add({});
+  EXPECT_TRUE(*encoder_.Start(job));
+  EXPECT_EQ(ErrorReason(encoder_.Encode({&job, 1})[0]), "NUMERIC_FAULT");
 }
 
 TEST_F(PromptEncoderTest, RefusesIdsOutsideTheVocabularyAndMissingPrompts) {

@@ -10,6 +10,7 @@
 
 #include "codec/image_codec.h"
 #include "core/sha256.h"
+#include "engine/denoise_state.h"
 
 namespace stepcast {
 namespace {
@@ -56,6 +57,7 @@ sampling::SamplerSpec Painter::SpecOf(const nlohmann::json& wanted) {
   const std::string spacing = wanted.value("timestep_spacing", "DEFAULT");
   if (spacing == "LEADING") spec.timestep_spacing = TimestepSpacing::kLeading;
   if (spacing == "TRAILING") spec.timestep_spacing = TimestepSpacing::kTrailing;
+  if (wanted.contains("timesteps")) spec.timesteps = wanted["timesteps"].get<std::vector<double>>();
   spec.eta = wanted["eta"];
   spec.guidance_scale = wanted["guidance_scale"];
   spec.guidance_rescale = wanted.value("guidance_rescale", 0.0);
@@ -84,6 +86,10 @@ std::vector<StepResult> Painter::Execute(Phase phase, const std::vector<Job*>& j
   plan.key.phase = phase;
   for (const Job* job : jobs) plan.jobs.push_back(job->id());
   return engine_.devices.front().executor->Execute(plan, jobs);
+}
+
+at::Tensor Painter::LatentsOf(const Job& job) {
+  return static_cast<const engine::DenoiseState&>(*job.state()).FinishedLatents();
 }
 
 std::vector<SharedImage> Painter::Paint(const std::vector<Job*>& jobs) {

@@ -1,6 +1,7 @@
 #pragma once
 // Paints jobs with the real engine, and compares pictures with those of a reference.
 
+#include <ATen/core/Tensor.h>
 #include <nlohmann/json.hpp>
 
 #include <memory>
@@ -28,6 +29,9 @@ class Painter {
   static sampling::SamplerSpec SpecOf(const nlohmann::json& wanted);
   // A job with the manifest's size and seed; `request` brings what the picture is to show.
   std::unique_ptr<Job> MakeJob(const nlohmann::json& wanted, std::shared_ptr<GenerationRequest> request);
+
+  // The finished latents of a job that was painted, [C, h, w] float32.
+  static at::Tensor LatentsOf(const Job& job);
 
   // Paints jobs of one size together. Returns their pictures, null for those that failed.
   std::vector<SharedImage> Paint(const std::vector<Job*>& jobs);

@@ -196,6 +196,9 @@ TEST(CompileTest, AnEmbeddedScaleIsOneRow) {
   }
   EXPECT_EQ(Compile(config, {.steps = 4}).value()->evaluations[0].guidance,
             (Guidance{GuidanceKind::kEmbedded, 1.0f, 0.0f}));
+  // Below 1 it is told as well, as diffusers tells it.
+  EXPECT_EQ(Compile(config, {.steps = 4, .guidance_scale = 0.5}).value()->evaluations[0].guidance,
+            (Guidance{GuidanceKind::kEmbedded, 0.5f, 0.0f}));
 }
 
 TEST(CompileTest, ModelsOfScoresTakeScoreSamplersOnly) {

@@ -77,6 +77,22 @@ inline ModelInfo TextModel(std::string id = "texty") {
   return info;
 }
 
+// "sdxl": a text model with two text encoders that is told sizes; an unset negative prompt is zeros.
+inline ModelInfo SdxlModel() {
+  ModelInfo info = TextModel("sdxl");
+  info.tokenizer_dirs = {"fake:8", "fake:8"};
+  info.size_conditioning = SizeConditioning::kTarget;
+  info.zeroes_unset_negative = true;
+  return info;
+}
+
+// "refiner": a text model that is told sizes and a score.
+inline ModelInfo RefinerModel() {
+  ModelInfo info = TextModel("refiner");
+  info.size_conditioning = SizeConditioning::kAestheticScore;
+  return info;
+}
+
 // "digits": classes 0..9 with labels "0".."9" but for class 9, "nine"; a null class and a classifier; DDIM and DDPM
 // only, 1000 steps allowed.
 inline ModelInfo ClassModel() {

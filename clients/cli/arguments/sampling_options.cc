@@ -16,6 +16,7 @@ namespace v1 = ::stepcast::v1;
 
 constexpr char kClass[] = "Class-conditional models";
 constexpr char kGuidance[] = "Guidance";
+constexpr char kSdxl[] = "Stable Diffusion XL";
 constexpr char kSampler[] = "Samplers (see `stepcast samplers`)";
 
 using SetInt = void (*)(v1::GenerateRequest&, int);
@@ -43,6 +44,51 @@ void AddClass(CLI::App& app, RequestEdits& edits) {
       "Strength of classifier guidance, 0..100; needs a class");
   label->excludes(index);
   for (CLI::Option* option : {label, index, scale}) option->group(kClass);
+}
+
+using SetSize = void (v1::SizeConditioning::*)(int);
+using SetScore = void (v1::SizeConditioning::*)(double);
+
+void AddSdxl(CLI::App& app, RequestEdits& edits) {
+  const auto text = [&](const char* name, void (*set)(v1::GenerateRequest&, const std::string&), const char* help) {
+    app.add_option_function<std::string>(
+           name, [&edits, set](const std::string& v) { edits.Add([set, v](v1::GenerateRequest& r) { set(r, v); }); },
+           help)
+        ->group(kSdxl);
+  };
+  text(
+      "--prompt-2", [](v1::GenerateRequest& r, const std::string& v) { r.set_prompt_2(v); },
+      "Prompt of the second text encoder; else the first one's");
+  text(
+      "--negative-2", [](v1::GenerateRequest& r, const std::string& v) { r.set_negative_prompt_2(v); },
+      "What to avoid, of the second text encoder; beside --negative");
+  const auto size = [&](const char* name, SetSize set, const char* help) {
+    AddInt(
+        app, name,
+        [&edits, set](int v) {
+          edits.Add([set, v](v1::GenerateRequest& r) { (r.mutable_size_conditioning()->*set)(v); });
+        },
+        help)
+        ->group(kSdxl);
+  };
+  size("--original-width", &v1::SizeConditioning::set_original_width, "Told: width before cropping");
+  size("--original-height", &v1::SizeConditioning::set_original_height, "Told: height before cropping");
+  size("--crop-left", &v1::SizeConditioning::set_crop_left, "Told: pixels cut off on the left");
+  size("--crop-top", &v1::SizeConditioning::set_crop_top, "Told: pixels cut off at the top");
+  size("--target-width", &v1::SizeConditioning::set_target_width, "Told: width aimed at");
+  size("--target-height", &v1::SizeConditioning::set_target_height, "Told: height aimed at");
+  const auto score = [&](const char* name, SetScore set, const char* help) {
+    AddReal(
+        app, name,
+        [&edits, set](double v) {
+          edits.Add([set, v](v1::GenerateRequest& r) { (r.mutable_size_conditioning()->*set)(v); });
+        },
+        help)
+        ->group(kSdxl);
+  };
+  score("--aesthetic-score", &v1::SizeConditioning::set_aesthetic_score, "Told to a refiner: how well liked, 0..10");
+  score("--negative-aesthetic-score", &v1::SizeConditioning::set_negative_aesthetic_score,
+        "The same beside the negative prompt");
 }
 
 void AddGuidance(CLI::App& app, RequestEdits& edits) {
@@ -157,6 +203,7 @@ void AddSamplingOptions(CLI::App& app, RequestEdits& edits) {
            "How timesteps are picked"});
   AddClass(app, edits);
   AddGuidance(app, edits);
+  AddSdxl(app, edits);
   AddLists(app, edits);
   AddOptions(app, edits);
   AddLangevin(app, edits);

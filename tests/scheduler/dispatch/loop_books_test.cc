@@ -78,6 +78,26 @@ TEST(LoopBooksTest, KeysAreKnownWhileTheLoopWorksAndPromptsForLonger) {
   EXPECT_TRUE(books.LoadsFor(Spec({.seed = 1}), idle)[1].knows_prompt);
 }
 
+TEST(LoopBooksTest, WhatSharesNoEmbeddingIsAnotherPrompt) {
+  LoopBooks books(1, 64);
+  const std::vector<EngineStatus> idle(1);
+  const auto spec = [](bool negative_given, int original_width) {
+    JobSpec told = Spec({.seed = 1});
+    auto model = std::make_shared<ModelInfo>(*told.request->model);
+    model->size_conditioning = SizeConditioning::kTarget;
+    auto request = std::make_shared<GenerationRequest>(*told.request);
+    request->model = model;
+    request->negative_prompt_given = negative_given;
+    request->sizes.original_width = original_width;
+    told.request = request;
+    return told;
+  };
+  books.OnDecided(0, books.OnSent(0, spec(false, 64), 1));
+  EXPECT_TRUE(books.LoadsFor(spec(false, 64), idle)[0].knows_prompt);
+  EXPECT_FALSE(books.LoadsFor(spec(true, 64), idle)[0].knows_prompt);
+  EXPECT_FALSE(books.LoadsFor(spec(false, 63), idle)[0].knows_prompt);
+}
+
 TEST(LoopBooksTest, OldPromptsAreForgotten) {
   LoopBooks books(1, 64);
   const std::vector<EngineStatus> idle(1);

@@ -48,6 +48,30 @@ TEST(CheckConditioningTest, UnsetAndEmptyNegativePromptDiffer) {
   EXPECT_TRUE(Checked(model, Wire(R"(prompt: "p" negative_prompt: "")")).resolved.negative_prompt_given);
 }
 
+TEST(CheckConditioningTest, TheSecondEncoderMayReadAnotherText) {
+  const RegisteredModel model = Register(SdxlModel());
+  const auto ids = [](int32_t word) { return ElementsAre(1000, word, 1001, 1001, 1001, 1001, 1001, 1001); };
+  const Checked both(model, Wire(R"(prompt: "a" prompt_2: "four" negative_prompt: "" negative_prompt_2: "fives")"));
+  EXPECT_TRUE(both.violations.empty());
+  EXPECT_THAT(both.resolved.prompt_ids, ElementsAre(ids(1), ids(4)));
+  EXPECT_THAT(both.resolved.negative_prompt_ids, ElementsAre(ids(1001), ids(5)));
+  const Checked one(model, Wire(R"(prompt: "a" prompt_2: "")"));
+  EXPECT_THAT(one.resolved.prompt_ids, ElementsAre(ids(1), ids(1))) << "an empty one is none";
+}
+
+TEST(CheckConditioningTest, SecondTextsThatHaveNoPlaceAreRefused) {
+  const Checked single(Register(TextModel()), Wire(R"(prompt: "a" prompt_2: "b" negative_prompt_2: "")"));
+  ASSERT_THAT(single.violations.violations(), SizeIs(2));
+  EXPECT_EQ(single.violations.violations()[0].description,
+            "got a text; allowed: unset, because texty has one text encoder");
+  const Checked alone(Register(SdxlModel()), Wire(R"(prompt: "a" negative_prompt_2: "b")"));
+  EXPECT_TRUE(alone.violations.Has("negative_prompt_2"));
+  const Checked nul(Register(SdxlModel()), Wire(R"(prompt: "a" prompt_2: "\000")"));
+  EXPECT_TRUE(nul.violations.Has("prompt_2"));
+  const Checked digits(Register(ClassModel()), Wire(R"(prompt_2: "b" negative_prompt_2: "c")"));
+  EXPECT_THAT(digits.violations.violations(), SizeIs(2));
+}
+
 TEST(CheckConditioningTest, TextsThatAreWrongAreNotTokenized) {
   const Checked checked(Register(TextModel()), Wire(R"(prompt: "\000" negative_prompt: "\000")"));
   EXPECT_THAT(checked.violations.violations(), SizeIs(2));

@@ -1,5 +1,5 @@
-// DualTextConditioner: what the Stable Diffusion XL pipelines take from their two towers.
-#include "model/text_encoder/dual_text_conditioner.h"
+// SdxlTextConditioner: what the Stable Diffusion XL pipelines take from their two towers.
+#include "model/text_encoder/sdxl_text_conditioner.h"
 
 #include <string>
 #include <utility>
@@ -32,12 +32,12 @@ struct Towers {
   Towers()
       : first(Tower(Replay(FindCase("clip_quick_gelu")), "CLIPTextModel")),
         second(Tower(Replay(FindCase("clip_pooled")), "CLIPTextModelWithProjection")),
-        conditioner(first, second, c10::DeviceType::CPU) {}
+        conditioner({first, second}, c10::DeviceType::CPU) {}
 
   c10::InferenceMode no_autograd;
   ClipTextModel first;
   ClipTextModel second;
-  DualTextConditioner conditioner;
+  SdxlTextConditioner conditioner;
 };
 
 const std::vector<int32_t> kOne = {0, 5, 6, 999};
@@ -54,7 +54,7 @@ ConditioningInput Prompt(int clip_skip = 0) {
 
 at::Tensor Ids(const std::vector<int32_t>& ids) { return at::tensor(ids, at::kLong).unsqueeze(0); }
 
-TEST(DualTextConditioner, JoinsTheStatesBeforeTheLastLayer) {
+TEST(SdxlTextConditioner, JoinsTheStatesBeforeTheLastLayer) {
   const Towers towers;
   for (const int clip_skip : {0, 1, 4}) {
     const Conditioning row = towers.conditioner.Encode({Prompt(clip_skip)});
@@ -70,7 +70,7 @@ TEST(DualTextConditioner, JoinsTheStatesBeforeTheLastLayer) {
   }
 }
 
-TEST(DualTextConditioner, ZeroRowsKeepTheirSizesAndLeaveOthersAlone) {
+TEST(SdxlTextConditioner, ZeroRowsKeepTheirSizesAndLeaveOthersAlone) {
   const Towers towers;
   ConditioningInput zero = Prompt();
   zero.zero = true;
@@ -86,7 +86,7 @@ TEST(DualTextConditioner, ZeroRowsKeepTheirSizesAndLeaveOthersAlone) {
   EXPECT_LT(Compare(both.text_embeds[0], alone.text_embeds[0]).max, 1e-5);
 }
 
-TEST(DualTextConditioner, RefusesWhatItCannotEncode) {
+TEST(SdxlTextConditioner, RefusesWhatItCannotEncode) {
   const Towers towers;
   ConditioningInput one_list = Prompt();
   one_list.token_ids.pop_back();
