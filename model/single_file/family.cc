@@ -127,6 +127,8 @@ const char* FamilyName(CheckpointFamily family) {
       return "Stable Diffusion 2";
     case CheckpointFamily::kStableDiffusionXl:
       return "Stable Diffusion XL";
+    case CheckpointFamily::kStableDiffusionXlRefiner:
+      return "Stable Diffusion XL refiner";
   }
   return "";
 }
@@ -147,8 +149,8 @@ absl::StatusOr<FamilyFound> DetectFamily(const TensorListing& tensors) {
                  "two text encoders, conditioner.embedders.0 and .1");
   }
   if (tensors.HasPrefix(kOpenClipAt0) && has_vector) {
-    return NotPainted("the Stable Diffusion XL refiner (conditioner.embedders.0.model, no second encoder)",
-                      "take the base model");
+    return Found(CheckpointFamily::kStableDiffusionXlRefiner, {{kOpenClipAt0, TextNaming::kOpenClip}},
+                 "an OpenCLIP text encoder alone, conditioner.embedders.0.model, and label_emb");
   }
   if (has_vector) {
     return NotPainted(

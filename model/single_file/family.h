@@ -10,7 +10,7 @@
 
 namespace stepcast::model {
 
-enum class CheckpointFamily { kStableDiffusion1, kStableDiffusion2, kStableDiffusionXl };
+enum class CheckpointFamily { kStableDiffusion1, kStableDiffusion2, kStableDiffusionXl, kStableDiffusionXlRefiner };
 
 const char* FamilyName(CheckpointFamily family);  // "Stable Diffusion XL"
 
@@ -22,7 +22,7 @@ struct FamilyFound {
 };
 
 // Errors: INVALID_ARGUMENT naming what the file is, where it is no checkpoint, a family or kind that is not built
-// (inpainting, refiner, editing, distilled), or lacks its text encoders.
+// (inpainting, editing, distilled), or lacks its text encoders.
 absl::StatusOr<FamilyFound> DetectFamily(const TensorListing& tensors);
 
 }  // namespace stepcast::model

@@ -38,8 +38,14 @@ FamilyFacts FactsOf(const Checkpoint& checkpoint) {
       return {"StableDiffusionPipeline", v ? "DDIMScheduler" : "PNDMScheduler", v ? 96 : 64, 0.18215, false};
     case CheckpointFamily::kStableDiffusionXl:
       return {"StableDiffusionXLPipeline", "EulerDiscreteScheduler", 128, 0.13025, true};
+    case CheckpointFamily::kStableDiffusionXlRefiner:
+      return {"StableDiffusionXLImg2ImgPipeline", "EulerDiscreteScheduler", 128, 0.13025, true};
   }
   return {};
+}
+
+bool IsXl(CheckpointFamily family) {
+  return family == CheckpointFamily::kStableDiffusionXl || family == CheckpointFamily::kStableDiffusionXlRefiner;
 }
 
 absl::StatusOr<SharedFile> Map(const std::string& path) {
@@ -65,7 +71,7 @@ json SchedulerJson(const Checkpoint& checkpoint) {
                  {"set_alpha_to_one", false},
                  {"prediction_type", types[static_cast<int>(checkpoint.prediction.type)]}};
   if (checkpoint.prediction.zero_terminal_snr) config["rescale_betas_zero_snr"] = true;
-  if (checkpoint.family == CheckpointFamily::kStableDiffusionXl) {
+  if (IsXl(checkpoint.family)) {
     config["timestep_spacing"] = "leading";
     config["interpolation_type"] = "linear";
   } else if (!(checkpoint.family == CheckpointFamily::kStableDiffusion2 && v)) {
@@ -102,15 +108,15 @@ class Parts {
 };
 
 absl::Status AddTexts(const Checkpoint& checkpoint, Parts& parts) {
-  for (size_t i = 0; i < checkpoint.texts.size(); ++i) {
-    const CheckpointText& text = checkpoint.texts[i];
-    const std::string suffix = i == 0 ? "" : absl::StrCat("_", i + 1);
-    const bool projection = i > 0;
+  for (const CheckpointText& text : checkpoint.texts) {
+    const bool open = text.place.naming == TextNaming::kOpenClip;
+    // The tower whose pooled text XL reads is the second one, also in the refiner, which has no other.
+    const bool projection = open && IsXl(checkpoint.family);
+    const std::string suffix = projection ? "_2" : "";
     STEPCAST_ASSIGN_OR_RETURN(json config, TextConfigJson(text.layout, text.place.naming, projection));
     parts.AddNetwork(absl::StrCat("text_encoder", suffix),
                      {"transformers", projection ? "CLIPTextModelWithProjection" : "CLIPTextModel"}, std::move(config),
                      TextNames(text.place, text.layout.layers));
-    const bool open = text.place.naming == TextNaming::kOpenClip;
     parts.AddTokenizer(absl::StrCat("tokenizer", suffix), open ? kBuiltInOpenClip : kBuiltInClip);
   }
   return absl::OkStatus();
@@ -125,6 +131,10 @@ absl::StatusOr<ModelIndex> IndexOf(const Checkpoint& checkpoint, const SharedFil
   index.pipeline_class = facts.pipeline;
   index.decisions = checkpoint.decisions;
   index.warnings = checkpoint.warnings;
+  // Published refiners read the empty text where no negative prompt is given; base models read zeros.
+  if (checkpoint.family == CheckpointFamily::kStableDiffusionXlRefiner) {
+    index.options["force_zeros_for_empty_prompt"] = false;
+  }
   Parts parts(index, file);
   const bool first = checkpoint.family == CheckpointFamily::kStableDiffusion1;
   STEPCAST_ASSIGN_OR_RETURN(json unet, UNetConfigJson(checkpoint.unet, first, facts.sample_size));

@@ -34,6 +34,18 @@ CheckpointShape SdxlShape() {
   return shape;
 }
 
+CheckpointShape SdxlRefinerShape() {
+  CheckpointShape shape = SdxlShape();
+  shape.channels = {384, 768, 1536, 1536};
+  shape.depths = {0, 4, 4, 0};
+  shape.mid_depth = 4;
+  shape.context = 1280;
+  shape.vector = 2560;
+  shape.clip_layers = 0;
+  shape.open_prefix = "conditioner.embedders.0.model.";
+  return shape;
+}
+
 ShapeList::ShapeList(const CheckpointShape& shape) : shape_(shape) {
   UNet();
   Vae();
@@ -100,6 +112,7 @@ void ShapeList::UNet() {
   const int64_t first = shape_.channels.front(), time = 4 * first;
   Weighted(p + "time_embed.0", {time, first});
   Weighted(p + "time_embed.2", {time, time});
+  if (shape_.guidance > 0) Add(p + "time_embed.cond_proj.weight", {first, shape_.guidance});
   if (shape_.vector > 0) {
     Weighted(p + "label_emb.0.0", {time, shape_.vector});
     Weighted(p + "label_emb.0.2", {time, time});

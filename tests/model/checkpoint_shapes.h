@@ -18,7 +18,8 @@ struct CheckpointShape {
   int64_t layers = 2;
   int64_t context = 768;
   bool linear = false;
-  int64_t vector = 0;  // label_emb
+  int64_t vector = 0;    // label_emb
+  int64_t guidance = 0;  // time_embed.cond_proj
   std::vector<int64_t> vae_channels = {128, 256, 512, 512};
   int64_t clip_layers = 12;  // of CLIP ViT-L; 0: no such tower
   int64_t clip_width = 768;
@@ -32,6 +33,7 @@ struct CheckpointShape {
 CheckpointShape Sd1Shape();
 CheckpointShape Sd2Shape();
 CheckpointShape SdxlShape();
+CheckpointShape SdxlRefinerShape();
 
 // Collects tensors; their data do not exist.
 class ShapeList {

@@ -114,7 +114,7 @@ void ExpectCounts(const ShapeList& list, const Counts& counts) {
   ASSERT_EQ(checkpoint->texts.size(), counts.texts.size());
   for (size_t i = 0; i < counts.texts.size(); ++i) {
     const CheckpointText& text = checkpoint->texts[i];
-    const bool projection = i == 1;
+    const bool projection = counts.texts[i] == 517;  // the only tower whose projection is read
     const auto json = TextConfigJson(text.layout, text.place.naming, projection);
     ASSERT_TRUE(json.ok()) << json.status();
     JsonConfig config = Config(*json);
@@ -139,6 +139,12 @@ TEST(Checkpoint, EveryTensorOfStableDiffusion2IsAccountedFor) {
 
 TEST(Checkpoint, EveryTensorOfStableDiffusionXlIsAccountedFor) {
   ExpectCounts(ShapeList(SdxlShape()), {2515, 1680, 2'567'463'684, 248, {196, 517}, {123'060'480, 694'659'840}});
+}
+
+TEST(Checkpoint, EveryTensorOfTheRefinerIsAccountedFor) {
+  const ShapeList list(SdxlRefinerShape());
+  ExpectCounts(list, {1858, 1220, 2'259'526'660, 248, {517}, {694'659'840}});
+  EXPECT_EQ(Detect(list)->family, CheckpointFamily::kStableDiffusionXlRefiner);
 }
 
 TEST(Checkpoint, WhatTrainingLeftBehindIsPassedOverWithoutAWord) {
@@ -313,15 +319,6 @@ TEST(Checkpoint, RelativesAreRefusedByName) {
   EXPECT_THAT(Refusal(with(Sd1Shape(), [](auto& s) { s.in_channels = 8; })), HasSubstr("editing"));
   EXPECT_THAT(Refusal(with(Sd2Shape(), [](auto& s) { s.in_channels = 7; })), HasSubstr("upscaling"));
   EXPECT_THAT(Refusal(with(Sd2Shape(), [](auto& s) { s.in_channels = 5; })), HasSubstr("depth"));
-  CheckpointShape refiner = SdxlShape();
-  refiner.channels = {384, 768, 1536, 1536};
-  refiner.depths = {0, 4, 4, 0};
-  refiner.mid_depth = 4;
-  refiner.context = 1280;
-  refiner.vector = 2560;
-  refiner.clip_layers = 0;
-  refiner.open_prefix = "conditioner.embedders.0.model.";
-  EXPECT_THAT(Refusal(ShapeList(refiner)), HasSubstr("refiner"));
   EXPECT_THAT(Refusal(with(SdxlShape(), [](auto& s) { s.depths = {0, 2, 4}, s.mid_depth = 0; })), HasSubstr("SSD-1B"));
   EXPECT_THAT(Refusal(with(SdxlShape(), [](auto& s) { s.depths = {0, 1, 2}, s.mid_depth = 0; })), HasSubstr("Vega"));
   EXPECT_THAT(Refusal(with(SdxlShape(), [](auto& s) { s.depths = {0, 2, 6}, s.layers = 1; })), HasSubstr("KOALA 1B"));

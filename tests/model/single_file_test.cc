@@ -2,6 +2,7 @@
 
 #include "model/single_file/single_file.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/linspace.h>
 #include <ATen/ops/ones.h>
@@ -33,10 +34,19 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::Contains;
-using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+
+// On one thread: these networks are so small that others would only wait for each other.
+class SingleFile : public ::testing::Test {
+ protected:
+  SingleFile() { at::set_num_threads(1); }
+  ~SingleFile() override { at::set_num_threads(threads_); }
+
+ private:
+  const int threads_ = at::get_num_threads();
+};
 
 // The sizes of tools/parity/make_original_names.py.
 CheckpointShape Small(CheckpointShape shape) {
@@ -57,6 +67,16 @@ CheckpointShape SmallXl() {
   shape.mid_depth = 2;
   shape.context = 128;
   shape.vector = 1600;
+  shape.open_layers = 2;
+  return shape;
+}
+
+CheckpointShape SmallRefiner() {
+  CheckpointShape shape = Small(SdxlRefinerShape());
+  shape.channels = {64, 128, 128, 128};
+  shape.depths = {0, 1, 2, 0};
+  shape.mid_depth = 2;
+  shape.vector = 64 + 5 * 256;
   shape.open_layers = 2;
   return shape;
 }
@@ -108,9 +128,9 @@ std::set<std::string> Lines(const ModelIndex& index) {
   return lines;
 }
 
-TEST(SingleFile, EveryTensorGoesWhereDiffusersPutsIt) {
+TEST_F(SingleFile, EveryTensorGoesWhereDiffusersPutsIt) {
   const std::pair<const char*, CheckpointShape> kFamilies[] = {
-      {"sd1", Small(Sd1Shape())}, {"sd2", Small(Sd2Shape())}, {"sdxl", SmallXl()}};
+      {"sd1", Small(Sd1Shape())}, {"sd2", Small(Sd2Shape())}, {"sdxl", SmallXl()}, {"refiner", SmallRefiner()}};
   for (const auto& [name, shape] : kFamilies) {
     const auto index = OpenSingleFile(Write(name, Bytes(ShapeList(shape))), {});
     ASSERT_TRUE(index.ok()) << index.status();
@@ -145,6 +165,7 @@ std::string BytesOf(const StoredTensor& tensor) {
 std::string FolderOf(const ModelIndex& index) {
   const std::string folder = FreshFolder("folder_of");
   nlohmann::json root = {{"_class_name", index.pipeline_class}};
+  for (const auto& [name, on] : index.options) root[name] = on;
   for (const auto& [name, type] : index.components) {
     root[name] = {type.library, type.class_name};
     const ComponentSource& source = index.sources.at(name);
@@ -169,9 +190,18 @@ std::string FolderOf(const ModelIndex& index) {
 
 void ExpectSameNumbers(const ModelBundle& file, const ModelBundle& folder) {
   const c10::InferenceMode no_autograd;
-  const ConditioningInput input{{{0, 5, 6, 15}}, 0};
+  const ModelInfo& info = *file.info();
+  const std::vector<int32_t> ids = {0, 5, 6, 15};
+  ConditioningInput input;
+  input.token_ids.assign(info.tokenizer_dirs.size(), ids);
+  for (int i = 0; i < SizeIdCount(info.size_conditioning); ++i) input.size_ids.push_back(static_cast<float>(60 + i));
   const Conditioning a = file.conditioner().Encode({input}), b = folder.conditioner().Encode({input});
   EXPECT_TRUE(at::equal(a.prompt_embeds, b.prompt_embeds));
+  EXPECT_EQ(a.text_embeds.defined(), info.size_conditioning != SizeConditioning::kNone);
+  EXPECT_EQ(b.text_embeds.defined(), a.text_embeds.defined());
+  if (a.text_embeds.defined()) {
+    EXPECT_TRUE(at::equal(a.text_embeds, b.text_embeds));
+  }
   const at::Tensor latents = at::linspace(-1, 1, 4 * 8 * 8).view({1, 4, 8, 8});
   const at::Tensor prediction = file.denoiser()(latents, at::ones({1}), a);
   EXPECT_TRUE(at::equal(prediction, folder.denoiser()(latents, at::ones({1}), b)));
@@ -179,9 +209,18 @@ void ExpectSameNumbers(const ModelBundle& file, const ModelBundle& folder) {
   EXPECT_GT(prediction.abs().max().item<float>(), 0);
 }
 
-TEST(SingleFile, PaintsWhatTheFolderPaints) {
-  const std::pair<const char*, CheckpointShape> kFamilies[] = {{"sd1", Small(Sd1Shape())}, {"sd2", Small(Sd2Shape())}};
-  for (const auto& [name, shape] : kFamilies) {
+TEST_F(SingleFile, PaintsWhatTheFolderPaints) {
+  struct Family {
+    const char* name;
+    CheckpointShape shape;
+    std::vector<std::string> tokenizers;
+  };
+  const Family kFamilies[] = {{"sd1", Small(Sd1Shape()), {kBuiltInClip}},
+                              {"sd2", Small(Sd2Shape()), {kBuiltInOpenClip}},
+                              {"sdxl", SmallXl(), {kBuiltInClip, kBuiltInOpenClip}},
+                              {"refiner", SmallRefiner(), {kBuiltInOpenClip}}};
+  for (const auto& [name, shape, tokenizers] : kFamilies) {
+    SCOPED_TRACE(name);
     const std::string bytes = Bytes(ShapeList(shape));
     const std::string path = Write(name, bytes);
     const auto file = Load(path);
@@ -194,26 +233,60 @@ TEST(SingleFile, PaintsWhatTheFolderPaints) {
 
     const ModelInfo& info = *(*file)->info();
     EXPECT_EQ(info.sha256, Sha256Hex(bytes)) << "as sha256sum prints it";
-    EXPECT_THAT(info.tokenizer_dirs, ElementsAre(name == std::string("sd1") ? kBuiltInClip : kBuiltInOpenClip));
+    EXPECT_EQ(info.tokenizer_dirs, tokenizers);
+    EXPECT_EQ(info.size_conditioning, (*folder)->info()->size_conditioning);
+    EXPECT_EQ(info.zeroes_unset_negative, (*folder)->info()->zeroes_unset_negative);
     EXPECT_THAT(info.decisions, Contains(Field(&ModelDecision::about, "prediction_type")));
     EXPECT_EQ(info.parameter_count, (*folder)->info()->parameter_count);
     EXPECT_EQ(info.noise_schedule.beta_schedule, BetaSchedule::kScaledLinear);
     EXPECT_EQ(info.noise_schedule.steps_offset, 1);
-    EXPECT_EQ(info.defaults.width, 128) << "64 cells of 2 pixels";
+    EXPECT_EQ(info.defaults.width, shape.vector > 0 ? 256 : 128) << "128 or 64 cells of 2 pixels";
     for (const std::string& warning : (*file)->warnings()) EXPECT_THAT(warning, HasSubstr("prediction_type"));
   }
 }
 
-TEST(SingleFile, TheVPredictionOfAMarkReachesTheSchedule) {
-  ShapeList list(Small(Sd1Shape()));
-  list.Add("v_pred", {0}).Add("ztsnr", {0});
-  const auto bundle = Load(Write("marked", Bytes(list)));
-  ASSERT_TRUE(bundle.ok()) << bundle.status();
-  EXPECT_EQ((*bundle)->info()->noise_schedule.prediction_type, PredictionType::kVPrediction);
-  EXPECT_EQ((*bundle)->info()->noise_schedule.rescale_betas_zero_snr, true);
+TEST_F(SingleFile, StableDiffusionXlIsWhatItsPublishedFilesSay) {
+  for (const bool refiner : {false, true}) {
+    const std::string path = Write("xl_facts", Bytes(ShapeList(refiner ? SmallRefiner() : SmallXl())));
+    const auto bundle = Load(path);
+    ASSERT_TRUE(bundle.ok()) << bundle.status();
+    const ModelInfo& info = *(*bundle)->info();
+    EXPECT_EQ(info.defaults.sampler, Sampler::kEuler);
+    EXPECT_EQ(info.defaults.guidance_scale, 5.0);
+    EXPECT_EQ(info.noise_schedule.timestep_spacing, TimestepSpacing::kLeading);
+    EXPECT_EQ(info.text_layers, 2);
+    EXPECT_EQ(info.size_conditioning, refiner ? SizeConditioning::kAestheticScore : SizeConditioning::kTarget);
+    EXPECT_EQ(info.zeroes_unset_negative, !refiner);
+
+    const auto index = OpenSingleFile(path, {});
+    ASSERT_TRUE(index.ok()) << index.status();
+    const nlohmann::json& vae = index->sources.at("vae").configs.at("config.json");
+    EXPECT_EQ(vae["scaling_factor"], 0.13025);
+    EXPECT_EQ(vae["force_upcast"], true);
+  }
 }
 
-TEST(SingleFile, WhatIsWrongIsToldWithTheFile) {
+TEST_F(SingleFile, TheGuidanceEmbeddingOfAConsistencyModelIsFound) {
+  CheckpointShape shape = SmallXl();
+  shape.guidance = 256;
+  const auto bundle = Load(Write("lcm", Bytes(ShapeList(shape))));
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  EXPECT_TRUE((*bundle)->info()->noise_schedule.embeds_guidance);
+}
+
+TEST_F(SingleFile, TheVPredictionOfAMarkReachesTheSchedule) {
+  for (const CheckpointShape& shape : {Small(Sd1Shape()), SmallXl()}) {
+    ShapeList list(shape);
+    list.Add("v_pred", {0}).Add("ztsnr", {0});
+    const auto bundle = Load(Write("marked", Bytes(list)));
+    ASSERT_TRUE(bundle.ok()) << bundle.status();
+    EXPECT_EQ((*bundle)->info()->noise_schedule.prediction_type, PredictionType::kVPrediction);
+    EXPECT_EQ((*bundle)->info()->noise_schedule.rescale_betas_zero_snr, true);
+    EXPECT_THAT((*bundle)->warnings(), IsEmpty());
+  }
+}
+
+TEST_F(SingleFile, WhatIsWrongIsToldWithTheFile) {
   ShapeList no_vae(Small(Sd1Shape()));
   no_vae.Drop("first_stage_model.");
   ShapeList strange_width(Small(Sd1Shape()));

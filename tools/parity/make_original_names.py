@@ -24,6 +24,8 @@ FAMILIES = {
     "sdxl": Sizes(channels=[64, 128, 128], depths=[0, 1, 2], mid_depth=2, context=128, linear=True, vector=1600,
                   clip_prefix="conditioner.embedders.0.transformer.text_model.", clip_layers=2, clip_width=64,
                   open_prefix="conditioner.embedders.1.model.", open_layers=2, open_width=64),
+    "refiner": Sizes(channels=[64, 128, 128, 128], depths=[0, 1, 2, 0], mid_depth=2, context=64, linear=True, vector=1344,
+                     clip_layers=0, open_prefix="conditioner.embedders.0.model.", open_layers=2, open_width=64),
 }
 
 
@@ -57,14 +59,12 @@ def convert(sizes: Sizes, tensors: dict[str, torch.Tensor]) -> dict[str, dict[st
     made = {"unet": reference.convert_ldm_unet_checkpoint(dict(tensors), config=unet),
             "vae": reference.convert_ldm_vae_checkpoint(dict(tensors), config=vae)}
     text = SimpleNamespace(config=SimpleNamespace(hidden_size=sizes.open_width))
-    towers = []
     if sizes.clip_layers:
         prefix = sizes.clip_prefix.removesuffix("text_model.")
-        towers.append(reference.convert_ldm_clip_checkpoint(dict(tensors), remove_prefix=prefix))
+        made["text_encoder"] = reference.convert_ldm_clip_checkpoint(dict(tensors), remove_prefix=prefix)
     if sizes.open_layers:
-        towers.append(reference.convert_open_clip_checkpoint(text, dict(tensors), prefix=sizes.open_prefix))
-    for number, tower in enumerate(towers):
-        made["text_encoder" + ("_2" if number else "")] = tower
+        name = "text_encoder_2" if sizes.vector else "text_encoder"
+        made[name] = reference.convert_open_clip_checkpoint(text, dict(tensors), prefix=sizes.open_prefix)
     return made
 
 
