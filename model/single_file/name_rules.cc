@@ -146,7 +146,7 @@ std::vector<TensorView> Thirds(const TensorEntry& entry, const std::string& scop
 }
 
 std::vector<TensorView> OpenClipViews(const TensorEntry& entry, absl::string_view name, int64_t layers) {
-  if (name == "logit_scale" || name == "attn_mask") return {};
+  if (name == "logit_scale" || name == "attn_mask" || absl::EndsWith(name, "embeddings.position_ids")) return {};
   if (name == "token_embedding.weight") return Whole("embeddings.token_embedding.weight");
   if (name == "positional_embedding") return Whole("embeddings.position_embedding.weight");
   if (name == "text_projection.weight") return Whole(std::string(name));
@@ -223,6 +223,7 @@ bool IsNeedless(absl::string_view name) {
                                                  "lvlb_weights",
                                                  "scale_factor",
                                                  "global_step",
+                                                 "conditioner.embedders.0.logit_scale",
                                                  "v_pred",
                                                  "ztsnr"};
   for (const absl::string_view known : kNames) {

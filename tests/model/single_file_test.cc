@@ -266,6 +266,17 @@ TEST_F(SingleFile, StableDiffusionXlIsWhatItsPublishedFilesSay) {
   }
 }
 
+// Numbers of training and position ids that merging and saving programs put beside the towers.
+TEST_F(SingleFile, WhatOtherProgramsAddToTextTowersIsPassedOverWithoutAWord) {
+  ShapeList list(SmallXl());
+  list.Add("conditioner.embedders.0.logit_scale", {})
+      .Add("conditioner.embedders.0.transformer.text_projection.weight", {64, 64})
+      .Add("conditioner.embedders.1.model.transformer.text_model.embeddings.position_ids", {1, 77});
+  const auto bundle = Load(Write("additions", Bytes(list)));
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  EXPECT_THAT((*bundle)->warnings(), IsEmpty());
+}
+
 TEST_F(SingleFile, TheGuidanceEmbeddingOfAConsistencyModelIsFound) {
   CheckpointShape shape = SmallXl();
   shape.guidance = 256;
