@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <tuple>
+
+#include "scheduler/decide/policies/batch_shape.h"
 
 namespace stepcast {
 namespace {
@@ -34,7 +38,9 @@ double ToSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::Un
 absl::Time FromSeconds(double seconds) { return absl::UnixEpoch() + absl::Seconds(seconds); }
 
 LaneIndex::LaneIndex(const CostModel& costs, const std::map<std::string, double>& weights)
-    : costs_(costs), weights_(weights) {}
+    : costs_(costs) {
+  for (const auto& [tenant, weight] : weights) shares_.named[tenant].weight = weight;
+}
 
 void LaneIndex::Price(JobView& view, absl::Time now) const {
   const JobSpec& spec = view.job->spec();
@@ -42,27 +48,57 @@ void LaneIndex::Price(JobView& view, absl::Time now) const {
   const double arrival = ToSeconds(spec.arrival == absl::InfinitePast() ? now : spec.arrival);
   view.firm = spec.deadline != absl::InfiniteFuture();
   view.due = view.firm ? ToSeconds(spec.deadline) : arrival + kSoftDeadline * isolated;
-  view.target = view.due - kReserve * std::max(0.0, view.due - arrival);
+  view.given = std::max(0.0, view.due - arrival);
+  view.target = view.due - kReserve * view.given;
   view.elder_at = arrival + (isolated > 0.0 ? kElder * isolated : kElderUnknown);
   SetRemaining(view, RatesOf(view.job->request()));
+  view.roomy = view.given >= kRoomy * view.crowded;
 }
 
 void LaneIndex::Insert(JobView& view, absl::Time now) {
   KeepRates(view.job->request());
   Price(view, now);
   TenantView& tenant = TenantOf(view);
-  if (tenant.live++ == 0) {
-    // Whoever was away has saved nothing up.
-    double least = -1.0;
-    for (const auto& [name, other] : tenants_) {
-      if (&other != &tenant && other.live > 0 && (least < 0.0 || other.used < least)) least = other.used;
-    }
-    tenant.used = std::max(tenant.used, least);
-  }
+  Arrive(tenant);
+  NoteWork(view, tenant, ToSeconds(now));
   Place(view);
   elders_.emplace(view.elder_at, &view);
   places_.emplace(&view, views_.size());
   views_.push_back(&view);
+}
+
+// Whoever was away has saved nothing up: neither a share nor a tenant within its share.
+void LaneIndex::Arrive(TenantView& tenant) {
+  ShareView& share = ShareOf(tenant.name);
+  if (share.live++ == 0) {
+    double least = std::numeric_limits<double>::infinity();
+    const auto stays = [&](const ShareView& other) {
+      if (&other != &share && other.live > 0) least = std::min(least, other.used);
+    };
+    for (const auto& [name, other] : shares_.named) stays(other);
+    stays(shares_.common);
+    if (std::isfinite(least)) share.used = std::max(share.used, least);
+  }
+  if (tenant.live++ > 0 || share.tenants++ == 0) return;
+  double least = std::numeric_limits<double>::infinity();
+  for (const auto& [name, other] : tenants_) {
+    if (&other != &tenant && other.share == &share && other.live > 0) least = std::min(least, other.used);
+  }
+  tenant.used = std::max(tenant.used, least);
+}
+
+void LaneIndex::NoteWork(const JobView& view, TenantView& tenant, double now) {
+  const auto priority = static_cast<size_t>(view.job->request().priority);
+  const Rates rates = RatesOf(view.job->request());
+  ArrivingWork& arriving = ShareOf(tenant.name).arriving[priority];
+  arriving.all.Add(view.work, now);
+  const double alone = view.work + view.job->left().rows() * (rates.brief - rates.row);
+  arriving.alone.Add(alone, now);
+  arriving.alone_squared.Add(alone * alone, now);
+  if (view.firm) return;
+  arriving.soft.Add(view.work, now);
+  arriving.soft_squared.Add(view.work * view.work, now);
+  tenant.soft[priority].Add(view.work, now);
 }
 
 void LaneIndex::Refresh(JobView& view) { Reprice(view, RatesOf(view.job->request())); }
@@ -81,8 +117,13 @@ void LaneIndex::Reprice(JobView& view, const Rates& rates) {
 void LaneIndex::Erase(JobView& view) {
   TenantView& tenant = TenantOf(view);
   Remove(view);
-  // Names come from outside: those of tenants without jobs are kept up to a bound.
-  if (--tenant.live == 0 && tenants_.size() > kMostTenants) tenants_.erase(std::string(tenant.name));
+  ShareView& share = ShareOf(tenant.name);
+  --share.live;
+  if (--tenant.live == 0) {
+    --share.tenants;
+    // Names come from outside: those of tenants without jobs are kept up to a bound.
+    if (tenants_.size() > kMostTenants) tenants_.erase(std::string(tenant.name));
+  }
   DropRates(view.job->request());
   elders_.erase({view.elder_at, &view});
   const auto place = places_.find(&view);
@@ -93,12 +134,16 @@ void LaneIndex::Erase(JobView& view) {
   if (!views_.empty()) return;
   // Nobody waits, so nobody owes: who comes back first after a pause has no claim on the next one's time.
   for (auto& [name, each] : tenants_) each.used = 0.0;
+  for (auto& [name, each] : shares_.named) each.used = 0.0;
+  shares_.common.used = 0.0;
 }
 
 void LaneIndex::Charge(const JobView& view, double seconds) {
   TenantView& tenant = TenantOf(view);
   tenant.device_time += seconds;
-  tenant.used += seconds / tenant.weight;
+  tenant.used += seconds;
+  ShareView& share = ShareOf(tenant.name);
+  share.used += seconds / share.weight;
 }
 
 void LaneIndex::FollowCosts(const BatchKey& key) {
@@ -190,9 +235,16 @@ LaneIndex::Rates LaneIndex::Measure(const BatchKey& denoise) const {
   const int knee = costs_.Knee(denoise);
   // One job at a time where more rows do not pay, else as many as fit: what a backlog is worked off with.
   const int rows = knee <= 2 ? std::min(2, costs_.RowCap(denoise)) : costs_.RowCap(denoise);
+  int brief = 2;
+  while (brief + 2 <= costs_.RowCap(denoise) &&
+         costs_.Seconds(denoise, brief + 2) <= BatchShape::kCostly * costs_.Seconds(denoise, 2)) {
+    brief += 2;
+  }
   return {.single = costs_.Seconds(denoise, 1),
           .guided = costs_.Seconds(denoise, 2),
           .row = share(denoise, rows),
+          .full = costs_.Seconds(denoise, rows),
+          .brief = std::max(share(denoise, rows), share(denoise, brief)),
           .encode = costs_.Seconds(encode, 1),
           .decode = costs_.Seconds(decode, 1),
           .encode_share = share(encode, costs_.RowCap(encode)),
@@ -204,6 +256,9 @@ void LaneIndex::SetRemaining(JobView& view, const Rates& rates) {
   const RowCounts left = job.left();
   view.alone = rates.decode + left.single * rates.single + left.guided * rates.guided;
   view.work = rates.decode_share + left.rows() * rates.row;
+  view.crowded = rates.decode + left.evaluations() * rates.full;
+  if (job.needs_encode()) view.crowded += rates.encode;
+  view.crowded = std::max(view.crowded, view.alone);
   if (!job.needs_encode()) return;
   view.alone += rates.encode;
   view.work += rates.encode_share;
@@ -217,8 +272,7 @@ void LaneIndex::Place(JobView& view) {
   if (is_new) {
     lane.priority = priority;
     lane.tenant = &tenant;
-    lanes_.clear();
-    for (const auto& [key, each] : by_lane_) lanes_.push_back(&each);
+    lanes_.insert(PlaceOf(lane), &lane);
   }
   view.lane = &lane;
   Add(lane.by_due, &view, DueLess);
@@ -235,9 +289,14 @@ void LaneIndex::Remove(JobView& view) {
   Absolve(view);
   view.lane = nullptr;
   if (!lane.by_due.empty()) return;
+  lanes_.erase(PlaceOf(lane));
   by_lane_.erase({lane.priority, lane.tenant->name});
-  lanes_.clear();
-  for (const auto& [key, each] : by_lane_) lanes_.push_back(&each);
+}
+
+std::vector<const LaneView*>::iterator LaneIndex::PlaceOf(const LaneView& lane) {
+  const auto rank = [](const LaneView& each) { return std::tie(each.priority, each.tenant->name); };
+  return std::lower_bound(lanes_.begin(), lanes_.end(), &lane,
+                          [&](const LaneView* a, const LaneView* b) { return rank(*a) < rank(*b); });
 }
 
 TenantView& LaneIndex::TenantOf(const JobView& view) {
@@ -245,10 +304,14 @@ TenantView& LaneIndex::TenantOf(const JobView& view) {
   auto [entry, is_new] = tenants_.try_emplace(name);
   if (is_new) {
     entry->second.name = name;
-    const auto weight = weights_.find(name);
-    if (weight != weights_.end()) entry->second.weight = weight->second;
+    entry->second.share = &shares_.Of(name);
   }
   return entry->second;
+}
+
+ShareView& LaneIndex::ShareOf(const std::string& tenant) {
+  const auto found = shares_.named.find(tenant);
+  return found == shares_.named.end() ? shares_.common : found->second;
 }
 
 LaneView& LaneIndex::LaneOf(const JobView& view) { return by_lane_.at({view.lane->priority, view.lane->tenant->name}); }

@@ -31,8 +31,9 @@ class LaneIndex {
   // A soft deadline is arrival + kSoftDeadline x isolated time; a job is an elder after kElder x that time.
   static constexpr double kSoftDeadline = 3.0;
   static constexpr double kElder = 20.0;
+  static constexpr double kRoomy = 1.3;
 
-  // `costs` must outlive the index. A tenant that `weights` does not name weighs 1.
+  // `costs` must outlive the index. Tenants that `weights` does not name have one share of weight 1 together.
   LaneIndex(const CostModel& costs, const std::map<std::string, double>& weights);
 
   // Fills in what `slo` wants to know of a job. `now` stands in for an arrival that was not told.
@@ -54,7 +55,7 @@ class LaneIndex {
   const std::map<std::string, TenantView>& tenants() const { return tenants_; }
   // Live jobs with a client's deadline, but for probes.
   int firm() const { return static_cast<int>(hopeless_.size()); }
-  const std::map<std::string, double>& weights() const { return weights_; }
+  const Shares& shares() const { return shares_; }
   // Predicted device time of all live jobs.
   absl::Duration backlog() const;
 
@@ -75,6 +76,8 @@ class LaneIndex {
     double single = 0.0;  // a tick of one row
     double guided = 0.0;  // a tick of one job with guidance
     double row = 0.0;     // one row's share of a full tick
+    double full = 0.0;    // a full tick
+    double brief = 0.0;   // its share of a tick that company makes hardly longer
     double encode = 0.0;
     double decode = 0.0;
     double encode_share = 0.0;
@@ -94,10 +97,14 @@ class LaneIndex {
   void Place(JobView& view);
   void Remove(JobView& view);
   TenantView& TenantOf(const JobView& view);
+  ShareView& ShareOf(const std::string& tenant);
+  void Arrive(TenantView& tenant);
+  void NoteWork(const JobView& view, TenantView& tenant, double now);
   LaneView& LaneOf(const JobView& view);
+  std::vector<const LaneView*>::iterator PlaceOf(const LaneView& lane);  // in lanes_
 
   const CostModel& costs_;
-  const std::map<std::string, double> weights_;
+  Shares shares_;
   std::map<std::string, TenantView> tenants_;  // a map for its stable addresses
   std::map<std::pair<Priority, std::string>, LaneView> by_lane_;
   std::vector<const LaneView*> lanes_;

@@ -30,6 +30,9 @@ class SchedulingPolicy {
   // Whether a job that cannot meet its client's deadline even alone is ended at once.
   virtual bool expires_hopeless() const { return false; }
 
+  // Whether classes and shares go before arrival: who comes later may be served earlier.
+  virtual bool honours_shares() const { return false; }
+
   // What forecasts go by: the order in which `snapshot`'s jobs and `more` (priced like those, in no lane) would lead
   // if nobody else came, and the most rows a tick of `key` may have that `lead` leads, at `now`, while jobs with
   // `live_rows` rows want it.
@@ -47,6 +50,7 @@ class SchedulingPolicy {
 // Settings of the policies that have any.
 struct PolicyOptions {
   std::string name = "slo";                               // "slo" | "fifo" | "request_level" | "serial"
+  bool promises = true;  // slo: deadlines were promised by CheckAdmission, and are kept out of turn
   absl::Duration max_queue_delay = absl::ZeroDuration();  // request_level: how long a batch waits to fill, >= 0
 };
 

@@ -258,7 +258,7 @@ SchedulerSnapshot StepScheduler::Snapshot() const {
           .lanes = lanes_.lanes(),
           .residents = residents_.views(),
           .elder = lanes_.elder(),
-          .weights = &lanes_.weights(),
+          .shares = &lanes_.shares(),
           .limits = options_.limits,
           .memory = memory_,
           .busy_until = busy_until};

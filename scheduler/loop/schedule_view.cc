@@ -45,7 +45,7 @@ ScheduleView MakeView(const StepScheduler& scheduler, absl::Time now) {
   }
   std::map<std::string, TenantStanding> tenants;
   for (const auto& [name, tenant] : scheduler.lanes().tenants()) {
-    tenants[name] = {.tenant = name, .weight = tenant.weight, .device_time = absl::Seconds(tenant.device_time)};
+    tenants[name] = {.tenant = name, .weight = tenant.share->weight, .device_time = absl::Seconds(tenant.device_time)};
   }
   for (const JobView* job : snapshot.jobs) {
     view.jobs.push_back(Describe(*job->job));

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "scheduler/words/job.h"
+#include "scheduler/words/recent_work.h"
 #include "scheduler/words/step_executor.h"
 
 namespace stepcast {
@@ -34,6 +35,9 @@ struct JobView {
   double due = 0.0;         // that, or a soft one of our own
   double target = 0.0;      // a little before that: costs vary
   double alone = 0.0;       // what the job still needs if nothing else runs
+  double crowded = 0.0;     // what it still needs in full batches, at least `alone`
+  double given = 0.0;       // from its arrival to `due`
+  bool roomy = false;       // that is enough for full batches, with some to spare
   double work = 0.0;        // what it still takes from the device in full batches
   double elder_at = 0.0;    // from then on it is too old to be passed over for long
   bool probe = false;       // not given up before its deadline: it came after a pause, and what is known may be old
@@ -48,15 +52,47 @@ struct KeyView {
   int64_t since_plan = 0;  // id of the newest plan of all when the key got its first job
 };
 
+// What came of one priority class lately.
+struct ArrivingWork {
+  RecentWork all;    // in full batches, as JobView::work
+  RecentWork alone;  // as less urgent classes feel it: in ticks that have little company
+  RecentWork soft;   // of `all` what came without a client's deadline
+  // Sums of each job's `alone` and `soft`, squared: how much of it comes in lumps.
+  RecentWork alone_squared;
+  RecentWork soft_squared;
+};
+
+// A share of the device: that of one tenant with a weight of its own, or the one of weight 1 that all others have
+// together. Stays at its address.
+struct ShareView {
+  double weight = 1.0;
+  // Seconds of ticks, each split equally over its rows, divided by the weight. A share that comes back from a pause
+  // starts level with the least of those that stayed.
+  double used = 0.0;
+  int live = 0;     // jobs
+  int tenants = 0;  // that have some
+  std::array<ArrivingWork, 3> arriving = {};
+};
+
 // What one tenant has used. Stays at its address while it has live jobs.
 struct TenantView {
   std::string name;
-  double weight = 1.0;
-  // Seconds of ticks, each split equally over its rows, divided by the weight. A tenant that comes back from a pause
-  // starts level with the least of those who stayed.
-  double used = 0.0;
-  double device_time = 0.0;  // seconds, undivided: what it really got
+  const ShareView* share = nullptr;
+  double used = 0.0;         // seconds as the share's, undivided: tenants of one share take turns by it
+  double device_time = 0.0;  // seconds: what it really got
   int live = 0;
+  std::array<RecentWork, 3> soft = {};  // of the share's
+};
+
+// All shares. Only LaneIndex changes them.
+struct Shares {
+  std::map<std::string, ShareView> named = {};
+  ShareView common = {};
+
+  const ShareView& Of(const std::string& tenant) const {
+    const auto found = named.find(tenant);
+    return found == named.end() ? common : found->second;
+  }
 };
 
 // The live jobs of one priority class and tenant. Never empty.
@@ -85,7 +121,7 @@ struct SchedulerSnapshot {
   absl::Span<const LaneView* const> lanes = {};  // all lanes that have jobs, most urgent class first, then by tenant
   absl::Span<const JobView* const> residents = {};         // jobs whose tensors are on the device, by id
   const JobView* elder = nullptr;                          // the job with the earliest elder_at; null without jobs
-  const std::map<std::string, double>* weights = nullptr;  // of tenants that do not weigh 1; null: all weigh 1
+  const Shares* shares = nullptr;                          // null: all tenants have one together
   ExecutorLimits limits = {};
   TickMemory memory = {};
   // When the plans in flight are expected to be done; infinite past if there are none.

@@ -34,6 +34,7 @@ SchedulerSnapshot PolicyScene::Snapshot() const {
           .lanes = lanes_.lanes(),
           .residents = residents_,
           .elder = lanes_.elder(),
+          .shares = &lanes_.shares(),
           .limits = limits_,
           .memory = memory_};
 }

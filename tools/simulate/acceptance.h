@@ -46,4 +46,13 @@ std::vector<Claim> PhaseClaims();
 // 12,600 jobs of the mix, of which 12,000 leave within two minutes if they are not done; curve L.
 std::vector<Claim> CancelClaims();
 
+// Gold (weight 5, 2 requests a second, no deadlines) beside iron (weight 1, 6 to 40 a second, 2 s each to be done): one
+// tenant, three, or fifty names that nobody configured; of the same class, and gold interactive beside batch. Curve Q,
+// 20 steps, admission. The worst of the rates is told; nothing is dropped from the start.
+std::vector<Claim> ShareClaims(const AcceptanceOptions& options);
+// Gamma arrivals (CV^2 4), tenants of weights 5, 2, 1, steps of 10, 20, 30, some with a deadline of 2 s; curve Q. In
+// time: painted by the client's deadline, or, without one, painted. slo with admission beside the better of fifo and
+// slo without.
+std::vector<Claim> BurstClaims(const AcceptanceOptions& options);
+
 }  // namespace stepcast::simulate

@@ -19,6 +19,8 @@ std::vector<Claim> MeasureClaims(const AcceptanceOptions& options, const std::st
       {"overload", &OverloadClaims},
       {"interactive", &InteractiveClaims},
       {"tenants", &TenantClaims},
+      {"shares", &ShareClaims},
+      {"bursts", &BurstClaims},
       {"phases", [](const AcceptanceOptions&) { return PhaseClaims(); }},
       {"cancels", [](const AcceptanceOptions&) { return CancelClaims(); }},
   };

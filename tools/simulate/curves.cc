@@ -21,6 +21,15 @@ std::vector<CostPoint> Line(double fixed, double slope) {
   return points;
 }
 
+// Points at every number of jobs up to 16: 5 + 1.5 r + 0.02 r x r milliseconds for r rows.
+std::vector<CostPoint> Bent() {
+  std::vector<CostPoint> points;
+  for (int rows = 2; rows <= 32; rows += 2) {
+    points.push_back({rows, absl::Milliseconds(5.0 + 1.5 * rows + 0.02 * rows * rows)});
+  }
+  return points;
+}
+
 }  // namespace
 
 absl::StatusOr<Device> BuiltInDevice(std::string_view name) {
@@ -38,9 +47,11 @@ absl::StatusOr<Device> BuiltInDevice(std::string_view name) {
     device.costs.push_back(Denoise(Line(8.0, 22.0)));
   } else if (name == "C") {
     device.costs.push_back(Denoise(Line(5.0, 95.0)));
+  } else if (name == "Q") {
+    device.costs.push_back(Denoise(Bent()));
   } else {
     return absl::InvalidArgumentError(
-        absl::StrCat("no built-in device is called '", ToAbsl(name), "'; known: L, S, C"));
+        absl::StrCat("no built-in device is called '", ToAbsl(name), "'; known: L, S, C, Q"));
   }
   return WithEnds(std::move(device), absl::ZeroDuration(), absl::ZeroDuration());
 }

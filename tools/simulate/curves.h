@@ -26,6 +26,7 @@ struct Device {
 //   "L" launch-bound, measured on a small GPU: 167, 183, 186, 240, 425, 832 ms for 1, 2, 3, 4, 8, 16 jobs
 //   "S" SDXL-like: 8 + 22 b ms for b jobs
 //   "C" compute-bound: 100 (0.05 + 0.95 b) ms
+//   "Q" a small fast model: 5 + 1.5 r + 0.02 r^2 ms for r rows
 // Errors: INVALID_ARGUMENT naming the known ones.
 absl::StatusOr<Device> BuiltInDevice(std::string_view name);
 

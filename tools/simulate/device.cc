@@ -16,6 +16,13 @@ StepSchedulerOptions SchedulerOptions(const RunOptions& options, int index) {
           .checks = options.checks};
 }
 
+// Who was not let in by admission was promised nothing.
+PolicyOptions PolicyOf(const RunOptions& options) {
+  PolicyOptions policy = options.policy;
+  policy.promises = options.admission;
+  return policy;
+}
+
 }  // namespace
 
 SimulatedDevice::SimulatedDevice(const RunOptions& options, int index, const CostModel& truth)
@@ -23,7 +30,7 @@ SimulatedDevice::SimulatedDevice(const RunOptions& options, int index, const Cos
       truth_(truth),
       index_(index),
       noise_(options.noise_seed + static_cast<uint64_t>(index) * 1'000'003),
-      scheduler_(*MakePolicy(options.policy), SchedulerOptions(options, index), metrics_) {}
+      scheduler_(*MakePolicy(PolicyOf(options)), SchedulerOptions(options, index), metrics_) {}
 
 EngineStatus SimulatedDevice::Status() const {
   return {.waiting = scheduler_.waiting(),

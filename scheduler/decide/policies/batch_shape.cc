@@ -12,7 +12,6 @@ constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 // seven times: who is ahead of its time is off the device when the next urgent job comes.
 constexpr double kLowerReserve = 2.0;
 constexpr double kCostlyReserve = 6.0;
-constexpr double kCostly = 1.25;
 
 // What a last bit may make of a tick that just fits.
 constexpr double kRounding = 1.0 + 1e-9;
@@ -20,7 +19,13 @@ constexpr double kRounding = 1.0 + 1e-9;
 }  // namespace
 
 BatchShape::BatchShape(const CostModel& costs, const BatchKey& key, int limit, double now)
-    : costs_(costs), key_(key), limit_(limit), now_(now), most_seconds_(kNoLimit), most_for_lower_(kNoLimit) {}
+    : costs_(costs),
+      key_(key),
+      limit_(limit),
+      now_(now),
+      most_seconds_(kNoLimit),
+      most_for_lower_(kNoLimit),
+      undisturbed_(kNoLimit) {}
 
 bool BatchShape::Add(const JobView& view, int evaluations) {
   const int rows = rows_ + view.rows;
@@ -29,8 +34,13 @@ bool BatchShape::Add(const JobView& view, int evaluations) {
   const Priority priority = view.job->request().priority;
   const double most = priority > most_urgent_ ? most_for_lower_ : most_seconds_;
   if (rows_ > 0 && seconds > most * kRounding) return false;
+  if (rows_ > 0 && priority > soft_class_ && seconds > kCostly * undisturbed_) return false;
   rows_ = rows;
   seconds_ = seconds;
+  if (!view.firm && priority <= soft_class_) {
+    soft_class_ = priority;
+    undisturbed_ = seconds;
+  }
   if (!view.firm || evaluations < 1) return true;
   // What it needs beside its evaluations; `alone` may count more of them than will be left.
   const double tick = costs_.Seconds(key_, view.rows);

@@ -13,11 +13,15 @@ namespace stepcast {
 // is late anyway allows everything. Soft deadlines of our own shape nothing.
 class BatchShape {
  public:
+  static constexpr double kCostly = 1.25;  // company that makes a tick longer than this is no small thing
+
   // `limit`: most rows; `now` in seconds since the Unix epoch. Both references must outlive the shape.
   BatchShape(const CostModel& costs, const BatchKey& key, int limit, double now);
 
   // Adds a job, unless its rows do not fit or somebody in the tick would become late by it.
   bool Add(const JobView& view) { return Add(view, view.job->left().evaluations()); }
+  // A job that is late whatever this tick does: its deadline shapes nothing.
+  bool AddLate(const JobView& view) { return Add(view, 0); }
   // The same for a job that will have `evaluations` left.
   bool Add(const JobView& view, int evaluations);
 
@@ -35,6 +39,8 @@ class BatchShape {
   double most_seconds_;                      // a tick may take
   double most_for_lower_;                    // and if it is a less urgent job that joins
   Priority most_urgent_ = Priority::kBatch;  // class of those who set the two
+  double undisturbed_;                       // a tick of those without a client's deadline, and of whoever is before
+  Priority soft_class_ = Priority::kBatch;   // the most urgent class of those
 };
 
 }  // namespace stepcast

@@ -15,7 +15,7 @@ absl::StatusOr<std::unique_ptr<SchedulingPolicy>> MakePolicy(const PolicyOptions
   }
   if (options.name == "serial") return std::make_unique<SerialPolicy>();
   if (options.name == "fifo") return std::make_unique<FifoPolicy>();
-  if (options.name == "slo") return std::make_unique<SloPolicy>();
+  if (options.name == "slo") return std::make_unique<SloPolicy>(options.promises);
   if (options.name == "request_level") return std::make_unique<RequestLevelPolicy>(options.max_queue_delay);
   return absl::InvalidArgumentError(
       absl::StrCat("scheduler.policy is '", options.name, "'; known: slo, fifo, request_level, serial"));

@@ -41,11 +41,11 @@ int MostRows(const BatchKey& key, const JobView& lead, int rows, const Scheduler
 // Makes one plan.
 class Chooser {
  public:
-  Chooser(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time now)
-      : snapshot_(snapshot), costs_(costs), now_(now), at_(ToSeconds(now)), room_(AsideRoom()) {}
+  Chooser(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time now, bool promises)
+      : snapshot_(snapshot), costs_(costs), now_(now), promises_(promises), at_(ToSeconds(now)), room_(AsideRoom()) {}
 
   StepPlan Choose() {
-    LaneSequence sequence(snapshot_, at_, snapshot_.limits.RowCap(Phase::kDenoise));
+    LaneSequence sequence(snapshot_, {.now = at_, .fronts = snapshot_.limits.RowCap(Phase::kDenoise), .promises = promises_});
     const JobView* lead = EldersTurn();
     if (lead == nullptr) lead = FinishedInTheWay();
     const bool out_of_turn = lead != nullptr;
@@ -105,7 +105,7 @@ class Chooser {
     BatchShape shape(costs_, key, limit, at_);
     StepPlan plan;
     plan.key = key;
-    Seat(lead, plan, shape);
+    Seat(lead, plan, shape, out_of_turn || sequence.on_time());
     if (!out_of_turn) sequence.Charge(row_seconds * lead.rows);
     cold_.clear();
     size_t met = 1;
@@ -119,7 +119,7 @@ class Chooser {
       if (view == &lead || view->in_flight) continue;
       if (view->queue == lead.queue) {
         ++met;
-        if (Seat(*view, plan, shape)) {
+        if (Seat(*view, plan, shape, sequence.on_time())) {
           sequence.Charge(row_seconds * view->rows);
         } else {
           ++misfits;
@@ -134,8 +134,8 @@ class Chooser {
     return plan;
   }
 
-  static bool Seat(const JobView& view, StepPlan& plan, BatchShape& shape) {
-    if (!shape.Add(view)) return false;
+  static bool Seat(const JobView& view, StepPlan& plan, BatchShape& shape, bool on_time) {
+    if (!(on_time ? shape.Add(view) : shape.AddLate(view))) return false;
     plan.jobs.push_back(view.job->id());
     plan.rows = shape.rows();
     return true;
@@ -196,6 +196,7 @@ class Chooser {
   const SchedulerSnapshot& snapshot_;
   const CostModel& costs_;
   const absl::Time now_;
+  const bool promises_;
   const double at_;
   const double room_;
   std::vector<const JobView*> cold_;  // wait for their encode and would fill the batch
@@ -205,7 +206,7 @@ class Chooser {
 
 StepPlan SloPolicy::Next(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time now) const {
   if (snapshot.jobs.empty()) return {};
-  return Chooser(snapshot, costs, now).Choose();
+  return Chooser(snapshot, costs, now, promises_).Choose();
 }
 
 int SloPolicy::RowLimit(const BatchKey& key, const JobView& lead, int live_rows, const SchedulerSnapshot& snapshot,
@@ -216,7 +217,7 @@ int SloPolicy::RowLimit(const BatchKey& key, const JobView& lead, int live_rows,
 std::vector<const JobView*> SloPolicy::Order(const SchedulerSnapshot& snapshot, absl::Span<const JobView* const> more,
                                              absl::Time now) const {
   const WithMore joined(snapshot, more);
-  LaneSequence sequence(joined.snapshot(), ToSeconds(now), snapshot.limits.RowCap(Phase::kDenoise));
+  LaneSequence sequence(joined.snapshot(), {.now = ToSeconds(now), .fronts = snapshot.limits.RowCap(Phase::kDenoise), .promises = promises_});
   std::vector<const JobView*> order;
   order.reserve(snapshot.jobs.size() + more.size());
   while (const JobView* view = sequence.Next()) {

@@ -25,13 +25,20 @@ class SloPolicy final : public SchedulingPolicy {
   static constexpr int kElderTurns = 4;
   static constexpr int kExploreTurns = 256;
 
+  // `promises`: whoever has a client's deadline was let in by CheckAdmission.
+  explicit SloPolicy(bool promises = true) : promises_(promises) {}
+
   std::string_view name() const override { return "slo"; }
   bool expires_hopeless() const override { return true; }
+  bool honours_shares() const override { return true; }
   StepPlan Next(const SchedulerSnapshot& snapshot, const CostModel& costs, absl::Time now) const override;
   std::vector<const JobView*> Order(const SchedulerSnapshot& snapshot, absl::Span<const JobView* const> more,
                                     absl::Time now) const override;
   int RowLimit(const BatchKey& key, const JobView& lead, int live_rows, const SchedulerSnapshot& snapshot,
                const CostModel& costs, absl::Time now) const override;
+
+ private:
+  const bool promises_;
 };
 
 }  // namespace stepcast

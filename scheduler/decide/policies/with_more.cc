@@ -47,22 +47,38 @@ LaneView& WithMore::LaneOf(const JobView& view) {
   return copies_.back();
 }
 
-// A tenant without live jobs starts level with the least of those who have some.
+// A tenant without live jobs starts level with the least of those of its share who have some; so does a share.
 const TenantView& WithMore::TenantOf(const JobView& view) {
   const std::string& name = view.job->request().tenant;
-  const TenantView* least = nullptr;
   for (const LaneView* lane : lanes_) {
     if (lane->tenant->name == name) return *lane->tenant;
-    if (least == nullptr || lane->tenant->used < least->used) least = lane->tenant;
+  }
+  for (const TenantView& newcomer : newcomers_) {
+    if (newcomer.name == name) return newcomer;
   }
   TenantView& tenant = newcomers_.emplace_back();
   tenant.name = name;
-  if (least != nullptr) tenant.used = least->used;
-  if (snapshot_.weights != nullptr) {
-    const auto weight = snapshot_.weights->find(name);
-    if (weight != snapshot_.weights->end()) tenant.weight = weight->second;
+  tenant.share = ShareOf(name);
+  const TenantView* least = nullptr;
+  for (const LaneView* lane : lanes_) {
+    if (lane->tenant->share != tenant.share) continue;
+    if (least == nullptr || lane->tenant->used < least->used) least = lane->tenant;
   }
+  if (least != nullptr) tenant.used = least->used;
   return tenant;
+}
+
+const ShareView* WithMore::ShareOf(const std::string& tenant) {
+  static const Shares& nobodys = *new Shares();
+  const ShareView& share = (snapshot_.shares != nullptr ? *snapshot_.shares : nobodys).Of(tenant);
+  if (share.live > 0) return &share;
+  const ShareView* least = nullptr;
+  for (const LaneView* lane : lanes_) {
+    if (least == nullptr || lane->tenant->share->used < least->used) least = lane->tenant->share;
+  }
+  ShareView& copy = shares_.emplace_back(share);
+  if (least != nullptr) copy.used = std::max(copy.used, least->used);
+  return &copy;
 }
 
 }  // namespace stepcast

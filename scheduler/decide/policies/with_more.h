@@ -2,6 +2,7 @@
 // What the lanes would be with a few jobs more.
 
 #include <deque>
+#include <string>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -23,11 +24,13 @@ class WithMore {
  private:
   LaneView& LaneOf(const JobView& view);
   const TenantView& TenantOf(const JobView& view);
+  const ShareView* ShareOf(const std::string& tenant);
 
   SchedulerSnapshot snapshot_;
   std::vector<const LaneView*> lanes_;
   std::deque<LaneView> copies_;  // deques for their stable addresses
   std::deque<TenantView> newcomers_;
+  std::deque<ShareView> shares_;
 };
 
 }  // namespace stepcast

@@ -126,10 +126,13 @@ TEST_F(PromisedAdmissionTest, NobodyIsTurnedAwayWhoDelaysNobody) {
 
 TEST_F(PromisedAdmissionTest, WhoWouldMakeAnotherLateIsTurnedAway) {
   Promise({{2, absl::Milliseconds(100)}, {16, absl::Milliseconds(800)}});
-  const absl::Status status = Ask({}, {.steps = 10, .priority = Priority::kInteractive}, later_).status();
+  const absl::Time soon = later_ + absl::Seconds(1.8);
+  const absl::Status status = Ask({}, {.steps = 10, .deadline = soon}, later_).status();
   EXPECT_EQ(ErrorReason(status), "DEADLINE_UNREACHABLE");
-  EXPECT_EQ(status.message(), "the deadline cannot be met: others who were promised theirs would miss it");
-  EXPECT_TRUE(Ask({}, {.steps = 10, .priority = Priority::kBatch}, later_).ok()) << "this one waits for it";
+  EXPECT_EQ(status.message(), "the deadline cannot be met: too much was promised and is expected of others");
+  EXPECT_TRUE(Ask({}, {.steps = 10}, later_).ok()) << "without a deadline it waits for the other";
+  EXPECT_TRUE(Ask({}, {.steps = 10, .priority = Priority::kInteractive, .deadline = soon}, later_).ok())
+      << "more urgent work is not turned away for promises to less urgent work";
 }
 
 TEST_F(AdmissionTest, AfterAPauseOnePictureMayFindOutWhatTheDeviceDoesNow) {

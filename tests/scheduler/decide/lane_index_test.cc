@@ -79,12 +79,26 @@ TEST_F(LaneIndexTest, KeepsItsOrdersWhileJobsAdvance) {
 TEST_F(LaneIndexTest, WhoComesBackHasSavedNothingUp) {
   JobView& gold = Add({.tenant = "gold"});
   lanes_.Charge(gold, 6.0);
-  EXPECT_NEAR(lanes_.tenants().at("gold").used, 2.0, 1e-9) << "a weight of three";
+  EXPECT_NEAR(lanes_.tenants().at("gold").share->used, 2.0, 1e-9) << "a weight of three";
   EXPECT_NEAR(lanes_.tenants().at("gold").device_time, 6.0, 1e-9);
   Add({.tenant = "new"});
-  EXPECT_NEAR(lanes_.tenants().at("new").used, 2.0, 1e-9);
+  EXPECT_NEAR(lanes_.tenants().at("new").share->used, 2.0, 1e-9);
   lanes_.Erase(gold);
   EXPECT_EQ(lanes_.tenants().at("gold").live, 0);
+}
+
+TEST_F(LaneIndexTest, TenantsWithoutAWeightAreOneShare) {
+  JobView& one = Add({.tenant = "one"});
+  JobView& two = Add({.tenant = "two"});
+  EXPECT_EQ(one.lane->tenant->share, two.lane->tenant->share);
+  EXPECT_EQ(&lanes_.shares().Of("anybody"), one.lane->tenant->share);
+  EXPECT_NE(&lanes_.shares().Of("gold"), one.lane->tenant->share);
+  lanes_.Charge(one, 6.0);
+  EXPECT_NEAR(two.lane->tenant->share->used, 6.0, 1e-9) << "they pay together";
+  EXPECT_NEAR(lanes_.tenants().at("two").used, 0.0, 1e-9) << "and take turns";
+  JobView& three = Add({.tenant = "three"});
+  EXPECT_NEAR(three.lane->tenant->used, 0.0, 1e-9) << "level with the least of those who are here";
+  EXPECT_EQ(lanes_.shares().Of("three").tenants, 3);
 }
 
 TEST_F(LaneIndexTest, NobodyOwesWhenNobodyWaits) {

@@ -79,9 +79,9 @@ TEST(SloPolicyTest, UrgentClassesLeadAndTicksStayShortForThem) {
   const SceneJob batch5{.id = 5, .job = Job(2, Priority::kBatch)};
   TickMemory seen;
   seen.seen[0] = At(-60);
-  Check(kRowsPay, {{"an interactive job leads, whatever its length",
+  Check(kRowsPay, {{"an interactive job leads, whatever its length, without company that makes its ticks longer",
                     {batch, {.id = 9, .job = Job(50, Priority::kInteractive)}},
-                    "#0 denoise:emoji:16x16 rows=4 jobs=9,1"},
+                    "#0 denoise:emoji:16x16 rows=2 jobs=9"},
                    {"a backlog of batch jobs fills the device",
                     {batch, batch2, batch3, batch4, batch5},
                     "#0 denoise:emoji:16x16 rows=8 jobs=1,2,3,4"},
