@@ -20,8 +20,8 @@ namespace {
 // How much later than forecast a job may be: costs vary from tick to tick. At 1.5 x the capacity of a launch-bound
 // device and with ticks that vary by 10 %, jobs that then came late took 1.7 % of all steps with 5 %, 1.2 % with 7 %.
 constexpr double kMargin = 0.07;
-// Promises must be kept so much earlier than just in time, in parts of what a job takes in full batches, but of the time
-// that its client gave no more than the second: others come in between. A sixth of it broke one in sixty.
+// Promises must be kept so much earlier than just in time, in parts of what a job takes in full batches, but of the
+// time that its client gave no more than the second: others come in between. A sixth of it broke one in sixty.
 constexpr double kReserve = 0.6;
 constexpr double kMostReserve = 0.1;
 constexpr double kProbe = 8.0;  // how far wrong costs may be after a pause

@@ -37,8 +37,7 @@ void Drop(std::vector<const JobView*>& views, const JobView* view, Less less) {
 double ToSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
 absl::Time FromSeconds(double seconds) { return absl::UnixEpoch() + absl::Seconds(seconds); }
 
-LaneIndex::LaneIndex(const CostModel& costs, const std::map<std::string, double>& weights)
-    : costs_(costs) {
+LaneIndex::LaneIndex(const CostModel& costs, const std::map<std::string, double>& weights) : costs_(costs) {
   for (const auto& [tenant, weight] : weights) shares_.named[tenant].weight = weight;
 }
 

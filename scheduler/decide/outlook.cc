@@ -28,8 +28,8 @@ struct Demand {
   double granted = 0.0;
 };
 
-// Divides `capacity` between `demands` and somebody of `weight` who wants all there is: to each what it wants, as far as
-// that is no more than its part by weight of what the others leave.
+// Divides `capacity` between `demands` and somebody of `weight` who wants all there is: to each what it wants, as far
+// as that is no more than its part by weight of what the others leave.
 void Divide(double capacity, double weight, std::vector<Demand>& demands) {
   std::sort(demands.begin(), demands.end(),
             [](const Demand& a, const Demand& b) { return a.arriving * b.weight < b.arriving * a.weight; });

@@ -15,10 +15,10 @@ struct Newcomer {
 };
 
 struct Outlook {
-  // The part of the device that is left for promises, (0, 1]: the rest is for those who will come. More urgent classes and
-  // other shares are expected to go on as in the last ten seconds, a little more where they come in lumps, and no share
-  // beyond what it is entitled to. Work with a client's deadline counts only of shares that bring no more than their
-  // part: other work is let in only if it makes nobody late.
+  // The part of the device that is left for promises, (0, 1]: the rest is for those who will come. More urgent classes
+  // and other shares are expected to go on as in the last ten seconds, a little more where they come in lumps, and no
+  // share beyond what it is entitled to. Work with a client's deadline counts only of shares that bring no more than
+  // their part: other work is let in only if it makes nobody late.
   double speed = 1.0;
   // Whether the newcomer's share has, with it, brought less work lately than its part of the device.
   bool within_share = true;

@@ -50,8 +50,8 @@ class SchedulingPolicy {
 // Settings of the policies that have any.
 struct PolicyOptions {
   std::string name = "slo";                               // "slo" | "fifo" | "request_level" | "serial"
-  bool promises = true;  // slo: deadlines were promised by CheckAdmission, and are kept out of turn
   absl::Duration max_queue_delay = absl::ZeroDuration();  // request_level: how long a batch waits to fill, >= 0
+  bool promises = true;  // slo: CheckAdmission decided who came in, so that deadlines are promises
 };
 
 // Errors: INVALID_ARGUMENT naming `scheduler.policy` and the known names.

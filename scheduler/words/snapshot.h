@@ -119,9 +119,9 @@ struct SchedulerSnapshot {
   absl::Span<const KeyView* const> keys = {};    // all keys that have jobs, in order of BatchKey
   absl::Span<const JobView* const> group = {};   // live members of the group `request_level` runs; empty between groups
   absl::Span<const LaneView* const> lanes = {};  // all lanes that have jobs, most urgent class first, then by tenant
-  absl::Span<const JobView* const> residents = {};         // jobs whose tensors are on the device, by id
-  const JobView* elder = nullptr;                          // the job with the earliest elder_at; null without jobs
-  const Shares* shares = nullptr;                          // null: all tenants have one together
+  absl::Span<const JobView* const> residents = {};  // jobs whose tensors are on the device, by id
+  const JobView* elder = nullptr;                   // the job with the earliest elder_at; null without jobs
+  const Shares* shares = nullptr;                   // null: all tenants have one together
   ExecutorLimits limits = {};
   TickMemory memory = {};
   // When the plans in flight are expected to be done; infinite past if there are none.

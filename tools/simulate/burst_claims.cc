@@ -10,8 +10,8 @@ namespace stepcast::simulate {
 namespace {
 
 struct Trace {
-  double rate;     // requests a second
-  int deadlines;   // per cent of them have one
+  double rate;    // requests a second
+  int deadlines;  // per cent of them have one
 };
 
 RunOptions SceneOf(const Trace& trace, const AcceptanceOptions& options, uint64_t seed) {
@@ -56,10 +56,12 @@ std::vector<Claim> BurstClaims(const AcceptanceOptions& options) {
       fifo += InTime(Run(run)) / options.seeds;
     }
     const std::string where = absl::StrFormat("bursts, %.0f/s, %d %% with a deadline: ", trace.rate, trace.deadlines);
-    claims.push_back({absl::StrFormat("%sin time, slo (%.1f %%) behind the better of fifo (%.1f) and no admission (%.1f), points, p50 %.2f s p99 %.1f s",
+    claims.push_back({absl::StrFormat("%sin time, slo (%.1f %%) behind the better of fifo (%.1f) and no admission "
+                                      "(%.1f), points, p50 %.2f s p99 %.1f s",
                                       where, slo, fifo, open, median, last),
                       std::max(fifo, open) - slo, 0.5, /*at_most=*/true});
-    if (trace.deadlines < 100) claims.push_back({absl::StrFormat("%srefused without a deadline", where), refused, 0.0, /*at_most=*/true});
+    if (trace.deadlines < 100)
+      claims.push_back({absl::StrFormat("%srefused without a deadline", where), refused, 0.0, /*at_most=*/true});
   }
   return claims;
 }

@@ -45,8 +45,9 @@ absl::Status WriteJson(const Output& output, const std::string& path, const std:
 }
 
 void AddDevice(CLI::App& run, RunArguments& a) {
-  run.add_option("--costs", a.costs,
-                 "L (launch-bound), S (SDXL-like), C (compute-bound), Q (small and fast), or a server's cost cache file")
+  run.add_option(
+         "--costs", a.costs,
+         "L (launch-bound), S (SDXL-like), C (compute-bound), Q (small and fast), or a server's cost cache file")
       ->capture_default_str();
   run.add_option("--devices", a.devices, "Numbers of equal devices to try, as 1,2,4")
       ->delimiter(',')
@@ -155,7 +156,8 @@ int RunCommandLine(int argc, const char* const* argv, std::ostream& out, std::os
       ->check(CLI::Range(400, 1'000'000))
       ->capture_default_str();
   bench.add_option("--seeds", acceptance.seeds, "Runs a measurement")->check(CLI::Range(1, 100))->capture_default_str();
-  bench.add_option("--only", only, "One scene: latency, goodput, overload, interactive, tenants, shares, bursts, phases or cancels");
+  bench.add_option("--only", only,
+                   "One scene: latency, goodput, overload, interactive, tenants, shares, bursts, phases or cancels");
   add_output(bench, false);
 
   try {

@@ -79,7 +79,8 @@ Showing Look(const RunOptions& run) {
 std::vector<Claim> ShareClaims(const AcceptanceOptions& options) {
   std::vector<Claim> claims;
   for (const bool urgent : {false, true}) {
-    for (const Crowd& crowd : {Crowd{"one iron", 1, true}, Crowd{"three irons", 3, true}, Crowd{"fifty names", 50, false}}) {
+    for (const Crowd& crowd :
+         {Crowd{"one iron", 1, true}, Crowd{"three irons", 3, true}, Crowd{"fifty names", 50, false}}) {
       double refused = 0.0, slower = 0.0, kept = 1.0;
       for (const double rate : {6.0, 9.0, 15.0, 40.0}) {
         double refused_here = 0.0, with = 0.0, reference = 0.0, kept_here = 0.0;
@@ -88,7 +89,8 @@ std::vector<Claim> ShareClaims(const AcceptanceOptions& options) {
           refused_here += showing.refused / options.seeds;
           kept_here += showing.kept / options.seeds;
           with += showing.gold_median;
-          RunOptions other = urgent ? SceneOf(crowd, 0.0, options, seed, urgent) : SceneOf(crowd, rate, options, seed, urgent);
+          RunOptions other =
+              urgent ? SceneOf(crowd, 0.0, options, seed, urgent) : SceneOf(crowd, rate, options, seed, urgent);
           other.admission = false;
           reference += Look(other).gold_median;
         }
@@ -96,7 +98,8 @@ std::vector<Claim> ShareClaims(const AcceptanceOptions& options) {
         slower = std::max(slower, with / reference);
         kept = std::min(kept, kept_here);
       }
-      const std::string where = absl::StrCat("gold", urgent ? ", interactive," : "", " beside ", crowd.what, urgent ? " of batch: " : ": ");
+      const std::string where =
+          absl::StrCat("gold", urgent ? ", interactive," : "", " beside ", crowd.what, urgent ? " of batch: " : ": ");
       claims.push_back({absl::StrCat(where, "gold refused, %"), 100 * refused, 1.0, /*at_most=*/true});
       claims.push_back({absl::StrCat(where, urgent ? "gold's median / alone" : "gold's median / without admission"),
                         slower, urgent ? 1.5 : 1.1, /*at_most=*/true});

@@ -150,8 +150,8 @@ const JobView* LaneSequence::NextOf(const ShareTurns& share, Turn& turn) const {
   const LaneView& lane = *turn.lane;
   if (turn.order == nullptr) {
     const OnTimeOptions options{.start = start_, .pace = PaceOf(share, lane), .fronts = options_.fronts};
-    turn.order = std::make_unique<Order>(Order{.finishing = FinishingIn(lane, snapshot_),
-                                               .on_time = OnTimeOrder(lane.by_due, lane.by_work, options)});
+    turn.order = std::make_unique<Order>(
+        Order{.finishing = FinishingIn(lane, snapshot_), .on_time = OnTimeOrder(lane.by_due, lane.by_work, options)});
   }
   Order& order = *turn.order;
   while (order.next_finishing < order.finishing.size()) {

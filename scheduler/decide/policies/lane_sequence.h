@@ -61,13 +61,13 @@ class LaneSequence {
   double start_;       // when the open class' turn comes
   double next_start_;  // and that of the next
   size_t next_lane_ = 0;
-  std::vector<ShareTurns> shares_;        // of the open class
-  std::vector<const JobView*> firm_;      // its jobs with a client's deadline, by it
-  std::optional<OnTimeSet> promised_;     // of those
-  size_t next_done_ = 0;                      // of firm_, to be looked at
-  int fronts_ = 0;                        // that may still go in front of them
-  const JobView* in_turn_ = nullptr;      // next in turn, if somebody went out of turn
-  absl::flat_hash_set<const JobView*> left_;  // who went out of turn
+  std::vector<ShareTurns> shares_;                          // of the open class
+  std::vector<const JobView*> firm_;                        // its jobs with a client's deadline, by it
+  std::optional<OnTimeSet> promised_;                       // of those
+  size_t next_done_ = 0;                                    // of firm_, to be looked at
+  int fronts_ = 0;                                          // that may still go in front of them
+  const JobView* in_turn_ = nullptr;                        // next in turn, if somebody went out of turn
+  absl::flat_hash_set<const JobView*> left_;                // who went out of turn
   std::vector<std::pair<const ShareView*, double>> works_;  // theirs, seconds, when it was opened
   size_t turn_ = 0;                                         // whose turn it is
   const JobView* last_ = nullptr;                           // what Next returned last

@@ -10,8 +10,8 @@ namespace {
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 // Who has waited until less than this many times the time of full batches is left can be begun only in short ticks:
-// it costs so many times more than those. Without it a device that is overloaded and refuses nobody runs short ticks for
-// late beginners all the time, with half as many in time.
+// it costs so many times more than those. Without it a device that is overloaded and refuses nobody runs short ticks
+// for late beginners all the time, with half as many in time.
 constexpr double kWaiting = 1.6;
 constexpr double kTooLate = 8.0;
 
@@ -52,7 +52,8 @@ OnTimeSet::OnTimeSet(absl::Span<const JobView* const> by_due, double start, cons
   double sum = 0.0;
   for (Seat& seat : seats_) {
     sum += seat.cost;
-    seat.slack = seat.room - sum - (seat.view->firm ? std::min(kReserve * seat.view->crowded, kMostReserve * seat.view->given) : 0.0);
+    seat.slack = seat.room - sum -
+                 (seat.view->firm ? std::min(kReserve * seat.view->crowded, kMostReserve * seat.view->given) : 0.0);
   }
   SumUp();
 }

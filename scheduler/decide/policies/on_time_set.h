@@ -9,17 +9,17 @@
 
 namespace stepcast {
 
-// Made in one pass over jobs by deadline: those that fit one behind the other (Moore and Hodgson: when one does not, the
-// dearest so far is given up). Jobs whose deadline is only a wish of ours are in it as far as they fit between those
-// with a client's.
+// Made in one pass over jobs by deadline: those that fit one behind the other (Moore and Hodgson: when one does not,
+// the dearest so far is given up). Jobs whose deadline is only a wish of ours are in it as far as they fit between
+// those with a client's.
 //
-// What a job costs is what it takes from the device in full batches. One whose client's deadline leaves no time for full
-// batches costs more, because its ticks must be short, up to the device for itself; one that has not even begun and is
-// so late that it could be begun only in short ticks is the first to be given up.
+// What a job costs is what it takes from the device in full batches. One whose client's deadline leaves no time for
+// full batches costs more, because its ticks must be short, up to the device for itself; one that has not even begun
+// and is so late that it could be begun only in short ticks is the first to be given up.
 class OnTimeSet {
  public:
-  // `by_due` as in LaneView; `start`: seconds since the Unix epoch, when the jobs' turn comes; `pace` of their work from
-  // then on. The span must outlive the set.
+  // `by_due` as in LaneView; `start`: seconds since the Unix epoch, when the jobs' turn comes; `pace` of their work
+  // from then on. The span must outlive the set.
   OnTimeSet(absl::Span<const JobView* const> by_due, double start, const FairPace& pace);
 
   bool Holds(const JobView& view) const;

@@ -45,7 +45,8 @@ class Chooser {
       : snapshot_(snapshot), costs_(costs), now_(now), promises_(promises), at_(ToSeconds(now)), room_(AsideRoom()) {}
 
   StepPlan Choose() {
-    LaneSequence sequence(snapshot_, {.now = at_, .fronts = snapshot_.limits.RowCap(Phase::kDenoise), .promises = promises_});
+    LaneSequence sequence(snapshot_,
+                          {.now = at_, .fronts = snapshot_.limits.RowCap(Phase::kDenoise), .promises = promises_});
     const JobView* lead = EldersTurn();
     if (lead == nullptr) lead = FinishedInTheWay();
     const bool out_of_turn = lead != nullptr;
@@ -217,7 +218,9 @@ int SloPolicy::RowLimit(const BatchKey& key, const JobView& lead, int live_rows,
 std::vector<const JobView*> SloPolicy::Order(const SchedulerSnapshot& snapshot, absl::Span<const JobView* const> more,
                                              absl::Time now) const {
   const WithMore joined(snapshot, more);
-  LaneSequence sequence(joined.snapshot(), {.now = ToSeconds(now), .fronts = snapshot.limits.RowCap(Phase::kDenoise), .promises = promises_});
+  LaneSequence sequence(
+      joined.snapshot(),
+      {.now = ToSeconds(now), .fronts = snapshot.limits.RowCap(Phase::kDenoise), .promises = promises_});
   std::vector<const JobView*> order;
   order.reserve(snapshot.jobs.size() + more.size());
   while (const JobView* view = sequence.Next()) {

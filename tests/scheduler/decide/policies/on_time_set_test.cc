@@ -66,11 +66,11 @@ TEST_F(OnTimeSetTest, WhoIsLateGoesBeforeWishesButNotBeforeDeadlines) {
 
 TEST_F(OnTimeSetTest, KeepsAReserveOfWhatTheClientGave) {
   JobView& patient = Add(-1.0, /*firm=*/false);
-  Add(6.0).given = 6.0;  // 5.5 s are free, 0.6 s of them are kept
-  patient.work = 4.8;
+  Add(8.0).given = 8.0;  // 7.5 s are free, 0.8 s of them are kept
+  patient.work = 6.6;
   OnTimeSet set = Make();
   EXPECT_TRUE(set.PutInFront(patient));
-  patient.work = 5.0;
+  patient.work = 6.8;
   OnTimeSet again = Make();
   EXPECT_FALSE(again.PutInFront(patient));
 }
