@@ -220,11 +220,12 @@ absl::Status CheckRoom(const Candidates& jobs, const StepScheduler& scheduler, c
     }
   }
   std::sort(promises.begin(), promises.end(), [](const JobView* a, const JobView* b) { return a->due < b->due; });
+  const bool surprises = outlook.speed < 1.0;  // others may bring work that goes first
   double needed = 0.0;
   for (const JobView* view : promises) {
     needed += view->work;
     if (view->due < jobs.views().front()->due) continue;  // nothing changes for it
-    const double reserve = std::min(kReserve * view->crowded, kMostReserve * view->given);
+    const double reserve = surprises ? std::min(kReserve * view->crowded, kMostReserve * view->given) : 0.0;
     const double late = needed + reserve - outlook.speed * (view->due - ToSeconds(now));
     if (late > 0.0) return Unreachable("too much was promised and is expected of others", absl::Seconds(late));
   }

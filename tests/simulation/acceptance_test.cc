@@ -20,6 +20,8 @@ TEST(AcceptanceTest, Goodput) { ExpectAll(GoodputClaims(kShort)); }
 TEST(AcceptanceTest, Overload) { ExpectAll(OverloadClaims(kShort)); }
 TEST(AcceptanceTest, InteractiveAmongBatch) { ExpectAll(InteractiveClaims(kFull)); }
 TEST(AcceptanceTest, TenantShares) { ExpectAll(TenantClaims(kShort)); }
+TEST(AcceptanceTest, SharesBesidePromises) { ExpectAll(ShareClaims(kFull)); }
+TEST(AcceptanceTest, Bursts) { ExpectAll(BurstClaims({.seeds = 5})); }
 TEST(AcceptanceTest, PhasesDoNotStall) { ExpectAll(PhaseClaims()); }
 TEST(AcceptanceTest, CancelsFreeTheirRows) { ExpectAll(CancelClaims()); }
 
