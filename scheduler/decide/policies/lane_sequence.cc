@@ -213,9 +213,11 @@ void LaneSequence::GatherPromises(absl::Span<const LaneView* const> lanes) {
     }
   }
   if (firm_.empty()) return;
-  std::sort(firm_.begin(), firm_.end(), [](const JobView* a, const JobView* b) {
+  const auto before = [](const JobView* a, const JobView* b) {
     return a->due != b->due ? a->due < b->due : a->job->id() < b->job->id();
-  });
+  };
+  // Those of one lane are in order.
+  if (!std::is_sorted(firm_.begin(), firm_.end(), before)) std::sort(firm_.begin(), firm_.end(), before);
   promised_.emplace(firm_, start_, FairPace());
   fronts_ = options_.fronts;
   next_done_ = 0;
