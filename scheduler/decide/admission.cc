@@ -219,7 +219,7 @@ absl::Status CheckRoom(const Candidates& jobs, const StepScheduler& scheduler, c
       if (view->firm && Binds(*view, request.priority, share, outlook)) promises.push_back(view);
     }
   }
-  std::sort(promises.begin(), promises.end(), [](const JobView* a, const JobView* b) { return a->due < b->due; });
+  std::sort(promises.begin(), promises.end(), DueBefore);
   const bool surprises = outlook.speed < 1.0;  // others may bring work that goes first
   double needed = 0.0;
   for (const JobView* view : promises) {

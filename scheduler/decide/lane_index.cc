@@ -15,9 +15,6 @@ constexpr double kMoved = 0.1;          // by how much a price may be off
 constexpr double kReserve = 0.05;       // of the time from arrival to deadline
 constexpr double kElderUnknown = 30.0;  // seconds until a job of unknown cost is an elder
 
-bool DueLess(const JobView* a, const JobView* b) {
-  return a->due != b->due ? a->due < b->due : a->job->id() < b->job->id();
-}
 bool WorkLess(const JobView* a, const JobView* b) {
   return a->work != b->work ? a->work < b->work : a->job->id() < b->job->id();
 }
@@ -274,7 +271,7 @@ void LaneIndex::Place(JobView& view) {
     lanes_.insert(PlaceOf(lane), &lane);
   }
   view.lane = &lane;
-  Add(lane.by_due, &view, DueLess);
+  Add(lane.by_due, &view, DueBefore);
   Add(lane.by_work, &view, WorkLess);
   lane.work += view.work;
   Promise(view);
@@ -282,7 +279,7 @@ void LaneIndex::Place(JobView& view) {
 
 void LaneIndex::Remove(JobView& view) {
   LaneView& lane = LaneOf(view);
-  Drop(lane.by_due, &view, DueLess);
+  Drop(lane.by_due, &view, DueBefore);
   Drop(lane.by_work, &view, WorkLess);
   lane.work -= view.work;
   Absolve(view);

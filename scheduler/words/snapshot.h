@@ -44,6 +44,11 @@ struct JobView {
   double give_up_at = 0.0;  // when the client's deadline cannot be met any more even alone
 };
 
+// The order of deadlines: earliest first, then by id.
+inline bool DueBefore(const JobView* a, const JobView* b) {
+  return a->due != b->due ? a->due < b->due : a->job->id() < b->job->id();
+}
+
 // The live jobs whose next tick has one key, those in flight included, in order of arrival. Never empty.
 struct KeyView {
   BatchKey key;

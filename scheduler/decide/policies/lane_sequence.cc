@@ -58,14 +58,16 @@ LaneSequence::~LaneSequence() = default;
 
 const JobView* LaneSequence::Next() {
   while (true) {
-    if (const JobView* done = NextDone()) return Leave(done, /*in_turn=*/false);
+    if (const JobView* done = NextDone()) return Leave(done, *done);
     if (in_turn_ == nullptr) in_turn_ = NextInTurn();
     const bool promised = in_turn_ != nullptr && promised_.has_value() && promised_->Holds(*in_turn_);
-    if (in_turn_ != nullptr && !promised && GoesFirst(*in_turn_)) return Leave(std::exchange(in_turn_, nullptr), true);
+    if (in_turn_ != nullptr && !promised && GoesFirst(*in_turn_)) {
+      const JobView* view = std::exchange(in_turn_, nullptr);
+      return Leave(view, *view);
+    }
     if (const JobView* due = NextPromised()) {
       // Whoever was promised something waits for its deadline; its turn goes to the earliest of them.
-      if (promised) in_turn_ = nullptr;
-      return Leave(due, promised);
+      return Leave(due, promised ? *std::exchange(in_turn_, nullptr) : *due);
     }
     if (promised_.has_value()) {
       promised_.reset();
@@ -99,11 +101,11 @@ const JobView* LaneSequence::NextPromised() {
   return nullptr;
 }
 
-const JobView* LaneSequence::Leave(const JobView* view, bool in_turn) {
+const JobView* LaneSequence::Leave(const JobView* view, const JobView& payer) {
   on_time_ = options_.promises || in_turn_on_time_;
   if (view->firm) left_.insert(view);
-  last_in_turn_ = in_turn;
-  return last_ = view;
+  payer_ = &payer;
+  return view;
 }
 
 const JobView* LaneSequence::NextInTurn() {
@@ -125,22 +127,24 @@ const JobView* LaneSequence::NextInTurn() {
 }
 
 void LaneSequence::Charge(double seconds) {
-  if (last_in_turn_) {
-    ShareTurns& share = shares_[turn_];
+  // By name: jobs that a forecast adds stand in no lane but its copy. Nearly always it is whose turn it is.
+  const std::string& tenant = payer_->job->request().tenant;
+  const auto pays = [&](const Turn& turn) { return turn.lane->tenant->name == tenant; };
+  const auto charge = [&](ShareTurns& share, Turn& turn) {
     share.used += seconds / share.share->weight;
+    turn.used += seconds;
+  };
+  if (turn_ < shares_.size() && pays(shares_[turn_].turns.front())) {
+    ShareTurns& share = shares_[turn_];
     std::pop_heap(share.turns.begin(), share.turns.end());
-    share.turns.back().used += seconds;
+    charge(share, share.turns.back());
     std::push_heap(share.turns.begin(), share.turns.end());
     return;
   }
-  // Jobs that a forecast adds stand in no lane but its copy.
-  const std::string& tenant = last_->job->request().tenant;
   for (ShareTurns& share : shares_) {
-    const auto turn = std::find_if(share.turns.begin(), share.turns.end(),
-                                   [&](const Turn& each) { return each.lane->tenant->name == tenant; });
+    const auto turn = std::find_if(share.turns.begin(), share.turns.end(), pays);
     if (turn == share.turns.end()) continue;
-    share.used += seconds / share.share->weight;
-    turn->used += seconds;
+    charge(share, *turn);
     std::make_heap(share.turns.begin(), share.turns.end());
     return;
   }
@@ -213,11 +217,8 @@ void LaneSequence::GatherPromises(absl::Span<const LaneView* const> lanes) {
     }
   }
   if (firm_.empty()) return;
-  const auto before = [](const JobView* a, const JobView* b) {
-    return a->due != b->due ? a->due < b->due : a->job->id() < b->job->id();
-  };
   // Those of one lane are in order.
-  if (!std::is_sorted(firm_.begin(), firm_.end(), before)) std::sort(firm_.begin(), firm_.end(), before);
+  if (!std::is_sorted(firm_.begin(), firm_.end(), DueBefore)) std::sort(firm_.begin(), firm_.end(), DueBefore);
   promised_.emplace(firm_, start_, FairPace());
   fronts_ = options_.fronts;
   next_done_ = 0;

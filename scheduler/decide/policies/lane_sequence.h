@@ -51,7 +51,7 @@ class LaneSequence {
   const JobView* NextInTurn();
   const JobView* NextPromised();
   bool GoesFirst(const JobView& view);
-  const JobView* Leave(const JobView* view, bool in_turn);
+  const JobView* Leave(const JobView* view, const JobView& payer);
   // The next job of a lane.
   const JobView* NextOf(const ShareTurns& share, Turn& turn) const;
   FairPace PaceOf(const ShareTurns& share, const LaneView& lane) const;
@@ -70,8 +70,7 @@ class LaneSequence {
   absl::flat_hash_set<const JobView*> left_;                // who went out of turn
   std::vector<std::pair<const ShareView*, double>> works_;  // theirs, seconds, when it was opened
   size_t turn_ = 0;                                         // whose turn it is
-  const JobView* last_ = nullptr;                           // what Next returned last
-  bool last_in_turn_ = true;
+  const JobView* payer_ = nullptr;                          // whose tenant pays for what Next returned last
   bool on_time_ = false;
   bool in_turn_on_time_ = false;
 };

@@ -20,10 +20,6 @@ constexpr double kTooLate = 8.0;
 constexpr double kReserve = 0.2;
 constexpr double kMostReserve = 0.1;
 
-bool DueBefore(const JobView& a, const JobView& b) {
-  return a.due != b.due ? a.due < b.due : a.job->id() < b.job->id();
-}
-
 double CostOf(const JobView& view, double start) {
   if (!view.firm || !view.roomy) return view.work;
   const bool waits = view.job->position() == 0;
@@ -88,7 +84,7 @@ void OnTimeSet::GiveUp(bool firm) {
 // How many of the set have an earlier deadline.
 size_t OnTimeSet::RankOf(const JobView& view) const {
   const auto seat = std::partition_point(seats_.begin(), seats_.end(),
-                                         [&](const Seat& other) { return DueBefore(*other.view, view); });
+                                         [&](const Seat& other) { return DueBefore(other.view, &view); });
   return static_cast<size_t>(seat - seats_.begin());
 }
 
