@@ -35,7 +35,18 @@ class ScriptedTransport final : public ResponseTransport {
     messages_.push_back(std::move(message));
     on_its_way_ = !reads_;
     changed_.NotifyAll();
+    while (held_) changed_.WaitFor(mutex_, kAwaitLimit);
     return !reads_;
+  }
+  // From now on whoever sends stands still; the thread that decides, for one.
+  void Hold() {
+    MutexLock lock(mutex_);
+    held_ = true;
+  }
+  void Release() {
+    MutexLock lock(mutex_);
+    held_ = false;
+    changed_.NotifyAll();
   }
   void End(CallOutcome outcome) override {
     MutexLock lock(mutex_);
@@ -83,6 +94,7 @@ class ScriptedTransport final : public ResponseTransport {
   CondVar changed_;
   bool reads_ ABSL_GUARDED_BY(mutex_);
   bool on_its_way_ ABSL_GUARDED_BY(mutex_) = false;
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Event> messages_ ABSL_GUARDED_BY(mutex_);
   std::optional<CallOutcome> outcome_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> aborted_{false};
@@ -122,6 +134,13 @@ class GenerationStreamTest : public testing::Test {
     Notification drained;
     loops_->Drain(absl::InfiniteFuture(), [&drained] { drained.Notify(); });
     EXPECT_TRUE(drained.Await());
+  }
+
+  // Waits until everything handed to the codec's one thread so far is encoded.
+  void AwaitEncoded() {
+    Notification encoded;
+    ASSERT_TRUE(codec_.TryPost([&encoded] { encoded.Notify(); }));
+    EXPECT_TRUE(encoded.Await());
   }
 
   static int Count(const std::vector<Event>& messages, Event::EventCase kind) {
@@ -171,6 +190,7 @@ TEST_F(GenerationStreamTest, AStalledReaderGetsTheNewestOfEverything) {
   stream->Submit();
   ASSERT_TRUE(transport.AwaitMessages(1));  // Accepted is on its way and stays there
   AwaitNoJobs();
+  AwaitEncoded();  // a preview that is being encoded would pass as the second
   transport.Through(*stream, /*ok=*/true, /*reads=*/true);
   EXPECT_TRUE(transport.AwaitEnd().status.ok());
   const std::vector<Event> messages = transport.messages();
@@ -181,19 +201,21 @@ TEST_F(GenerationStreamTest, AStalledReaderGetsTheNewestOfEverything) {
 }
 
 TEST_F(GenerationStreamTest, CancelBeforeTheDecisionCancelsTheJobs) {
-  device_.Hold();
+  device_.Hold();  // so that it is not the engine who tells the first
   ScriptedTransport first_transport;
+  first_transport.Hold();
   const auto first = Make({}, first_transport);
   first->Submit();
-  ASSERT_TRUE(device_.AwaitHeld());
+  ASSERT_TRUE(first_transport.AwaitMessages(1));
 
   ScriptedTransport transport;
   const auto stream = Make({.steps = 9}, transport);
-  stream->Submit();  // the engine stands at the gate: no decision yet
+  stream->Submit();  // the thread that decides is held while it tells the first: no decision yet
   stream->Cancel(absl::CancelledError("gone"));
   const CallOutcome outcome = transport.AwaitEnd();
   EXPECT_EQ(ReasonOf(outcome.status), "CLIENT_CANCELLED");
   EXPECT_TRUE(transport.messages().empty());
+  first_transport.Release();
   device_.Release();
   EXPECT_TRUE(first_transport.AwaitEnd().status.ok());
   AwaitNoJobs();
