@@ -102,6 +102,7 @@ TEST_F(ToolsTest, CliRefusesOutputsThatCannotBe) {
   const std::string out = TempPath("absent/a.png");
   for (const std::vector<std::string>& options : {std::vector<std::string>{"-o", out},
                                                   {"-o", TempPath("a.gif")},
+                                                  {"-o", ""},
                                                   {"--count", "2", "-o", "-"},
                                                   {"--json", "-o", "-"},
                                                   {"--watch", "-o", "-"},

@@ -101,7 +101,10 @@ void AddFiles(CLI::App& app, GenerateArguments& a) {
   std::vector<CLI::Option*> options;
   options.push_back(app.add_option("-o,--output", a.output,
                                    "File to write; '-' for stdout. Its extension says the format (default: "
-                                   "stepcast.png)"));
+                                   "stepcast.png)")
+                        ->check([](const std::string& file) -> std::string {
+                          return file.empty() ? "the name is empty; without -o it is stepcast.png" : "";
+                        }));
   options.push_back(app.add_option(
       "--from", a.from,
       "Paint again what this file asks for: a picture with embedded parameters, or JSON; other options override"));
