@@ -14,6 +14,7 @@
 #include "model/class_labels.h"
 #include "model/classifier/latent_classifier.h"
 #include "model/component_loader.h"
+#include "model/latent_space.h"
 #include "model/load_report.h"
 #include "model/unet/unet_2d_model.h"
 
@@ -23,20 +24,44 @@ namespace {
 constexpr double kDefaultGuidance = 2.0;
 constexpr int64_t kSmallestSide = 64;
 
+struct Family {
+  absl::string_view pipeline_class;
+  absl::string_view name;  // for people; "": the class's own
+  bool paints_pixels = false;
+  int steps = 0;  // of the pipeline; 0: as every other model
+};
+
+constexpr Family kFamilies[] = {
+    {"ClassConditionalLatentDiffusionPipeline", ""},
+    {"LDMPipeline", "Unconditional latent diffusion", false, 50},
+    {"DDPMPipeline", "Pixel-space diffusion", true, 1000},
+    {"DDIMPipeline", "Pixel-space diffusion", true, 50},
+    {"PNDMPipeline", "Pixel-space diffusion", true, 50},
+    {"ScoreSdeVePipeline", "Score model in pixel space", true, 2000},
+};
+
+const Family* FindFamily(absl::string_view pipeline_class) {
+  const auto* const found = std::find_if(std::begin(kFamilies), std::end(kFamilies),
+                                         [&](const Family& family) { return family.pipeline_class == pipeline_class; });
+  return found == std::end(kFamilies) ? nullptr : found;
+}
+
 absl::Status Refuse(const std::string& path, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", why));
 }
 
 // What the pipeline cannot drive although the network could be built.
-absl::Status CheckUNet(const ModelIndex& index, const UNetConfig& unet, const AutoencoderConfig& vae) {
+absl::Status CheckUNet(const ModelIndex& index, const UNetConfig& unet, const LatentSpace& space) {
   const std::string path = absl::StrCat(index.PathOf("unet"), "/config.json");
-  if (unet.in_channels != vae.latent_channels) {
-    return Refuse(path, absl::StrCat("in_channels ", unet.in_channels, " must equal the autoencoder's latent_channels ",
-                                     vae.latent_channels));
+  const absl::string_view whose = space.is_pixels()      ? "its in_channels"
+                                  : space.vq.has_value() ? "the autoencoder's vq_embed_dim"
+                                                         : "the autoencoder's latent_channels";
+  if (unet.in_channels != space.channels) {
+    return Refuse(path, absl::StrCat("in_channels ", unet.in_channels, " must equal ", whose, " ", space.channels));
   }
-  if (unet.out_channels != vae.latent_channels && unet.out_channels != 2 * vae.latent_channels) {
-    return Refuse(path, absl::StrCat("out_channels ", unet.out_channels, " must be the autoencoder's latent_channels ",
-                                     vae.latent_channels, ", or twice as many, the variance after the prediction"));
+  if (unet.out_channels != space.channels && unet.out_channels != 2 * space.channels) {
+    return Refuse(path, absl::StrCat("out_channels ", unet.out_channels, " must be ", whose, " ", space.channels,
+                                     ", or twice as many, the variance after the prediction"));
   }
   if (unet.sample_height == 0) return Refuse(path, "sample_size is needed");
   return absl::OkStatus();
@@ -94,44 +119,53 @@ std::unique_ptr<const Conditioner> MakeConditioner(const UNetConfig& unet, const
 }
 
 ModelInfo Describe(const ComponentLoader& loader, const NoiseScheduleConfig& schedule, const UNetConfig& unet,
-                   const AutoencoderConfig& vae, const ClassLabels& classes) {
-  const LatentShape shape{.channels = vae.latent_channels,
+                   const LatentSpace& space, const ClassLabels& classes) {
+  const LatentShape shape{.channels = space.channels,
                           .height = unet.sample_height,
                           .width = unet.sample_width,
-                          .factor = vae.scale_factor(),
+                          .factor = space.factor,
                           .halvings = unet.halvings()};
   const int64_t native_side = std::min(shape.height, shape.width) * shape.factor;
   ModelInfo info = loader.Describe(schedule, shape, std::min(kSmallestSide, native_side));
   info.conditioning = classes.labels.empty() ? ConditioningKind::kNone : ConditioningKind::kClassLabel;
   info.class_labels = classes.labels;
-  info.predicts_variance = unet.out_channels == 2 * vae.latent_channels;
+  info.predicts_variance = unet.out_channels == 2 * space.channels;
   info.has_null_class = classes.null_class.has_value();
   info.defaults.guidance_scale = info.has_null_class ? kDefaultGuidance : 1.0;
   // These models are small: as many steps as they were trained with are affordable.
   info.limits.max_steps = schedule.num_train_timesteps.value_or(1000);
+  const int steps = FindFamily(loader.index().pipeline_class)->steps;
+  if (steps > 0) info.defaults.steps = std::min(steps, info.limits.max_steps);
   return info;
+}
+
+// The pictures of this score model are 0 where they are black, not -1.
+PixelRange RangeOf(const ModelIndex& index) {
+  return index.pipeline_class == "ScoreSdeVePipeline" ? PixelRange::kZeroToOne : PixelRange::kMinusOneToOne;
 }
 
 }  // namespace
 
-bool IsClassConditional(absl::string_view pipeline_class) {
-  return pipeline_class == "ClassConditionalLatentDiffusionPipeline";
-}
+bool IsClassConditional(absl::string_view pipeline_class) { return FindFamily(pipeline_class) != nullptr; }
 
 absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadClassConditional(const ModelIndex& index,
                                                                         const LoadOptions& options) {
   const c10::InferenceMode no_autograd;
+  const Family& family = *FindFamily(index.pipeline_class);
   ComponentLoader loader(index, options);
+  if (!family.name.empty()) loader.Decide({"family", std::string(family.name), index.path()});
   STEPCAST_RETURN_IF_ERROR(index.ClassOf("unet", {"UNet2DModel"}).status());
   STEPCAST_ASSIGN_OR_RETURN(JsonConfig index_json, JsonConfig::Read(index.path()));
   STEPCAST_ASSIGN_OR_RETURN(ClassLabels classes, ReadClassLabels(index_json));
   STEPCAST_ASSIGN_OR_RETURN(const NoiseScheduleConfig schedule, loader.Schedule());
-  STEPCAST_ASSIGN_OR_RETURN(const AutoencoderConfig vae, loader.AutoencoderSettings());
   STEPCAST_ASSIGN_OR_RETURN(JsonConfig unet_json, loader.Config("unet"));
   STEPCAST_ASSIGN_OR_RETURN(const UNet2DConfig unet, ParseUNet2DConfig(unet_json));
   loader.Warn(PredictionContradiction(unet_json, schedule));
   loader.NoteUnknownKeys(unet_json);
-  STEPCAST_RETURN_IF_ERROR(CheckUNet(index, unet.unet, vae));
+  STEPCAST_ASSIGN_OR_RETURN(const LatentSpace space, family.paints_pixels
+                                                         ? ReadPixelSpace(loader, unet.unet, RangeOf(index))
+                                                         : ReadAutoencoderSpace(loader));
+  STEPCAST_RETURN_IF_ERROR(CheckUNet(index, unet.unet, space));
   STEPCAST_RETURN_IF_ERROR(ResolveClasses(index, unet.unet, classes));
 
   BundleParts parts;
@@ -140,10 +174,10 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadClassConditional(const Mo
                                                            [&](WeightMap& weights) {
                                                              return std::make_unique<const UNet2DModel>(weights, unet);
                                                            }));
-  STEPCAST_ASSIGN_OR_RETURN(parts.codec, loader.Autoencoder(vae, options.dtype));
-  STEPCAST_ASSIGN_OR_RETURN(parts.preview, loader.Preview(vae.latent_channels));
-  STEPCAST_ASSIGN_OR_RETURN(parts.classifier, LoadClassifier(loader, classes, vae.latent_channels));
-  ModelInfo info = Describe(loader, schedule, unet.unet, vae, classes);
+  STEPCAST_ASSIGN_OR_RETURN(parts.codec, LoadCodec(loader, space));
+  STEPCAST_ASSIGN_OR_RETURN(parts.preview, LoadPreview(loader, space));
+  STEPCAST_ASSIGN_OR_RETURN(parts.classifier, LoadClassifier(loader, classes, space.channels));
+  ModelInfo info = Describe(loader, schedule, unet.unet, space, classes);
   info.has_classifier = parts.classifier != nullptr;
   loader.Warn(VarianceContradiction(schedule, info.predicts_variance));
   STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(std::move(info)));

@@ -111,6 +111,7 @@ absl::StatusOr<NoiseScheduleConfig> ComponentLoader::Schedule() {
   STEPCAST_ASSIGN_OR_RETURN(const std::string index_class, index_.ClassOf("scheduler", {}));
   STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, Config("scheduler", "scheduler_config.json"));
   STEPCAST_ASSIGN_OR_RETURN(SchedulerVerdict verdict, JudgeScheduler(json, index_class));
+  ConvertScheduler(index_.pipeline_class, index_.path(), verdict);
   STEPCAST_ASSIGN_OR_RETURN(NoiseScheduleConfig schedule,
                             ParseSchedulerConfig(json, verdict.scheduler_class, index_.pipeline_class));
   for (std::string& note : verdict.notes) warnings_.push_back(std::move(note));
@@ -157,8 +158,9 @@ absl::StatusOr<AutoencoderConfig> ComponentLoader::AutoencoderSettings() {
 }
 
 absl::StatusOr<std::unique_ptr<const AutoencoderKL>> ComponentLoader::Autoencoder(const AutoencoderConfig& config,
-                                                                                  c10::ScalarType dtype) {
-  return NetworkAs(dtype, "vae", "diffusion_pytorch_model", &CanonicalAutoencoderName,
+                                                                                  c10::ScalarType dtype,
+                                                                                  const std::string& component) {
+  return NetworkAs(dtype, component, "diffusion_pytorch_model", &CanonicalAutoencoderName,
                    [&](WeightMap& weights) { return std::make_unique<const AutoencoderKL>(weights, config); });
 }
 

@@ -74,9 +74,10 @@ class ComponentLoader {
   // Parts that several families have.
   absl::StatusOr<NoiseScheduleConfig> Schedule();
   absl::StatusOr<AutoencoderConfig> AutoencoderSettings();
-  // `dtype`: of the autoencoder alone.
+  // `dtype`: of the autoencoder alone; `component`: its name.
   absl::StatusOr<std::unique_ptr<const AutoencoderKL>> Autoencoder(const AutoencoderConfig& config,
-                                                                   c10::ScalarType dtype);
+                                                                   c10::ScalarType dtype,
+                                                                   const std::string& component = "vae");
   // `sdxl`: without a preview.json, by the matrix of SDXL's latent space instead of Stable Diffusion's.
   absl::StatusOr<std::unique_ptr<const LinearPreviewDecoder>> Preview(int64_t latent_channels, bool sdxl = false);
 
@@ -86,6 +87,8 @@ class ComponentLoader {
   // `info` with its model card and digest. Call last, once all parts are loaded.
   absl::StatusOr<SharedModelInfo> Finish(ModelInfo info);
 
+  // Adds to what is told of the model beyond its files.
+  void Decide(ModelDecision decision) { decisions_.push_back(std::move(decision)); }
   // Adds to what the log is warned of; "" adds nothing.
   void Warn(std::string warning) {
     if (!warning.empty()) warnings_.push_back(std::move(warning));

@@ -90,7 +90,8 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> ModelBundle::Load(const LoadO
       absl::StrCat(index.path(), ": pipeline '", absl::CHexEscape(index.pipeline_class),
                    "' is not supported (StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, ",
                    "LatentConsistencyModelPipeline, StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline, ",
-                   "ClassConditionalLatentDiffusionPipeline are)"));
+                   "ClassConditionalLatentDiffusionPipeline, DDPMPipeline, DDIMPipeline, PNDMPipeline, LDMPipeline, ",
+                   "ScoreSdeVePipeline are)"));
 }
 
 }  // namespace stepcast::model

@@ -71,6 +71,19 @@ void AddComponent(const std::string& name, const nlohmann::json& value, ModelInd
     component = {value[0].get<std::string>(), value[1].get<std::string>()};
 }
 
+// The oldest repositories have one network and keep it, and the scheduler, beside the index.
+void FindFlatComponents(ModelIndex& index) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  for (const auto& [name, component] : index.components) {
+    const char* config = name == "scheduler" ? "scheduler_config.json" : "config.json";
+    if (name != "scheduler" && name != "unet") continue;
+    if (fs::exists(fs::path(index.folder) / name, ignored)) continue;
+    if (fs::exists(fs::path(index.folder) / config, ignored))
+      index.sources[name] = {index.folder, {}, nullptr, nullptr};
+  }
+}
+
 }  // namespace
 
 std::string ModelIndex::PathOf(const std::string& component) const {
@@ -127,6 +140,7 @@ absl::StatusOr<ModelIndex> ReadModelIndex(const std::string& folder) {
     if (is_component) AddComponent(name, value, index);
     if (value.is_boolean()) index.options[name] = value.get<bool>();
   }
+  FindFlatComponents(index);
   return index;
 }
 

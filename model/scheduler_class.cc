@@ -112,6 +112,16 @@ absl::StatusOr<SchedulerVerdict> JudgeScheduler(JsonConfig& json, const std::str
   return verdict;
 }
 
+void ConvertScheduler(absl::string_view pipeline_class, absl::string_view where, SchedulerVerdict& verdict) {
+  const absl::string_view own = pipeline_class == "DDIMPipeline"   ? "DDIMScheduler"
+                                : pipeline_class == "PNDMPipeline" ? "PNDMScheduler"
+                                                                   : "";
+  if (own.empty() || verdict.scheduler_class == own) return;
+  verdict.notes.push_back(absl::StrCat(where, ": a ", pipeline_class, " runs its ", verdict.scheduler_class, " as a ",
+                                       own, ", with the same keys"));
+  verdict.scheduler_class = std::string(own);
+}
+
 std::optional<Sampler> SamplerOfClass(absl::string_view scheduler_class) {
   const KnownClass* const known = FindKnown(scheduler_class);
   return known == nullptr ? std::nullopt : std::optional<Sampler>(known->sampler);

@@ -24,6 +24,10 @@ struct SchedulerVerdict {
 // Errors: INVALID_ARGUMENT naming the file, the class, and what is run.
 absl::StatusOr<SchedulerVerdict> JudgeScheduler(JsonConfig& json, const std::string& index_class);
 
+// Some pipelines convert whatever scheduler they are given to the one they are named after: so does `verdict`, with a
+// note that names `where`.
+void ConvertScheduler(absl::string_view pipeline_class, absl::string_view where, SchedulerVerdict& verdict);
+
 // The sampler that a scheduler class stands for; nullopt for classes that are not run.
 std::optional<Sampler> SamplerOfClass(absl::string_view scheduler_class);
 

@@ -1,26 +1,11 @@
 #pragma once
-// Pointwise non-linearities, by the names that configs use.
-
-#include <string>
+// Pointwise non-linearities.
 
 #include <ATen/core/Tensor.h>
 
-#include "absl/status/statusor.h"
+#include "model/layers/activation.h"
 
 namespace stepcast::model {
-
-enum class Activation {
-  kSilu,       // x * sigmoid(x); also called swish
-  kMish,       // x * tanh(softplus(x))
-  kGelu,       // exact: x * Phi(x)
-  kGeluTanh,   // the tanh approximation
-  kQuickGelu,  // x * sigmoid(1.702 x)
-  kRelu,
-};
-
-// "silu", "swish", "mish", "gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu".
-// Errors: INVALID_ARGUMENT naming what is allowed.
-absl::StatusOr<Activation> ParseActivation(const std::string& name);
 
 at::Tensor Activate(const at::Tensor& x, Activation activation);
 

@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "model/json_config.h"
-#include "model/layers/activations.h"
+#include "model/layers/activation.h"
 
 namespace stepcast::model {
 

@@ -5,7 +5,7 @@
 
 #include "absl/strings/string_view.h"
 #include "model/json_config.h"
-#include "model/layers/activations.h"
+#include "model/layers/activation.h"
 #include "model/unet/unet_config.h"
 
 namespace stepcast::model {

@@ -28,8 +28,7 @@ void CheckLatentStatistics(JsonConfig& json, const AutoencoderConfig& config) {
 
 }  // namespace
 
-absl::StatusOr<AutoencoderConfig> ParseAutoencoderConfig(JsonConfig& json) {
-  AutoencoderConfig config;
+absl::StatusOr<AutoencoderConfig> ParseAutoencoderConfig(JsonConfig& json, AutoencoderConfig config) {
   config.in_channels = json.Int("in_channels", config.in_channels, 1, 1024);
   config.out_channels = json.Int("out_channels", config.out_channels, 3, 3);
   config.block_out_channels = json.Ints("block_out_channels", config.block_out_channels, 1, 1 << 16);

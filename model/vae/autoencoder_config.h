@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "model/json_config.h"
-#include "model/layers/activations.h"
+#include "model/layers/activation.h"
 
 namespace stepcast::model {
 
@@ -31,7 +31,7 @@ struct AutoencoderConfig {
   int64_t scale_factor() const { return int64_t{1} << (block_out_channels.size() - 1); }
 };
 
-// Errors: INVALID_ARGUMENT listing every bad field.
-absl::StatusOr<AutoencoderConfig> ParseAutoencoderConfig(JsonConfig& json);
+// `config`: what absent keys mean. Errors: INVALID_ARGUMENT listing every bad field.
+absl::StatusOr<AutoencoderConfig> ParseAutoencoderConfig(JsonConfig& json, AutoencoderConfig config = {});
 
 }  // namespace stepcast::model

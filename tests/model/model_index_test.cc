@@ -102,5 +102,23 @@ TEST(ReadModelIndex, HintsAtWhatToNameInstead) {
   }
 }
 
+// As the DDPM repositories of 2022 lie: what has no folder of its own stands beside the index.
+TEST(ReadModelIndex, FindsANetworkBesideTheIndex) {
+  const std::string folder = FreshFolder("flat");
+  WriteFile(folder + "/model_index.json",
+            R"({"_class_name": "DDPMPipeline", "unet": ["diffusers", "UNet2DModel"],
+                "scheduler": ["diffusers", "DDPMScheduler"]})");
+  WriteFile(folder + "/config.json", "{}");
+  const auto half = ReadModelIndex(folder);
+  ASSERT_TRUE(half.ok()) << half.status();
+  EXPECT_EQ(half->PathOf("unet"), folder);
+  EXPECT_EQ(half->PathOf("scheduler"), folder + "/scheduler") << "there is no scheduler_config.json";
+  WriteFile(folder + "/scheduler_config.json", "{}");
+  WriteFile(folder + "/unet/config.json", "{}");
+  const auto index = ReadModelIndex(folder);
+  EXPECT_EQ(index->PathOf("scheduler"), folder);
+  EXPECT_EQ(index->PathOf("unet"), folder + "/unet") << "a folder of its own comes first";
+}
+
 }  // namespace
 }  // namespace stepcast::model

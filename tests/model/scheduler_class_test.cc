@@ -102,6 +102,19 @@ TEST(JudgeScheduler, LongAndOddNamesAreShownShort) {
               HasSubstr("_class_name: a string"));
 }
 
+TEST(ConvertScheduler, PipelinesNamedAfterASchedulerRunNoOther) {
+  SchedulerVerdict verdict{.scheduler_class = "DDPMScheduler", .notes = {}};
+  ConvertScheduler("DDPMPipeline", "model_index.json", verdict);
+  EXPECT_EQ(verdict.scheduler_class, "DDPMScheduler");
+  ConvertScheduler("DDIMPipeline", "model_index.json", verdict);
+  EXPECT_EQ(verdict.scheduler_class, "DDIMScheduler");
+  EXPECT_THAT(verdict.notes, testing::ElementsAre(testing::HasSubstr("a DDIMPipeline runs its DDPMScheduler as")));
+  ConvertScheduler("DDIMPipeline", "model_index.json", verdict);
+  EXPECT_EQ(verdict.notes.size(), 1u) << "it is one already";
+  ConvertScheduler("PNDMPipeline", "model_index.json", verdict);
+  EXPECT_EQ(verdict.scheduler_class, "PNDMScheduler");
+}
+
 TEST(SamplerOfClass, KnowsDiffusersClasses) {
   EXPECT_EQ(SamplerOfClass("DDIMScheduler"), Sampler::kDdim);
   EXPECT_EQ(SamplerOfClass("EulerAncestralDiscreteScheduler"), Sampler::kEulerAncestral);

@@ -115,6 +115,20 @@ def unet_2d(name, rows, size, *, seed=6, **arguments):
     return Case(name, "unet_2d", run)
 
 
+def seeded_unet_2d(name, **arguments):
+    """A U-Net as torch.manual_seed(0) makes it, which is what diffusers' tests of whole pipelines start from."""
+
+    def run(draws, config_of):
+        draws.seed(0)
+        module = draws.default_init(lambda: UNet2DModel(**arguments))
+        side = module.config.sample_size
+        x = draws.randn("x", 1, 3, side, side)
+        draws.steps.append(["values", "input.timesteps", [500.0]])
+        return module(x, torch.tensor([500.0])).sample, config_of(module)
+
+    return Case(name, "unet_2d", run)
+
+
 def latent_classifier(name, *, gradient=False, seed=7, rows=3, **arguments):
     """The logits of a noise-aware classifier, or the gradient of the asked class's log-probability."""
 
@@ -235,6 +249,8 @@ def block_list():
               [-.0232, -.9869, .8054, -.0637, -.1688, -1.4264, .4470, -1.3394, .0904], config={}),
         block("resnet_down_block", "down", lambda: b.ResnetDownsampleBlock2D(**down),
               [.0710, .2410, -.7320, -1.0757, -1.1343, .3540, -.0133, -.2576, .0948], config={"resampler": "resnet"}),
+        block("down_encoder", "down", lambda: b.DownEncoderBlock2D(in_channels=32, out_channels=32),
+              [1.1102, .5302, .4872, -.0023, -.8042, .0483, -.3489, -.5632, .7626], config={}, with_temb=False),
         block("attn_down", "down", lambda: b.AttnDownBlock2D(**down),
               [.0636, .8964, -.6234, -1.0131, .0844, .4935, .3437, .0911, -.2957],
               config={"attention": "spatial", "heads": 32}),
@@ -321,12 +337,18 @@ def class_conditional_list():
     options = dict(digits, center_input_sample=True, mid_block_scale_factor=1.25, attn_norm_num_groups=2, act_fn="mish",
                    class_embed_type="timestep", num_class_embeds=4, out_channels=6, sample_size=(8, 12))
     small = dict(block_out_channels=(8, 16), norm_num_groups=4, sample_size=8)
+    seeded = dict(in_channels=3, out_channels=3, down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+                  up_block_types=("AttnUpBlock2D", "UpBlock2D"))
     return [
         unet_2d("unet_2d_digits", 3, (8, 8), **digits),
         unet_2d("unet_2d_odd_size", 2, (10, 6), **digits),
         unet_2d("unet_2d_ddpm", 2, (16, 16), **ddpm),
         unet_2d("unet_2d_no_mid_attention", 2, (8, 8), **dict(digits, add_attention=False, num_class_embeds=None)),
         unet_2d("unet_2d_options", 2, (8, 12), **options),
+        seeded_unet_2d("unet_2d_seeded", **dict(seeded, block_out_channels=(4, 8), layers_per_block=1, norm_num_groups=4,
+                                                sample_size=8)),
+        seeded_unet_2d("unet_2d_seeded_wide", **dict(seeded, block_out_channels=(32, 64), layers_per_block=2,
+                                                     sample_size=32)),
         latent_classifier("latent_classifier", **small),
         latent_classifier("latent_classifier_one_block", block_out_channels=(8,), layers_per_block=1,
                           norm_num_groups=2, sample_size=6, num_classes=5, in_channels=3, flip_sin_to_cos=False,

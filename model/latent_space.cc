@@ -1,0 +1,62 @@
+#include "model/latent_space.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+
+namespace stepcast::model {
+
+absl::StatusOr<LatentSpace> ReadAutoencoderSpace(ComponentLoader& loader) {
+  const ModelIndex& index = loader.index();
+  LatentSpace space;
+  space.component = index.components.contains("vae") || !index.components.contains("vqvae") ? "vae" : "vqvae";
+  STEPCAST_ASSIGN_OR_RETURN(const std::string cls, index.ClassOf(space.component, {"AutoencoderKL", "VQModel"}));
+  STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, loader.Config(space.component));
+  if (cls == "VQModel") {
+    STEPCAST_ASSIGN_OR_RETURN(space.vq, ParseVqModelConfig(json));
+    space.channels = space.vq->vq_embed_dim;
+    space.factor = space.vq->decoder.scale_factor();
+  } else {
+    STEPCAST_ASSIGN_OR_RETURN(space.kl, ParseAutoencoderConfig(json));
+    space.channels = space.kl->latent_channels;
+    space.factor = space.kl->scale_factor();
+  }
+  loader.NoteUnknownKeys(json);
+  return space;
+}
+
+absl::StatusOr<LatentSpace> ReadPixelSpace(const ComponentLoader& loader, const UNetConfig& unet, PixelRange range) {
+  const ModelIndex& index = loader.index();
+  for (const ModelCard& card : index.cards) {
+    if (card.vae.empty()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(card.source, ": vae: a ", index.pipeline_class, " paints pixels and has no autoencoder"));
+  }
+  if (unet.in_channels != 1 && unet.in_channels != 3) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(index.PathOf("unet"), "/config.json: in_channels is ", unet.in_channels,
+                     ", but a model that paints pixels has 3 channels (RGB) or 1 (grey)"));
+  }
+  LatentSpace space;
+  space.range = range;
+  space.channels = unet.in_channels;
+  return space;
+}
+
+absl::StatusOr<std::unique_ptr<const LatentCodec>> LoadCodec(ComponentLoader& loader, const LatentSpace& space) {
+  if (space.is_pixels()) return std::make_unique<const PixelCodec>(space.range);
+  if (space.kl.has_value()) return loader.Autoencoder(*space.kl, loader.options().dtype, space.component);
+  return loader.Network(space.component, "diffusion_pytorch_model", &CanonicalAutoencoderName,
+                        [&](WeightMap& weights) -> std::unique_ptr<const LatentCodec> {
+                          return std::make_unique<const VqModel>(weights, *space.vq);
+                        });
+}
+
+absl::StatusOr<std::unique_ptr<const PreviewDecoder>> LoadPreview(ComponentLoader& loader, const LatentSpace& space) {
+  if (!space.is_pixels()) return loader.Preview(space.channels);
+  return std::make_unique<const LinearPreviewDecoder>(PixelPreviewMatrix(space.channels, space.range),
+                                                      loader.options().device);
+}
+
+}  // namespace stepcast::model

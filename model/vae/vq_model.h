@@ -1,0 +1,34 @@
+#pragma once
+// The decoder half of a vector-quantised autoencoder (van den Oord et al. 2017; Esser et al. 2021).
+
+#include <ATen/core/Tensor.h>
+
+#include "model/latent_codec.h"
+#include "model/layers/conv2d.h"
+#include "model/vae/autoencoder_kl.h"
+#include "model/vae/vq_model_config.h"
+#include "model/weights/weight_map.h"
+
+namespace stepcast::model {
+
+// Immutable; const methods only, no threads. Pictures of one batch never mix.
+class VqModel final : public LatentCodec {
+ public:
+  // Reads the codes, the decoder and post_quant_conv. The encoder is named to `weights` but not loaded.
+  VqModel(WeightMap& weights, const VqModelConfig& config);
+
+  // latents [B, vq_embed_dim, h, w]: each cell is replaced by the code that is nearest to it.
+  at::Tensor Decode(const at::Tensor& latents) const override;
+
+ private:
+  // [B, D, h, w] float32 -> the same of codes.
+  at::Tensor Quantize(const at::Tensor& z) const;
+
+  c10::ScalarType dtype_;
+  double scaling_factor_;
+  at::Tensor codes_;  // [num_vq_embeddings, vq_embed_dim] float32
+  Conv2d post_quant_conv_;
+  AutoencoderDecoder decoder_;
+};
+
+}  // namespace stepcast::model
