@@ -26,10 +26,51 @@ void Line(std::string& text, absl::string_view name, absl::string_view value) {
   if (!value.empty()) absl::StrAppendFormat(&text, "%-14s %s\n", name, value);
 }
 
+std::string PaintsFrom(const ModelInfo& info) {
+  switch (info.conditioning) {
+    case ConditioningKind::kText:
+      return info.tokenizer_dirs.size() == 2 ? "a prompt, read by two encoders" : "a prompt";
+    case ConditioningKind::kClassLabel:
+      return absl::StrCat("one of ", info.class_labels.size(), " classes");
+    case ConditioningKind::kNone:
+      break;
+  }
+  return "noise alone";
+}
+
+// The width of a column: its longest cell.
+template <typename Rows, typename Cell>
+int Width(const Rows& rows, Cell cell) {
+  size_t width = 0;
+  for (const auto& row : rows) width = std::max(width, cell(row).size());
+  return static_cast<int>(width);
+}
+
+// Joins words, in lines that end before column 100 and begin where Line puts its values.
+std::string Wrapped(const std::vector<std::string>& words) {
+  constexpr size_t kIndent = 15, kColumns = 100;
+  std::string text;
+  size_t column = kIndent;
+  for (const std::string& word : words) {
+    if (!text.empty()) absl::StrAppend(&text, ",");
+    if (!text.empty() && column + word.size() + 2 > kColumns) {
+      absl::StrAppend(&text, "\n", std::string(kIndent, ' '));
+      column = kIndent;
+    } else if (!text.empty()) {
+      absl::StrAppend(&text, " ");
+    }
+    absl::StrAppend(&text, word);
+    column += word.size() + 2;
+  }
+  return text;
+}
+
 std::string Components(const ModelInfo& info) {
+  const int names = Width(info.components, [](const ModelComponent& part) { return part.name; });
+  const int classes = Width(info.components, [](const ModelComponent& part) { return part.class_name; });
   std::string text = "components\n";
   for (const ModelComponent& part : info.components) {
-    absl::StrAppendFormat(&text, "  %-16s %-28s %10s  %s -> %s  %s\n", part.name, part.class_name,
+    absl::StrAppendFormat(&text, "  %-*s  %-*s  %10s  %s -> %s  %s\n", names, part.name, classes, part.class_name,
                           Millions(part.parameters), absl::StrJoin(part.stored_types, "+"), info.dtype,
                           FileNames(part.files));
   }
@@ -37,9 +78,12 @@ std::string Components(const ModelInfo& info) {
 }
 
 std::string Decisions(const ModelInfo& info) {
+  const int names = Width(info.decisions, [](const ModelDecision& decision) { return decision.about; });
+  const int values = Width(info.decisions, [](const ModelDecision& decision) { return decision.value; });
   std::string text = "decisions\n";
   for (const ModelDecision& decision : info.decisions) {
-    absl::StrAppendFormat(&text, "  %-16s %s  (%s)\n", decision.about, decision.value, decision.source);
+    absl::StrAppendFormat(&text, "  %-*s  %-*s  (%s)\n", names, decision.about, values, decision.value,
+                          decision.source);
   }
   return info.decisions.empty() ? "" : text;
 }
@@ -70,6 +114,7 @@ std::string ModelReport(const RegisteredModel& model, const LimitsConfig& limits
   Line(text, "model", info.id);
   Line(text, "name", info.display_name == info.id ? "" : info.display_name);
   Line(text, "family", info.family);
+  Line(text, "paints from", PaintsFrom(info));
   Line(text, "license", info.license);
   Line(text, "sha256", info.sha256);
   Line(text, "parameters", Millions(info.parameter_count));
@@ -78,9 +123,9 @@ std::string ModelReport(const RegisteredModel& model, const LimitsConfig& limits
   Line(text, "defaults", Defaults(info));
   const ModelLimits narrow = NarrowLimits(info, limits);
   Line(text, "sizes", absl::StrCat(narrow.min_side, " to ", narrow.max_side, ", multiples of ", narrow.size_multiple));
-  Line(text, "samplers", absl::StrJoin(model.samplers, ", ", [](std::string* out, const SamplerSupport& support) {
-         absl::StrAppend(out, ToAbsl(SamplerName(support.sampler)));
-       }));
+  std::vector<std::string> samplers;
+  for (const SamplerSupport& support : model.samplers) samplers.emplace_back(SamplerName(support.sampler));
+  Line(text, "samplers", Wrapped(samplers));
   for (const std::string& warning : warnings) absl::StrAppend(&text, "warning: ", warning, "\n");
   absl::StrAppend(&text, "the model can be served\n");
   return text;
