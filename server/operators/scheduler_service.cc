@@ -21,6 +21,8 @@ namespace {
 
 // Requests of this service are a few bytes.
 constexpr int64_t kMaxRequestBytes = 64 << 10;
+// How long a message may be on its way before its watcher counts as one that does not read.
+constexpr absl::Duration kWriteLimit = absl::Seconds(1);
 
 absl::Status Loading() {
   return MakeError({.reason = v1::ERROR_REASON_MODEL_LOADING, .retry_after = absl::Seconds(2)});
@@ -33,7 +35,8 @@ class WatchReactor;
 // Thread-safety: all methods may be called from any thread.
 class TickStream final : public LiveCall, public std::enable_shared_from_this<TickStream> {
  public:
-  TickStream(CodecPool& writers, WatchReactor* reactor) : writers_(writers), reactor_(reactor) {}
+  TickStream(CodecPool& writers, const Clock& clock, WatchReactor* reactor)
+      : writers_(writers), clock_(clock), reactor_(reactor), write_started_(clock.Now()) {}
 
   // REQUIRES: called once, before anything else.
   void Watch(TickFeed& feed, const std::string& device) {
@@ -62,10 +65,12 @@ class TickStream final : public LiveCall, public std::enable_shared_from_this<Ti
 
  private:
   CodecPool& writers_;
+  const Clock& clock_;
   std::shared_ptr<TickWatch> watch_;
   Mutex mutex_;
   WatchReactor* reactor_ ABSL_GUARDED_BY(mutex_);  // null once finished
   bool writing_ ABSL_GUARDED_BY(mutex_) = true;    // the headers come first
+  absl::Time write_started_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -77,8 +82,8 @@ class WatchReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 
   void Refuse(const absl::Status& status) { Finish(record_->Finish({.status = status})); }
 
-  void Start(CodecPool& writers, const std::string& device) {
-    stream_ = std::make_shared<TickStream>(writers, this);
+  void Start(CodecPool& writers, const Clock& clock, const std::string& device) {
+    stream_ = std::make_shared<TickStream>(writers, clock, this);
     stream_->Watch(feed_, device);
     calls_.Add(stream_);
     // At once: a client that has the headers misses nothing from then on. Nothing else is sent or ends before.
@@ -123,7 +128,9 @@ void TickStream::Cancel(const absl::Status& reason) {
   {
     MutexLock lock(mutex_);
     if (!end_) end_ = reason;
-    if (reactor_ != nullptr && writing_) reactor_->Abort();
+    // An abort loses the reason. What is on its way to a watcher that reads is through in a moment, also where it is
+    // the headers and gRPC has not said so yet.
+    if (reactor_ != nullptr && writing_ && clock_.Now() - write_started_ > kWriteLimit) reactor_->Abort();
   }
   Pump();
 }
@@ -135,6 +142,7 @@ void TickStream::Pump() {
   const SharedTick tick = watch_->Take();
   if (tick == nullptr) return;
   writing_ = true;
+  write_started_ = clock_.Now();
   reactor_->Send(DescribeTick(*tick, watch_->dropped()));
 }
 
@@ -231,7 +239,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* SchedulerService::WatchTicks(grpc::C
   if (absl::Status status = CheckWatch(*bytes, request); !status.ok()) {
     reactor->Refuse(status);
   } else {
-    reactor->Start(writers_, request.device());
+    reactor->Start(writers_, clock_, request.device());
   }
   return reactor;
 }

@@ -236,6 +236,28 @@ TEST_F(SchedulerServiceTest, BeforeTheModelsAreLoadedAndAfterTheStop) {
   go_on->Notify();
 }
 
+// Also those whose headers are on their way and gRPC has not said so yet: one of many, in one of a few rounds.
+TEST_F(SchedulerServiceTest, AStopTellsEveryWatcherWhy) {
+  for (int round = 0; round < 12; ++round) {
+    Start();
+    const auto stub = AdminStub();
+    std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+    std::vector<std::unique_ptr<grpc::ClientReader<v1::WatchTicksResponse>>> readers;
+    for (int i = 0; i < 64; ++i) {
+      contexts.push_back(std::make_unique<grpc::ClientContext>());
+      readers.push_back(stub->WatchTicks(contexts.back().get(), {}));
+    }
+    for (const auto& reader : readers) reader->WaitForInitialMetadata();
+    server_->StopServing();
+    for (const auto& reader : readers) {
+      v1::WatchTicksResponse response;
+      EXPECT_FALSE(reader->Read(&response));
+      EXPECT_EQ(ReasonIn(reader->Finish()), "DRAINING");
+    }
+    server_.reset();
+  }
+}
+
 TEST_F(SchedulerServiceTest, MalformedBytesAreNamed) {
   Start();
   grpc::GenericStub stub(
