@@ -22,6 +22,10 @@ namespace {
 constexpr int kDefaultPageSize = 50;
 constexpr int kMaxPageSize = 1000;
 
+absl::Status ParseOurs(const grpc::ByteBuffer& bytes, const LimitsConfig& limits, google::protobuf::Message& request) {
+  return ParseRequest(bytes, limits.max_request_bytes, request, "ServerLimits.max_request_bytes of GetServerInfo");
+}
+
 // A call that paints nothing.
 struct PlainCall {
   grpc::CallbackServerContext& context;
@@ -36,7 +40,7 @@ template <typename Request, typename Answer>
 grpc::ServerUnaryReactor* AnswerNow(PlainCall call, Answer answer) {
   grpc::ServerUnaryReactor* const reactor = call.context.DefaultReactor();
   Request request;
-  CallOutcome outcome{.status = ParseRequest(call.bytes, call.limits.max_request_bytes, request)};
+  CallOutcome outcome{.status = ParseOurs(call.bytes, call.limits, request)};
   if (outcome.status.ok()) {
     const auto message = answer(request);
     outcome.status = message.status();
@@ -142,7 +146,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* ImageService::Generate(grpc::Callbac
                                                                    const grpc::ByteBuffer* bytes) {
   CallStart start = Begin("Generate", *context);
   v1::GenerateRequest request;
-  if (absl::Status parsed = ParseRequest(*bytes, config_.limits.max_request_bytes, request); !parsed.ok()) {
+  if (absl::Status parsed = ParseOurs(*bytes, config_.limits, request); !parsed.ok()) {
     start.request = std::move(parsed);
   } else {
     Check(request, /*unary=*/false, start);
@@ -154,7 +158,7 @@ grpc::ServerUnaryReactor* ImageService::GenerateImage(grpc::CallbackServerContex
                                                       const grpc::ByteBuffer* bytes, grpc::ByteBuffer* response) {
   CallStart start = Begin("GenerateImage", *context);
   v1::GenerateImageRequest request;
-  if (absl::Status parsed = ParseRequest(*bytes, config_.limits.max_request_bytes, request); !parsed.ok()) {
+  if (absl::Status parsed = ParseOurs(*bytes, config_.limits, request); !parsed.ok()) {
     start.request = std::move(parsed);
   } else {
     Check(request.request(), /*unary=*/true, start);

@@ -32,16 +32,26 @@ std::string SamplersOf(const RegisteredModel& model) {
   });
 }
 
+// What a request that names nothing but the model asks of its sampler. A list stands for spacing and schedule.
+sampling::SamplerSpec SpecOfDefaults(const ModelDefaults& defaults) {
+  const bool listed = !defaults.timesteps.empty() || !defaults.sigmas.empty();
+  sampling::SamplerSpec spec;
+  spec.sampler = defaults.sampler;
+  spec.steps = defaults.steps;
+  spec.sigma_schedule = listed ? SigmaSchedule::kDefault : defaults.sigma_schedule;
+  if (!listed) spec.timestep_spacing = defaults.timestep_spacing;
+  spec.timesteps = defaults.timesteps;
+  spec.sigmas = defaults.sigmas;
+  spec.eta = defaults.eta;
+  spec.guidance_scale = defaults.guidance_scale;
+  return spec;
+}
+
 // A request that names nothing but the model must succeed. Says why it would not, and what to do.
 absl::Status CheckDefaults(const RegisteredModel& model) {
   const ModelInfo& info = *model.info;
   const ModelDefaults& defaults = info.defaults;
-  sampling::SamplerSpec spec;
-  spec.sampler = defaults.sampler;
-  spec.steps = defaults.steps;
-  spec.sigma_schedule = defaults.sigma_schedule;
-  spec.guidance_scale = defaults.guidance_scale;
-  const absl::Status usable = sampling::CheckUsable(info, spec);
+  const absl::Status usable = sampling::CheckUsable(info, SpecOfDefaults(defaults));
   const bool listed = model.FindSampler(defaults.sampler) != nullptr;
   if (usable.ok() && listed) return absl::OkStatus();
   const std::string name(SamplerName(defaults.sampler));
@@ -50,9 +60,9 @@ absl::Status CheckDefaults(const RegisteredModel& model) {
     return absl::InvalidArgumentError(
         absl::StrCat("no sampler can paint with its scheduler_config.json; its default ", name, ": ", why));
   }
-  const std::string remedy =
-      listed ? "set defaults.steps in its model.json to what it takes, or name another sampler there"
-             : "mend scheduler_config.json, or name another sampler in its model.json";
+  const std::string remedy = listed
+                                 ? "set the defaults in its model.json to what it takes, or name another sampler there"
+                                 : "mend scheduler_config.json, or name another sampler in its model.json";
   return absl::InvalidArgumentError(absl::StrCat("its default sampler ", name, " cannot paint in ", defaults.steps,
                                                  " steps: ", why, "; ", remedy,
                                                  ", {\"defaults\": {\"sampler\": ...}}: ", SamplersOf(model)));

@@ -43,15 +43,16 @@ std::string FolderMistake(const fs::path& folder) {
 
 std::string FileMistake(const std::string& path) {
   if (path.find('\0') != std::string::npos) return "a NUL byte; allowed: a file";
+  struct stat status{};
+  // As it is named: where a link of the kernel's own leads (/dev/stdout) can have no name.
+  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    return absl::StrCat(KindOf(status), "; allowed: a regular file, or none yet");
+  }
   const fs::path target = ResolveLinks(path);
   std::error_code error;
   if (fs::is_symlink(fs::symlink_status(target, error))) return "links that lead to no file; allowed: a file";
   const std::string name = target.filename().string();
-  struct stat status{};
   if (name.empty() || name == "." || name == "..") return "a folder; allowed: a regular file, or none yet";
-  if (stat(target.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
-    return absl::StrCat(KindOf(status), "; allowed: a regular file, or none yet");
-  }
   return FolderMistake(FolderOf(target));
 }
 

@@ -29,13 +29,14 @@ absl::Status ParseRequest(std::string_view bytes, google::protobuf::Message& mes
                                             message.GetDescriptor()->full_name())});
 }
 
-absl::Status ParseRequest(const grpc::ByteBuffer& bytes, int64_t max_bytes, google::protobuf::Message& message) {
+absl::Status ParseRequest(const grpc::ByteBuffer& bytes, int64_t max_bytes, google::protobuf::Message& message,
+                          absl::string_view source) {
   const auto size = static_cast<int64_t>(bytes.Length());
   if (size > max_bytes) {
     return MakeError(
         {.reason = v1::ERROR_REASON_WORK_LIMIT,
          .message = absl::StrCat("the request has ", size, " bytes; allowed: ", max_bytes,
-                                 ", see ServerLimits.max_request_bytes of GetServerInfo"),
+                                 source.empty() ? " of this method" : ", see ", source),
          .metadata = {{"request_bytes", absl::StrCat(size)}, {"max_request_bytes", absl::StrCat(max_bytes)}}});
   }
   grpc::Slice slice;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "google/protobuf/message.h"
 #include "grpcpp/support/byte_buffer.h"
 
@@ -19,7 +20,9 @@ namespace stepcast {
 // fields that the message type lacks; MALFORMED_REQUEST for anything else that is no message.
 absl::Status ParseRequest(std::string_view bytes, google::protobuf::Message& message);
 
-// As above, from what gRPC received. Errors besides: WORK_LIMIT for more than `max_bytes`.
-absl::Status ParseRequest(const grpc::ByteBuffer& bytes, int64_t max_bytes, google::protobuf::Message& message);
+// As above, from what gRPC received. Errors besides: WORK_LIMIT for more than `max_bytes`, which clients find in
+// `source`, if anywhere.
+absl::Status ParseRequest(const grpc::ByteBuffer& bytes, int64_t max_bytes, google::protobuf::Message& message,
+                          absl::string_view source = {});
 
 }  // namespace stepcast

@@ -158,8 +158,9 @@ std::vector<RefusedModel> FindMisfits(const ModelRegistry& models, const LimitsC
     if (!model.info->class_labels.empty()) request.set_class_index(model.info->class_labels.begin()->first);
     const absl::Status status = ValidateRequest(request, models, limits, seed).status();
     if (status.ok()) continue;
-    misfits.push_back({model.info->id, absl::StrCat("model ", model.info->id, ": its own defaults break the limits: ",
-                                                    status.message(), "; raise `limits`, or its card's defaults")});
+    misfits.push_back({model.info->id,
+                       absl::StrCat("model ", model.info->id, ": its own defaults break the limits: ", status.message(),
+                                    "; mend its card's defaults, or raise `limits`")});
   }
   return misfits;
 }

@@ -83,6 +83,9 @@ void AddPicture(CLI::App& app, GenerateArguments& a) {
       [&a](int v) {
         a.edits.AddFirst([](v1::GenerateRequest& r, std::vector<std::string>& cleared) {
           ClearFields({"timesteps", "sigmas"}, r, cleared);
+          if (!r.sampler_options().langevin().has_levels()) return;
+          r.mutable_sampler_options()->mutable_langevin()->clear_levels();
+          cleared.emplace_back("sampler_options.langevin.levels");
         });
         a.edits.Add([v](v1::GenerateRequest& r) { r.set_steps(v); });
       },

@@ -171,9 +171,14 @@ void AddOptions(CLI::App& app, RequestEdits& edits) {
 
 void AddLangevin(CLI::App& app, RequestEdits& edits) {
   const auto group = [](CLI::Option* option) { option->group(kSampler); };
-  group(Int(
-      app, edits, "--langevin-levels",
-      [](v1::GenerateRequest& r, int v) { r.mutable_sampler_options()->mutable_langevin()->set_levels(v); },
+  group(AddInt(
+      app, "--langevin-levels",
+      [&edits](int v) {
+        // Each is a step.
+        edits.AddFirst(
+            [](v1::GenerateRequest& r, std::vector<std::string>& cleared) { ClearFields({"steps"}, r, cleared); });
+        edits.Add([v](v1::GenerateRequest& r) { r.mutable_sampler_options()->mutable_langevin()->set_levels(v); });
+      },
       "Noise levels of annealed Langevin dynamics"));
   group(Int(
       app, edits, "--langevin-steps",

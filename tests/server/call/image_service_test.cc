@@ -92,6 +92,7 @@ TEST_F(ImageServiceTest, MessagesAboveOurLimitReachTheValidator) {
   EXPECT_EQ(request.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(request.reason, "WORK_LIMIT");
   EXPECT_EQ(MetadataIn(request.status, "max_request_bytes"), "4194304");
+  EXPECT_THAT(request.status.error_message(), HasSubstr("see ServerLimits.max_request_bytes of GetServerInfo"));
 }
 
 TEST_F(ImageServiceTest, ModelsStillLoading) {

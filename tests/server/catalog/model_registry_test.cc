@@ -130,8 +130,7 @@ TEST(ModelRegistryTest, ADefaultThatCannotPaintTellsWhyAndTheRemedy) {
        {"DDIM cannot paint in 20 steps", "not finite", "do not go with this sampler", "mend scheduler_config.json",
         "EULER"}},
       {WithSchedule(Sampler::kLcm, 60, [](auto&) {}),
-       {"LCM cannot paint in 60 steps", "steps: got 60", "set defaults.steps in its model.json to what it takes",
-        "LCM"}},
+       {"LCM cannot paint in 60 steps", "steps: got 60", "set the defaults in its model.json to what it takes", "LCM"}},
       {WithSchedule(Sampler::kDdpm, 20, [](auto& s) { s.variance_type = VarianceType::kLearnedRange; }),
        {"DDPM cannot paint", "reads a variance", "variance_type", "DDIM"}},
   };
@@ -143,6 +142,40 @@ TEST(ModelRegistryTest, ADefaultThatCannotPaintTellsWhyAndTheRemedy) {
     EXPECT_EQ(beside->default_model().info->id, "good");
     ASSERT_THAT(beside->refused(), SizeIs(1));
     EXPECT_THAT(beside->refused()[0].why, HasSubstr(row.parts[0]));
+  }
+}
+
+// Else the model would be served, and every request that says nothing else refused.
+TEST(ModelRegistryTest, EveryDefaultOfTheCardIsTried) {
+  const struct {
+    void (*set)(ModelInfo& info);
+    std::vector<std::string> parts;
+  } rows[] = {
+      {[](ModelInfo& info) {
+         info.defaults.sampler = Sampler::kDpmpp2m;
+         info.defaults.timesteps = {999, 500.5};
+         info.defaults.steps = 2;
+       },
+       {"in 2 steps", "timesteps: entry 1 is 500.5", "set the defaults in its model.json"}},
+      {[](ModelInfo& info) {
+         info.noise_schedule.rescale_betas_zero_snr = true;
+         info.defaults.timestep_spacing = TimestepSpacing::kTrailing;
+       },
+       {"timestep_spacing", "not finite", "set the defaults in its model.json"}},
+      {[](ModelInfo& info) { info.defaults.sigma_schedule = SigmaSchedule::kKarras; },
+       {"sigma_schedule", "set the defaults in its model.json"}},
+      {[](ModelInfo& info) {
+         info.defaults.sampler = Sampler::kEuler;
+         info.defaults.eta = 0.5;
+       },
+       {"eta", "set the defaults in its model.json"}},
+  };
+  for (const auto& row : rows) {
+    ModelInfo info = TextModel("odd");
+    info.defaults.sampler = Sampler::kDdim;
+    row.set(info);
+    const auto models = ModelRegistry::Create({Share(std::move(info))}, "", &LoadFakeTokenizer);
+    for (const std::string& part : row.parts) EXPECT_THAT(Message(models), HasSubstr(part));
   }
 }
 

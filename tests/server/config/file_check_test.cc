@@ -61,6 +61,18 @@ TEST_F(FileCheckTest, WhatIsNoFileIsNamed) {
   EXPECT_THAT(One(Path("round")), ElementsAre(HasSubstr("links that lead to no file")));
 }
 
+// As /dev/stdout is one: a link to what has no name.
+TEST_F(FileCheckTest, APipeBehindALinkOfTheKernelsIsNamed) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const std::string link = "/proc/self/fd/" + std::to_string(ends[1]);
+  fs::create_symlink(link, dir_ / "link");
+  EXPECT_THAT(One(link), ElementsAre(HasSubstr(": a pipe")));
+  EXPECT_THAT(One(Path("link")), ElementsAre(HasSubstr(": a pipe")));
+  close(ends[0]);
+  close(ends[1]);
+}
+
 TEST_F(FileCheckTest, TheFolderMustBeThere) {
   fs::create_symlink("absent/new", dir_ / "dangling");
   EXPECT_THAT(One(Path("absent/new")), ElementsAre(HasSubstr("the folder does not exist")));

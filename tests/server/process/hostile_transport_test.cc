@@ -96,6 +96,19 @@ TEST_F(HostileTransportTest, CompressedRequestsAreRefusedUninflated) {
   EXPECT_TRUE(Generate(R"(prompt: "a")").status.ok());
 }
 
+// A limit that no answer of GetServerInfo tells is not looked for there.
+TEST_F(HostileTransportTest, LongQuestionsAboutHealthAreRefused) {
+  Start();
+  const auto stub = grpc::health::v1::Health::NewStub(NewChannel());
+  grpc::ClientContext context;
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(std::string(2000, 'x'));
+  grpc::health::v1::HealthCheckResponse response;
+  const grpc::Status status = stub->Check(&context, request, &response);
+  EXPECT_EQ(ReasonIn(status), "WORK_LIMIT");
+  EXPECT_EQ(status.error_message(), "the request has 2003 bytes; allowed: 1024 of this method");
+}
+
 // Without a name for it, or under the name that proxies use, a compressed message is bytes that are no request.
 TEST_F(HostileTransportTest, UnannouncedCompressionIsNotInflatedEither) {
   Start();

@@ -402,6 +402,7 @@ TEST_F(RequestValidatorTest, DefaultsThatBreakTheLimitsAreFound) {
   EXPECT_EQ(misfits[0].id, "texty");
   EXPECT_THAT(misfits[0].why, HasSubstr("model texty: its own defaults break the limits: "));
   EXPECT_THAT(misfits[0].why, HasSubstr("width: got 64; allowed: a multiple of 8 in 32..48"));
+  EXPECT_THAT(misfits[0].why, HasSubstr("; mend its card's defaults, or raise `limits`"));
 }
 
 TEST(RandomSeedSourceTest, StaysBelowTwoToThe32AndVaries) {
