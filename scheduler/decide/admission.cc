@@ -194,7 +194,8 @@ Outlook OutlookFor(const Candidates& jobs, const StepScheduler& scheduler, absl:
   const Newcomer newcomer{.priority = job.request().priority,
                           .tenant = tenant == lanes.tenants().end() ? nullptr : &tenant->second,
                           .share = &lanes.shares().Of(job.request().tenant),
-                          .work = jobs.work()};
+                          .work = jobs.work(),
+                          .caution = scheduler.promises().caution(job.request().priority)};
   return OutlookOf(newcomer, lanes.shares(), lanes.lanes(), ToSeconds(now),
                    absl::ToDoubleSeconds(job.spec().deadline - now));
 }
@@ -292,6 +293,14 @@ absl::StatusOr<AdmissionVerdict> CheckAdmission(const AdmissionLimits& limits, a
   }
   if (jobs.work() <= 0.0) verdict.wait = verdict.total = absl::ZeroDuration();  // nothing is known of what this costs
   return verdict;
+}
+
+void NoteRefusal(absl::Span<const JobSpec> request, const absl::Status& refusal, StepScheduler& scheduler,
+                 absl::Time now) {
+  if (ErrorReason(refusal) != "DEADLINE_UNREACHABLE") return;
+  const JobSpec& spec = request.front();
+  scheduler.promises().Refused(spec.request->priority, absl::ToDoubleSeconds(scheduler.costs().Isolated(spec)),
+                               ToSeconds(spec.deadline), ToSeconds(now));
 }
 
 }  // namespace stepcast

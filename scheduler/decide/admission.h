@@ -51,4 +51,8 @@ struct AdmissionVerdict {
 absl::StatusOr<AdmissionVerdict> CheckAdmission(const AdmissionLimits& limits, absl::Span<const JobSpec> request,
                                                 const StepScheduler& scheduler, absl::Time now);
 
+// Learns from a refusal by CheckAdmission that was told to somebody (promise_books.h); a dry run teaches nothing.
+void NoteRefusal(absl::Span<const JobSpec> request, const absl::Status& refusal, StepScheduler& scheduler,
+                 absl::Time now);
+
 }  // namespace stepcast

@@ -11,11 +11,9 @@ namespace {
 
 constexpr double kLeastSpeed = 0.05;
 
-// Work that comes in lumps is expected to be so many standard deviations above its mean: of more urgent classes, which
-// go first come what may, and of other shares' work without a deadline, which can wait a little. In the scenes of
-// docs/scheduling.md 1.5 for the first broke a twentieth of the promises of batch work; 2 for the second refused three
-// points of bursty traffic for nothing.
-constexpr double kUrgentDeviations = 2.5;
+// Other shares' work without a deadline is expected to be so many standard deviations of its lumps above its mean: it
+// can wait a little. In the scenes of docs/scheduling.md 2 refused three points of bursty traffic for nothing. More
+// urgent work goes first come what may; how much of that to expect is learned (promise_books.h).
 constexpr double kSoftDeviations = 1.25;
 
 // What one share wants of the device, as a part of it.
@@ -89,7 +87,7 @@ Outlook OutlookOf(const Newcomer& newcomer, const Shares& shares, absl::Span<con
   for (const auto& [name, share] : shares.named) look(share);
   look(shares.common);
 
-  const double left = std::max(kLeastSpeed, 1.0 - urgent - kUrgentDeviations * std::sqrt(urgent_lumps / horizon));
+  const double left = std::max(kLeastSpeed, 1.0 - urgent - newcomer.caution * std::sqrt(urgent_lumps / horizon));
   const ArrivingWork& arriving = newcomer.share->arriving[priority];
   Outlook outlook;
   outlook.within_share =

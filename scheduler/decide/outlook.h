@@ -11,7 +11,8 @@ struct Newcomer {
   Priority priority = Priority::kStandard;
   const TenantView* tenant = nullptr;  // null: it has no jobs here, and what it wants is in `share`
   const ShareView* share = nullptr;
-  double work = 0.0;  // seconds, of all its jobs
+  double work = 0.0;     // seconds, of all its jobs
+  double caution = 0.0;  // standard deviations of what comes in lumps that are left for it (promise_books.h)
 };
 
 struct Outlook {

@@ -185,6 +185,7 @@ void StepScheduler::Complete(const StepPlan& plan, std::vector<StepResult> resul
   if (options_.observer != nullptr) options_.observer->OnComplete(flight->plan, results, now);
   Learn(*flight, results, now);
   last_tick_ = now;
+  promises_.Worked(absl::ToDoubleSeconds(now - flight->planned), ToSeconds(now));
   for (size_t i = 0; i < flight->records.size(); ++i) {
     StepResult result;
     if (i < results.size()) {
@@ -364,6 +365,7 @@ void StepScheduler::End(LiveJob& record, JobStatus outcome, absl::Status status,
   const JobId id = job.id();
   if (job.status() == JobStatus::kWaiting) --waiting_;
   Move(job, outcome);
+  promises_.Ended(record.view, outcome, now <= job.spec().deadline);
   index_.Erase(record.view);
   lanes_.Erase(record.view);
   residents_.Leave(record.view);

@@ -1,6 +1,5 @@
 #pragma once
-// The state machine of one device: which jobs live, what each does next, who is told. scheduler/README.md tells
-// the life of a job.
+// The state machine of one device: which jobs live, what each does next, who is told (scheduler/README.md).
 
 #include <cstdint>
 #include <memory>
@@ -18,6 +17,7 @@
 #include "scheduler/decide/lane_index.h"
 #include "scheduler/decide/policy.h"
 #include "scheduler/decide/preview_budget.h"
+#include "scheduler/decide/promise_books.h"
 #include "scheduler/decide/step_scheduler_options.h"
 #include "scheduler/decide/timetable.h"
 #include "scheduler/words/job.h"
@@ -29,8 +29,7 @@ namespace stepcast {
 struct LiveJob;
 struct Flight;
 
-// Owns the live jobs. No thread, lock or clock inside: the same calls with the same times give the same plans
-// and events.
+// Owns the live jobs. No thread, lock or clock inside: same calls with the same times, same plans and events.
 //
 // Several plans may be in flight; a job is in at most one of them. Events go to the jobs' sinks during the
 // calls; a sink must not call back.
@@ -43,7 +42,6 @@ class StepScheduler {
 
   // Jobs still live end with INTERNAL: an owner that cares calls CancelAll first.
   ~StepScheduler();
-
   StepScheduler(const StepScheduler&) = delete;
   StepScheduler& operator=(const StepScheduler&) = delete;
 
@@ -105,6 +103,8 @@ class StepScheduler {
   Job* Find(JobId id) const;
 
   const LaneIndex& lanes() const { return lanes_; }
+  const PromiseBooks& promises() const { return promises_; }
+  PromiseBooks& promises() { return promises_; }
   int waiting() const { return waiting_; }
   int live() const { return static_cast<int>(records_.size()); }
   int64_t plans_made() const { return newest_plan_; }
@@ -134,6 +134,7 @@ class StepScheduler {
   absl::flat_hash_map<JobId, std::unique_ptr<LiveJob>> records_;  // the live jobs
   JobIndex index_;
   LaneIndex lanes_;
+  PromiseBooks promises_;
   TickMemory memory_;
   PreviewBudget previews_;
   ResidentSet residents_;

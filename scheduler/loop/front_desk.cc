@@ -50,6 +50,7 @@ FrontDesk::Answer FrontDesk::Do(SubmitMail mail) {
   scheduler_.Rest(now);
   absl::StatusOr<AdmissionVerdict> verdict = Judge(mail.specs, now);
   if (!verdict.ok()) {
+    NoteRefusal(mail.specs, verdict.status(), scheduler_, now);
     if (open_ && !lost_ && !draining_ && options_.observer != nullptr) {
       options_.observer->OnRefuse(mail.specs, verdict.status(), now);
     }

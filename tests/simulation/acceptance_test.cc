@@ -22,6 +22,7 @@ TEST(AcceptanceTest, InteractiveAmongBatch) { ExpectAll(InteractiveClaims(kFull)
 TEST(AcceptanceTest, TenantShares) { ExpectAll(TenantClaims(kShort)); }
 TEST(AcceptanceTest, SharesBesidePromises) { ExpectAll(ShareClaims(kFull)); }
 TEST(AcceptanceTest, Bursts) { ExpectAll(BurstClaims({.seeds = 5})); }
+TEST(AcceptanceTest, PeopleAndErrands) { ExpectAll(ErrandClaims(kShort)); }
 TEST(AcceptanceTest, PhasesDoNotStall) { ExpectAll(PhaseClaims()); }
 TEST(AcceptanceTest, CancelsFreeTheirRows) { ExpectAll(CancelClaims()); }
 

@@ -54,5 +54,8 @@ std::vector<Claim> ShareClaims(const AcceptanceOptions& options);
 // time: painted by the client's deadline, or, without one, painted. slo with admission beside the better of fifo and
 // slo without.
 std::vector<Claim> BurstClaims(const AcceptanceOptions& options);
+// Seven of ten arrivals interactive (20 or 30 steps), three batch (50), each to be done within 4 x isolated; gamma
+// arrivals (CV^2 4); curve S; one, four and five devices. What it costs to promise batch work only what is likely.
+std::vector<Claim> ErrandClaims(const AcceptanceOptions& options);
 
 }  // namespace stepcast::simulate

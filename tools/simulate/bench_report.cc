@@ -21,6 +21,7 @@ std::vector<Claim> MeasureClaims(const AcceptanceOptions& options, const std::st
       {"tenants", &TenantClaims},
       {"shares", &ShareClaims},
       {"bursts", &BurstClaims},
+      {"errands", &ErrandClaims},
       {"phases", [](const AcceptanceOptions&) { return PhaseClaims(); }},
       {"cancels", [](const AcceptanceOptions&) { return CancelClaims(); }},
   };

@@ -39,7 +39,7 @@ EngineStatus SimulatedDevice::Status() const {
           .backlog = scheduler_.lanes().backlog()};
 }
 
-void SimulatedDevice::ReadMail(absl::Time now, absl::FunctionRef<bool(const SimulatedDevice&, const Jobs&)> admit) {
+void SimulatedDevice::ReadMail(absl::Time now, absl::FunctionRef<bool(SimulatedDevice&, const Jobs&)> admit) {
   for (Letter& letter : std::exchange(mail_, {})) {
     if (letter.jobs.empty()) {
       scheduler_.Cancel(letter.leaving, absl::CancelledError("out of patience"), now);

@@ -30,6 +30,7 @@ class SimulatedDevice {
   bool busy() const { return flight_.has_value(); }
   // The end of its tick, or when its scheduler wants to look again; infinite future: when mail comes.
   absl::Time due() const { return flight_.has_value() ? flight_->end : wake_; }
+  StepScheduler& scheduler() { return scheduler_; }
   const StepScheduler& scheduler() const { return scheduler_; }
 
   // What an engine loop would say of itself to a dispatcher: the mail does not count.
@@ -42,7 +43,7 @@ class SimulatedDevice {
   bool has_mail() const { return !mail_.empty(); }
 
   // Reads what was posted, in order; `admit` decides about requests. What is posted meanwhile stays for the next time.
-  void ReadMail(absl::Time now, absl::FunctionRef<bool(const SimulatedDevice&, const Jobs&)> admit);
+  void ReadMail(absl::Time now, absl::FunctionRef<bool(SimulatedDevice&, const Jobs&)> admit);
 
   // Ends the tick. REQUIRES: busy.
   void Complete(absl::Time now);

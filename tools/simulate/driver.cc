@@ -185,7 +185,7 @@ class Driver {
   void Leave(size_t fate) { devices_[seats_[fate].device]->Cancel(seats_[fate].job); }
 
   void ReadMail(SimulatedDevice& device) {
-    device.ReadMail(now_, [this](const SimulatedDevice& reader, const SimulatedDevice::Jobs& jobs) {
+    device.ReadMail(now_, [this](SimulatedDevice& reader, const SimulatedDevice::Jobs& jobs) {
       const SharedTour tour = std::move(touring_.extract(jobs.front()->id()).mapped());
       const absl::Status decision = options_.admission ? Admit(reader, jobs) : absl::OkStatus();
       // Of several refusals the one after which others are asked.
@@ -222,13 +222,14 @@ class Driver {
     }
   }
 
-  absl::Status Admit(const SimulatedDevice& device, const SimulatedDevice::Jobs& jobs) {
+  absl::Status Admit(SimulatedDevice& device, const SimulatedDevice::Jobs& jobs) {
     std::vector<JobSpec> specs;
     for (const auto& job : jobs) specs.push_back(job->spec());
-    if (options_.wall == nullptr) return CheckAdmission(options_.limits, specs, device.scheduler(), now_).status();
-    const absl::Time start = options_.wall->Now();
+    const absl::Time start = options_.wall == nullptr ? absl::Time() : options_.wall->Now();
     absl::Status decision = CheckAdmission(options_.limits, specs, device.scheduler(), now_).status();
-    if (!decision.ok()) outcome_.refusals.push_back(absl::ToDoubleSeconds(options_.wall->Now() - start));
+    if (decision.ok()) return decision;
+    if (options_.wall != nullptr) outcome_.refusals.push_back(absl::ToDoubleSeconds(options_.wall->Now() - start));
+    NoteRefusal(specs, decision, device.scheduler(), now_);
     return decision;
   }
 
