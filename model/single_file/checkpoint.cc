@@ -32,7 +32,7 @@ void NoteStrangers(const TensorListing& tensors, Checkpoint& checkpoint) {
   size_t count = 0;
   for (const auto& [name, entry] : tensors.tensors()) {
     const bool owned = std::any_of(prefixes.begin(), prefixes.end(),
-                                   [name = name](const std::string& prefix) { return absl::StartsWith(name, prefix); });
+                                   [text = name](const std::string& prefix) { return absl::StartsWith(text, prefix); });
     if (owned || IsNeedless(name)) continue;
     if (count++ < kNamed) strangers.push_back(absl::CHexEscape(name.substr(0, 80)));
   }

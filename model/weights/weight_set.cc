@@ -60,8 +60,8 @@ std::vector<std::string> OtherVariants(const std::string& folder, const std::str
     if (!absl::StrContains(middle, '.') && !absl::StrContains(middle, "-of-")) variants.emplace_back(middle);
   }
   const auto rank = [](const std::string& variant) { return variant == "fp32" ? 0 : variant == "ema" ? 1 : 2; };
-  std::stable_sort(variants.begin(), variants.end(),
-                   [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });
+  std::sort(variants.begin(), variants.end(),
+            [&](const std::string& a, const std::string& b) { return std::pair(rank(a), a) < std::pair(rank(b), b); });
   return variants;
 }
 

@@ -1,7 +1,7 @@
 // Bytes of a client, parsed and checked as GenerateRequest: any answer will do, as long as it is one, and what was
 // found fine is found fine again when it is sent as the server understood it.
 //
-// tests/fuzz/run_request_fuzz.sh builds this with libFuzzer and the address sanitizer, and runs it from the committed
+// tests/fuzz/run_fuzz.sh request builds this with libFuzzer and the address sanitizer, and runs it from the committed
 // corpus.
 
 #include <cstdint>
