@@ -67,6 +67,12 @@ JobSpec MakePictureSpec(const SharedModelInfo& model, const Picture& picture, st
   request->model = model;
   request->prompt_ids = {Padded(picture.prompt)};
   request->negative_prompt_ids = {Padded(picture.negative)};
+  if (!picture.prompt_2.empty()) {
+    request->prompt_ids.push_back(picture.prompt_2);
+    request->negative_prompt_ids.push_back(picture.negative_2);
+  }
+  request->negative_prompt_given = picture.negative_given;
+  request->sizes = picture.sizes;
   request->clip_skip = picture.clip_skip;
   request->class_index = picture.class_index;
   request->classifier_scale = picture.classifier_scale;

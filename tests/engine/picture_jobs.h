@@ -22,6 +22,10 @@ inline constexpr size_t kPromptLength = 4;
 struct Picture {
   std::vector<int32_t> prompt = {1, 2, 3, 0};
   std::vector<int32_t> negative = {1, 0, 0, 0};
+  std::vector<int32_t> prompt_2 = {};    // of a second text encoder; empty: there is none
+  std::vector<int32_t> negative_2 = {};  // beside prompt_2
+  bool negative_given = false;
+  PictureSizes sizes = {};
   int clip_skip = 0;
   std::optional<int> class_index = std::nullopt;
   double classifier_scale = 0.0;

@@ -1,0 +1,218 @@
+// Batch invariance and strict mode of the families beside the bundled models: what rows of SDXL and of latent
+// consistency models are told (two prompts, sizes, zeros, a guidance scale), and rows of models that are told nothing,
+// in pixels and in latents, stay each its own. The models are the tiny random ones of tests/parity.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "engine/engine_factory.h"
+#include "sampling/compile.h"
+#include "sampling/samplers/registry.h"
+#include "tests/engine/crowd.h"
+
+namespace stepcast::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kData[] = STEPCAST_SOURCE_DIR "/tests/parity/data/";
+constexpr int kJobs = 12;
+
+// Sums in another order with more rows: a value next to a rounding edge lands one byte away.
+constexpr int kLargestDifference = 1;
+
+struct Family {
+  const char* corpus;
+  const char* variant;
+  const char* dtype;  // of strict mode
+};
+
+// The folder of a model; those of the corpus "sdxl" lie in parts.
+std::string FolderOf(const Family& family) {
+  const fs::path data = fs::path(kData) / family.corpus;
+  if (std::string(family.corpus) != "sdxl") return data / family.variant;
+  std::ifstream file(data / "requests.json");
+  const nlohmann::json variant = nlohmann::json::parse(file)["variants"][family.variant];
+  const fs::path folder = fs::path(testing::TempDir()) / (std::string("family_invariance_") + family.variant);
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  fs::copy_file(data / variant["index"].get<std::string>(), folder / "model_index.json");
+  for (const auto& [part, source] : variant["parts"].items()) {
+    fs::copy(data / source.get<std::string>(), folder / part, fs::copy_options::recursive);
+  }
+  return folder;
+}
+
+LoadedEngine Load(const Family& family, bool strict) {
+  static NullEngineMetrics metrics;
+  EngineOptions options;
+  options.models = {{.id = "tiny", .path = FolderOf(family)}};
+  options.device = "cpu";
+  options.dtype = strict ? family.dtype : "fp32";
+  options.threads = 1;
+  options.max_rows = 8;
+  options.embedding_cache_entries = 8;
+  options.warm_up = false;
+  for (const int rows : strict ? std::vector<int>{4, 6, 8, 3} : std::vector<int>{0}) {
+    options.strict_rows = rows;
+    absl::StatusOr<LoadedEngine> engine = CreateEngine(options, metrics);
+    if (engine.ok()) return *std::move(engine);
+    if (!strict || !absl::IsFailedPrecondition(engine.status())) {
+      ADD_FAILURE() << engine.status();
+      return {};
+    }
+    GTEST_LOG_(WARNING) << "not tested on this machine: " << engine.status().message();
+  }
+  return {};
+}
+
+// Random pictures that differ in all that the model is told.
+class Guests {
+ public:
+  Guests(SharedModelInfo model, unsigned seed) : model_(std::move(model)), random_(seed) {
+    for (const std::string& dir : model_->tokenizer_dirs) tokenizers_.push_back(*ClipTokenizer::Load(dir));
+  }
+
+  std::vector<Visitor> Draw(int count) {
+    std::vector<Visitor> visitors;
+    for (int i = 0; i < count; ++i) {
+      Visitor visitor;
+      Shape(i, visitor.picture);
+      if (model_->conditioning == ConditioningKind::kText) Tell(visitor.picture);
+      visitor.joins_at = i < 6 ? 0 : Pick(count);
+      visitor.cancels_at = Pick(8) == 0 ? visitor.joins_at + Pick(5) : -1;
+      visitors.push_back(std::move(visitor));
+    }
+    return visitors;
+  }
+
+ private:
+  int Pick(int n) { return static_cast<int>(random_() % static_cast<unsigned>(n)); }
+
+  void Shape(int i, Picture& picture) {
+    const ModelInfo& model = *model_;
+    picture.width = model.defaults.width + (Pick(4) == 0 ? model.limits.size_multiple : 0);
+    picture.height = model.defaults.height;
+    picture.sampler = model.samplers[static_cast<size_t>(i * 5) % model.samplers.size()];
+    picture.guidance_scale = 1.0;
+    if (sampling::FindSampler(picture.sampler)->default_eta) picture.eta = 0.5 * Pick(3);
+    picture.seed = static_cast<int64_t>(random_());
+    picture.preview_every = Pick(3) == 0 ? 1 : 0;
+    sampling::SamplerSpec spec;
+    spec.sampler = picture.sampler;
+    spec.steps = 2 + Pick(5);
+    picture.steps = sampling::Compile(model.noise_schedule, spec).ok() ? spec.steps : 4;
+  }
+
+  std::vector<int32_t> Ids(size_t encoder) {
+    const char* const texts[] = {"a red apple", "a castle of the night", "", "über 東京!", "oil on canvas, a photo"};
+    return tokenizers_[encoder]->Encode(texts[Pick(5)]).ids;
+  }
+
+  void Tell(Picture& picture) {
+    picture.prompt = Ids(0);
+    picture.negative = Ids(0);
+    if (tokenizers_.size() > 1) {
+      picture.prompt_2 = Ids(1);
+      picture.negative_2 = Ids(1);
+    }
+    picture.negative_given = Pick(3) != 0;
+    picture.guidance_scale = Pick(4) == 0 ? 1.0 : 1.5 + 0.5 * Pick(9);
+    picture.guidance_rescale = Pick(4) == 0 && !model_->noise_schedule.embeds_guidance ? 0.7 : 0.0;
+    picture.clip_skip = Pick(model_->text_layers);
+    picture.sizes = {.original_width = 16 + Pick(1000),
+                     .original_height = 16 + Pick(1000),
+                     .crop_left = Pick(64),
+                     .crop_top = Pick(64),
+                     .target_width = 16 + Pick(1000),
+                     .target_height = 16 + Pick(1000),
+                     .aesthetic_score = 0.5 * Pick(20),
+                     .negative_aesthetic_score = 0.5 * Pick(20)};
+  }
+
+  SharedModelInfo model_;
+  std::mt19937 random_;
+  std::vector<std::unique_ptr<const ClipTokenizer>> tokenizers_;
+};
+
+std::vector<const Visitor*> Pointers(const std::vector<Visitor>& visitors) {
+  std::vector<const Visitor*> pointers;
+  for (const Visitor& visitor : visitors) pointers.push_back(&visitor);
+  return pointers;
+}
+
+int LargestDifference(const Image& a, const Image& b) {
+  if (a.pixels.size() != b.pixels.size()) return 256;
+  int largest = 0;
+  for (size_t i = 0; i < a.pixels.size(); ++i) largest = std::max(largest, std::abs(a.pixels[i] - b.pixels[i]));
+  return largest;
+}
+
+class FamilyInvarianceTest : public testing::TestWithParam<Family> {};
+
+INSTANTIATE_TEST_SUITE_P(Families, FamilyInvarianceTest,
+                         testing::Values(Family{"sdxl", "base", "fp32"}, Family{"sdxl", "v_zero_snr", "bf16"},
+                                         Family{"sdxl", "refiner", "fp32"}, Family{"sdxl", "lcm_sdxl", "fp32"},
+                                         Family{"sdxl", "lcm", "bf16"}, Family{"pixel", "ddpm_flat", "fp32"},
+                                         Family{"pixel", "ddpm_grey_variance", "fp32"},
+                                         Family{"pixel", "ddim_learned_times", "bf16"},
+                                         Family{"pixel", "score", "fp32"}, Family{"pixel", "ldm_vq", "fp32"}),
+                         [](const auto& suite) { return std::string(suite.param.variant); });
+
+TEST_P(FamilyInvarianceTest, EveryPictureOfACrowdEqualsItsSoloRun) {
+  LoadedEngine engine = Load(GetParam(), /*strict=*/false);
+  ASSERT_EQ(engine.devices.size(), 1u);
+  const SharedModelInfo& model = engine.models.front();
+  const std::vector<Visitor> visitors = Guests(model, 31).Draw(kJobs);
+  House crowd(*engine.devices[0].executor, model);
+  crowd.Run(Pointers(visitors));
+  EXPECT_GE(crowd.largest_batch(), 3);
+  int finished = 0;
+  for (size_t i = 0; i < visitors.size(); ++i) {
+    if (absl::IsCancelled(crowd.StatusOf(i))) continue;
+    ASSERT_TRUE(crowd.StatusOf(i).ok()) << crowd.StatusOf(i);
+    const Visitor alone = {.picture = visitors[i].picture};
+    House solo(*engine.devices[0].executor, model);
+    solo.Run({&alone});
+    ASSERT_TRUE(crowd.ImageOf(i) != nullptr && solo.ImageOf(0) != nullptr) << solo.StatusOf(0);
+    EXPECT_LE(LargestDifference(*crowd.ImageOf(i), *solo.ImageOf(0)), kLargestDifference)
+        << "job " << i << ", " << SamplerName(visitors[i].picture.sampler);
+    ++finished;
+  }
+  EXPECT_GE(finished, kJobs / 2);
+}
+
+TEST_P(FamilyInvarianceTest, InStrictModeEveryStepHasTheBitsOfTheSoloRun) {
+  LoadedEngine engine = Load(GetParam(), /*strict=*/true);
+  if (engine.devices.empty() && !HasFailure()) GTEST_SKIP() << "no count passes on this machine";
+  ASSERT_EQ(engine.devices.size(), 1u);
+  const SharedModelInfo& model = engine.models.front();
+  const std::vector<Visitor> visitors = Guests(model, 32).Draw(kJobs);
+  House crowd(*engine.devices[0].executor, model);
+  crowd.Run(Pointers(visitors));
+  for (size_t i = 0; i < visitors.size(); ++i) {
+    const Visitor alone = {.picture = visitors[i].picture};
+    House solo(*engine.devices[0].executor, model);
+    solo.Run({&alone});
+    ASSERT_LE(crowd.DigestsOf(i).size(), solo.DigestsOf(0).size());
+    for (size_t step = 0; step < crowd.DigestsOf(i).size(); ++step) {
+      ASSERT_EQ(crowd.DigestsOf(i)[step], solo.DigestsOf(0)[step])
+          << "job " << i << ", " << SamplerName(visitors[i].picture.sampler) << ", step " << step;
+    }
+    if (!crowd.StatusOf(i).ok()) continue;
+    ASSERT_TRUE(crowd.ImageOf(i) != nullptr && solo.ImageOf(0) != nullptr) << solo.StatusOf(0);
+    EXPECT_EQ(crowd.ImageOf(i)->pixels, solo.ImageOf(0)->pixels) << "job " << i;
+  }
+}
+
+}  // namespace
+}  // namespace stepcast::engine
