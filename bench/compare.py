@@ -94,7 +94,7 @@ class Server:
         self.build, self.folder = build, tempfile.TemporaryDirectory()
         config = pathlib.Path(self.folder.name) / "config.yaml"
         self.ports = pathlib.Path(self.folder.name) / "ports.json"
-        config.write_text(f"models: [{{id: emoji, path: {ROOT}/models/emoji}}]\ndtype: {dtype}\nthreads: {THREADS}\n"
+        config.write_text(f"models: [{{id: emoji, path: {ROOT}/models/emoji, dtype: {dtype}}}]\nthreads: {THREADS}\n"
                           f"max_rows: 32\nscheduler: {{policy: {policy}}}\nlimits: {{max_image_count: 16}}\nport_file: {self.ports}\n"
                           "listen: {port: 0, admin_port: off, metrics_port: off}\nlog: {level: error}\n")
         self.process = subprocess.Popen([build / "stepcast-server", "--config", config])

@@ -89,7 +89,7 @@ class Bench {
     EngineOptions options;
     options.models = {{"bench", absl::GetFlag(FLAGS_model)}};
     options.device = absl::GetFlag(FLAGS_device);
-    options.dtype = absl::GetFlag(FLAGS_dtype);
+    options.models.front().card.dtype = DtypeNamed(absl::GetFlag(FLAGS_dtype));
     options.threads = absl::GetFlag(FLAGS_threads);
     options.max_rows = absl::GetFlag(FLAGS_max_rows);
     options.strict_rows = absl::GetFlag(FLAGS_strict_rows);

@@ -27,6 +27,9 @@ T Require(absl::StatusOr<T> value) {
   return *std::move(value);
 }
 
+// `name`, or the end of the program; said so that it wins over a model's card.
+DtypeWish DtypeNamed(const std::string& name);
+
 // Middle of the values; REQUIRES: not empty.
 double Median(std::vector<double> values);
 

@@ -214,7 +214,7 @@ class LoadBench {
     EngineOptions options;
     options.models = {{simulate::kModel, absl::GetFlag(FLAGS_model)}};
     options.device = "cpu";
-    options.dtype = absl::GetFlag(FLAGS_dtype);
+    options.models.front().card.dtype = DtypeNamed(absl::GetFlag(FLAGS_dtype));
     options.threads = absl::GetFlag(FLAGS_threads);
     options.max_rows = absl::GetFlag(FLAGS_max_rows);
     LoadedEngine engine = Require(CreateEngine(options, ticks_));

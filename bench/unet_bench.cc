@@ -34,7 +34,7 @@ std::shared_ptr<const ModelBundle> BundleOf(c10::ScalarType dtype) {
     LoadOptions options;
     options.id = "emoji";
     options.path = STEPCAST_SOURCE_DIR "/models/emoji";
-    options.dtype = dtype;
+    options.card.dtype.whole = dtype == at::kFloat ? Dtype::kFp32 : Dtype::kBf16;  // wins over the card's
     auto result = ModelBundle::Load(options);
     if (!result.ok()) {
       std::fprintf(stderr, "%s\n", result.status().ToString().c_str());

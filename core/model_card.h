@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/dtype.h"
 #include "core/sampling_enums.h"
 
 namespace stepcast {
@@ -34,6 +35,7 @@ struct ModelCard {
   std::optional<std::string> attribution = std::nullopt;
   std::optional<PredictionType> prediction_type = std::nullopt;
   std::optional<bool> zero_terminal_snr = std::nullopt;
+  DtypeWish dtype = {};
   std::string vae = {};  // the path of another autoencoder, a file or a folder; "": the model's own
   CardDefaults defaults = {};
 };

@@ -59,6 +59,7 @@ struct ModelComponent {
   std::string class_name;                 // "UNet2DConditionModel"
   std::vector<std::string> files;         // that its weights were read from
   std::vector<std::string> stored_types;  // of the weights that were read: "F16", sorted
+  std::string compute_type = {};          // "fp32", "bf16", "fp16"
   int64_t parameters = 0;
 
   friend bool operator==(const ModelComponent&, const ModelComponent&) = default;
@@ -93,9 +94,12 @@ struct ModelInfo {
   bool predicts_variance = false;  // the denoiser has twice as many output channels, for learned DDPM variances
   int vae_scale_factor = 8;        // pixels per latent cell
   int64_t parameter_count = 0;
-  std::string dtype;   // compute dtype: "fp32", "bf16", "fp16"
+  std::string dtype;   // compute dtype of the denoiser: "fp32", "bf16", "fp16"
   std::string device;  // "cpu", "cuda:0"
 };
+
+// What its parts compute in: "bf16", or "bf16, vae fp32" where some differ from the denoiser.
+std::string DescribeDtypes(const ModelInfo& info);
 
 using SharedModelInfo = std::shared_ptr<const ModelInfo>;
 

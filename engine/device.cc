@@ -12,8 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "core/cpu_budget.h"
+#include "core/dtype.h"
 #include "core/status_macros.h"
+#include "core/string_view.h"
 #include "engine/cuda/cuda_device.h"
+#include "model/layers/native_bfloat16.h"
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -27,7 +30,9 @@ class CpuDevice final : public ComputeDevice {
   explicit CpuDevice(int threads) : threads_(threads) {}
 
   c10::Device device() const override { return c10::Device(c10::DeviceType::CPU); }
-  c10::ScalarType default_dtype() const override { return c10::ScalarType::Float; }
+  model::AutoDtypes auto_dtypes() const override {
+    return {model::HasNativeBfloat16() ? c10::ScalarType::BFloat16 : c10::ScalarType::Float};
+  }
 
   at::Tensor HostBuffer(c10::IntArrayRef sizes, c10::ScalarType dtype) const override {
     return at::empty(sizes, at::TensorOptions(dtype));
@@ -81,12 +86,10 @@ absl::StatusOr<std::unique_ptr<ComputeDevice>> OpenDevice(absl::string_view name
   return OpenCudaDevice(*index);
 }
 
-absl::StatusOr<c10::ScalarType> ParseDtype(absl::string_view name, const ComputeDevice& device) {
-  if (name == "auto") return device.default_dtype();
-  if (name == "fp32") return c10::ScalarType::Float;
-  if (name == "bf16") return c10::ScalarType::BFloat16;
-  if (name == "fp16") return c10::ScalarType::Half;
-  return absl::InvalidArgumentError(absl::StrCat("dtype is '", name, "'; allowed: auto, fp32, bf16, fp16"));
+absl::StatusOr<c10::ScalarType> ParseDtype(absl::string_view name) {
+  const std::optional<Dtype> dtype = DtypeFromName(ToStd(name));
+  if (dtype.has_value()) return model::ToScalarType(*dtype);
+  return absl::InvalidArgumentError(absl::StrCat("dtype is '", name, "'; allowed: ", kDtypeNames));
 }
 
 }  // namespace stepcast::engine

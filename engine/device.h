@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "model/compute_dtypes.h"
 
 namespace stepcast::engine {
 
@@ -26,8 +27,8 @@ class ComputeDevice {
   // "cpu", "cuda:0".
   std::string name() const { return device().str(); }
 
-  // The compute dtype behind `dtype: auto`.
-  virtual c10::ScalarType default_dtype() const = 0;
+  // What `dtype: auto` comes to.
+  virtual model::AutoDtypes auto_dtypes() const = 0;
 
   // A host tensor to be filled and handed to Upload; contents undefined.
   virtual at::Tensor HostBuffer(c10::IntArrayRef sizes, c10::ScalarType dtype) const = 0;
@@ -54,7 +55,7 @@ class ComputeDevice {
 // Errors: INVALID_ARGUMENT for other names; FAILED_PRECONDITION when CUDA is not built in or has no such device.
 absl::StatusOr<std::unique_ptr<ComputeDevice>> OpenDevice(absl::string_view name, int threads);
 
-// "auto", "fp32", "bf16" or "fp16" as the compute dtype on `device`. Errors: INVALID_ARGUMENT for other names.
-absl::StatusOr<c10::ScalarType> ParseDtype(absl::string_view name, const ComputeDevice& device);
+// "fp32", "bf16", "fp16"; Undefined for "auto". Errors: INVALID_ARGUMENT for other names.
+absl::StatusOr<c10::ScalarType> ParseDtype(absl::string_view name);
 
 }  // namespace stepcast::engine

@@ -98,12 +98,30 @@ absl::Status WarmUp(const ModelBundle& bundle, const ComputeDevice& device, int 
   });
 }
 
-absl::StatusOr<SharedBundle> LoadBundle(const ModelSource& source, c10::Device device, c10::ScalarType dtype,
+// What the models compute in where nothing else is said of them.
+struct DefaultDtypes {
+  c10::ScalarType dtype;
+  model::AutoDtypes auto_dtypes;
+};
+
+absl::StatusOr<DefaultDtypes> DtypesFor(const EngineOptions& options, const ComputeDevice& device,
+                                        const TorchGuard& guard) {
+  DefaultDtypes dtypes;
+  STEPCAST_ASSIGN_OR_RETURN(dtypes.dtype, engine::ParseDtype(options.dtype));
+  STEPCAST_RETURN_IF_ERROR(guard.Run("choice of a dtype", [&] { dtypes.auto_dtypes = device.auto_dtypes(); }));
+  return dtypes;
+}
+
+absl::StatusOr<SharedBundle> LoadBundle(const ModelSource& source, c10::Device device, const DefaultDtypes& dtypes,
                                         const TorchGuard& guard) {
   absl::StatusOr<SharedBundle> bundle = absl::InternalError("not loaded");
   const absl::Status status = guard.Run(absl::StrCat("loading of model '", source.id, "'"), [&] {
-    bundle = ModelBundle::Load(
-        {.id = source.id, .path = source.path, .card = source.card, .device = device, .dtype = dtype});
+    bundle = ModelBundle::Load({.id = source.id,
+                                .path = source.path,
+                                .card = source.card,
+                                .device = device,
+                                .dtype = dtypes.dtype,
+                                .auto_dtypes = dtypes.auto_dtypes});
   });
   STEPCAST_RETURN_IF_ERROR(status);
   if (!bundle.ok()) {
@@ -175,13 +193,13 @@ void Describe(const ModelSource& source, const ModelBundle& bundle, LoadedEngine
 // Loads all models onto one device, but for those that failed on another, and, the first time, tells what they are.
 absl::StatusOr<std::vector<SharedBundle>> LoadModels(const EngineOptions& options, const ComputeDevice& device,
                                                      const TorchGuard& guard, LoadedEngine& engine) {
-  STEPCAST_ASSIGN_OR_RETURN(const c10::ScalarType dtype, engine::ParseDtype(options.dtype, device));
   device.BindThread();  // weights are packed by as many threads as will use them
+  STEPCAST_ASSIGN_OR_RETURN(const DefaultDtypes dtypes, DtypesFor(options, device, guard));
   const bool first = engine.models.empty();
   std::vector<SharedBundle> bundles;
   for (const ModelSource& source : options.models) {
     if (IsRefused(source.id, engine)) continue;
-    absl::StatusOr<SharedBundle> bundle = LoadBundle(source, device.device(), dtype, guard);
+    absl::StatusOr<SharedBundle> bundle = LoadBundle(source, device.device(), dtypes, guard);
     if (!bundle.ok()) {
       engine.refused.push_back({source.id, std::string(bundle.status().message())});
       continue;
@@ -293,7 +311,7 @@ std::string CostFingerprint(const EngineOptions& options, const LoadedEngine& lo
                             const engine::StrictChoice& strict) {
   std::vector<std::string> parts;
   for (const SharedModelInfo& info : loaded.models) {
-    parts.push_back(absl::StrCat(info->id, "@", info->sha256, "@", info->dtype));
+    parts.push_back(absl::StrCat(info->id, "@", info->sha256, "@", DescribeDtypes(*info)));
   }
   for (const LoadedDevice& device : loaded.devices) parts.push_back(device.name);
   // The quota too: more threads than it allows wait for each other's time slices.
@@ -339,10 +357,10 @@ absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& m
 // The model as it would be loaded, on no device.
 absl::StatusOr<CheckedModel> Check(const EngineOptions& options) {
   STEPCAST_ASSIGN_OR_RETURN(const OpenedDevices devices, OpenDevices(options));
-  STEPCAST_ASSIGN_OR_RETURN(const c10::ScalarType dtype, engine::ParseDtype(options.dtype, *devices.front()));
   const TorchGuard guard(options.log_error);
+  STEPCAST_ASSIGN_OR_RETURN(const DefaultDtypes dtypes, DtypesFor(options, *devices.front(), guard));
   const auto nowhere = c10::Device(c10::DeviceType::Meta);
-  STEPCAST_ASSIGN_OR_RETURN(const SharedBundle bundle, LoadBundle(options.models.front(), nowhere, dtype, guard));
+  STEPCAST_ASSIGN_OR_RETURN(const SharedBundle bundle, LoadBundle(options.models.front(), nowhere, dtypes, guard));
   ModelInfo info = *bundle->info();
   info.samplers = sampling::UsableSamplers(info);
   info.device = devices.front()->name();

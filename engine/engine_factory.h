@@ -32,7 +32,9 @@ struct EngineOptions {
   std::string device = "auto";       // "auto" | "cpu" | "cuda:N"; auto: the first CUDA device, else the CPU
   std::vector<std::string> devices;  // several, each with a copy of the models; then `device` is not read
   int replicas = 1;                  // executors on the CPU, 1..64; they share models and divide `threads`
-  std::string dtype = "auto";        // "auto" | "fp32" | "bf16" | "fp16"; auto: fp32 on the CPU, bf16 on CUDA
+  // Of models whose cards and entries say nothing: "auto" | "fp32" | "bf16" | "fp16". auto: on a CPU bf16 where it has
+  // instructions for it, else fp32; on CUDA fp16 or bf16, as the files hold, if the card has tensor cores for it.
+  std::string dtype = "auto";
   int threads = 0;                   // intra-op threads on the CPU; 0: as many as ReadCpuBudget allows
   int max_rows = 16;                 // forward rows per denoise tick, >= 2
   // 0: free. Else strict (ExecutorLimits): rows of every forward, 2..max_rows, refused where rows of some model are not

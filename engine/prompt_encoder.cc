@@ -17,7 +17,7 @@ namespace {
 
 PromptKey KeyOf(const model::ModelBundle& bundle, model::ConditioningInput input) {
   const ModelInfo& info = *bundle.info();
-  return {.model = absl::StrCat(info.id, "@", info.sha256, "@", info.dtype), .input = std::move(input)};
+  return {.model = absl::StrCat(info.id, "@", info.sha256, "@", DescribeDtypes(info)), .input = std::move(input)};
 }
 
 std::vector<float> SizeIdsOf(const PromptJob& job, bool negative) {

@@ -105,10 +105,10 @@ absl::StatusOr<std::unique_ptr<const Classifier>> LoadClassifier(ComponentLoader
   }
   // Its gradient is taken, so its weights must not be born in InferenceMode. In float32: guidance multiplies it.
   const c10::InferenceMode gradients_allowed(false);
-  return loader.NetworkAs(c10::ScalarType::Float, "classifier", "diffusion_pytorch_model", nullptr,
-                          [&](WeightMap& weights) -> std::unique_ptr<const Classifier> {
-                            return std::make_unique<const LatentClassifier>(weights, config);
-                          });
+  const auto make = [&](WeightMap& weights) -> std::unique_ptr<const Classifier> {
+    return std::make_unique<const LatentClassifier>(weights, config);
+  };
+  return loader.Network("classifier", "diffusion_pytorch_model", nullptr, make, Precision::kFull);
 }
 
 std::unique_ptr<const Conditioner> MakeConditioner(const UNetConfig& unet, const ClassLabels& classes,
@@ -183,7 +183,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadClassConditional(const Mo
   STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(std::move(info)));
   parts.warnings = loader.TakeWarnings();
   parts.notes = loader.TakeNotes();
-  return std::make_shared<const AssembledBundle>(std::move(parts), options.device, options.dtype);
+  return std::make_shared<const AssembledBundle>(std::move(parts), options.device, loader.denoiser_dtype());
 }
 
 }  // namespace stepcast::model

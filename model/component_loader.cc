@@ -28,6 +28,18 @@ std::string FirstOf(const std::vector<std::string>& names) {
   return text;
 }
 
+// The variant that loses least and reads least comes first.
+std::vector<std::string> Variants(c10::ScalarType dtype) {
+  switch (dtype) {
+    case c10::ScalarType::Half:
+      return {"fp16", "", "bf16"};
+    case c10::ScalarType::BFloat16:
+      return {"bf16", "", "fp16"};
+    default:
+      return {"", "fp16", "bf16"};
+  }
+}
+
 ModelLimits LimitsOf(const LatentShape& shape, int64_t smallest_side, int train_steps) {
   ModelLimits limits;
   // A size that the U-Net halves evenly is enough for a small model; the pipelines ask for multiples of 8.
@@ -60,24 +72,21 @@ void ComponentLoader::NoteUnknownKeys(const JsonConfig& json) {
   if (!keys.empty()) warnings_.push_back(absl::StrCat(json.where(), ": unknown keys ", FirstOf(keys)));
 }
 
-std::vector<std::string> ComponentLoader::Variants() const {
-  switch (options_.dtype) {
-    case c10::ScalarType::Half:
-      return {"fp16", "", "bf16"};
-    case c10::ScalarType::BFloat16:
-      return {"bf16", "", "fp16"};
-    default:
-      return {"", "fp16", "bf16"};
-  }
-}
-
 absl::StatusOr<WeightSet> ComponentLoader::OpenWeights(const std::string& component, const std::string& basename,
-                                                       NameRule rule) const {
+                                                       NameRule rule, Precision precision) const {
   const auto source = index_.sources.find(component);
   if (source != index_.sources.end() && source->second.file != nullptr) {
     return WeightSet::OpenViews(source->second.file, source->second.views, rule);
   }
-  return WeightSet::Open(index_.PathOf(component), basename, Variants(), rule);
+  const c10::ScalarType dtype = dtypes_.For(component, precision, c10::ScalarType::Undefined);
+  return WeightSet::Open(index_.PathOf(component), basename, Variants(dtype), rule);
+}
+
+void ComponentLoader::NoteDtype(const std::string& component, c10::ScalarType dtype) {
+  if (component == "unet") denoiser_dtype_ = dtype;
+  if (!dtypes_.CardOverrulesServer(component)) return;
+  Warn(absl::StrCat(component, " computes in ", DtypeName(dtype), ", as ", index_.cards.front().source,
+                    " says, not in ", DtypeName(options_.dtype), ", the server's dtype; dtype of its entry in models wins"));
 }
 
 absl::Status ComponentLoader::Account(const std::string& component, const WeightSet& set, const WeightMap& weights) {
@@ -94,6 +103,7 @@ absl::Status ComponentLoader::Account(const std::string& component, const Weight
   for (const std::string& path : null_metadata) {
     warnings_.push_back(absl::StrCat(path, ": __metadata__ is null, read as none"));
   }
+  NoteDtype(component, weights.dtype());
   parameters_ += weights.parameter_count();
   notes_.push_back(DescribeWeights(component, set, weights));
   std::set<std::string> types;
@@ -103,6 +113,7 @@ absl::Status ComponentLoader::Account(const std::string& component, const Weight
                          .class_name = part == index_.components.end() ? "" : part->second.class_name,
                          .files = set.paths(),
                          .stored_types = {types.begin(), types.end()},
+                         .compute_type = DtypeName(weights.dtype()),
                          .parameters = weights.parameter_count()});
   return absl::OkStatus();
 }
@@ -158,10 +169,10 @@ absl::StatusOr<AutoencoderConfig> ComponentLoader::AutoencoderSettings() {
 }
 
 absl::StatusOr<std::unique_ptr<const AutoencoderKL>> ComponentLoader::Autoencoder(const AutoencoderConfig& config,
-                                                                                  c10::ScalarType dtype,
+                                                                                  Precision precision,
                                                                                   const std::string& component) {
-  return NetworkAs(dtype, component, "diffusion_pytorch_model", &CanonicalAutoencoderName,
-                   [&](WeightMap& weights) { return std::make_unique<const AutoencoderKL>(weights, config); });
+  const auto make = [&](WeightMap& weights) { return std::make_unique<const AutoencoderKL>(weights, config); };
+  return Network(component, "diffusion_pytorch_model", &CanonicalAutoencoderName, make, precision);
 }
 
 absl::StatusOr<std::unique_ptr<const LinearPreviewDecoder>> ComponentLoader::Preview(int64_t latent_channels,
@@ -186,7 +197,6 @@ ModelInfo ComponentLoader::Describe(const NoiseScheduleConfig& schedule, const L
   info.latent_channels = static_cast<int>(shape.channels);
   info.vae_scale_factor = static_cast<int>(shape.factor);
   info.parameter_count = parameters_;
-  info.dtype = DtypeName(options_.dtype);
   info.device = options_.device.str();
   info.limits = LimitsOf(shape, smallest_side, schedule.num_train_timesteps.value_or(kDefaultTrainTimesteps));
   info.defaults.sampler = DefaultSampler(schedule).value_or(Sampler::kDdim);
@@ -200,6 +210,10 @@ absl::StatusOr<SharedModelInfo> ComponentLoader::Finish(ModelInfo info) {
   for (const ModelCard& card : index_.cards) STEPCAST_RETURN_IF_ERROR(ApplyModelCard(card, info));
   info.decisions = decisions_;
   info.components = components_;
+  info.dtype = DtypeName(denoiser_dtype_);
+  std::vector<std::string> loaded;
+  for (const ModelComponent& component : components_) loaded.push_back(component.name);
+  STEPCAST_RETURN_IF_ERROR(dtypes_.CheckParts(loaded));
   const auto family = std::find_if(decisions_.begin(), decisions_.end(),
                                    [](const ModelDecision& decision) { return decision.about == "family"; });
   info.family = family == decisions_.end() ? index_.pipeline_class : family->value;

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "core/model_info.h"
 #include "core/status_macros.h"
+#include "model/compute_dtypes.h"
 #include "model/json_config.h"
 #include "model/model_bundle.h"
 #include "model/model_index.h"
@@ -38,6 +39,7 @@ class ComponentLoader {
   ComponentLoader(const ModelIndex& index, const LoadOptions& options)
       : index_(index),
         options_(options),
+        dtypes_(index.cards, options.dtype, options.auto_dtypes),
         layouts_(std::make_shared<ConvolutionLayouts>(options.packed_bytes, options.notice)),
         paths_({index.path()}),
         warnings_(index.warnings),
@@ -54,17 +56,12 @@ class ComponentLoader {
   void AddPath(std::string path) { paths_.push_back(std::move(path)); }
 
   // Makes one network from the weights of its folder. `make` takes a WeightMap and makes a copy or pointer.
+  // It computes in what the cards and the server's default come to, in `precision` where they leave that open.
   template <typename Make>
-  auto Network(const std::string& component, const std::string& basename, NameRule rule, Make make)
-      -> absl::StatusOr<decltype(make(std::declval<WeightMap&>()))> {
-    return NetworkAs(options_.dtype, component, basename, rule, make);
-  }
-  // The same in another dtype than the model's.
-  template <typename Make>
-  auto NetworkAs(c10::ScalarType dtype, const std::string& component, const std::string& basename, NameRule rule,
-                 Make make) -> absl::StatusOr<decltype(make(std::declval<WeightMap&>()))> {
-    STEPCAST_ASSIGN_OR_RETURN(const WeightSet set, OpenWeights(component, basename, rule));
-    WeightMap weights(set, options_.device, dtype);
+  auto Network(const std::string& component, const std::string& basename, NameRule rule, Make make,
+               Precision precision = Precision::kAny) -> absl::StatusOr<decltype(make(std::declval<WeightMap&>()))> {
+    STEPCAST_ASSIGN_OR_RETURN(const WeightSet set, OpenWeights(component, basename, rule, precision));
+    WeightMap weights(set, options_.device, dtypes_.For(component, precision, MostlyStoredAs(set)));
     weights.ShareLayouts(layouts_);
     auto network = make(weights);
     STEPCAST_RETURN_IF_ERROR(Account(component, set, weights));
@@ -74,17 +71,17 @@ class ComponentLoader {
   // Parts that several families have.
   absl::StatusOr<NoiseScheduleConfig> Schedule();
   absl::StatusOr<AutoencoderConfig> AutoencoderSettings();
-  // `dtype`: of the autoencoder alone; `component`: its name.
+  // `component`: its name.
   absl::StatusOr<std::unique_ptr<const AutoencoderKL>> Autoencoder(const AutoencoderConfig& config,
-                                                                   c10::ScalarType dtype,
+                                                                   Precision precision = Precision::kAny,
                                                                    const std::string& component = "vae");
   // `sdxl`: without a preview.json, by the matrix of SDXL's latent space instead of Stable Diffusion's.
   absl::StatusOr<std::unique_ptr<const LinearPreviewDecoder>> Preview(int64_t latent_channels, bool sdxl = false);
 
-  // What is told of every model: identity, schedule, sizes and their limits, dtype, device. `smallest_side` and
+  // What is told of every model: identity, schedule, sizes and their limits, device. `smallest_side` and
   // the multiples of it bound a request from below, in pixels.
   ModelInfo Describe(const NoiseScheduleConfig& schedule, const LatentShape& shape, int64_t smallest_side) const;
-  // `info` with its model card and digest. Call last, once all parts are loaded.
+  // `info` with its model card, dtype and digest. Call last, once all parts are loaded.
   absl::StatusOr<SharedModelInfo> Finish(ModelInfo info);
 
   // Adds to what is told of the model beyond its files.
@@ -94,18 +91,22 @@ class ComponentLoader {
     if (!warning.empty()) warnings_.push_back(std::move(warning));
   }
 
+  // What the denoiser computes in. REQUIRES: the component "unet" is loaded.
+  c10::ScalarType denoiser_dtype() const { return denoiser_dtype_; }
+
   std::vector<std::string> TakeWarnings() { return std::move(warnings_); }
   std::vector<std::string> TakeNotes() { return std::move(notes_); }
 
  private:
-  // The variant that loses least and reads least comes first.
-  std::vector<std::string> Variants() const;
-  absl::StatusOr<WeightSet> OpenWeights(const std::string& component, const std::string& basename, NameRule rule) const;
+  absl::StatusOr<WeightSet> OpenWeights(const std::string& component, const std::string& basename, NameRule rule,
+                                        Precision precision) const;
   void ApplyCards(NoiseScheduleConfig& schedule);
+  void NoteDtype(const std::string& component, c10::ScalarType dtype);
   absl::Status Account(const std::string& component, const WeightSet& set, const WeightMap& weights);
 
   const ModelIndex& index_;
   const LoadOptions& options_;
+  const ComputeDtypes dtypes_;
   const std::shared_ptr<ConvolutionLayouts> layouts_;
   std::vector<std::string> paths_;
   std::vector<std::string> warnings_;
@@ -114,6 +115,7 @@ class ComponentLoader {
   std::vector<ModelComponent> components_;
   std::vector<std::string> said_;  // by people, and decides what is painted
   int64_t parameters_ = 0;
+  c10::ScalarType denoiser_dtype_ = c10::ScalarType::Undefined;
 };
 
 }  // namespace stepcast::model

@@ -12,7 +12,7 @@ namespace stepcast::model {
 
 // Conditioning of some rows. Undefined tensors: the model has no such input.
 struct Conditioning {
-  at::Tensor prompt_embeds;    // [R, L, D] in the compute dtype
+  at::Tensor prompt_embeds;    // [R, L, D] in the text encoders' dtype
   at::Tensor text_embeds;      // [R, P] pooled (SDXL)
   at::Tensor time_ids;         // [R, K] (SDXL)
   at::Tensor class_labels;     // [R] int64

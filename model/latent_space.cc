@@ -46,7 +46,7 @@ absl::StatusOr<LatentSpace> ReadPixelSpace(const ComponentLoader& loader, const 
 
 absl::StatusOr<std::unique_ptr<const LatentCodec>> LoadCodec(ComponentLoader& loader, const LatentSpace& space) {
   if (space.is_pixels()) return std::make_unique<const PixelCodec>(space.range);
-  if (space.kl.has_value()) return loader.Autoencoder(*space.kl, loader.options().dtype, space.component);
+  if (space.kl.has_value()) return loader.Autoencoder(*space.kl, Precision::kAny, space.component);
   return loader.Network(space.component, "diffusion_pytorch_model", &CanonicalAutoencoderName,
                         [&](WeightMap& weights) -> std::unique_ptr<const LatentCodec> {
                           return std::make_unique<const VqModel>(weights, *space.vq);

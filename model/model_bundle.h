@@ -16,6 +16,7 @@
 #include "core/model_card.h"
 #include "core/model_info.h"
 #include "model/classifier.h"
+#include "model/compute_dtypes.h"
 #include "model/conditioner.h"
 #include "model/denoiser.h"
 #include "model/latent_codec.h"
@@ -29,7 +30,9 @@ struct LoadOptions {
   ModelCard card = {};  // what the operator says of it; wins over the card beside it
   // Meta: the model is read and checked but for the numbers of its weights, and cannot be run.
   c10::Device device = c10::Device(c10::DeviceType::CPU);
-  c10::ScalarType dtype = c10::ScalarType::Float;  // compute dtype; weights are converted on load
+  // What parts compute in that no card speaks of; weights are converted on load. Undefined: `auto`.
+  c10::ScalarType dtype = c10::ScalarType::Float;
+  AutoDtypes auto_dtypes = {c10::ScalarType::Float};
   // Bytes of convolution weights kept in the layouts of other sizes than the trained one; nullopt: a fifth of the
   // weights.
   std::optional<int64_t> packed_bytes = std::nullopt;
@@ -55,6 +58,7 @@ class ModelBundle {
   // What classifier guidance asks; null: the model has none.
   virtual const Classifier* classifier() const { return nullptr; }
   virtual c10::Device device() const = 0;
+  // Of the denoiser; other parts take and give float32, or are cast where they meet it.
   virtual c10::ScalarType dtype() const = 0;
   // What was odd about the folder and did no harm: unknown config keys, unused weights. For the log.
   virtual const std::vector<std::string>& warnings() const = 0;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status_macros.h"
@@ -31,6 +32,35 @@ std::optional<Enum> Named(JsonConfig& json, absl::string_view key, std::optional
 std::optional<int> SmallInt(JsonConfig& json, absl::string_view key) {
   const std::optional<int64_t> value = json.OptionalInt(key, 0, kMaxInt);
   return value.has_value() ? std::optional<int>(static_cast<int>(*value)) : std::nullopt;
+}
+
+std::optional<Dtype> ReadDtype(JsonConfig& json, const std::string& key, const nlohmann::json& value) {
+  std::optional<Dtype> dtype;
+  if (value.is_string()) dtype = DtypeFromName(value.get_ref<const std::string&>());
+  if (!dtype.has_value()) {
+    json.Problem(key, absl::StrCat("got ", value.dump(-1, ' ', true).substr(0, 40), "; allowed: ", kDtypeNames));
+  }
+  return dtype;
+}
+
+// A name, or a map from parts to names.
+DtypeWish ReadDtypes(JsonConfig& json) {
+  DtypeWish wish;
+  const nlohmann::json* said = json.Find("dtype");
+  if (said == nullptr) return wish;
+  if (!said->is_object()) {
+    wish.whole = ReadDtype(json, "dtype", *said);
+    return wish;
+  }
+  for (const auto& [part, value] : said->items()) {
+    const std::string key = absl::StrCat("dtype.", absl::CHexEscape(part.substr(0, 40)));
+    if (std::find(kDtypeParts.begin(), kDtypeParts.end(), part) == kDtypeParts.end()) {
+      json.Problem(key, absl::StrCat("no part has this name; allowed: ", DtypePartNames()));
+    } else if (const std::optional<Dtype> dtype = ReadDtype(json, key, value); dtype.has_value()) {
+      wish.parts[part] = *dtype;
+    }
+  }
+  return wish;
 }
 
 absl::StatusOr<CardDefaults> ReadDefaults(const nlohmann::json& value, const std::string& where) {
@@ -165,6 +195,7 @@ absl::StatusOr<ModelCard> ReadModelCard(const std::string& path) {
   card.attribution = json->OptionalString("attribution");
   card.prediction_type = Named<PredictionType>(*json, "prediction_type", &PredictionTypeFromName);
   card.zero_terminal_snr = json->OptionalBool("zero_terminal_snr");
+  card.dtype = ReadDtypes(*json);
   card.vae = json->String("vae", "");
   if (!card.vae.empty()) card.vae = (std::filesystem::path(path).parent_path() / card.vae).lexically_normal().string();
   const nlohmann::json* defaults = json->Find("defaults");

@@ -12,7 +12,8 @@
 namespace stepcast::model {
 
 // Reads `path`:
-//   {"display_name", "description", "license", "attribution", "prediction_type", "zero_terminal_snr", "vae",
+//   {"display_name", "description", "license", "attribution", "prediction_type", "zero_terminal_snr",
+//    "vae", "dtype" (a name, or {"unet", "vae", "text_encoder", "text_encoder_2", "classifier"}),
 //    "defaults": {"sampler", "sigma_schedule", "timestep_spacing", "steps", "timesteps", "sigmas", "guidance_scale",
 //                 "guidance_rescale", "eta", "clip_skip", "negative_prompt", "width", "height"}}
 // A relative `vae` is made one of the card's folder. A file that does not exist says nothing; so does one that another

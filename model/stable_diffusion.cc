@@ -116,7 +116,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusion(const Mod
                             loader.Network("unet", "diffusion_pytorch_model", nullptr, [&](WeightMap& weights) {
                               return std::make_unique<const UNet2DConditionModel>(weights, unet);
                             }));
-  STEPCAST_ASSIGN_OR_RETURN(parts.codec, loader.Autoencoder(vae, options.dtype));
+  STEPCAST_ASSIGN_OR_RETURN(parts.codec, loader.Autoencoder(vae));
   STEPCAST_ASSIGN_OR_RETURN(parts.preview, loader.Preview(vae.latent_channels));
   for (const std::string& name : FileNames(index.PathOf("tokenizer"))) {
     loader.AddPath(absl::StrCat(index.PathOf("tokenizer"), "/", name));
@@ -124,7 +124,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusion(const Mod
   STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(Describe(loader, schedule, unet, vae, text)));
   parts.warnings = loader.TakeWarnings();
   parts.notes = loader.TakeNotes();
-  return std::make_shared<const AssembledBundle>(std::move(parts), options.device, options.dtype);
+  return std::make_shared<const AssembledBundle>(std::move(parts), options.device, loader.denoiser_dtype());
 }
 
 }  // namespace stepcast::model

@@ -170,7 +170,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusionXl(const M
   ComponentLoader loader(index, options);
   STEPCAST_ASSIGN_OR_RETURN(const Settings settings, ReadSettings(loader));
   // The autoencoder that SDXL was published with overflows in half precision.
-  const bool upcast = settings.vae.force_upcast && options.dtype == c10::ScalarType::Half;
+  const Precision precision = settings.vae.force_upcast ? Precision::kNotHalf : Precision::kAny;
 
   BundleParts parts;
   STEPCAST_ASSIGN_OR_RETURN(parts.conditioner, LoadTexts(loader, settings));
@@ -178,8 +178,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusionXl(const M
                             loader.Network("unet", "diffusion_pytorch_model", nullptr, [&](WeightMap& weights) {
                               return std::make_unique<const UNet2DConditionModel>(weights, settings.unet);
                             }));
-  STEPCAST_ASSIGN_OR_RETURN(parts.codec,
-                            loader.Autoencoder(settings.vae, upcast ? c10::ScalarType::Float : options.dtype));
+  STEPCAST_ASSIGN_OR_RETURN(parts.codec, loader.Autoencoder(settings.vae, precision));
   STEPCAST_ASSIGN_OR_RETURN(parts.preview, loader.Preview(settings.vae.latent_channels, /*sdxl=*/true));
   for (const std::string& tokenizer : settings.tokenizers) {
     for (const std::string& name : FileNames(index.PathOf(tokenizer))) {
@@ -189,7 +188,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusionXl(const M
   STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(Describe(loader, settings)));
   parts.warnings = loader.TakeWarnings();
   parts.notes = loader.TakeNotes();
-  return std::make_shared<const AssembledBundle>(std::move(parts), options.device, options.dtype);
+  return std::make_shared<const AssembledBundle>(std::move(parts), options.device, loader.denoiser_dtype());
 }
 
 }  // namespace stepcast::model

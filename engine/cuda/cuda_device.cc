@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 
 #ifdef STEPCAST_CUDA
+#include <ATen/cuda/CUDAContextLight.h>
 #include <ATen/ops/empty.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
@@ -21,10 +22,17 @@ namespace {
 class CudaDevice final : public ComputeDevice {
  public:
   explicit CudaDevice(c10::DeviceIndex index)
-      : device_(c10::DeviceType::CUDA, index), stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, index)) {}
+      : device_(c10::DeviceType::CUDA, index),
+        stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, index)),
+        capability_(at::cuda::getDeviceProperties(index)->major) {}
 
   c10::Device device() const override { return device_; }
-  c10::ScalarType default_dtype() const override { return c10::ScalarType::BFloat16; }
+  // Tensor cores for float16 came with compute capability 7.0, for bfloat16 with 8.0.
+  model::AutoDtypes auto_dtypes() const override {
+    if (capability_ >= 8) return {c10::ScalarType::BFloat16, c10::ScalarType::Half};
+    if (capability_ == 7) return {c10::ScalarType::Half};
+    return {c10::ScalarType::Float};
+  }
 
   // Page-locked, so that the copy runs beside the kernels; the host allocator keeps the block until it is done.
   at::Tensor HostBuffer(c10::IntArrayRef sizes, c10::ScalarType dtype) const override {
@@ -51,6 +59,7 @@ class CudaDevice final : public ComputeDevice {
  private:
   const c10::Device device_;
   const c10::cuda::CUDAStream stream_;
+  const int capability_;  // the major number
 };
 
 }  // namespace

@@ -62,12 +62,14 @@ at::Tensor LatentClassifier::Logits(const at::Tensor& latents, const at::Tensor&
                     config_.in_channels, ", h, w]");
   TORCH_CHECK_VALUE(timesteps.dim() == 1 && timesteps.size(0) == latents.size(0), "one timestep per row is needed");
   UNetContext context;
-  context.time = time_projections_(ActivateInPlace(time_embedding_(time_proj_(timesteps)), config_.activation));
+  const c10::ScalarType dtype = head_weight_.scalar_type();
+  const at::Tensor sinusoid = time_proj_(timesteps).to(dtype);
+  context.time = time_projections_(ActivateInPlace(time_embedding_(sinusoid), config_.activation));
   std::vector<at::Tensor> unused_skips;
-  at::Tensor x = conv_in_(latents.contiguous(at::MemoryFormat::ChannelsLast));
+  at::Tensor x = conv_in_(latents.to(dtype).contiguous(at::MemoryFormat::ChannelsLast));
   for (const DownBlock& block : down_blocks_) x = block(std::move(x), context, unused_skips);
   const at::Tensor features = conv_norm_out_(x, config_.activation).mean({2, 3});
-  const at::Tensor logits = at::linear(features, head_weight_, head_bias_);
+  const at::Tensor logits = at::linear(features, head_weight_, head_bias_).to(at::kFloat);
   return config_.cosine_gain ? logits.mul(CosineGain(timesteps)) : logits;
 }
 

@@ -26,10 +26,10 @@ namespace stepcast::model {
 class LatentClassifier final : public Classifier {
  public:
   // Takes its weights from `weights`, whose Report() tells what was missing. REQUIRES: outside InferenceMode (tensors
-  // that are born in it cannot take part in a gradient); float32.
+  // that are born in it cannot take part in a gradient).
   LatentClassifier(WeightMap& weights, const LatentClassifierConfig& config);
 
-  // [R, num_classes]; inputs as for Gradient. Differentiable in the latents when they ask for a gradient.
+  // [R, num_classes] float32; inputs as for Gradient. Differentiable in the latents when they ask for a gradient.
   at::Tensor Logits(const at::Tensor& latents, const at::Tensor& timesteps) const;
 
   at::Tensor Gradient(const at::Tensor& latents, const at::Tensor& timesteps, const at::Tensor& labels) const override;

@@ -28,6 +28,7 @@ TimestepEmbeddingOptions TimeEmbedding(const UNetConfig& config) {
 
 UNet2DConditionModel::UNet2DConditionModel(WeightMap& weights, const UNetConfig& config)
     : config_(config),
+      dtype_(weights.dtype()),
       body_(weights, config),
       time_proj_(TimeSinusoid(config, config.first_channels()), weights.device()),
       time_embedding_(weights.Root() / "time_embedding", TimeEmbedding(config)) {
@@ -82,7 +83,7 @@ at::Tensor UNet2DConditionModel::EmbedTime(const at::Tensor& timesteps, const Co
                       "this model needs text_embeds and time_ids");
     const at::Tensor ids = conditioning.time_ids;  // [R, K]
     const at::Tensor times = (*add_time_proj_)(ids.flatten()).view({ids.size(0), -1}).to(dtype);
-    const at::Tensor joined = at::cat({conditioning.text_embeds, times}, 1);
+    const at::Tensor joined = at::cat({conditioning.text_embeds.to(dtype), times}, 1);
     TORCH_CHECK_VALUE(joined.size(1) == config_.projection_class_embeddings_input_dim, "text_embeds and time_ids give ",
                       joined.size(1), " values per row, projection_class_embeddings_input_dim is ",
                       config_.projection_class_embeddings_input_dim);
@@ -99,11 +100,14 @@ at::Tensor UNet2DConditionModel::TextOf(const Conditioning& conditioning, int64_
   const at::Tensor& text = prepared.defined() ? prepared : conditioning.prompt_embeds;
   TORCH_CHECK_VALUE(text.defined() && text.size(0) == rows, "prompt_embeds of the same rows are needed");
   if (prepared.defined()) return prepared;
-  return body_.ProjectText(encoder_hid_proj_.has_value() ? (*encoder_hid_proj_)(text) : text);
+  // The text encoders may compute in another dtype.
+  const at::Tensor own = text.to(dtype_);
+  return body_.ProjectText(encoder_hid_proj_.has_value() ? (*encoder_hid_proj_)(own) : own);
 }
 
 Conditioning UNet2DConditionModel::Prepare(const Conditioning& conditioning) const {
   Conditioning prepared = conditioning;
+  if (prepared.text_embeds.defined()) prepared.text_embeds = prepared.text_embeds.to(dtype_);
   if (body_.reads_text() && !prepared.prepared_text.defined() && prepared.prompt_embeds.defined()) {
     prepared.prepared_text = TextOf(conditioning, conditioning.prompt_embeds.size(0));
   }

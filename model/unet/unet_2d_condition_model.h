@@ -36,6 +36,7 @@ class UNet2DConditionModel final : public Denoiser {
   at::Tensor GuidanceEmbedding(const at::Tensor& scales, c10::ScalarType dtype) const;
 
   UNetConfig config_;
+  c10::ScalarType dtype_;  // of weights and latents
   UNetBody body_;
   Sinusoid time_proj_;
   TimestepEmbedding time_embedding_;

@@ -243,6 +243,7 @@ absl::StatusOr<UNetConfig> ParseUNetConfig(JsonConfig& json) {
   ReadText(json, lists.channels.size(), config);
   CheckGroups(config, json);
   // Without effect on this path: SDPA accumulates in float32, dropout is off, and the rest belongs to other blocks.
+  // upcast_attention asks for scores in float32: every kernel below adds them up so (model/layers/attention.h).
   json.Ignore({"upcast_attention", "dropout", "addition_embed_type_num_heads", "mid_block_only_cross_attention",
                "conv_in_padding"});
   STEPCAST_RETURN_IF_ERROR(json.Finish());

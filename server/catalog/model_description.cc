@@ -64,6 +64,7 @@ void DescribeOrigin(const ModelInfo& info, v1::Model& described) {
     told->set_class_name(component.class_name);
     for (const std::string& type : component.stored_types) told->add_stored_types(type);
     told->set_parameter_count(component.parameters);
+    told->set_compute_type(component.compute_type);
   }
 }
 

@@ -239,7 +239,7 @@ void ReadEngine(YamlMapping& root, YamlErrors& errors, EngineOptions& engine) {
   }
   root.Text("dtype", engine.dtype);
   if (!IsDtype(engine.dtype)) {
-    errors.Add(root.LineOf("dtype"), absl::StrCat("dtype: got ", Quoted(engine.dtype), "; allowed: ", kDtypes));
+    errors.Add(root.LineOf("dtype"), absl::StrCat("dtype: got ", Quoted(engine.dtype), "; allowed: ", kDtypeNames));
   }
   root.Int("threads", 0, 1024, engine.threads);
   ReadDevices(root, errors, engine.devices);

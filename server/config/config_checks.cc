@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "core/dtype.h"
 #include "core/status_macros.h"
 #include "server/config/file_check.h"
 #include "server/config/host_check.h"
@@ -45,7 +46,7 @@ void OverrideEngine(const ConfigOverrides& overrides, EngineOptions& engine, std
   if (overrides.dtype.has_value()) {
     engine.dtype = *overrides.dtype;
     if (!IsDtype(engine.dtype)) {
-      mistakes.push_back(absl::StrCat("--dtype: got ", Quoted(engine.dtype), "; allowed: ", kDtypes));
+      mistakes.push_back(absl::StrCat("--dtype: got ", Quoted(engine.dtype), "; allowed: ", kDtypeNames));
     }
   }
   if (overrides.threads.has_value()) {
@@ -109,7 +110,7 @@ bool IsDevice(const std::string& device) {
 }
 
 bool IsDtype(const std::string& dtype) {
-  return dtype == "auto" || dtype == "fp32" || dtype == "bf16" || dtype == "fp16";
+  return DtypeFromName(dtype).has_value();
 }
 
 bool IsMetadataKey(const std::string& key) {

@@ -10,7 +10,6 @@
 namespace stepcast {
 
 inline constexpr char kDevices[] = "auto, cpu, cuda, cuda:N";
-inline constexpr char kDtypes[] = "auto, fp32, bf16, fp16";
 
 inline constexpr absl::Duration kMaxProfileBudget = absl::Minutes(10);
 inline constexpr char kMetadataKeys[] = "[a-z0-9_.-]{1,64}, no grpc-..., no ...-bin, or nothing";

@@ -60,6 +60,21 @@ void Numbers(YamlMapping& section, const char* key, const std::string& place, Ya
   }
 }
 
+// One name for the whole model, or a mapping from its parts to names.
+void ReadDtypes(YamlMapping& entry, const std::string& place, YamlErrors& errors, DtypeWish& wish) {
+  const std::optional<YAML::Node> node = entry.Child("dtype");
+  if (!node.has_value()) return;
+  constexpr int kCount = static_cast<int>(Dtype::kFp16) + 1;
+  if (!node->IsMap()) return OptionalName(entry, "dtype", kCount, &DtypeName, wish.whole);
+  YamlMapping parts(*node, absl::StrCat(place, ".dtype"), errors);
+  for (const std::string_view part : kDtypeParts) {
+    std::optional<Dtype> dtype;
+    OptionalName(parts, std::string(part).c_str(), kCount, &DtypeName, dtype);
+    if (dtype.has_value()) wish.parts[std::string(part)] = *dtype;
+  }
+  parts.Finish();
+}
+
 void ReadDefaults(const YAML::Node& node, const std::string& place, YamlErrors& errors, CardDefaults& defaults) {
   YamlMapping section(node, place, errors);
   OptionalName(section, "sampler", static_cast<int>(Sampler::kSdeVp) + 1, &SamplerName, defaults.sampler);
@@ -97,6 +112,7 @@ ModelSource ReadModelEntry(YamlMapping& entry, const std::string& place, const s
   OptionalName(entry, "prediction_type", static_cast<int>(PredictionType::kSample) + 1, &PredictionTypeName,
                card.prediction_type);
   if (entry.Child("zero_terminal_snr").has_value()) entry.Bool("zero_terminal_snr", card.zero_terminal_snr.emplace());
+  ReadDtypes(entry, place, errors, card.dtype);
   const std::optional<YAML::Node> defaults = entry.Child("defaults");
   if (defaults.has_value()) ReadDefaults(*defaults, absl::StrCat(place, ".defaults"), errors, card.defaults);
   entry.Finish();

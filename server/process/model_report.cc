@@ -71,7 +71,7 @@ std::string Components(const ModelInfo& info) {
   std::string text = "components\n";
   for (const ModelComponent& part : info.components) {
     absl::StrAppendFormat(&text, "  %-*s  %-*s  %10s  %s -> %s  %s\n", names, part.name, classes, part.class_name,
-                          Millions(part.parameters), absl::StrJoin(part.stored_types, "+"), info.dtype,
+                          Millions(part.parameters), absl::StrJoin(part.stored_types, "+"), part.compute_type,
                           FileNames(part.files));
   }
   return text;
@@ -118,7 +118,7 @@ std::string ModelReport(const RegisteredModel& model, const LimitsConfig& limits
   Line(text, "license", info.license);
   Line(text, "sha256", info.sha256);
   Line(text, "parameters", Millions(info.parameter_count));
-  Line(text, "computes in", absl::StrCat(info.dtype, " on ", info.device));
+  Line(text, "computes in", absl::StrCat(DescribeDtypes(info), " on ", info.device));
   absl::StrAppend(&text, Components(info), Decisions(info));
   Line(text, "defaults", Defaults(info));
   const ModelLimits narrow = NarrowLimits(info, limits);

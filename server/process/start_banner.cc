@@ -17,7 +17,7 @@ void AppendModels(absl::Span<const SharedModelInfo> models, std::string& banner)
   for (const SharedModelInfo& model : models) {
     absl::StrAppendFormat(&banner, "  model     %-16s %dx%d, %d steps of %s, %s, %.1f M parameters\n", model->id,
                           model->defaults.width, model->defaults.height, model->defaults.steps,
-                          ToAbsl(SamplerName(model->defaults.sampler)), model->dtype,
+                          ToAbsl(SamplerName(model->defaults.sampler)), DescribeDtypes(*model),
                           static_cast<double>(model->parameter_count) / 1e6);
   }
 }

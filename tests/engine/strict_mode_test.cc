@@ -21,8 +21,8 @@ LoadedEngine Load(const std::string& dtype, int threads) {
   static NullEngineMetrics metrics;
   EngineOptions options;
   options.models = {{.id = "emoji", .path = STEPCAST_SOURCE_DIR "/models/emoji"}};
+  options.models.front().card.dtype.whole = DtypeFromName(dtype);  // wins over the card's fp32
   options.device = "cpu";
-  options.dtype = dtype;
   options.threads = threads;
   options.embedding_cache_entries = 6;  // fewer than the prompts, so that some are evicted and encoded again
   options.warm_up = false;

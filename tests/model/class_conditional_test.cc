@@ -102,6 +102,25 @@ TEST(ClassConditional, PaintsEndToEndInEveryDtype) {
   }
 }
 
+TEST(ClassConditional, TheClassifierMayComputeInLessIfItIsNamed) {
+  const c10::InferenceMode no_autograd;
+  const std::string folder = TinyModel("classifier_dtype");
+  const auto gradient = [&](c10::ScalarType dtype) {
+    const auto bundle = Load(folder, dtype);
+    EXPECT_TRUE(bundle.ok()) << bundle.status();
+    return (*bundle)->classifier()->Gradient(at::ones({1, 4, 8, 8}), at::ones({1}), at::ones({1}, at::kLong));
+  };
+  const at::Tensor exact = gradient(at::kFloat);
+  EXPECT_EQ(Compare(gradient(at::kBFloat16), exact).max, 0.0) << "float32, whatever the model computes in";
+  for (const char* dtype : {"bf16", "fp16"}) {
+    WriteFile(folder + "/model.json", absl::StrCat(R"({"dtype": {"classifier": ")", dtype, R"("}})"));
+    const Difference difference = Compare(gradient(at::kFloat), exact);
+    EXPECT_GT(difference.max, 0.0) << dtype;
+    // There and back through a U-Net's half, 8 bits of mantissa.
+    EXPECT_LT(difference.relative, 0.2) << dtype;
+  }
+}
+
 TEST(ClassConditional, TheRowAfterTheLabelsIsTheNullClass) {
   const std::string folder = TinyModel("last_row");
   std::string index = kIndex;

@@ -7,6 +7,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/group_norm.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
@@ -254,6 +255,31 @@ TEST(ScaledDotProduct, IsSoftmaxOfScaledProducts) {
     const auto part = [&](const at::Tensor& x) { return x.narrow(2, 4 * head, 4); };
     const at::Tensor weights = part(q).matmul(part(k).transpose(1, 2)).mul(0.5).softmax(-1);
     EXPECT_LT(Compare(part(mixed), weights.matmul(part(v))).max, kFloatRounding);
+  }
+}
+
+// Scores beyond float16, and beyond what bfloat16 tells apart: what upcast_attention is for. 72 channels per head are a
+// flash kernel's, with a mask or without; one that asks for a gradient is worked out step by step.
+TEST(ScaledDotProduct, AddsUpScoresInFloatWhateverItsInputsAre) {
+  at::manual_seed(5);
+  for (const bool causal : {false, true}) {
+    for (const bool step_by_step : {false, true}) {
+      for (const c10::ScalarType dtype : {at::kHalf, at::kBFloat16}) {
+        // q and k share a large part, which softmax takes no notice of: q.k is about 72 * 40 * 40 = 115,200.
+        const at::Tensor common = at::full({1, 1, 72}, 40.0);
+        const at::Tensor q = (common + at::randn({1, 9, 72}).mul_(0.25)).to(dtype);
+        const at::Tensor k = (common + at::randn({1, 9, 72}).mul_(0.25)).to(dtype);
+        const at::Tensor v = at::randn({1, 9, 72}).to(dtype);
+        const at::Tensor exact =
+            ScaledDotProduct(q.to(at::kDouble), k.to(at::kDouble), v.to(at::kDouble), 1, causal);
+        const at::Tensor asked = step_by_step ? q.clone().requires_grad_(true) : q;
+        const at::Tensor mixed = ScaledDotProduct(asked, k, v, 1, causal).detach();
+        EXPECT_EQ(mixed.scalar_type(), dtype);
+        // The probabilities and the result have 8 (bfloat16) or 11 bits; scores of that few would differ by hundreds.
+        EXPECT_LT(Compare(mixed, exact).relative, dtype == at::kHalf ? 4e-3 : 2e-2)
+            << c10::toString(dtype) << (causal ? ", causal" : "") << (step_by_step ? ", step by step" : "");
+      }
+    }
   }
 }
 

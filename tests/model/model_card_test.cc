@@ -101,6 +101,34 @@ TEST(ApplyModelCard, PathsAreThoseOfItsFolder) {
   EXPECT_EQ(ReadModelCard(folder + "/model.json")->vae, "/models/vae");
 }
 
+TEST(ReadModelCard, SaysWhatTheModelOrItsPartsComputeIn) {
+  const std::string path = FreshFolder("card_dtype") + "/model.json";
+  WriteFile(path, R"({"dtype": "fp32"})");
+  EXPECT_EQ(ReadModelCard(path)->dtype, DtypeWish{.whole = Dtype::kFp32});
+  WriteFile(path, R"({"dtype": {"unet": "bf16", "vae": "auto", "text_encoder": "fp16"}})");
+  const DtypeWish parts{.parts = {{"unet", Dtype::kBf16}, {"vae", Dtype::kAuto}, {"text_encoder", Dtype::kFp16}}};
+  EXPECT_EQ(ReadModelCard(path)->dtype, parts);
+  WriteFile(path, R"({"dtype": {}})");
+  EXPECT_EQ(ReadModelCard(path)->dtype, DtypeWish());
+}
+
+TEST(ReadModelCard, RefusesOtherDtypesByName) {
+  const std::pair<const char*, const char*> kBad[] = {
+      {R"({"dtype": "float16"})", "dtype: got \"float16\"; allowed: auto, fp32, bf16, fp16"},
+      {R"({"dtype": 16})", "dtype: got 16; allowed: auto, fp32, bf16, fp16"},
+      {R"({"dtype": ["fp16"]})", "dtype: got [\"fp16\"]; allowed: auto, fp32, bf16, fp16"},
+      {R"({"dtype": {"vae": "fp8"}})", "dtype.vae: got \"fp8\"; allowed: auto, fp32, bf16, fp16"},
+      {R"({"dtype": {"vae": null}})", "dtype.vae: got null"},
+      {R"({"dtype": {"vae2": "fp32"}})", "dtype.vae2: no part has this name; allowed: unet, vae, text_encoder"},
+  };
+  for (const auto& [text, message] : kBad) {
+    ModelInfo info = Blank();
+    const absl::Status status = Apply(text, info);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(message)) << text;
+  }
+}
+
 TEST(ApplyModelCard, NotesOfOtherProgramsAreNoCards) {
   ModelInfo info = Blank();
   EXPECT_EQ(Apply(R"({"description": "x", "sd version": "SDXL", "activation text": "", "preferred weight": 0})", info),

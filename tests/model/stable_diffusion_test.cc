@@ -112,6 +112,41 @@ TEST(StableDiffusion, PaintsEndToEndInEveryDtype) {
   }
 }
 
+TEST(StableDiffusion, PartsMayComputeInDifferentTypes) {
+  const c10::InferenceMode no_autograd;
+  const std::string folder = TinyModel("mixed");
+  const auto paint = [](const ModelBundle& bundle) {
+    const Denoiser& denoiser = bundle.denoiser();
+    const Conditioning encoded = bundle.conditioner().Encode({{{{0, 5, 6, 999}}, 0}});
+    const at::Tensor noise = at::ones({1, 4, 8, 8}, at::TensorOptions(bundle.dtype()));
+    const at::Tensor prediction = denoiser(noise, at::ones({1}), denoiser.Prepare(encoded));
+    EXPECT_TRUE(at::equal(prediction, denoiser(noise, at::ones({1}), encoded))) << "prepared or not";
+    return bundle.codec().Decode(prediction.to(at::kFloat));
+  };
+  const at::Tensor reference = paint(**Load(folder));
+  const char* const kMixtures[] = {
+      R"({"dtype": {"text_encoder": "bf16"}})", R"({"dtype": {"vae": "bf16"}})", R"({"dtype": {"unet": "bf16"}})",
+      R"({"dtype": {"unet": "bf16", "text_encoder": "fp16"}})", R"({"dtype": {"unet": "fp16", "vae": "bf16"}})"};
+  for (const char* card : kMixtures) {
+    WriteFile(folder + "/model.json", card);
+    const auto bundle = Load(folder);
+    ASSERT_TRUE(bundle.ok()) << bundle.status();
+    // Three networks in a row in bfloat16, 8 bits of mantissa.
+    EXPECT_LT(Compare(paint(**bundle), reference).relative, 0.1) << card;
+  }
+  const auto last = Load(folder);
+  EXPECT_EQ((*last)->dtype(), at::kHalf);
+  EXPECT_EQ(DescribeDtypes(*(*last)->info()), "fp16, text_encoder fp32, vae bf16");
+  EXPECT_THAT((*last)->notes(), testing::Contains(HasSubstr("run in bf16")));
+}
+
+TEST(StableDiffusion, ADtypeOfAPartThatIsNotThereIsRefused) {
+  const std::string folder = TinyModel("no_such_part");
+  WriteFile(folder + "/model.json", R"({"dtype": {"text_encoder_2": "bf16"}})");
+  EXPECT_THAT(std::string(Load(folder).status().message()),
+              HasSubstr("/model.json: dtype.text_encoder_2: the model has no such part; allowed: text_encoder, unet, vae"));
+}
+
 TEST(StableDiffusion, AHubCacheIsTheSameModelAsItsCopy) {
   const std::string copy = TinyModel("plain_copy");
   const std::string cache = FreshFolder("hub_cache") + "/models--a--b";

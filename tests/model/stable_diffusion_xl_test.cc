@@ -11,6 +11,7 @@
 
 #include "model/json_config.h"
 #include "model/model_bundle.h"
+#include "tests/model/replay.h"
 #include "tests/model/safetensors_writer.h"
 
 namespace stepcast::model {
@@ -91,8 +92,36 @@ TEST(StableDiffusionXl, AHalfPrecisionModelMayDecodeInSingle) {
   const at::Tensor latents = at::ones({1, 4, 4, 4}) * 3;
   const at::Tensor single = (*Load(folder))->codec().Decode(latents);
   EXPECT_TRUE((*Load(folder, c10::ScalarType::Half))->codec().Decode(latents).equal(single)) << "force_upcast";
+  WriteFile(folder + "/model.json", R"({"dtype": {"vae": "fp16"}})");
+  EXPECT_FALSE((*Load(folder, c10::ScalarType::Half))->codec().Decode(latents).equal(single)) << "who names it gets it";
+  WriteFile(folder + "/model.json", R"({"dtype": "auto"})");
+  EXPECT_TRUE((*Load(folder, c10::ScalarType::Half))->codec().Decode(latents).equal(single)) << "force_upcast";
+  fs::remove(folder + "/model.json");
   Edit(folder + "/vae/config.json", "force_upcast", false);
   EXPECT_FALSE((*Load(folder, c10::ScalarType::Half))->codec().Decode(latents).equal(single));
+}
+
+TEST(StableDiffusionXl, TowersMayComputeInDifferentTypes) {
+  const c10::InferenceMode no_autograd;
+  const std::string folder = Folder("base", "towers");
+  const auto encode = [&] {
+    const auto bundle = Load(folder);
+    EXPECT_TRUE(bundle.ok()) << bundle.status();
+    ConditioningInput input;
+    input.token_ids = {{0, 5, 6}, {0, 5, 6}};
+    input.size_ids = {32, 32, 0, 0, 32, 32};
+    const Conditioning encoded = (*bundle)->conditioner().Encode({input});
+    const at::Tensor noise = at::ones({1, 4, 16, 16}, at::TensorOptions((*bundle)->dtype()));
+    const Denoiser& denoiser = (*bundle)->denoiser();
+    return denoiser(noise, at::ones({1}), denoiser.Prepare(encoded)).to(at::kFloat);
+  };
+  const at::Tensor reference = encode();
+  for (const char* card : {R"({"dtype": {"text_encoder": "bf16"}})", R"({"dtype": {"text_encoder_2": "fp16"}})",
+                           R"({"dtype": {"text_encoder": "bf16", "text_encoder_2": "fp16", "unet": "bf16"}})"}) {
+    WriteFile(folder + "/model.json", card);
+    // The text reaches the denoiser through 8 bits of mantissa, and the denoiser's own.
+    EXPECT_LT(Compare(encode(), reference).relative, 0.1) << card;
+  }
 }
 
 TEST(StableDiffusionXl, PreviewsUseItsOwnLatentSpace) {

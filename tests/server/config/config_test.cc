@@ -300,6 +300,14 @@ TEST(ConfigTest, EachMistakeHasItsLine) {
       {"models: [x]", "/etc/stepcast/a.yaml:1: models[0]: got \"x\"; allowed: a mapping of keys to values"},
       {"device: gpu", "/etc/stepcast/a.yaml:1: device: got \"gpu\"; allowed: auto, cpu, cuda, cuda:N"},
       {"device: \"cuda:\"", "/etc/stepcast/a.yaml:1: device: got \"cuda:\"; allowed: auto, cpu, cuda, cuda:N"},
+      {"models:\n  - {id: a, path: x, dtype: int8}",
+       "/etc/stepcast/a.yaml:2: models[0].dtype: got \"int8\"; allowed: auto, fp32, bf16, fp16"},
+      {"models:\n  - {id: a, path: x, dtype: [fp16]}",
+       "/etc/stepcast/a.yaml:2: models[0].dtype: got a list; allowed: auto, fp32, bf16, fp16"},
+      {"models:\n  - {id: a, path: x, dtype: {vae: fp8}}",
+       "/etc/stepcast/a.yaml:2: models[0].dtype.vae: got \"fp8\"; allowed: auto, fp32, bf16, fp16"},
+      {"models:\n  - {id: a, path: x, dtype: {vea: fp32}}",
+       "/etc/stepcast/a.yaml:2: unknown key models[0].dtype.\"vea\"; did you mean vae?"},
       {"dtype: int8", "/etc/stepcast/a.yaml:1: dtype: got \"int8\"; allowed: auto, fp32, bf16, fp16"},
       {"devices: cuda:0", "/etc/stepcast/a.yaml:1: devices: allowed: a list of at most 64 of cuda:N"},
       {"devices: [cpu]", "/etc/stepcast/a.yaml:1: devices: got \"cpu\"; allowed: cuda:N"},
@@ -351,6 +359,18 @@ TEST(ConfigTest, EachMistakeHasItsLine) {
     EXPECT_EQ(message.substr(0, row.error.size()), row.error) << row.text;
     EXPECT_EQ(message.find('\n'), row.text == "models: [x]" ? row.error.size() : std::string::npos) << message;
   }
+}
+
+TEST(ConfigTest, AModelEntryMaySayWhatItsPartsComputeIn) {
+  const auto parsed = Parse(
+      "models:\n  - {id: a, path: a, dtype: bf16}\n"
+      "  - {id: b, path: b, dtype: {unet: fp16, vae: fp32, text_encoder_2: auto}}\n  - {id: c, path: c}\n");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  const std::vector<ModelSource>& models = parsed->engine.models;
+  EXPECT_EQ(models[0].card.dtype, DtypeWish{.whole = Dtype::kBf16});
+  const DtypeWish parts{.parts = {{"unet", Dtype::kFp16}, {"vae", Dtype::kFp32}, {"text_encoder_2", Dtype::kAuto}}};
+  EXPECT_EQ(models[1].card.dtype, parts);
+  EXPECT_EQ(models[2].card.dtype, DtypeWish());
 }
 
 TEST(ConfigTest, AModelEntryMaySayWhatACardSays) {
