@@ -8,6 +8,7 @@
 #include <torch/version.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -98,21 +99,30 @@ absl::Status WarmUp(const ModelBundle& bundle, const ComputeDevice& device, int 
   });
 }
 
-// What the models compute in where nothing else is said of them.
-struct DefaultDtypes {
+// What all models are loaded with on one device.
+struct LoadDefaults {
   c10::ScalarType dtype;
   model::AutoDtypes auto_dtypes;
+  std::function<void(std::string_view)> log_notice;
 };
 
-absl::StatusOr<DefaultDtypes> DtypesFor(const EngineOptions& options, const ComputeDevice& device,
+absl::StatusOr<LoadDefaults> DefaultsFor(const EngineOptions& options, const ComputeDevice& device,
                                         const TorchGuard& guard) {
-  DefaultDtypes dtypes;
-  STEPCAST_ASSIGN_OR_RETURN(dtypes.dtype, engine::ParseDtype(options.dtype));
-  STEPCAST_RETURN_IF_ERROR(guard.Run("choice of a dtype", [&] { dtypes.auto_dtypes = device.auto_dtypes(); }));
-  return dtypes;
+  LoadDefaults defaults;
+  defaults.log_notice = options.log_notice;
+  STEPCAST_ASSIGN_OR_RETURN(defaults.dtype, engine::ParseDtype(options.dtype));
+  STEPCAST_RETURN_IF_ERROR(guard.Run("choice of a dtype", [&] { defaults.auto_dtypes = device.auto_dtypes(); }));
+  return defaults;
 }
 
-absl::StatusOr<SharedBundle> LoadBundle(const ModelSource& source, c10::Device device, const DefaultDtypes& dtypes,
+std::function<void(const std::string&)> NoticeOf(const ModelSource& source, const LoadDefaults& defaults) {
+  if (!defaults.log_notice) return {};
+  return [id = source.id, log = defaults.log_notice](const std::string& text) {
+    log(absl::StrCat("model '", id, "': ", text));
+  };
+}
+
+absl::StatusOr<SharedBundle> LoadBundle(const ModelSource& source, c10::Device device, const LoadDefaults& defaults,
                                         const TorchGuard& guard) {
   absl::StatusOr<SharedBundle> bundle = absl::InternalError("not loaded");
   const absl::Status status = guard.Run(absl::StrCat("loading of model '", source.id, "'"), [&] {
@@ -120,8 +130,10 @@ absl::StatusOr<SharedBundle> LoadBundle(const ModelSource& source, c10::Device d
                                 .path = source.path,
                                 .card = source.card,
                                 .device = device,
-                                .dtype = dtypes.dtype,
-                                .auto_dtypes = dtypes.auto_dtypes});
+                                .dtype = defaults.dtype,
+                                .auto_dtypes = defaults.auto_dtypes,
+                                .packed_bytes = source.packed_bytes,
+                                .notice = NoticeOf(source, defaults)});
   });
   STEPCAST_RETURN_IF_ERROR(status);
   if (!bundle.ok()) {
@@ -194,12 +206,12 @@ void Describe(const ModelSource& source, const ModelBundle& bundle, LoadedEngine
 absl::StatusOr<std::vector<SharedBundle>> LoadModels(const EngineOptions& options, const ComputeDevice& device,
                                                      const TorchGuard& guard, LoadedEngine& engine) {
   device.BindThread();  // weights are packed by as many threads as will use them
-  STEPCAST_ASSIGN_OR_RETURN(const DefaultDtypes dtypes, DtypesFor(options, device, guard));
+  STEPCAST_ASSIGN_OR_RETURN(const LoadDefaults defaults, DefaultsFor(options, device, guard));
   const bool first = engine.models.empty();
   std::vector<SharedBundle> bundles;
   for (const ModelSource& source : options.models) {
     if (IsRefused(source.id, engine)) continue;
-    absl::StatusOr<SharedBundle> bundle = LoadBundle(source, device.device(), dtypes, guard);
+    absl::StatusOr<SharedBundle> bundle = LoadBundle(source, device.device(), defaults, guard);
     if (!bundle.ok()) {
       engine.refused.push_back({source.id, std::string(bundle.status().message())});
       continue;
@@ -358,9 +370,9 @@ absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& m
 absl::StatusOr<CheckedModel> Check(const EngineOptions& options) {
   STEPCAST_ASSIGN_OR_RETURN(const OpenedDevices devices, OpenDevices(options));
   const TorchGuard guard(options.log_error);
-  STEPCAST_ASSIGN_OR_RETURN(const DefaultDtypes dtypes, DtypesFor(options, *devices.front(), guard));
+  STEPCAST_ASSIGN_OR_RETURN(const LoadDefaults defaults, DefaultsFor(options, *devices.front(), guard));
   const auto nowhere = c10::Device(c10::DeviceType::Meta);
-  STEPCAST_ASSIGN_OR_RETURN(const SharedBundle bundle, LoadBundle(options.models.front(), nowhere, dtypes, guard));
+  STEPCAST_ASSIGN_OR_RETURN(const SharedBundle bundle, LoadBundle(options.models.front(), nowhere, defaults, guard));
   ModelInfo info = *bundle->info();
   info.samplers = sampling::UsableSamplers(info);
   info.device = devices.front()->name();

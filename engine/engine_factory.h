@@ -1,9 +1,11 @@
 #pragma once
 // The torch-free door to the engine: the only header of engine/ that the server may include.
 
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +24,8 @@ struct ModelSource {
   std::string id;       // how requests name it
   std::string path;     // a folder in diffusers layout, or a checkpoint in one .safetensors file
   ModelCard card = {};  // what the operator says of it; wins over the card beside the model
+  // Bytes of convolution weights that are kept in the layouts of other sizes; nullopt: a fifth of the packed ones.
+  std::optional<int64_t> packed_bytes = std::nullopt;
 };
 
 // EngineOptions::strict_rows: the engine chooses.
@@ -47,6 +51,8 @@ struct EngineOptions {
 
   // Receives what clients must not see: the text behind an error id. Called on the engine thread; may be empty.
   std::function<void(std::string_view)> log_error;
+  // Receives what an operator should know of and that stops nothing, while serving. Called on any thread; may be empty.
+  std::function<void(std::string_view)> log_notice;
 };
 
 // An executor, for an engine loop of its own. All of them paint all models.

@@ -218,7 +218,7 @@ absl::StatusOr<SharedModelInfo> ComponentLoader::Finish(ModelInfo info) {
                                    [](const ModelDecision& decision) { return decision.about == "family"; });
   info.family = family == decisions_.end() ? index_.pipeline_class : family->value;
   if (std::string left_out = DescribeLeftOut(index_, paths_); !left_out.empty()) notes_.push_back(std::move(left_out));
-  STEPCAST_ASSIGN_OR_RETURN(info.sha256, ModelDigest(index_.folder, paths_, said_));
+  STEPCAST_ASSIGN_OR_RETURN(info.sha256, ModelDigest(index_.folder, paths_, digests_, said_));
   return std::make_shared<const ModelInfo>(std::move(info));
 }
 

@@ -13,6 +13,7 @@
 #include "core/model_info.h"
 #include "core/status_macros.h"
 #include "model/compute_dtypes.h"
+#include "model/file_digests.h"
 #include "model/json_config.h"
 #include "model/model_bundle.h"
 #include "model/model_index.h"
@@ -61,6 +62,7 @@ class ComponentLoader {
   auto Network(const std::string& component, const std::string& basename, NameRule rule, Make make,
                Precision precision = Precision::kAny) -> absl::StatusOr<decltype(make(std::declval<WeightMap&>()))> {
     STEPCAST_ASSIGN_OR_RETURN(const WeightSet set, OpenWeights(component, basename, rule, precision));
+    for (const auto& file : set.files()) digests_.Add(file->data());
     WeightMap weights(set, options_.device, dtypes_.For(component, precision, MostlyStoredAs(set)));
     weights.ShareLayouts(layouts_);
     auto network = make(weights);
@@ -108,6 +110,7 @@ class ComponentLoader {
   const LoadOptions& options_;
   const ComputeDtypes dtypes_;
   const std::shared_ptr<ConvolutionLayouts> layouts_;
+  FileDigests digests_;
   std::vector<std::string> paths_;
   std::vector<std::string> warnings_;
   std::vector<std::string> notes_;

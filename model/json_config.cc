@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status_macros.h"
-#include "model/weights/mapped_file.h"
+#include "model/weights/data_file.h"
 #include "text/json_file.h"
 
 namespace stepcast::model {
@@ -40,12 +40,16 @@ std::string WithoutNonFinite(absl::string_view text) {
   return result;
 }
 
+absl::Status TooLarge(uint64_t bytes, const std::string& where) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(where, ": ", bytes, " bytes of JSON; at most ", kMaxJsonBytes, " are read"));
+}
+
 }  // namespace
 
 absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text, const std::string& where) {
   if (text.size() > kMaxJsonBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(where, ": ", text.size(), " bytes of JSON; at most ", kMaxJsonBytes, " are read"));
+    return TooLarge(text.size(), where);
   }
   std::string finite;
   if (absl::StrContains(text, "Infinity") || absl::StrContains(text, "NaN")) {
@@ -58,12 +62,14 @@ absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text, const std
 }
 
 absl::StatusOr<nlohmann::json> ReadJsonObject(const std::string& path) {
-  STEPCAST_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  if (IsLfsPointer(file.bytes())) {
+  STEPCAST_ASSIGN_OR_RETURN(const DataFile file, DataFile::Open(path));
+  if (file.size() > kMaxJsonBytes) return TooLarge(file.size(), path);
+  STEPCAST_ASSIGN_OR_RETURN(const std::string text, file.ReadAll());
+  if (IsLfsPointer(text)) {
     return absl::FailedPreconditionError(
         absl::StrCat(path, " is a git-lfs pointer, not the file: run `git lfs pull` in the model's folder"));
   }
-  return ParseJsonObject(file.bytes(), path);
+  return ParseJsonObject(text, path);
 }
 
 JsonConfig::JsonConfig(nlohmann::json root, std::string where) : root_(std::move(root)), where_(std::move(where)) {

@@ -43,7 +43,7 @@ Linear Linear::Fused(const std::vector<WeightScope>& scopes, int64_t in, int64_t
     weights.push_back(scope.Get("weight", {out_each, in}));
     if (bias) biases.push_back(scope.Get("bias", {out_each}));
   }
-  return Linear(CatWeights(weights), bias ? CatWeights(biases) : at::Tensor());
+  return Linear(CatWeights(std::move(weights)), bias ? CatWeights(std::move(biases)) : at::Tensor());
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
@@ -62,9 +62,8 @@ StackedLinear::Slice StackedLinear::Add(at::Tensor weight, at::Tensor bias) {
 
 void StackedLinear::Seal() {
   if (empty()) return;
-  sealed_.emplace_back(CatWeights(weights_), biases_.empty() ? at::Tensor() : CatWeights(biases_));
-  weights_.clear();
-  biases_.clear();
+  at::Tensor bias = biases_.empty() ? at::Tensor() : CatWeights(std::exchange(biases_, {}));
+  sealed_.emplace_back(CatWeights(std::exchange(weights_, {})), std::move(bias));
 }
 
 }  // namespace stepcast::model

@@ -19,7 +19,7 @@ struct PredictionEvidence {
   std::optional<PredictionType> operators_prediction;  // the operator's word
   std::optional<bool> operators_zero_terminal_snr;
   std::string operators_source;                                // where that word was read
-  std::function<absl::string_view(const TensorEntry&)> bytes;  // of a tensor; empty: data are not looked at
+  std::function<std::string(const TensorEntry&)> bytes;        // of a tensor; empty: data are not looked at
 };
 
 struct Prediction {

@@ -48,7 +48,7 @@ bool IsXl(CheckpointFamily family) {
   return family == CheckpointFamily::kStableDiffusionXl || family == CheckpointFamily::kStableDiffusionXlRefiner;
 }
 
-absl::StatusOr<SharedFile> Map(const std::string& path) {
+absl::StatusOr<SharedFile> OpenFile(const std::string& path) {
   STEPCAST_RETURN_IF_ERROR(RefuseOtherFormats(path));
   absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
   STEPCAST_RETURN_IF_ERROR(file.status());
@@ -159,15 +159,21 @@ absl::StatusOr<ModelIndex> IndexOf(const Checkpoint& checkpoint, const SharedFil
 }  // namespace
 
 absl::StatusOr<ModelIndex> OpenSingleFile(const std::string& path, const SingleFileOptions& options) {
-  STEPCAST_ASSIGN_OR_RETURN(const SharedFile file, Map(path));
+  STEPCAST_ASSIGN_OR_RETURN(const SharedFile file, OpenFile(path));
   PredictionEvidence evidence;
   evidence.name = std::filesystem::path(path).stem().string();
   evidence.operators_prediction = options.prediction_type;
   evidence.operators_zero_terminal_snr = options.zero_terminal_snr;
   evidence.operators_source = options.source;
-  evidence.bytes = [&file](const TensorEntry& entry) { return file->Bytes(entry); };
+  absl::Status read;
+  evidence.bytes = [&](const TensorEntry& entry) {
+    absl::StatusOr<std::string> bytes = file->Bytes(entry);
+    read.Update(bytes.status());
+    return bytes.ok() ? *std::move(bytes) : "";
+  };
   const TensorListing tensors(file->header());
   const absl::StatusOr<Checkpoint> checkpoint = DetectCheckpoint(tensors, evidence);
+  STEPCAST_RETURN_IF_ERROR(read);
   if (!checkpoint.ok()) return InFile(path, checkpoint.status());
   absl::StatusOr<ModelIndex> index = IndexOf(*checkpoint, file, options.has_vae);
   if (!index.ok()) return InFile(path, index.status());
@@ -175,7 +181,7 @@ absl::StatusOr<ModelIndex> OpenSingleFile(const std::string& path, const SingleF
 }
 
 absl::StatusOr<ComponentSource> OpenVaeFile(const std::string& path, const json& like) {
-  STEPCAST_ASSIGN_OR_RETURN(const SharedFile file, Map(path));
+  STEPCAST_ASSIGN_OR_RETURN(const SharedFile file, OpenFile(path));
   const TensorListing tensors(file->header());
   if (const absl::Status quantised = RefuseQuantised(tensors); !quantised.ok()) return InFile(path, quantised);
   const std::string prefix = tensors.HasPrefix(kVaePrefix) ? kVaePrefix : "";

@@ -96,25 +96,34 @@ absl::StatusOr<SafetensorsHeader> ParseSafetensorsHeader(absl::string_view json,
 }
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
-  STEPCAST_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
-  const absl::string_view bytes = file.bytes();
-  if (IsLfsPointer(bytes)) {
+  STEPCAST_ASSIGN_OR_RETURN(DataFile opened, DataFile::Open(path));
+  auto file = std::make_shared<const DataFile>(std::move(opened));
+  std::string start(static_cast<size_t>(std::min<uint64_t>(file->size(), kMaxLfsPointer)), '\0');
+  STEPCAST_RETURN_IF_ERROR(file->Read(0, absl::MakeSpan(start)));
+  if (IsLfsPointer(start)) {
     return absl::FailedPreconditionError(
         absl::StrCat(path, " is a git-lfs pointer, not the weights: run `git lfs pull` in the model's folder"));
   }
   uint64_t length = 0;
-  if (bytes.size() < sizeof(length)) return InFile(Malformed("shorter than the 8 bytes of the header length"), path);
-  std::memcpy(&length, bytes.data(), sizeof(length));
-  if (length > kMaxHeaderBytes || length > bytes.size() - sizeof(length)) {
-    return InFile(Malformed(absl::StrCat("the header claims ", length, " bytes; the file has ", bytes.size(),
+  if (start.size() < sizeof(length)) return InFile(Malformed("shorter than the 8 bytes of the header length"), path);
+  std::memcpy(&length, start.data(), sizeof(length));
+  if (length > kMaxHeaderBytes || length > file->size() - sizeof(length)) {
+    return InFile(Malformed(absl::StrCat("the header claims ", length, " bytes; the file has ", file->size(),
                                          ", the limit is ", kMaxHeaderBytes)),
                   path);
   }
-  const absl::string_view json = bytes.substr(sizeof(length), length);
-  const absl::string_view data = bytes.substr(sizeof(length) + length);
-  absl::StatusOr<SafetensorsHeader> header = ParseSafetensorsHeader(json, data.size());
+  std::string json(static_cast<size_t>(length), '\0');
+  STEPCAST_RETURN_IF_ERROR(file->Read(sizeof(length), absl::MakeSpan(json)));
+  const uint64_t begin = sizeof(length) + length;
+  absl::StatusOr<SafetensorsHeader> header = ParseSafetensorsHeader(json, file->size() - begin);
   if (!header.ok()) return InFile(header.status(), path);
-  return SafetensorsFile(std::move(file), *std::move(header), data);
+  return SafetensorsFile(std::move(file), *std::move(header), begin);
+}
+
+absl::StatusOr<std::string> SafetensorsFile::Bytes(const TensorEntry& entry) const {
+  std::string bytes(static_cast<size_t>(entry.end - entry.begin), '\0');
+  STEPCAST_RETURN_IF_ERROR(Read(entry, 0, absl::MakeSpan(bytes)));
+  return bytes;
 }
 
 }  // namespace stepcast::model

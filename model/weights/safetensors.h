@@ -4,13 +4,15 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
-
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "model/weights/mapped_file.h"
+#include "absl/types/span.h"
+#include "model/weights/data_file.h"
 
 namespace stepcast::model {
 
@@ -48,26 +50,32 @@ inline constexpr size_t kMaxTensorName = 1024;  // bytes
 // dtypes, non-integral numbers, sizes that overflow, holes, overlaps, a trailer, or one of the limits above.
 absl::StatusOr<SafetensorsHeader> ParseSafetensorsHeader(absl::string_view json, uint64_t data_size);
 
-// One open file. Movable; the bytes stay valid while it lives.
+// One open file, of which the header alone is in memory. Movable. Thread-safety: const methods from any thread.
 class SafetensorsFile {
  public:
   // Errors: NOT_FOUND; FAILED_PRECONDITION for a git-lfs pointer; INVALID_ARGUMENT for a malformed file.
   // Every message names the file.
   static absl::StatusOr<SafetensorsFile> Open(const std::string& path);
 
-  const std::string& path() const { return file_.path(); }
+  const std::string& path() const { return file_->path(); }
+  const std::shared_ptr<const DataFile>& data() const { return file_; }
   const SafetensorsHeader& header() const { return header_; }
 
-  // REQUIRES: `entry` is one of header().tensors.
-  absl::string_view Bytes(const TensorEntry& entry) const { return data_.substr(entry.begin, entry.end - entry.begin); }
+  // Fills `bytes` with those of `entry` from its byte `offset` on. REQUIRES: `entry` is one of header().tensors, or a
+  // part of one, and holds so many. Errors: DataFile::Read's.
+  absl::Status Read(const TensorEntry& entry, uint64_t offset, absl::Span<char> bytes) const {
+    return file_->Read(begin_ + entry.begin + offset, bytes);
+  }
+  // All of a small tensor.
+  absl::StatusOr<std::string> Bytes(const TensorEntry& entry) const;
 
  private:
-  SafetensorsFile(MappedFile file, SafetensorsHeader header, absl::string_view data)
-      : file_(std::move(file)), header_(std::move(header)), data_(data) {}
+  SafetensorsFile(std::shared_ptr<const DataFile> file, SafetensorsHeader header, uint64_t begin)
+      : file_(std::move(file)), header_(std::move(header)), begin_(begin) {}
 
-  MappedFile file_;
+  std::shared_ptr<const DataFile> file_;
   SafetensorsHeader header_;
-  absl::string_view data_;  // into file_
+  uint64_t begin_;  // of the data buffer in the file
 };
 
 }  // namespace stepcast::model

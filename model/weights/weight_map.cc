@@ -1,38 +1,19 @@
 #include "model/weights/weight_map.h"
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "model/weights/tensor_reader.h"
 
 namespace stepcast::model {
 namespace {
 
 constexpr size_t kListed = 20;  // names of each kind in one message
-
-c10::ScalarType ScalarTypeOf(StoredType type) {
-  switch (type) {
-    case StoredType::kF32:
-      return c10::ScalarType::Float;
-    case StoredType::kF16:
-      return c10::ScalarType::Half;
-    case StoredType::kBf16:
-      return c10::ScalarType::BFloat16;
-    case StoredType::kF64:
-      return c10::ScalarType::Double;
-    case StoredType::kI64:
-      return c10::ScalarType::Long;
-    case StoredType::kUnread:
-      break;
-  }
-  return c10::ScalarType::Undefined;
-}
 
 std::string ShapeText(const Shape& shape) { return absl::StrCat("[", absl::StrJoin(shape, ", "), "]"); }
 
@@ -47,22 +28,6 @@ bool Fits(const Shape& stored, const Shape& wanted) {
 // The shape of the file for a shape that is wanted.
 Shape AsStored(const StoredTensor& stored, const Shape& shape) {
   return stored.transposed && shape.size() == 2 ? Shape{shape[1], shape[0]} : shape;
-}
-
-// Reads the mapped bytes as a tensor and copies them to where they will live.
-at::Tensor Materialise(const StoredTensor& stored, const Shape& shape, c10::Device device, c10::ScalarType dtype) {
-  const absl::string_view bytes = stored.bytes();
-  const c10::ScalarType type = ScalarTypeOf(stored.entry->type);
-  const auto width = static_cast<uintptr_t>(BytesPerElement(stored.entry->type));
-  at::Tensor view;
-  if (bytes.empty() || reinterpret_cast<uintptr_t>(bytes.data()) % width != 0) {
-    view = at::empty(shape, at::TensorOptions(type));
-    if (!bytes.empty()) std::memcpy(view.data_ptr(), bytes.data(), bytes.size());
-  } else {
-    // from_blob asks for a mutable pointer; the tensor is only read, and the copy below owns its memory.
-    view = at::from_blob(const_cast<char*>(bytes.data()), shape, at::TensorOptions(type));
-  }
-  return view.to(device, dtype, /*non_blocking=*/false, /*copy=*/true);
 }
 
 std::string Listed(absl::string_view what, const std::vector<std::string>& names) {
@@ -104,8 +69,12 @@ at::Tensor WeightMap::Get(const std::string& name, const Shape& shape) {
     unreadable_.push_back(absl::StrCat(name, " (", stored->entry->dtype, ")"));
     return Shapeless(shape);
   }
-  const at::Tensor tensor = Materialise(*stored, as_stored, device_, dtype_);
-  return stored->transposed ? tensor.t().contiguous() : tensor;
+  // After an error the file is not asked again; Report() tells of it.
+  if (!read_.ok()) return Shapeless(shape);
+  absl::StatusOr<at::Tensor> tensor = ReadTensor(*stored, as_stored, device_, dtype_);
+  read_ = tensor.status();
+  if (!read_.ok()) return Shapeless(shape);
+  return stored->transposed ? tensor->t().contiguous() : *std::move(tensor);
 }
 
 bool WeightMap::Has(const std::string& name) const { return set_ != nullptr && set_->Find(name) != nullptr; }
@@ -125,6 +94,7 @@ std::vector<std::string> WeightMap::Unused() const {
 }
 
 absl::Status WeightMap::Report(absl::string_view component) const {
+  if (!read_.ok()) return absl::Status(read_.code(), absl::StrCat(component, ": ", read_.message()));
   if (missing_.empty() && misshaped_.empty() && unreadable_.empty()) return absl::OkStatus();
   std::vector<std::string> parts;
   if (!missing_.empty()) parts.push_back(Listed("missing", missing_));
@@ -147,15 +117,21 @@ int64_t WeightMap::parameter_count() const {
   return count;
 }
 
-at::Tensor CatWeights(const std::vector<at::Tensor>& weights) {
+at::Tensor CatWeights(std::vector<at::Tensor> weights) {
   // A missing weight is a shape without memory among real ones; the load fails later, with every problem listed.
-  std::vector<at::Tensor> parts = weights;
-  for (const at::Tensor& weight : weights) {
-    if (!weight.is_meta()) continue;
-    for (at::Tensor& part : parts) part = part.to(c10::DeviceType::Meta);
-    break;
+  const bool missing = std::any_of(weights.begin(), weights.end(), [](const at::Tensor& w) { return w.is_meta(); });
+  Shape shape = weights.front().sizes().vec();
+  shape.front() = 0;
+  for (const at::Tensor& weight : weights) shape.front() += weight.size(0);
+  const at::TensorOptions options = weights.front().options();
+  const at::Tensor all = at::empty(shape, missing ? options.device(c10::DeviceType::Meta) : options);
+  int64_t row = 0;
+  for (at::Tensor& weight : weights) {
+    const at::Tensor part = std::exchange(weight, at::Tensor());
+    if (!missing) all.narrow(0, row, part.size(0)).copy_(part);
+    row += part.size(0);
   }
-  return at::cat(parts);
+  return all;
 }
 
 std::string WeightScope::Full(absl::string_view name) const {

@@ -45,7 +45,7 @@ class WeightMap {
   // Whether the files hold it. Describing: always false.
   bool Has(const std::string& name) const;
 
-  // OK, or INVALID_ARGUMENT listing every missing, mis-shaped and unused tensor; `component` leads the message.
+  // What went wrong with a file while it was read; else OK, or INVALID_ARGUMENT listing every missing, mis-shaped and unused tensor; `component` leads the message.
   absl::Status Report(absl::string_view component) const;
   // Says that names which start with `prefix` are known and not wanted.
   void IgnorePrefix(absl::string_view prefix) { ignored_.emplace_back(prefix); }
@@ -75,10 +75,11 @@ class WeightMap {
   std::vector<std::string> missing_;
   std::vector<std::string> misshaped_;
   std::vector<std::string> unreadable_;  // of a type that is not read
+  absl::Status read_;                    // of the files
 };
 
-// Joins weights of several layers along their first dimension.
-at::Tensor CatWeights(const std::vector<at::Tensor>& weights);
+// Joins weights of several layers along their first dimension. Lets go of each once it is copied.
+at::Tensor CatWeights(std::vector<at::Tensor> weights);
 
 // A name prefix in a map. Small; pass by value or reference.
 class WeightScope {

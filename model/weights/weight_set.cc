@@ -14,7 +14,7 @@
 #include "absl/strings/strip.h"
 #include "core/status_macros.h"
 #include "model/json_config.h"
-#include "model/weights/mapped_file.h"
+#include "model/weights/data_file.h"
 
 namespace stepcast::model {
 namespace {

@@ -35,8 +35,6 @@ struct StoredTensor {
   const TensorEntry* entry = nullptr;
   const SafetensorsFile* file = nullptr;
   bool transposed = false;  // entry->shape is that of the file, [b, a] for a wanted [a, b]
-
-  absl::string_view bytes() const { return file->Bytes(*entry); }
 };
 
 // Tensors of one safetensors file or of the shards that an index lists. Immutable once open; movable.
@@ -61,6 +59,8 @@ class WeightSet {
   // The files read, index included.
   const std::vector<std::string>& paths() const { return paths_; }
   const std::string& folder() const { return folder_; }
+  // The weight files among them.
+  const std::vector<std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }
 
  private:
   absl::Status AddFile(const std::string& path, NameRule rule);

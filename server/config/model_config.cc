@@ -16,6 +16,7 @@ namespace {
 constexpr int64_t kMaxSide = 65536;
 constexpr int kMaxSteps = 1000;
 constexpr size_t kMaxList = 1000;
+constexpr int64_t kMaxPackedBytes = int64_t{1} << 40;
 
 std::string RelativeTo(const std::string& config_path, const std::string& path) {
   const std::filesystem::path folder = std::filesystem::path(config_path).parent_path();
@@ -113,6 +114,7 @@ ModelSource ReadModelEntry(YamlMapping& entry, const std::string& place, const s
                card.prediction_type);
   if (entry.Child("zero_terminal_snr").has_value()) entry.Bool("zero_terminal_snr", card.zero_terminal_snr.emplace());
   ReadDtypes(entry, place, errors, card.dtype);
+  entry.Int("packed_bytes", 0, kMaxPackedBytes, [&source](int64_t bytes) { source.packed_bytes = bytes; });
   const std::optional<YAML::Node> defaults = entry.Child("defaults");
   if (defaults.has_value()) ReadDefaults(*defaults, absl::StrCat(place, ".defaults"), errors, card.defaults);
   entry.Finish();

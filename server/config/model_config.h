@@ -8,7 +8,7 @@
 
 namespace stepcast {
 
-// Reads id, path and what a card may say of the model (core/model_card.h), with the same keys. Paths are relative to
+// Reads id, path, packed_bytes and what a card may say of the model (core/model_card.h), with the same keys. Paths are relative to
 // the folder of `config_path`. Mistakes go to `errors`.
 ModelSource ReadModelEntry(YamlMapping& entry, const std::string& place, const std::string& config_path,
                            YamlErrors& errors);

@@ -56,6 +56,7 @@ std::optional<absl::StatusOr<LoadedEngine>> Load(EngineOptions options, EngineMe
   absl::StatusOr<LoadedEngine> loaded = absl::UnknownError("not loaded");
   std::atomic<bool> done{false};
   options.log_error = [](std::string_view text) { Log(LogLevel::kError, text); };
+  options.log_notice = [](std::string_view text) { Log(LogLevel::kWarning, text); };
   std::thread loader([&] {
     loaded = CreateEngine(options, metrics);
     done = true;

@@ -294,7 +294,7 @@ TEST(Checkpoint, StableDiffusion2IsToldByTheSpreadOfABias) {
       std::string data;
       for (int i = 0; i < 320; ++i) data += wide && i % 2 == 0 ? at.low : at.high;
       PredictionEvidence evidence;
-      evidence.bytes = [&](const TensorEntry&) { return absl::string_view(data); };
+      evidence.bytes = [&](const TensorEntry&) { return data; };
       const auto checkpoint = DetectCheckpoint(TensorListing(header), evidence);
       ASSERT_TRUE(checkpoint.ok());
       EXPECT_THAT(Decided(*checkpoint, "prediction_type"),

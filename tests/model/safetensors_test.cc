@@ -240,9 +240,9 @@ TEST(SafetensorsFile, GivesTheBytesOfEachTensor) {
   const auto file = SafetensorsFile::Open(path);
   ASSERT_TRUE(file.ok()) << file.status();
   float values[2];
-  std::memcpy(values, file->Bytes(file->header().tensors[0]).data(), sizeof(values));
+  std::memcpy(values, file->Bytes(file->header().tensors[0])->data(), sizeof(values));
   EXPECT_THAT(values, ElementsAre(1.5F, -2));
-  EXPECT_EQ(file->Bytes(file->header().tensors[1]), "\x01\x02");
+  EXPECT_EQ(*file->Bytes(file->header().tensors[1]), "\x01\x02");
 }
 
 TEST(SafetensorsFile, RefusesFilesThatAreNone) {

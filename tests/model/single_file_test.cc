@@ -152,11 +152,12 @@ TEST_F(SingleFile, EveryTensorGoesWhereDiffusersPutsIt) {
 
 // The bytes of a stored tensor in the order of its wanted shape.
 std::string BytesOf(const StoredTensor& tensor) {
-  if (!tensor.transposed) return std::string(tensor.bytes());
+  const std::string bytes = *tensor.file->Bytes(*tensor.entry);
+  if (!tensor.transposed) return bytes;
   const auto rows = static_cast<size_t>(tensor.entry->shape[0]), columns = static_cast<size_t>(tensor.entry->shape[1]);
   std::string turned;
   for (size_t c = 0; c < columns; ++c) {
-    for (size_t r = 0; r < rows; ++r) turned += std::string(tensor.bytes().substr((r * columns + c) * 4, 4));
+    for (size_t r = 0; r < rows; ++r) turned += bytes.substr((r * columns + c) * 4, 4);
   }
   return turned;
 }

@@ -1,8 +1,17 @@
 #include "model/weights/weight_map.h"
 
+#include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include <ATen/Context.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -46,6 +55,50 @@ TEST(WeightMap, ReadsTensorsThatLieUnalignedInTheFile) {
   EXPECT_EQ(map.Get("half", {1}).item<float>(), 1);
 }
 
+// Files of every type into every type, longer than the pieces that they are read in, and not a whole number of them.
+TEST(WeightMap, ConvertsTensorsOfSeveralPieces) {
+  at::manual_seed(3);
+  const int64_t count = 700'003;
+  const at::Tensor values = at::randn({count});
+  const std::pair<const char*, c10::ScalarType> kStored[] = {
+      {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16}, {"F64", at::kDouble}};
+  for (const auto& [name, type] : kStored) {
+    const at::Tensor stored = values.to(type);
+    const std::string bytes(static_cast<const char*>(stored.const_data_ptr()), stored.nbytes());
+    const WeightSet set = Written(FreshFolder("pieces"), SafetensorsWriter().Add("a", name, {count}, bytes));
+    for (const c10::ScalarType dtype : {at::kFloat, at::kHalf, at::kBFloat16}) {
+      WeightMap map(set, c10::DeviceType::CPU, dtype);
+      EXPECT_TRUE(at::equal(map.Get("a", {count}), stored.to(dtype))) << name << " to " << c10::toString(dtype);
+    }
+  }
+}
+
+TEST(WeightMap, AFileThatBecameShorterIsOneLineThatNamesIt) {
+  const std::string folder = FreshFolder("shortened");
+  const WeightSet set = Written(folder, SafetensorsWriter().Add("a", {4}, {1, 2, 3, 4}).Add("b", {1}, {5}));
+  std::filesystem::resize_file(folder + "/model.safetensors",
+                               std::filesystem::file_size(folder + "/model.safetensors") - 4);
+  WeightMap map(set, c10::DeviceType::CPU, at::kFloat);
+  EXPECT_EQ(map.Get("a", {4})[3].item<float>(), 4);
+  EXPECT_TRUE(map.Get("b", {1}).is_meta());
+  EXPECT_TRUE(map.Get("a", {4}).is_meta()) << "after an error nothing is read";
+  const absl::Status status = map.Report("unet");
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()),
+              testing::AllOf(testing::StartsWith("unet: " + folder + "/model.safetensors ends at byte "),
+                             testing::Not(HasSubstr("\n"))));
+}
+
+TEST(CatWeights, JoinsAndLetsGo) {
+  at::Tensor first = at::ones({2, 3});
+  std::vector<at::Tensor> parts = {first, at::zeros({1, 3})};
+  const at::Tensor all = CatWeights(std::move(parts));
+  EXPECT_EQ(all.sum().item<float>(), 6);
+  EXPECT_EQ(all.size(0), 3);
+  EXPECT_EQ(first.use_count(), 1U) << "what is copied is let go";
+  EXPECT_TRUE(CatWeights({first, at::empty({1, 3}, at::TensorOptions(c10::DeviceType::Meta))}).is_meta());
+}
+
 TEST(WeightMap, OutlivesNothing) {
   at::Tensor weight;
   {
@@ -53,7 +106,7 @@ TEST(WeightMap, OutlivesNothing) {
     WeightMap map(set, c10::DeviceType::CPU, at::kFloat);
     weight = map.Get("a", {1});
   }
-  EXPECT_EQ(weight.item<float>(), 3) << "weights are copies: the mapping is gone";
+  EXPECT_EQ(weight.item<float>(), 3) << "weights are copies: the file is closed";
 }
 
 TEST(WeightMap, ListsEveryMissingMisshapedAndUnusedTensorAtOnce) {
