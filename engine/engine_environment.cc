@@ -25,9 +25,10 @@ const std::vector<EnvironmentDefault>& EngineEnvironment() {
   static const auto* const kDefaults = new std::vector<EnvironmentDefault>{
       {"GOMP_SPINCOUNT", "2000"},
       // One heap without seams that keeps what is freed until the idle engine gives it back. By default glibc unmaps
-      // the tensors of one operator, and the next one faults the same pages in again.
+      // the tensors of one operator, or the plain copy of a weight that was packed, and the next one faults the same
+      // pages in again.
       {"MALLOC_ARENA_MAX", "1"},
-      {"MALLOC_MMAP_THRESHOLD_", "33554432"},  // bytes; the most that glibc allows
+      {"MALLOC_MMAP_MAX_", "0"},
       {"MALLOC_TRIM_THRESHOLD_", "1073741824"},
   };
   return *kDefaults;

@@ -211,9 +211,6 @@ absl::StatusOr<SharedModelInfo> ComponentLoader::Finish(ModelInfo info) {
   info.decisions = decisions_;
   info.components = components_;
   info.dtype = DtypeName(denoiser_dtype_);
-  std::vector<std::string> loaded;
-  for (const ModelComponent& component : components_) loaded.push_back(component.name);
-  STEPCAST_RETURN_IF_ERROR(dtypes_.CheckParts(loaded));
   const auto family = std::find_if(decisions_.begin(), decisions_.end(),
                                    [](const ModelDecision& decision) { return decision.about == "family"; });
   info.family = family == decisions_.end() ? index_.pipeline_class : family->value;

@@ -1,5 +1,6 @@
 #include "model/model_bundle.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -76,6 +77,11 @@ absl::StatusOr<ModelIndex> OpenModel(const LoadOptions& options) {
     index.decisions.push_back({"vae", vae, vae_source});
   }
   index.cards = std::move(cards);
+  std::vector<std::string> parts;
+  for (const auto& [name, component] : index.components) {
+    if (std::find(kDtypeParts.begin(), kDtypeParts.end(), name) != kDtypeParts.end()) parts.push_back(name);
+  }
+  STEPCAST_RETURN_IF_ERROR(ComputeDtypes(index.cards, c10::ScalarType::Undefined, {}).CheckParts(parts));
   return index;
 }
 

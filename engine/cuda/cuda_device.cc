@@ -4,14 +4,21 @@
 #include "absl/strings/str_cat.h"
 
 #ifdef STEPCAST_CUDA
-#include <ATen/cuda/CUDAContextLight.h>
 #include <ATen/ops/empty.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
 
 #include "absl/strings/str_format.h"
+#endif
+
+#ifdef STEPCAST_CUDA
+// Its own header asks for those of CUDA's mathematics, which nothing here needs.
+namespace at::cuda {
+cudaDeviceProp* getDeviceProperties(c10::DeviceIndex device);
+}
 #endif
 
 namespace stepcast::engine {

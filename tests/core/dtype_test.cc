@@ -19,7 +19,11 @@ TEST(DtypeTest, PartsThatDifferFromTheDenoiserAreNamed) {
   ModelInfo info;
   info.dtype = "bf16";
   EXPECT_EQ(DescribeDtypes(info), "bf16");
-  info.components = {{.name = "unet", .compute_type = "bf16"}, {.name = "vae", .compute_type = "fp32"}};
+  info.components.resize(2);
+  info.components[0].name = "unet";
+  info.components[0].compute_type = "bf16";
+  info.components[1].name = "vae";
+  info.components[1].compute_type = "fp32";
   EXPECT_EQ(DescribeDtypes(info), "bf16, vae fp32");
 }
 

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/clock.h"
 #include "core/cpu_budget.h"
+#include "model/layers/native_bfloat16.h"
 #include "tests/support/await.h"
 
 namespace stepcast {
@@ -141,6 +142,56 @@ TEST(CreateEngineTest, LoadsTheBundledModelAndSaysWhatItCanPaint) {
   EXPECT_THAT(info.samplers, IsSupersetOf({Sampler::kDdpm, Sampler::kDdim, Sampler::kEuler, Sampler::kUnipc}));
   EXPECT_THAT(info.samplers, Not(Contains(Sampler::kEdmEuler))) << "for other models";
   EXPECT_EQ(engine->devices[0].executor->Limits().max_denoise_rows, 6);
+}
+
+TEST(CreateEngineTest, TheEntryWinsOverTheCardAndTheCardOverTheServer) {
+  NullEngineMetrics metrics;
+  EngineOptions options = Options();
+  options.warm_up = false;
+  options.dtype = "bf16";
+  const absl::StatusOr<LoadedEngine> card = CreateEngine(options, metrics);
+  ASSERT_TRUE(card.ok()) << card.status();
+  EXPECT_EQ(card->models[0]->dtype, "fp32");
+  EXPECT_THAT(card->warnings, Contains(HasSubstr("unet computes in fp32, as " + Emoji() + "/model.json says, not in bf16")));
+
+  options.models[0].card.dtype = {.whole = Dtype::kBf16, .parts = {{"vae", Dtype::kFp32}}};
+  const absl::StatusOr<LoadedEngine> entry = CreateEngine(options, metrics);
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  EXPECT_EQ(DescribeDtypes(*entry->models[0]), "bf16, vae fp32");
+  EXPECT_THAT(entry->cost_fingerprint, HasSubstr("@bf16, vae fp32"));
+  EXPECT_THAT(entry->warnings, testing::IsEmpty());
+  for (const BatchKey& key : entry->profile_keys) EXPECT_TRUE(entry->devices[0].executor->RunSynthetic(key, 2).ok());
+
+  options.models[0].card.dtype = {.parts = {{"text_encoder_2", Dtype::kFp32}}};
+  EXPECT_THAT(std::string(CreateEngine(options, metrics).status().message()),
+              HasSubstr("dtype.text_encoder_2: the model has no such part; allowed: text_encoder, unet, vae"));
+}
+
+TEST(CreateEngineTest, AutoIsNeverSlowerThanItNeedBe) {
+  NullEngineMetrics metrics;
+  EngineOptions options = Options();
+  options.warm_up = false;
+  options.models[0].card.dtype.whole = Dtype::kAuto;
+  const absl::StatusOr<LoadedEngine> engine = CreateEngine(options, metrics);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  EXPECT_EQ(engine->models[0]->dtype, model::HasNativeBfloat16() ? "bf16" : "fp32");
+}
+
+TEST(CreateEngineTest, SaysOnceThatLayoutsOfOtherSizesFindNoRoom) {
+  NullEngineMetrics metrics;
+  EngineOptions options = Options();
+  options.warm_up = false;
+  options.models[0].packed_bytes = 0;
+  std::vector<std::string> notices;
+  options.log_notice = [&](std::string_view text) { notices.emplace_back(text); };
+  const absl::StatusOr<LoadedEngine> engine = CreateEngine(options, metrics);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  for (const int cells : {24, 32, 20, 24}) {
+    const BatchKey key = {.phase = Phase::kDenoise, .model = "emoji", .latent_height = cells, .latent_width = cells};
+    EXPECT_TRUE(engine->devices[0].executor->RunSynthetic(key, 2).ok());
+  }
+  if (notices.empty()) GTEST_SKIP() << "here all these sizes share one layout";
+  EXPECT_THAT(notices, ElementsAre(HasSubstr("model 'emoji': convolution weights for input sizes other than")));
 }
 
 TEST(CreateEngineTest, SaysWhatToProfileAndWhatCostsDependOn) {

@@ -36,7 +36,8 @@ bool ResetPeak() {
 std::string WriteHollow(const CheckpointShape& shape) {
   std::vector<std::string> entries;
   uint64_t at = 0;
-  for (const TensorEntry& entry : ShapeList(shape).header().tensors) {
+  const ShapeList list(shape);
+  for (const TensorEntry& entry : list.header().tensors) {
     uint64_t bytes = 2;
     for (const int64_t dim : entry.shape) bytes *= static_cast<uint64_t>(dim);
     entries.push_back(absl::StrCat("\"", entry.name, R"(":{"dtype":"F16","shape":[)", absl::StrJoin(entry.shape, ","),
