@@ -9,8 +9,9 @@ namespace stepcast {
 
 DtypeWish DtypeNamed(const std::string& name) {
   const std::optional<Dtype> dtype = DtypeFromName(name);
-  return {.whole = Require(dtype.has_value() ? absl::StatusOr<Dtype>(*dtype)
-                                             : absl::InvalidArgumentError("--dtype: allowed: " + std::string(kDtypeNames)))};
+  return {.whole =
+              Require(dtype.has_value() ? absl::StatusOr<Dtype>(*dtype)
+                                        : absl::InvalidArgumentError("--dtype: allowed: " + std::string(kDtypeNames)))};
 }
 
 double Median(std::vector<double> values) {

@@ -4,8 +4,9 @@
 //   model_bench sizes --model PATH [--dtype bf16] [--threads N] [--repeat N] [--sizes 512x512,608x416]
 //
 // `load`: seconds, and MiB at the peak beside the model in the dtypes that it computes in; the first load also brings
-// the files to the page cache. `sizes`: milliseconds of one guided step (two rows) per 1,000 latent cells, width x height
-// in pixels, the sizes taking turns; `ratio` is over the first size's. tools/parity/make_random_model.py makes models.
+// the files to the page cache. `sizes`: milliseconds of one guided step (two rows) per 1,000 latent cells, width x
+// height in pixels, the sizes taking turns; `ratio` is over the first size's. tools/parity/make_random_model.py makes
+// models.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -88,8 +89,9 @@ void MeasureLoad() {
     const double seconds = Seconds([&] { bundle = Load(); });
     const double peak = Memory("VmHWM") - before;
     const double model = ModelMiB(*bundle->info());
-    std::printf("{\"load_s\": %.2f, \"model_mib\": %.0f, \"peak_mib\": %.0f, \"allowed_mib\": %.0f, \"dtypes\": \"%s\"}\n",
-                seconds, model, peak, 1.15 * model + 200, DescribeDtypes(*bundle->info()).c_str());
+    std::printf(
+        "{\"load_s\": %.2f, \"model_mib\": %.0f, \"peak_mib\": %.0f, \"allowed_mib\": %.0f, \"dtypes\": \"%s\"}\n",
+        seconds, model, peak, 1.15 * model + 200, DescribeDtypes(*bundle->info()).c_str());
     std::fflush(stdout);
   }
 }
@@ -142,8 +144,9 @@ void MeasureSizes() {
     const double ms = size.ms[size.ms.size() / 2];
     const double per_cell = ms * 1000 / static_cast<double>(size.width * size.height);
     if (trained == 0) trained = per_cell;
-    std::printf("{\"size\": \"%s\", \"step_ms\": %.0f, \"ms_per_1000_cells\": %.1f, \"ratio\": %.3f, \"dtype\": \"%s\"}\n",
-                size.text.c_str(), ms, per_cell, per_cell / trained, info.dtype.c_str());
+    std::printf(
+        "{\"size\": \"%s\", \"step_ms\": %.0f, \"ms_per_1000_cells\": %.1f, \"ratio\": %.3f, \"dtype\": \"%s\"}\n",
+        size.text.c_str(), ms, per_cell, per_cell / trained, info.dtype.c_str());
   }
 }
 

@@ -59,8 +59,8 @@ struct ModelComponent {
   std::string class_name;                 // "UNet2DConditionModel"
   std::vector<std::string> files;         // that its weights were read from
   std::vector<std::string> stored_types;  // of the weights that were read: "F16", sorted
-  std::string compute_type = {};          // "fp32", "bf16", "fp16"
   int64_t parameters = 0;
+  std::string compute_type = {};  // "fp32", "bf16", "fp16"
 
   friend bool operator==(const ModelComponent&, const ModelComponent&) = default;
 };

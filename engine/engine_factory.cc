@@ -107,7 +107,7 @@ struct LoadDefaults {
 };
 
 absl::StatusOr<LoadDefaults> DefaultsFor(const EngineOptions& options, const ComputeDevice& device,
-                                        const TorchGuard& guard) {
+                                         const TorchGuard& guard) {
   LoadDefaults defaults;
   defaults.log_notice = options.log_notice;
   STEPCAST_ASSIGN_OR_RETURN(defaults.dtype, engine::ParseDtype(options.dtype));

@@ -39,8 +39,8 @@ struct EngineOptions {
   // Of models whose cards and entries say nothing: "auto" | "fp32" | "bf16" | "fp16". auto: on a CPU bf16 where it has
   // instructions for it, else fp32; on CUDA fp16 or bf16, as the files hold, if the card has tensor cores for it.
   std::string dtype = "auto";
-  int threads = 0;                   // intra-op threads on the CPU; 0: as many as ReadCpuBudget allows
-  int max_rows = 16;                 // forward rows per denoise tick, >= 2
+  int threads = 0;    // intra-op threads on the CPU; 0: as many as ReadCpuBudget allows
+  int max_rows = 16;  // forward rows per denoise tick, >= 2
   // 0: free. Else strict (ExecutorLimits): rows of every forward, 2..max_rows, refused where rows of some model are not
   // independent at that count; or kAutoStrictRows, the first count of a fixed list for the kind of device that passes,
   // and where none does, one job per forward, which is exact anywhere.

@@ -86,7 +86,8 @@ void ComponentLoader::NoteDtype(const std::string& component, c10::ScalarType dt
   if (component == "unet") denoiser_dtype_ = dtype;
   if (!dtypes_.CardOverrulesServer(component)) return;
   Warn(absl::StrCat(component, " computes in ", DtypeName(dtype), ", as ", index_.cards.front().source,
-                    " says, not in ", DtypeName(options_.dtype), ", the server's dtype; dtype of its entry in models wins"));
+                    " says, not in ", DtypeName(options_.dtype),
+                    ", the server's dtype; dtype of its entry in models wins"));
 }
 
 absl::Status ComponentLoader::Account(const std::string& component, const WeightSet& set, const WeightMap& weights) {
@@ -113,8 +114,8 @@ absl::Status ComponentLoader::Account(const std::string& component, const Weight
                          .class_name = part == index_.components.end() ? "" : part->second.class_name,
                          .files = set.paths(),
                          .stored_types = {types.begin(), types.end()},
-                         .compute_type = DtypeName(weights.dtype()),
-                         .parameters = weights.parameter_count()});
+                         .parameters = weights.parameter_count(),
+                         .compute_type = DtypeName(weights.dtype())});
   return absl::OkStatus();
 }
 

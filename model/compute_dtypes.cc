@@ -23,12 +23,15 @@ c10::ScalarType ToScalarType(Dtype dtype) {
   return c10::ScalarType::Undefined;
 }
 
+std::string DtypePartOf(const std::string& component) { return component == "vqvae" ? "vae" : component; }
+
 ComputeDtypes::ComputeDtypes(const std::vector<ModelCard>& cards, c10::ScalarType fallback, AutoDtypes auto_dtypes)
     : cards_(cards), fallback_(fallback), auto_dtypes_(std::move(auto_dtypes)) {}
 
 ComputeDtypes::Word ComputeDtypes::WordOn(const std::string& component) const {
+  const std::string name = DtypePartOf(component);
   for (auto card = cards_.rbegin(); card != cards_.rend(); ++card) {
-    const auto part = card->dtype.parts.find(component);
+    const auto part = card->dtype.parts.find(name);
     if (part != card->dtype.parts.end()) return {ToScalarType(part->second), true, &*card};
     if (card->dtype.whole.has_value()) return {ToScalarType(*card->dtype.whole), false, &*card};
   }
@@ -58,9 +61,8 @@ absl::Status ComputeDtypes::CheckParts(const std::vector<std::string>& loaded) c
   for (const ModelCard& card : cards_) {
     for (const auto& [part, dtype] : card.dtype.parts) {
       if (std::find(loaded.begin(), loaded.end(), part) != loaded.end()) continue;
-      return absl::InvalidArgumentError(absl::StrCat(card.source, ": dtype.", part,
-                                                     ": the model has no such part; allowed: ",
-                                                     absl::StrJoin(loaded, ", ")));
+      return absl::InvalidArgumentError(absl::StrCat(
+          card.source, ": dtype.", part, ": the model has no such part; allowed: ", absl::StrJoin(loaded, ", ")));
     }
   }
   return absl::OkStatus();

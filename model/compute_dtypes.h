@@ -53,6 +53,9 @@ class ComputeDtypes {
   AutoDtypes auto_dtypes_;
 };
 
+// What cards call a component: the decoder of an unconditional model is a vae, too.
+std::string DtypePartOf(const std::string& component);
+
 // The type in which most bytes of floating-point weights are stored; Undefined where there is none.
 c10::ScalarType MostlyStoredAs(const WeightSet& set);
 

@@ -13,7 +13,8 @@ class Denoiser {
   virtual ~Denoiser() = default;
 
   // Works out once what is the same in every step of these rows, as keys and values of the text: `conditioning` with
-  // prepared_text set, for a model that has such a part, and cast to the denoiser's dtype. Optional: without it each call does that work again.
+  // prepared_text set, for a model that has such a part, and cast to the denoiser's dtype. Optional: without it each
+  // call does that work again.
   virtual Conditioning Prepare(const Conditioning& conditioning) const { return conditioning; }
 
   // latents [R, C, h, w] in the denoiser's dtype, already scaled; timesteps [R] float32, may be fractional;

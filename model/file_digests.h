@@ -28,7 +28,6 @@ class FileDigests {
   // Gives up what is not done.
   ~FileDigests();
 
-
   // Starts with `file`, if its path was not added before.
   void Add(std::shared_ptr<const DataFile> file);
   // 64 hex digits; of a path that was not added, now. Waits. Errors: those of reading, and when the file changed.

@@ -79,7 +79,8 @@ absl::StatusOr<ModelIndex> OpenModel(const LoadOptions& options) {
   index.cards = std::move(cards);
   std::vector<std::string> parts;
   for (const auto& [name, component] : index.components) {
-    if (std::find(kDtypeParts.begin(), kDtypeParts.end(), name) != kDtypeParts.end()) parts.push_back(name);
+    const std::string part = DtypePartOf(name);
+    if (std::find(kDtypeParts.begin(), kDtypeParts.end(), part) != kDtypeParts.end()) parts.push_back(part);
   }
   STEPCAST_RETURN_IF_ERROR(ComputeDtypes(index.cards, c10::ScalarType::Undefined, {}).CheckParts(parts));
   return index;

@@ -11,8 +11,8 @@
 
 namespace stepcast::model {
 
-absl::StatusOr<std::string> ModelDigest(const std::string& folder, std::vector<std::string> paths,
-                                        FileDigests& files, const std::vector<std::string>& said) {
+absl::StatusOr<std::string> ModelDigest(const std::string& folder, std::vector<std::string> paths, FileDigests& files,
+                                        const std::vector<std::string>& said) {
   std::sort(paths.begin(), paths.end());
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
   const std::string prefix = absl::StrCat(folder, "/");

@@ -13,7 +13,8 @@
 namespace stepcast::model {
 
 // softmax(q kᵀ / sqrt(D)) v. q [B, L, heads * D], k and v [B, S, heads * D]; `causal` hides later positions.
-// Returns [B, L, heads * D]. Scores are added up in float32 whatever the inputs are, so upcast_attention asks for nothing.
+// Returns [B, L, heads * D]. Scores are added up in float32 whatever the inputs are, so upcast_attention asks for
+// nothing.
 at::Tensor ScaledDotProduct(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads,
                             bool causal = false);
 

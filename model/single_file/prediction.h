@@ -18,8 +18,8 @@ struct PredictionEvidence {
   std::string name;                                    // of the file, without folder and ending
   std::optional<PredictionType> operators_prediction;  // the operator's word
   std::optional<bool> operators_zero_terminal_snr;
-  std::string operators_source;                                // where that word was read
-  std::function<std::string(const TensorEntry&)> bytes;        // of a tensor; empty: data are not looked at
+  std::string operators_source;                          // where that word was read
+  std::function<std::string(const TensorEntry&)> bytes;  // of a tensor; empty: data are not looked at
 };
 
 struct Prediction {

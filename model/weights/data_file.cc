@@ -41,9 +41,7 @@ absl::StatusOr<DataFile> DataFile::Open(const std::string& path) {
 }
 
 DataFile::DataFile(DataFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      descriptor_(std::exchange(other.descriptor_, -1)),
-      identity_(other.identity_) {}
+    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)), identity_(other.identity_) {}
 
 DataFile& DataFile::operator=(DataFile&& other) noexcept {
   std::swap(path_, other.path_);
@@ -80,7 +78,8 @@ absl::StatusOr<std::string> DataFile::ReadAll() const {
 absl::Status DataFile::CheckUnchanged() const {
   STEPCAST_ASSIGN_OR_RETURN(const Identity now, IdentityOf(descriptor_, path_));
   if (now == identity_) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(path_, " changed while it was read; load it again when it is done"));
+  return absl::FailedPreconditionError(
+      absl::StrCat(path_, " changed while it was read; load it again when it is done"));
 }
 
 std::string DanglingLink(const std::string& path) {

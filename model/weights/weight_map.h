@@ -45,7 +45,8 @@ class WeightMap {
   // Whether the files hold it. Describing: always false.
   bool Has(const std::string& name) const;
 
-  // What went wrong with a file while it was read; else OK, or INVALID_ARGUMENT listing every missing, mis-shaped and unused tensor; `component` leads the message.
+  // What went wrong with a file while it was read; else OK, or INVALID_ARGUMENT listing every missing, mis-shaped and
+  // unused tensor; `component` leads the message.
   absl::Status Report(absl::string_view component) const;
   // Says that names which start with `prefix` are known and not wanted.
   void IgnorePrefix(absl::string_view prefix) { ignored_.emplace_back(prefix); }

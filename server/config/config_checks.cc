@@ -109,9 +109,7 @@ bool IsDevice(const std::string& device) {
          std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-bool IsDtype(const std::string& dtype) {
-  return DtypeFromName(dtype).has_value();
-}
+bool IsDtype(const std::string& dtype) { return DtypeFromName(dtype).has_value(); }
 
 bool IsMetadataKey(const std::string& key) {
   const auto allowed = [](char c) {

@@ -152,7 +152,8 @@ TEST(CreateEngineTest, TheEntryWinsOverTheCardAndTheCardOverTheServer) {
   const absl::StatusOr<LoadedEngine> card = CreateEngine(options, metrics);
   ASSERT_TRUE(card.ok()) << card.status();
   EXPECT_EQ(card->models[0]->dtype, "fp32");
-  EXPECT_THAT(card->warnings, Contains(HasSubstr("unet computes in fp32, as " + Emoji() + "/model.json says, not in bf16")));
+  EXPECT_THAT(card->warnings,
+              Contains(HasSubstr("unet computes in fp32, as " + Emoji() + "/model.json says, not in bf16")));
 
   options.models[0].card.dtype = {.whole = Dtype::kBf16, .parts = {{"vae", Dtype::kFp32}}};
   const absl::StatusOr<LoadedEngine> entry = CreateEngine(options, metrics);

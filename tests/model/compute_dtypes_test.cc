@@ -52,6 +52,7 @@ TEST(ComputeDtypes, TheConfigurationWinsOverTheCardAndTheCardOverTheServer) {
     const ComputeDtypes dtypes(cards, kBFloat16, {kFloat});
     EXPECT_EQ(dtypes.For("unet", Precision::kAny, kHalf), test.unet) << test.name;
     EXPECT_EQ(dtypes.For("vae", Precision::kAny, kHalf), test.vae) << test.name;
+    EXPECT_EQ(dtypes.For("vqvae", Precision::kAny, kHalf), test.vae) << test.name;
   }
 }
 

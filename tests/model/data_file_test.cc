@@ -89,8 +89,9 @@ TEST(DataFile, ReadErrorsNameTheFileAndTheReason) {
   const absl::StatusOr<DataFile> memory = DataFile::Open("/proc/self/mem");
   if (!memory.ok()) GTEST_SKIP() << memory.status();
   char byte = 0;
-  EXPECT_THAT(std::string(memory->Read(0, absl::MakeSpan(&byte, 1)).message()),
-              testing::AllOf(testing::HasSubstr("cannot read /proc/self/mem at byte 0"), testing::HasSubstr("put/output")));
+  EXPECT_THAT(
+      std::string(memory->Read(0, absl::MakeSpan(&byte, 1)).message()),
+      testing::AllOf(testing::HasSubstr("cannot read /proc/self/mem at byte 0"), testing::HasSubstr("put/output")));
 }
 
 TEST(FileNames, ListsFilesAndLinksButNoFolders) {

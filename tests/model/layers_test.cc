@@ -270,8 +270,7 @@ TEST(ScaledDotProduct, AddsUpScoresInFloatWhateverItsInputsAre) {
         const at::Tensor q = (common + at::randn({1, 9, 72}).mul_(0.25)).to(dtype);
         const at::Tensor k = (common + at::randn({1, 9, 72}).mul_(0.25)).to(dtype);
         const at::Tensor v = at::randn({1, 9, 72}).to(dtype);
-        const at::Tensor exact =
-            ScaledDotProduct(q.to(at::kDouble), k.to(at::kDouble), v.to(at::kDouble), 1, causal);
+        const at::Tensor exact = ScaledDotProduct(q.to(at::kDouble), k.to(at::kDouble), v.to(at::kDouble), 1, causal);
         const at::Tensor asked = step_by_step ? q.clone().requires_grad_(true) : q;
         const at::Tensor mixed = ScaledDotProduct(asked, k, v, 1, causal).detach();
         EXPECT_EQ(mixed.scalar_type(), dtype);

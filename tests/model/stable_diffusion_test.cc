@@ -143,8 +143,9 @@ TEST(StableDiffusion, PartsMayComputeInDifferentTypes) {
 TEST(StableDiffusion, ADtypeOfAPartThatIsNotThereIsRefused) {
   const std::string folder = TinyModel("no_such_part");
   WriteFile(folder + "/model.json", R"({"dtype": {"text_encoder_2": "bf16"}})");
-  EXPECT_THAT(std::string(Load(folder).status().message()),
-              HasSubstr("/model.json: dtype.text_encoder_2: the model has no such part; allowed: text_encoder, unet, vae"));
+  EXPECT_THAT(
+      std::string(Load(folder).status().message()),
+      HasSubstr("/model.json: dtype.text_encoder_2: the model has no such part; allowed: text_encoder, unet, vae"));
 }
 
 TEST(StableDiffusion, AHubCacheIsTheSameModelAsItsCopy) {
