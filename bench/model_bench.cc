@@ -5,8 +5,10 @@
 //
 // `load`: seconds, and MiB at the peak beside the model in the dtypes that it computes in; the first load also brings
 // the files to the page cache. `sizes`: milliseconds of one guided step (two rows) per 1,000 latent cells, width x
-// height in pixels, the sizes taking turns; `ratio` is over the first size's. tools/parity/make_random_model.py makes
-// models.
+// height in pixels, the sizes taking turns; `ratio` is over the first size's, `cpu_ratio` the same of CPU time, which
+// other processes disturb less. tools/parity/make_random_model.py makes models.
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -55,10 +57,28 @@ double Memory(const std::string& name) {
   return kibibytes / 1024;
 }
 
-double Seconds(const std::function<void()>& work) {
+double CpuSeconds() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+}
+
+struct Times {
+  double wall = 0;  // seconds
+  double cpu = 0;
+};
+
+Times Measure(const std::function<void()>& work) {
   const absl::Time start = RealClock().Now();
+  const double cpu = CpuSeconds();
   work();
-  return absl::ToDoubleSeconds(RealClock().Now() - start);
+  return {absl::ToDoubleSeconds(RealClock().Now() - start), CpuSeconds() - cpu};
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
 }
 
 Bundle Load() {
@@ -86,12 +106,13 @@ void MeasureLoad() {
     const double before = Memory("VmRSS");
     std::ofstream("/proc/self/clear_refs") << "5" << std::flush;  // forgets the peak so far
     Bundle bundle;
-    const double seconds = Seconds([&] { bundle = Load(); });
+    const Times times = Measure([&] { bundle = Load(); });
     const double peak = Memory("VmHWM") - before;
     const double model = ModelMiB(*bundle->info());
     std::printf(
-        "{\"load_s\": %.2f, \"model_mib\": %.0f, \"peak_mib\": %.0f, \"allowed_mib\": %.0f, \"dtypes\": \"%s\"}\n",
-        seconds, model, peak, 1.15 * model + 200, DescribeDtypes(*bundle->info()).c_str());
+        "{\"load_s\": %.2f, \"cpu_s\": %.2f, \"model_mib\": %.0f, \"peak_mib\": %.0f, \"allowed_mib\": %.0f, "
+        "\"dtypes\": \"%s\"}\n",
+        times.wall, times.cpu, model, peak, 1.15 * model + 200, DescribeDtypes(*bundle->info()).c_str());
     std::fflush(stdout);
   }
 }
@@ -100,7 +121,8 @@ struct Size {
   std::string text;
   int64_t width = 0;  // latent cells
   int64_t height = 0;
-  std::vector<double> ms;
+  std::vector<double> wall;  // milliseconds per 1,000 cells
+  std::vector<double> cpu;
 };
 
 std::vector<Size> Sizes(const ModelInfo& info) {
@@ -136,17 +158,19 @@ void MeasureSizes() {
   std::vector<Size> sizes = Sizes(info);
   for (const Size& size : sizes) step(size);  // works out the layouts
   for (int i = 0; i < absl::GetFlag(FLAGS_repeat); ++i) {
-    for (Size& size : sizes) size.ms.push_back(Seconds([&] { step(size); }) * 1000);
+    for (Size& size : sizes) {
+      const Times times = Measure([&] { step(size); });
+      const double scale = 1e6 / static_cast<double>(size.width * size.height);
+      size.wall.push_back(times.wall * scale);
+      size.cpu.push_back(times.cpu * scale);
+    }
   }
-  double trained = 0;
-  for (Size& size : sizes) {
-    std::sort(size.ms.begin(), size.ms.end());
-    const double ms = size.ms[size.ms.size() / 2];
-    const double per_cell = ms * 1000 / static_cast<double>(size.width * size.height);
-    if (trained == 0) trained = per_cell;
-    std::printf(
-        "{\"size\": \"%s\", \"step_ms\": %.0f, \"ms_per_1000_cells\": %.1f, \"ratio\": %.3f, \"dtype\": \"%s\"}\n",
-        size.text.c_str(), ms, per_cell, per_cell / trained, info.dtype.c_str());
+  const double wall = Median(sizes.front().wall), cpu = Median(sizes.front().cpu);
+  for (const Size& size : sizes) {
+    std::printf("{\"size\": \"%s\", \"ms_per_1000_cells\": %.1f, \"ratio\": %.3f, ", size.text.c_str(),
+                Median(size.wall), Median(size.wall) / wall);
+    std::printf("\"cpu_ms_per_1000_cells\": %.1f, \"cpu_ratio\": %.3f, \"dtype\": \"%s\"}\n", Median(size.cpu),
+                Median(size.cpu) / cpu, info.dtype.c_str());
   }
 }
 

@@ -5,6 +5,10 @@
 
 #include <ATen/ops/empty.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -13,7 +17,8 @@
 namespace stepcast::model {
 namespace {
 
-constexpr size_t kListed = 20;  // names of each kind in one message
+constexpr size_t kReturned = 64 << 20;  // bytes that are let go before the system gets them back
+constexpr size_t kListed = 20;          // names of each kind in one message
 
 std::string ShapeText(const Shape& shape) { return absl::StrCat("[", absl::StrJoin(shape, ", "), "]"); }
 
@@ -28,6 +33,13 @@ bool Fits(const Shape& stored, const Shape& wanted) {
 // The shape of the file for a shape that is wanted.
 Shape AsStored(const StoredTensor& stored, const Shape& shape) {
   return stored.transposed && shape.size() == 2 ? Shape{shape[1], shape[0]} : shape;
+}
+
+// What lies between other weights is of no use to the one large piece that comes next.
+void ReturnFreedMemory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 std::string Listed(absl::string_view what, const std::vector<std::string>& names) {
@@ -126,10 +138,16 @@ at::Tensor CatWeights(std::vector<at::Tensor> weights) {
   const at::TensorOptions options = weights.front().options();
   const at::Tensor all = at::empty(shape, missing ? options.device(c10::DeviceType::Meta) : options);
   int64_t row = 0;
+  size_t let_go = 0;  // bytes
   for (at::Tensor& weight : weights) {
-    const at::Tensor part = std::exchange(weight, at::Tensor());
+    at::Tensor part = std::exchange(weight, at::Tensor());
     if (!missing) all.narrow(0, row, part.size(0)).copy_(part);
     row += part.size(0);
+    let_go += part.use_count() == 1 && part.is_cpu() ? part.nbytes() : 0;
+    part.reset();
+    if (let_go < kReturned) continue;
+    ReturnFreedMemory();
+    let_go = 0;
   }
   return all;
 }
