@@ -35,15 +35,31 @@ constexpr std::array<absl::string_view, kKinds> kWhat = {
 
 bool IsDigit(char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); }
 
-// Whether `text` ends like the inside of "(word:1.2)".
+// Whether the last word of `text` is a number without a fraction.
+bool EndsWithWholeNumber(absl::string_view text) {
+  const size_t size = text.size();
+  while (!text.empty() && IsDigit(text.back())) text.remove_suffix(1);
+  return text.size() < size && (text.empty() || absl::ascii_isspace(static_cast<unsigned char>(text.back())));
+}
+
+// Whether `text` ends like the inside of "(word:1.2)". "16:9" is a ratio and "10:30" a time.
 bool EndsWithWeight(absl::string_view text) {
   text = absl::StripTrailingAsciiWhitespace(text);
-  const size_t size = text.size();
+  const absl::string_view all = text;
   while (!text.empty() && (IsDigit(text.back()) || text.back() == '.')) text.remove_suffix(1);
-  if (text.size() == size) return false;
+  const bool whole = !absl::StrContains(all.substr(text.size()), ".");
+  if (text.size() == all.size()) return false;
   if (!text.empty() && (text.back() == '-' || text.back() == '+')) text.remove_suffix(1);
   text = absl::StripTrailingAsciiWhitespace(text);
-  return !text.empty() && text.back() == ':';
+  return absl::ConsumeSuffix(&text, ":") && !(whole && EndsWithWholeNumber(text));
+}
+
+// Whether `text` goes on like "(words)++", or "(words)--".
+bool BeginsWithSigns(absl::string_view text) {
+  if (text.empty() || (text[0] != '+' && text[0] != '-')) return false;
+  const size_t run = std::min(text.find_first_not_of(text[0]), text.size());
+  if (text[0] == '-' && run == 1) return false;  // a hyphen
+  return run == text.size() || absl::StrContains(" \t\r\n,.;)", text.substr(run, 1));
 }
 
 // Whether `text` begins with a fraction: "(word)1.2".
@@ -140,7 +156,8 @@ class Scanner {
 
   void CloseRound(size_t i) {
     if (const auto inner = Close(round_, i);
-        inner && (EndsWithWeight(*inner) || BeginsWithFraction(text_.substr(i + 1)))) {
+        inner &&
+        (EndsWithWeight(*inner) || BeginsWithFraction(text_.substr(i + 1)) || BeginsWithSigns(text_.substr(i + 1)))) {
       Note(kWeight, absl::string_view(inner->data() - 1, inner->size() + 2));
     }
     CloseDoubled(double_round_, i);
