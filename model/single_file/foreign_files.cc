@@ -3,6 +3,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <system_error>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -158,7 +159,10 @@ absl::Status RefuseQuantised(const TensorListing& tensors) {
 
 absl::Status RefuseOtherFormats(const std::string& path) {
   std::array<char, 9> head{};
-  std::ifstream file(path, std::ios::binary);
+  std::ifstream file;
+  std::error_code ignored;
+  // Opening a pipe waits for its writer.
+  if (std::filesystem::is_regular_file(path, ignored)) file.open(path, std::ios::binary);
   file.read(head.data(), head.size());
   const absl::string_view start(head.data(), static_cast<size_t>(file.gcount()));
   const std::string extension = absl::AsciiStrToLower(std::filesystem::path(path).extension().string());

@@ -59,7 +59,9 @@ class Finder {
       return Skip(name,
                   absl::StrCat("it is a link to ", fs::read_symlink(path, ignored).string(), ", which is not there"));
     }
-    if (extension == ".safetensors") return TakeFile(path);
+    if (extension == ".safetensors") {
+      return entry.is_regular_file(ignored) ? TakeFile(path) : Skip(name, "it is no regular file");
+    }
     if (const char* why = WhyNotRead(extension); why != nullptr) Skip(name, why);
   }
 

@@ -2,6 +2,8 @@
 
 #include "model/single_file/checkpoint.h"
 
+#include <sys/stat.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -405,6 +407,9 @@ TEST(Checkpoint, PicklesAndOtherFormatsAreToldByEndOrFirstBytes) {
   EXPECT_THAT(std::string(RefuseOtherFormats(folder + "/g.gguf").message()), HasSubstr("GGUF"));
   WriteFile(folder + "/h.safetensors", SafetensorsBytes("{}", ""));
   EXPECT_EQ(RefuseOtherFormats(folder + "/h.safetensors"), absl::OkStatus());
+  // Whoever opened a pipe would wait for its writer.
+  ASSERT_EQ(mkfifo((folder + "/p.safetensors").c_str(), 0600), 0);
+  EXPECT_EQ(RefuseOtherFormats(folder + "/p.safetensors"), absl::OkStatus());
   // 640 bytes of header: the length begins like a pickle.
   WriteFile(folder + "/i.safetensors", SafetensorsBytes("{}" + std::string(638, ' '), ""));
   EXPECT_EQ(RefuseOtherFormats(folder + "/i.safetensors"), absl::OkStatus());

@@ -1,5 +1,7 @@
 #include "server/config/config_checks.h"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -216,6 +218,8 @@ TEST(FindModelsTest, WhatIsNoModelIsPassedOverWithOneLineEach) {
   const std::string dir = FilesDir("others", {"a.safetensors", "A.safetensors", "b.ckpt", "c.GGUF", "d.pt"});
   std::filesystem::create_directories(dir + "/models--stabilityai--sd/snapshots");
   std::filesystem::create_symlink("/nowhere/e.safetensors", dir + "/e.safetensors");
+  // Whoever opened it would wait for a writer.
+  ASSERT_EQ(mkfifo((dir + "/p.safetensors").c_str(), 0600), 0);
   const auto found = FindModels(dir);
   ASSERT_TRUE(found.ok()) << found.status();
   ASSERT_EQ(found->models.size(), 1u);
@@ -225,7 +229,8 @@ TEST(FindModelsTest, WhatIsNoModelIsPassedOverWithOneLineEach) {
                   AllOf(HasSubstr("b.ckpt"), HasSubstr("pickle")),
                   AllOf(HasSubstr("c.GGUF"), HasSubstr("none is read")), AllOf(HasSubstr("d.pt"), HasSubstr("pickle")),
                   AllOf(HasSubstr("e.safetensors"), HasSubstr("/nowhere/e.safetensors, which is not there")),
-                  AllOf(HasSubstr("models--stabilityai--sd"), HasSubstr("snapshots/")), HasSubstr("not_a_model")));
+                  AllOf(HasSubstr("models--stabilityai--sd"), HasSubstr("snapshots/")), HasSubstr("not_a_model"),
+                  AllOf(HasSubstr("p.safetensors"), HasSubstr("no regular file"))));
 }
 
 TEST(FindModelsTest, AnIdIsMadeOfWhatAnIdMayHold) {
