@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes a model of full size and random weights: the shapes of a family that people run, without its gigabytes of download.
 
-    make_random_model.py --like sd15|sd21|sdxl --to PATH [--form folder|file] [--dtype fp16|fp32] [--seed N]
+    make_random_model.py --like sd15|sd21|sdxl|sdxl-small --to PATH [--form folder|file] [--dtype fp16|fp32] [--seed N]
+                         [--only COMPONENT]
 
 A folder is in diffusers layout, a file in the original one. Configs are those of the published models; names and shapes of
 the tensors are what diffusers and transformers make of them, so a loader that misses one fails. Values are normal with a
@@ -71,6 +72,19 @@ FAMILIES = {
         "scheduler": ("EulerDiscreteScheduler", {**SCHEDULE, "timestep_spacing": "leading"}),
     },
 }
+# SDXL's arrangement at a hundredth of its size: for trying out how a file is served.
+FAMILIES["sdxl-small"] = {
+    **FAMILIES["sdxl"],
+    "unet": {**FAMILIES["sdxl"]["unet"], "block_out_channels": [64, 128, 128], "attention_head_dim": [1, 2, 2],
+             "transformer_layers_per_block": [1, 1, 2], "cross_attention_dim": 128, "projection_class_embeddings_input_dim": 1600},
+    "text": [("text_encoder", "CLIPTextModel",
+              {**VIT_L, "hidden_size": 64, "intermediate_size": 256, "num_attention_heads": 1, "num_hidden_layers": 2,
+               "projection_dim": 64}),
+             ("text_encoder_2", "CLIPTextModelWithProjection",
+              {**VIT_BIG_G, "hidden_size": 64, "intermediate_size": 256, "num_attention_heads": 1, "num_hidden_layers": 2,
+               "projection_dim": 64})],
+    "vae": {**FAMILIES["sdxl"]["vae"], "block_out_channels": [32, 32, 64, 64]},
+}
 
 
 def values_of(name, shape, seed):
@@ -108,9 +122,9 @@ def modules(family):
     weights = "diffusion_pytorch_model.safetensors"
     with torch.device("meta"):
         net = UNet2DConditionModel(**family["unet"])
-        vae = AutoencoderKL(block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4,
-                            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-                            **family["vae"])
+        vae = AutoencoderKL(**{"block_out_channels": (128, 256, 512, 512), **family["vae"]}, layers_per_block=2,
+                            latent_channels=4, down_block_types=("DownEncoderBlock2D",) * 4,
+                            up_block_types=("UpDecoderBlock2D",) * 4)
         made = [("unet", "UNet2DConditionModel", dict(net.config), weights, shapes_of(net)),
                 ("vae", "AutoencoderKL", dict(vae.config), weights, shapes_of(vae))]
         for folder, cls, sizes in family["text"]:
@@ -122,11 +136,14 @@ def modules(family):
     return made
 
 
-def make_folder(name, folder, dtype, seed):
-    """Writes the family `name` as a folder in diffusers layout."""
+def make_folder(name, folder, dtype, seed, only=None):
+    """Writes the family `name` as a folder in diffusers layout; `only`: of one component, all else is left out."""
     family = FAMILIES[name]
     index = {"_class_name": family["pipeline"], "_diffusers_version": "0.40.0"}
     for component, cls, config, weights, shapes in modules(family):
+        if only not in (None, component):
+            continue
+
         def values(tensor, shape, component=component):
             return values_of(f"{component}/{tensor}", shape, seed)
 
@@ -147,7 +164,7 @@ def make_folder(name, folder, dtype, seed):
 
 def make_file(name, path, dtype, seed):
     """Writes the family `name` as a checkpoint in one file, in the original layout."""
-    family = {"sd15": "sd1", "sd21": "sd2", "sdxl": "sdxl"}[name]
+    family = {"sd15": "sd1", "sd21": "sd2", "sdxl": "sdxl", "sdxl-small": "sdxl"}[name]
     parts, shapes = {}, {}
     for component, _, config, _, named in modules(FAMILIES[name]):
         for original, (pieces, shape) in original_layout.original_parts(component, config, named, family).items():
@@ -170,9 +187,12 @@ def main():
     parser.add_argument("--form", default="folder", choices=["folder", "file"])
     parser.add_argument("--dtype", default="fp16", choices=sorted(DTYPES))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", metavar="COMPONENT", help="of a folder: leave out the others")
     args = parser.parse_args()
-    make = make_folder if args.form == "folder" else make_file
-    make(args.like, args.to, args.dtype, args.seed)
+    if args.form == "folder":
+        make_folder(args.like, args.to, args.dtype, args.seed, args.only)
+    else:
+        make_file(args.like, args.to, args.dtype, args.seed)
 
 
 if __name__ == "__main__":
