@@ -37,9 +37,7 @@ std::vector<JobSpec> PictureMaker::Specs(const BenchPicture& picture, std::share
   spec.sampler = Sampler::kDdim;
   spec.steps = picture.steps;
   spec.guidance_scale = picture.guidance;
-  JobSpec job;
-  job.request = std::move(request);
-  job.program = Require(sampling::Compile(model_->noise_schedule, spec));
+  JobSpec job = MakeJobSpec(std::move(request), Require(sampling::Compile(model_->noise_schedule, spec)));
   job.arrival = RealClock().Now();
   job.sink = std::move(sink);
   return {job};

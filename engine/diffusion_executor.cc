@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/error_reason.h"
+#include "core/string_view.h"
 #include "engine/picture.h"
 #include "engine/upload.h"
 
@@ -117,8 +118,10 @@ std::vector<StepResult> DiffusionExecutor::Execute(const StepPlan& plan, absl::S
       Decode(jobs, all);
       break;
     case Phase::kPreview:
+    case Phase::kEncodePicture:
+    case Phase::kUpscale:
       for (StepResult& result : results) {
-        result.status = absl::UnimplementedError("previews are made inside the denoise tick");
+        result.status = absl::UnimplementedError(absl::StrCat("this engine has no ", ToAbsl(PhaseName(plan.phase())), " ticks"));
       }
       break;
   }

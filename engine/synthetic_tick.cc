@@ -85,6 +85,9 @@ void SyntheticTicks::Run(const model::ModelBundle& bundle, const SyntheticTick& 
     case Phase::kEncode:
       Encode(bundle, tick);
       break;
+    case Phase::kEncodePicture:
+    case Phase::kUpscale:
+      break;
     case Phase::kDenoise:
       Denoise(bundle, tick);
       break;

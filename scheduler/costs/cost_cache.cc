@@ -1,7 +1,6 @@
 #include "scheduler/costs/cost_cache.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -26,7 +25,6 @@ constexpr int kMostKeys = 100'000;
 constexpr uintmax_t kMostBytes = 16 << 20;
 
 std::optional<Phase> PhaseOf(absl::string_view name) {
-  constexpr std::array kPhases = {Phase::kEncode, Phase::kDenoise, Phase::kPreview, Phase::kDecode};
   for (const Phase phase : kPhases) {
     if (ToAbsl(PhaseName(phase)) == name) return phase;
   }

@@ -103,19 +103,31 @@ void CostModel::LowerRowCap(const BatchKey& key, int rows) {
   entry.Refresh();
 }
 
+double CostModel::SecondsOfWork(const BatchKey& key, int rows) const {
+  const Entry& entry = EntryOf(key);
+  if (entry.curve.empty()) return 0.0;
+  const int rest = rows % entry.cap;
+  if (rest == rows) return entry.curve.Seconds(rows);
+  return rows / entry.cap * entry.curve.Seconds(entry.cap) + (rest > 0 ? entry.curve.Seconds(rest) : 0.0);
+}
+
+template <typename CountOf>
+absl::Duration CostModel::Sum(const WorkList& work, CountOf count_of) const {
+  double evaluations = 0.0, ends = 0.0;
+  for (size_t i = 0; i < work.lines().size(); ++i) {
+    const WorkLine& line = work.lines()[i];
+    const int count = count_of(i);
+    if (count > 0) (line.key.phase == Phase::kDenoise ? evaluations : ends) += count * SecondsOfWork(line.key, line.rows);
+  }
+  return absl::Seconds(ends + evaluations);
+}
+
 absl::Duration CostModel::Remaining(const Job& job) const {
-  const GenerationRequest& request = job.request();
-  double seconds = Seconds(KeyOf(request, Phase::kDecode), 1);
-  if (job.needs_encode()) seconds += Seconds(KeyOf(request, Phase::kEncode), 1);
-  const RowCounts left = job.left();
-  return absl::Seconds(seconds + AloneSeconds(KeyOf(request, Phase::kDenoise), left.single, left.guided));
+  return Sum(job.work(), [&job](size_t line) { return job.left(line); });
 }
 
 absl::Duration CostModel::Isolated(const JobSpec& spec) const {
-  const RowCounts all = CountRows(*spec.program);
-  const double ends =
-      Seconds(KeyOf(*spec.request, Phase::kEncode), 1) + Seconds(KeyOf(*spec.request, Phase::kDecode), 1);
-  return absl::Seconds(ends + AloneSeconds(KeyOf(*spec.request, Phase::kDenoise), all.single, all.guided));
+  return Sum(*spec.work, [&spec](size_t line) { return spec.work->lines()[line].count; });
 }
 
 std::vector<CostEntry> CostModel::Table() const {
@@ -158,12 +170,6 @@ std::unique_ptr<CostModel::Entry> CostModel::Guess(const BatchKey& key) const {
   std::vector<CostPoint> points = nearest->curve.Points();
   for (CostPoint& point : points) point.cost *= Area(key) / Area(std::get<BatchKey>(best));
   return std::make_unique<Entry>(CostCurve(points, /*measured=*/false), cap, /*is_measured=*/false);
-}
-
-double CostModel::AloneSeconds(const BatchKey& denoise, int single, int guided) const {
-  const Entry& entry = EntryOf(denoise);
-  if (entry.curve.empty()) return 0.0;
-  return single * entry.curve.Seconds(1) + guided * entry.curve.Seconds(2);
 }
 
 }  // namespace stepcast

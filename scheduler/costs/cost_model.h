@@ -52,6 +52,8 @@ class CostModel {
   // Cost of one tick; zero when nothing is known. REQUIRES: rows >= 1.
   absl::Duration Predict(const BatchKey& key, int rows) const;
   double Seconds(const BatchKey& key, int rows) const;
+  // The same for as many ticks as it takes where `rows` do not fit one.
+  double SecondsOfWork(const BatchKey& key, int rows) const;
 
   // The smallest row count that reaches 90 % of the best rows per second; RowCap when nothing is known.
   int Knee(const BatchKey& key) const;
@@ -62,7 +64,7 @@ class CostModel {
   // Takes note that no more than `rows` fit. Never raises the cap, never goes below 2 while denoising, 1 elsewhere.
   void LowerRowCap(const BatchKey& key, int rows);
 
-  // What a job needs if it runs alone from now on / from its start: encode, its evaluations, decode.
+  // What a job needs if it runs alone from now on / from its start.
   absl::Duration Remaining(const Job& job) const;
   absl::Duration Isolated(const JobSpec& spec) const;
 
@@ -81,7 +83,8 @@ class CostModel {
   const Entry& EntryOf(const BatchKey& key) const;
   void ForgetGuesses();
   std::unique_ptr<Entry> Guess(const BatchKey& key) const;
-  double AloneSeconds(const BatchKey& denoise, int single, int guided) const;
+  template <typename CountOf>
+  absl::Duration Sum(const WorkList& work, CountOf count_of) const;
 
   const ExecutorLimits limits_;
   // Guesses are made when first asked for and forgotten when something new is measured.

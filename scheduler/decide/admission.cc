@@ -36,7 +36,7 @@ class Candidates {
     for (size_t i = 0; i < request.size(); ++i) {
       jobs_.push_back(std::make_unique<Job>(JobId{++id}, request[i]));
       views_[i].job = jobs_.back().get();
-      views_[i].rows = jobs_.back()->program().evaluations.front().rows();
+      views_[i].rows = jobs_.back()->work().lead().rows;
       scheduler.lanes().Price(views_[i], now);
       pointers_.push_back(&views_[i]);
       work_ += views_[i].work;

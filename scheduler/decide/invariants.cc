@@ -7,18 +7,28 @@
 #include "core/string_view.h"
 
 namespace stepcast {
+namespace {
+
+// Encodes aside.
+int TicksOf(const WorkList& work) {
+  int ticks = 0;
+  for (const WorkItem& item : work.items()) ticks += item.key.phase == Phase::kEncode ? 0 : item.count;
+  return ticks;
+}
+
+}  // namespace
 
 void SchedulerInvariants::Admitted(const Job& job) {
   ++admitted_;
-  const Books books{.job = &job, .position = job.position(), .needs_encode = job.needs_encode()};
+  const Books books{.job = &job, .ticks = job.ticks(), .to_encode = job.to_encode()};
   if (!live_.emplace(job.id(), books).second) Violated(absl::StrCat("job ", job.id().value, " was admitted twice"));
 }
 
-void SchedulerInvariants::NeedsNoEncode(JobId job) {
-  const auto entry = live_.find(job);
+void SchedulerInvariants::EncodesOnly(const Job& job) {
+  const auto entry = live_.find(job.id());
   if (entry == live_.end()) return;
-  if (entry->second.in_plan != 0) Violated(absl::StrCat("job ", job.value, " skips an encode that is in flight"));
-  entry->second.needs_encode = false;
+  if (entry->second.in_plan != 0) Violated(absl::StrCat("job ", job.id().value, " skips an encode that is in flight"));
+  entry->second.to_encode = job.to_encode();
 }
 
 void SchedulerInvariants::ToldToLeave(JobId job) {
@@ -69,9 +79,14 @@ void SchedulerInvariants::Completed(const StepPlan& plan) {
     if (books.in_plan != plan.id) {
       Violated(absl::StrCat("plan ", plan.id, " completed for job ", id.value, ", which is in plan ", books.in_plan));
     }
-    if (plan.phase() == Phase::kDecode) Violated(absl::StrCat("job ", id.value, " was decoded and is still live"));
-    if (plan.phase() == Phase::kDenoise) ++books.position;
-    if (plan.phase() == Phase::kEncode) books.needs_encode = false;
+    if (plan.phase() != Phase::kEncode) {
+      ++books.ticks;
+    } else if (!books.to_encode.empty()) {
+      books.to_encode.erase(books.to_encode.begin());
+    }
+    if (books.ticks == TicksOf(books.job->work())) {
+      Violated(absl::StrCat("job ", id.value, " has done all its work and is still live"));
+    }
     books.in_plan = 0;
   }
 }
@@ -109,10 +124,8 @@ void SchedulerInvariants::CheckJob(const JobView& view) {
   const Books& books = entry->second;
   if (books.job != view.job) Violated(absl::StrCat(who, " is not the job that was admitted"));
   if (IsTerminal(job.status())) Violated(absl::StrCat(who, " is live and ", ToAbsl(JobStatusName(job.status()))));
-  if (job.position() != books.position) {
-    Violated(absl::StrCat(who, " is at evaluation ", job.position(), ", expected ", books.position));
-  }
-  if (job.needs_encode() != books.needs_encode) Violated(absl::StrCat(who, " was encoded out of turn"));
+  if (job.ticks() != books.ticks) Violated(absl::StrCat(who, " is at tick ", job.ticks(), ", expected ", books.ticks));
+  if (job.to_encode() != books.to_encode) Violated(absl::StrCat(who, " was encoded out of turn"));
   if (view.in_flight != (books.in_plan != 0)) Violated(absl::StrCat(who, " has a wrong in-flight mark"));
   if (view.rows != job.rows()) Violated(absl::StrCat(who, " is shown with ", view.rows, " rows"));
   if (view.last_plan > newest_plan_) Violated(absl::StrCat(who, " is shown in a plan that was never made"));

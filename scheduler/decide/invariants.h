@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -13,8 +14,8 @@ namespace stepcast {
 
 // Follows a scheduler's calls in books of its own and compares them with what the scheduler shows:
 //   - a live job is in at most one plan that has not completed;
-//   - a planned job advances by exactly one evaluation (or its encode), or leaves; no other job moves, but a job may be
-//     told before its first plan that it needs no encode;
+//   - a planned job advances by exactly one tick of its work, or leaves; no other job moves, but a job may be told
+//     before its first plan that it needs fewer encodes;
 //   - a plan has one key, and its rows are its jobs' rows and fit the limits;
 //   - a job told to leave is never planned again and is gone once its plan has completed;
 //   - each admitted job is live or has ended, never both, and ends once;
@@ -27,7 +28,7 @@ namespace stepcast {
 class SchedulerInvariants {
  public:
   void Admitted(const Job& job);
-  void NeedsNoEncode(JobId job);
+  void EncodesOnly(const Job& job);
   void ToldToLeave(JobId job);
   void Planned(const StepPlan& plan, const ExecutorLimits& limits);
   void Completed(const StepPlan& plan);
@@ -42,8 +43,8 @@ class SchedulerInvariants {
  private:
   struct Books {
     const Job* job = nullptr;
-    int position = 0;
-    bool needs_encode = true;
+    int ticks = 0;  // encodes aside
+    std::vector<int> to_encode;
     int64_t in_plan = 0;  // 0: in none
     bool leaving = false;
   };

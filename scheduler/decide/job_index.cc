@@ -34,8 +34,7 @@ void JobIndex::Insert(JobView& view, int64_t newest_plan) {
 
 void JobIndex::Refresh(JobView& view, int64_t newest_plan) {
   view.rows = view.job->rows();
-  // A job's model and size never change, so its key changes with its phase only.
-  if (view.queue->key.phase == view.job->phase()) return;
+  if (view.queue->key == view.job->key()) return;
   Dequeue(view);
   Enqueue(view, newest_plan);
 }

@@ -11,9 +11,9 @@ JobReporter::~JobReporter() { Finish(absl::InternalError("the job was dropped be
 
 void JobReporter::Progress(const Job& job, int queue_position) {
   Tell(JobProgress{.step = job.finished_steps(),
-                   .steps = job.program().steps,
+                   .steps = job.work().steps(),
                    .evaluations_done = job.position(),
-                   .evaluations_total = static_cast<int>(job.program().evaluations.size()),
+                   .evaluations_total = job.work().evaluations(),
                    .queue_position = queue_position});
 }
 

@@ -5,13 +5,10 @@
 #include <limits>
 #include <tuple>
 
-#include "scheduler/decide/policies/batch_shape.h"
-
 namespace stepcast {
 namespace {
 
 constexpr size_t kMostTenants = 1000;
-constexpr double kMoved = 0.1;          // by how much a price may be off
 constexpr double kReserve = 0.05;       // of the time from arrival to deadline
 constexpr double kElderUnknown = 30.0;  // seconds until a job of unknown cost is an elder
 
@@ -34,7 +31,8 @@ void Drop(std::vector<const JobView*>& views, const JobView* view, Less less) {
 double ToSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
 absl::Time FromSeconds(double seconds) { return absl::UnixEpoch() + absl::Seconds(seconds); }
 
-LaneIndex::LaneIndex(const CostModel& costs, const std::map<std::string, double>& weights) : costs_(costs) {
+LaneIndex::LaneIndex(const CostModel& costs, const std::map<std::string, double>& weights)
+    : costs_(costs), prices_(costs) {
   for (const auto& [tenant, weight] : weights) shares_.named[tenant].weight = weight;
 }
 
@@ -47,12 +45,12 @@ void LaneIndex::Price(JobView& view, absl::Time now) const {
   view.given = std::max(0.0, view.due - arrival);
   view.target = view.due - kReserve * view.given;
   view.elder_at = arrival + (isolated > 0.0 ? kElder * isolated : kElderUnknown);
-  SetRemaining(view, RatesOf(view.job->request()));
+  SetRemaining(view, [&](size_t line) { return prices_.Of(view.job->work().lines()[line]); });
   view.roomy = view.given >= kRoomy * view.crowded;
 }
 
 void LaneIndex::Insert(JobView& view, absl::Time now) {
-  KeepRates(view.job->request());
+  view.prices = prices_.Keep(view.job->work());
   Price(view, now);
   TenantView& tenant = TenantOf(view);
   Arrive(tenant);
@@ -85,10 +83,12 @@ void LaneIndex::Arrive(TenantView& tenant) {
 
 void LaneIndex::NoteWork(const JobView& view, TenantView& tenant, double now) {
   const auto priority = static_cast<size_t>(view.job->request().priority);
-  const Rates rates = RatesOf(view.job->request());
   ArrivingWork& arriving = ShareOf(tenant.name).arriving[priority];
   arriving.all.Add(view.work, now);
-  const double alone = view.work + view.job->left().rows() * (rates.brief - rates.row);
+  double alone = view.work;
+  for (size_t i = 0; i < view.prices.size(); ++i) {
+    alone += view.job->left(i) * view.job->work().lines()[i].rows * (view.prices[i]->brief - view.prices[i]->row);
+  }
   arriving.alone.Add(alone, now);
   arriving.alone_squared.Add(alone * alone, now);
   if (view.firm) return;
@@ -97,14 +97,17 @@ void LaneIndex::NoteWork(const JobView& view, TenantView& tenant, double now) {
   tenant.soft[priority].Add(view.work, now);
 }
 
-void LaneIndex::Refresh(JobView& view) { Reprice(view, RatesOf(view.job->request())); }
+void LaneIndex::Refresh(JobView& view) {
+  Reprice(view, [&view](size_t line) { return *view.prices[line]; });
+}
 
-void LaneIndex::Reprice(JobView& view, const Rates& rates) {
+template <typename PriceOf>
+void LaneIndex::Reprice(JobView& view, PriceOf price_of) {
   LaneView& lane = LaneOf(view);
   Drop(lane.by_work, &view, WorkLess);
   lane.work -= view.work;
   Absolve(view);
-  SetRemaining(view, rates);
+  SetRemaining(view, price_of);
   Promise(view);
   lane.work += view.work;
   Add(lane.by_work, &view, WorkLess);
@@ -120,7 +123,8 @@ void LaneIndex::Erase(JobView& view) {
     // Names come from outside: those of tenants without jobs are kept up to a bound.
     if (tenants_.size() > kMostTenants) tenants_.erase(std::string(tenant.name));
   }
-  DropRates(view.job->request());
+  prices_.Drop(view.job->work());
+  view.prices.clear();
   elders_.erase({view.elder_at, &view});
   const auto place = places_.find(&view);
   places_[views_.back()] = place->second;
@@ -143,21 +147,11 @@ void LaneIndex::Charge(const JobView& view, double seconds) {
 }
 
 void LaneIndex::FollowCosts(const BatchKey& key) {
-  bool moved = false;
-  if (key.phase == Phase::kEncode) {
-    for (const auto& [denoise, old] : rates_) moved |= denoise.model == key.model && Moved(old.rates, Measure(denoise));
-  } else {
-    BatchKey denoise = key;
-    denoise.phase = Phase::kDenoise;
-    const auto old = rates_.find(denoise);
-    moved = old != rates_.end() && Moved(old->second.rates, Measure(denoise));
-  }
-  if (!moved) return;
-  for (auto& [denoise, kept] : rates_) kept.rates = Measure(denoise);
+  if (!prices_.Follow(key)) return;
   hopeless_.clear();
   for (auto& [name, lane] : by_lane_) lane.work = 0.0;
   for (JobView* view : views_) {
-    SetRemaining(*view, RatesOf(view->job->request()));
+    SetRemaining(*view, [view](size_t line) { return *view->prices[line]; });
     LaneOf(*view).work += view->work;
     Promise(*view);
   }
@@ -177,7 +171,7 @@ const JobView* LaneIndex::Hopeless(absl::Time now) {
     ++next;
     if (view.in_flight) continue;
     // Its price may be a tenth too high, and it was let in by a fresher one.
-    Reprice(view, Measure(KeyOf(view.job->request(), Phase::kDenoise)));
+    Reprice(view, [&](size_t line) { return prices_.Measure(view.job->work().lines()[line]); });
     if (view.give_up_at < at) return &view;
     next = hopeless_.begin();
   }
@@ -186,31 +180,6 @@ const JobView* LaneIndex::Hopeless(absl::Time now) {
 
 absl::Time LaneIndex::NextHopeless() const {
   return hopeless_.empty() ? absl::InfiniteFuture() : FromSeconds(hopeless_.begin()->first) + absl::Microseconds(1);
-}
-
-bool LaneIndex::Moved(const Rates& from, const Rates& to) {
-  const auto moved = [](double a, double b) { return std::abs(b - a) > kMoved * std::max(a, b); };
-  return moved(from.guided, to.guided) || moved(from.single, to.single) || moved(from.row, to.row) ||
-         moved(from.encode, to.encode) || moved(from.decode, to.decode);
-}
-
-LaneIndex::Rates LaneIndex::RatesOf(const GenerationRequest& request) const {
-  const BatchKey key = KeyOf(request, Phase::kDenoise);
-  const auto known = rates_.find(key);
-  return known != rates_.end() ? known->second.rates : Measure(key);
-}
-
-void LaneIndex::KeepRates(const GenerationRequest& request) {
-  const BatchKey key = KeyOf(request, Phase::kDenoise);
-  auto [kept, is_new] = rates_.try_emplace(key);
-  if (is_new) kept->second.rates = Measure(key);
-  ++kept->second.jobs;
-}
-
-// Sizes come from outside: none is kept for longer than it has jobs.
-void LaneIndex::DropRates(const GenerationRequest& request) {
-  const auto kept = rates_.find(KeyOf(request, Phase::kDenoise));
-  if (--kept->second.jobs == 0) rates_.erase(kept);
 }
 
 void LaneIndex::Promise(JobView& view) {
@@ -223,41 +192,19 @@ void LaneIndex::Absolve(JobView& view) {
   if (view.firm && !view.probe) hopeless_.erase({view.give_up_at, &view});
 }
 
-LaneIndex::Rates LaneIndex::Measure(const BatchKey& denoise) const {
-  const BatchKey encode{.phase = Phase::kEncode, .model = denoise.model};
-  BatchKey decode = denoise;
-  decode.phase = Phase::kDecode;
-  const auto share = [this](const BatchKey& key, int rows) { return costs_.Seconds(key, rows) / rows; };
-  const int knee = costs_.Knee(denoise);
-  // One job at a time where more rows do not pay, else as many as fit: what a backlog is worked off with.
-  const int rows = knee <= 2 ? std::min(2, costs_.RowCap(denoise)) : costs_.RowCap(denoise);
-  int brief = 2;
-  while (brief + 2 <= costs_.RowCap(denoise) &&
-         costs_.Seconds(denoise, brief + 2) <= BatchShape::kCostly * costs_.Seconds(denoise, 2)) {
-    brief += 2;
-  }
-  return {.single = costs_.Seconds(denoise, 1),
-          .guided = costs_.Seconds(denoise, 2),
-          .row = share(denoise, rows),
-          .full = costs_.Seconds(denoise, rows),
-          .brief = std::max(share(denoise, rows), share(denoise, brief)),
-          .encode = costs_.Seconds(encode, 1),
-          .decode = costs_.Seconds(decode, 1),
-          .encode_share = share(encode, costs_.RowCap(encode)),
-          .decode_share = share(decode, costs_.RowCap(decode))};
-}
-
-void LaneIndex::SetRemaining(JobView& view, const Rates& rates) {
+template <typename PriceOf>
+void LaneIndex::SetRemaining(JobView& view, PriceOf price_of) {
   const Job& job = *view.job;
-  const RowCounts left = job.left();
-  view.alone = rates.decode + left.single * rates.single + left.guided * rates.guided;
-  view.work = rates.decode_share + left.rows() * rates.row;
-  view.crowded = rates.decode + left.evaluations() * rates.full;
-  if (job.needs_encode()) view.crowded += rates.encode;
+  view.alone = view.work = view.crowded = 0.0;
+  for (size_t i = 0; i < job.work().lines().size(); ++i) {
+    const int left = job.left(i);
+    if (left == 0) continue;
+    const WorkPrice& price = price_of(i);
+    view.alone += left * price.alone;
+    view.work += left * job.work().lines()[i].rows * price.row;
+    view.crowded += left * price.full;
+  }
   view.crowded = std::max(view.crowded, view.alone);
-  if (!job.needs_encode()) return;
-  view.alone += rates.encode;
-  view.work += rates.encode_share;
 }
 
 void LaneIndex::Place(JobView& view) {

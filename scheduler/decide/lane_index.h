@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "scheduler/costs/cost_model.h"
 #include "scheduler/decide/policy.h"
+#include "scheduler/decide/price_list.h"
 
 namespace stepcast {
 
@@ -71,29 +72,14 @@ class LaneIndex {
       return a.first != b.first ? a.first < b.first : a.second->job->id() < b.second->job->id();
     }
   };
-  // The prices of one model and size.
-  struct Rates {
-    double single = 0.0;  // a tick of one row
-    double guided = 0.0;  // a tick of one job with guidance
-    double row = 0.0;     // one row's share of a full tick
-    double full = 0.0;    // a full tick
-    double brief = 0.0;   // its share of a tick that company makes hardly longer
-    double encode = 0.0;
-    double decode = 0.0;
-    double encode_share = 0.0;
-    double decode_share = 0.0;
-  };
   using TimeSet = absl::btree_set<std::pair<double, const JobView*>, ByTime>;
 
-  static bool Moved(const Rates& from, const Rates& to);
-  Rates RatesOf(const GenerationRequest& request) const;
-  void KeepRates(const GenerationRequest& request);
-  void DropRates(const GenerationRequest& request);
   void Promise(JobView& view);
   void Absolve(JobView& view);
-  Rates Measure(const BatchKey& denoise) const;
-  static void SetRemaining(JobView& view, const Rates& rates);
-  void Reprice(JobView& view, const Rates& rates);
+  template <typename PriceOf>
+  static void SetRemaining(JobView& view, PriceOf price_of);
+  template <typename PriceOf>
+  void Reprice(JobView& view, PriceOf price_of);
   void Place(JobView& view);
   void Remove(JobView& view);
   TenantView& TenantOf(const JobView& view);
@@ -110,13 +96,7 @@ class LaneIndex {
   std::vector<const LaneView*> lanes_;
   TimeSet elders_;
   TimeSet hopeless_;  // jobs with a client's deadline, by give_up_at
-  // By denoise key, of live jobs. Whoever only asks for a price leaves no trace here: plans follow from what happened,
-  // so that a recorded run can be repeated.
-  struct Kept {
-    Rates rates;
-    int jobs = 0;
-  };
-  absl::flat_hash_map<BatchKey, Kept> rates_;
+  PriceList prices_;
   std::vector<JobView*> views_;                         // all live jobs
   absl::flat_hash_map<const JobView*, size_t> places_;  // in views_
 };

@@ -19,7 +19,7 @@ std::vector<JobView*> Owed(absl::Span<JobView* const> members) {
   std::vector<JobView*> owed;
   for (JobView* view : members) {
     // After the last evaluation the picture itself follows.
-    view->preview_owed = view->job->left().evaluations() > 1 && (view->preview_owed || view->job->preview_due());
+    view->preview_owed = view->job->evaluations_left() > 1 && (view->preview_owed || view->job->preview_due());
     if (view->preview_owed) owed.push_back(view);
   }
   return owed;

@@ -20,8 +20,9 @@ class SchedulerObserver {
   // A job came in.
   virtual void OnSubmit(const Job& job, absl::Time now) = 0;
 
-  // A job that came in before needs no encode: what its prompt means was known when it was started.
-  virtual void OnSkipEncode(JobId /*job*/, absl::Time /*now*/) {}
+  // A job that came in before needs fewer encodes than it might have: what its prompts mean was known when it was
+  // started. Job::to_encode() has those that are left.
+  virtual void OnEncodeOnly(const Job& /*job*/, absl::Time /*now*/) {}
 
   // A request was refused by CheckAdmission, for what it is or for want of room. The scheduler itself never heard of
   // it.

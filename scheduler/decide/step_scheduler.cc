@@ -61,11 +61,11 @@ void StepScheduler::Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time no
   AfterCall();
 }
 
-void StepScheduler::SkipEncode(JobId id, absl::Time now) {
+void StepScheduler::EncodeOnly(JobId id, std::vector<int> items, absl::Time now) {
   if (LiveJob* record = RecordOf(id)) {
-    if (options_.observer != nullptr) options_.observer->OnSkipEncode(id, now);
-    record->job->set_needs_encode(false);
-    if (invariants_ != nullptr) invariants_->NeedsNoEncode(id);
+    record->job->set_to_encode(std::move(items));
+    if (options_.observer != nullptr) options_.observer->OnEncodeOnly(*record->job, now);
+    if (invariants_ != nullptr) invariants_->EncodesOnly(*record->job);
     index_.Refresh(record->view, newest_plan_);
     lanes_.Refresh(record->view);
   }
@@ -304,7 +304,7 @@ void StepScheduler::BeginTick(LiveJob& record, const StepPlan& plan, absl::Time 
   if (job.status() == JobStatus::kParked) Move(job, JobStatus::kRunning);
   if (job.status() != JobStatus::kWaiting) return;
   --waiting_;
-  Move(job, FirstStatus(plan.phase()));
+  Move(job, StatusIn(plan.phase()));
   job.set_started(now);
   const absl::Time arrival = job.spec().arrival;
   job.statistics().queued = now - (arrival == absl::InfinitePast() ? record.submitted : arrival);
@@ -322,37 +322,24 @@ void StepScheduler::EndTick(LiveJob& record, StepResult result, const Flight& fl
     return Leave(record, reason, now);
   }
   if (!result.status.ok()) return End(record, JobStatus::kFailed, std::move(result.status), now);
-  switch (flight.plan.phase()) {
-    case Phase::kEncode:
-      job.set_needs_encode(false);
-      Move(job, JobStatus::kRunning);
-      index_.Refresh(record.view, newest_plan_);
-      lanes_.Refresh(record.view);
-      break;
-    case Phase::kDenoise:
-      EndDenoise(record, result, now);
-      break;
-    case Phase::kPreview:
-      break;
-    case Phase::kDecode:
-      EndDecode(record, result, now);
-      break;
-  }
-}
-
-void StepScheduler::EndDenoise(LiveJob& record, StepResult& result, absl::Time now) {
-  Job& job = *record.job;
+  if (job.on_last_tick()) return EndLast(record, result, now);
+  const bool denoises = flight.plan.phase() == Phase::kDenoise;
   job.Advance();
-  ++job.statistics().evaluations;
-  if (job.denoised()) Move(job, JobStatus::kDecoding);
+  if (denoises) ++job.statistics().evaluations;
+  const JobStatus next = StatusIn(job.phase());
+  if (job.status() != next) Move(job, next);
   index_.Refresh(record.view, newest_plan_);
   lanes_.Refresh(record.view);
-  record.last_told = now;
-  record.reporter.Progress(job, /*queue_position=*/0);
-  if (result.preview != nullptr) record.reporter.Preview(job.finished_steps(), std::move(result.preview));
+  if (denoises) Report(record, result, now);
 }
 
-void StepScheduler::EndDecode(LiveJob& record, StepResult& result, absl::Time now) {
+void StepScheduler::Report(LiveJob& record, StepResult& result, absl::Time now) {
+  record.last_told = now;
+  record.reporter.Progress(*record.job, /*queue_position=*/0);
+  if (result.preview != nullptr) record.reporter.Preview(record.job->finished_steps(), std::move(result.preview));
+}
+
+void StepScheduler::EndLast(LiveJob& record, StepResult& result, absl::Time now) {
   if (result.image == nullptr) {
     return End(record, JobStatus::kFailed, EngineError("the executor decoded no picture"), now);
   }

@@ -58,8 +58,9 @@ class StepScheduler {
   // REQUIRES: ids greater than all before.
   void Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time now);
 
-  // Takes note that a job which has not been planned yet needs no encode. Unknown ids are ignored.
-  void SkipEncode(JobId id, absl::Time now);
+  // Takes note that of a job which has not been planned yet only these items are to be encoded (Job::to_encode).
+  // Unknown ids are ignored.
+  void EncodeOnly(JobId id, std::vector<int> items, absl::Time now);
 
   // Ends a job with `reason`: at once, or, when a plan in flight contains it, as that plan completes, whatever
   // its result. DEADLINE_EXCEEDED makes it kExpired, anything else kCancelled. Unknown ids are ignored.
@@ -122,8 +123,8 @@ class StepScheduler {
   void BeginTick(LiveJob& record, const StepPlan& plan, absl::Time now);
   void Learn(const Flight& flight, absl::Span<const StepResult> results, absl::Time now);
   void EndTick(LiveJob& record, StepResult result, const Flight& flight, absl::Time now);
-  void EndDenoise(LiveJob& record, StepResult& result, absl::Time now);
-  void EndDecode(LiveJob& record, StepResult& result, absl::Time now);
+  void EndLast(LiveJob& record, StepResult& result, absl::Time now);
+  void Report(LiveJob& record, StepResult& result, absl::Time now);
   void End(LiveJob& record, JobStatus outcome, absl::Status status, absl::Time now);
   void AfterCall();
 

@@ -10,7 +10,24 @@ namespace {
 constexpr size_t kMaxPrompts = 4096;
 constexpr size_t kMaxKeys = 1024;
 
-BatchKey DenoiseKey(const JobSpec& spec) { return KeyOf(*spec.request, Phase::kDenoise); }
+const BatchKey& DenoiseKey(const JobSpec& spec) { return spec.work->lead().key; }
+
+// Forward rows of all evaluations of `key`.
+int RowsOf(const WorkList& work, const BatchKey& key) {
+  int rows = 0;
+  for (const WorkLine& line : work.lines()) {
+    if (line.key == key) rows += line.rows * line.count;
+  }
+  return rows;
+}
+
+// Whether all evaluations have one key.
+bool HasOneSize(const WorkList& work) {
+  for (const WorkLine& line : work.lines()) {
+    if (line.key.phase == Phase::kDenoise && line.key != work.lead().key) return false;
+  }
+  return true;
+}
 
 size_t PromptHash(const GenerationRequest& request) {
   const SizeConditioning kind = request.model->size_conditioning;
@@ -22,9 +39,12 @@ size_t PromptHash(const GenerationRequest& request) {
 }  // namespace
 
 absl::Duration LoopBooks::CostOf(const Loop& loop, const JobSpec& spec) const {
-  const auto found = loop.row_cost.find(DenoiseKey(spec));
-  if (found == loop.row_cost.end()) return absl::ZeroDuration();
-  return found->second * CountRows(*spec.program).rows();
+  absl::Duration cost;
+  for (const WorkLine& line : spec.work->lines()) {
+    const auto found = loop.row_cost.find(line.key);
+    if (found != loop.row_cost.end()) cost += found->second * line.rows * line.count;
+  }
+  return cost;
 }
 
 std::vector<LoopLoad> LoopBooks::LoadsFor(const JobSpec& spec, absl::Span<const EngineStatus> statuses) {
@@ -71,8 +91,8 @@ void LoopBooks::OnDecided(size_t loop, int64_t number) {
 
 void LoopBooks::OnCost(size_t loop, const JobSpec& spec, absl::Duration alone) {
   auto& row_cost = loops_[loop].row_cost;
-  const int rows = CountRows(*spec.program).rows();
-  if (alone <= absl::ZeroDuration() || rows == 0) return;
+  const int rows = RowsOf(*spec.work, DenoiseKey(spec));
+  if (alone <= absl::ZeroDuration() || rows == 0 || !HasOneSize(*spec.work)) return;
   if (row_cost.size() >= kMaxKeys) row_cost.clear();
   row_cost[DenoiseKey(spec)] = alone / rows;
 }

@@ -193,11 +193,12 @@ void EngineLoop::Impl::StartNew(absl::Time now) {
   for (const JobId id : desk.TakeNew()) {
     Job* job = desk.scheduler().Find(id);
     if (job == nullptr) continue;  // it has gone already
+    const std::vector<int> before = job->to_encode();
     const absl::Status started = Guarded([&] { return executor->Start(*job); });
     if (!started.ok()) {
       desk.scheduler().Fail(id, started, now);
-    } else if (!job->needs_encode()) {
-      desk.scheduler().SkipEncode(id, now);
+    } else if (job->to_encode() != before) {
+      desk.scheduler().EncodeOnly(id, job->to_encode(), now);
     }
   }
 }

@@ -18,7 +18,7 @@ ScheduledJob Describe(const Job& job) {
           .width = request.width,
           .height = request.height,
           .position = job.position(),
-          .evaluations = static_cast<int>(job.program().evaluations.size()),
+          .evaluations = job.work().evaluations(),
           .priority = request.priority,
           .tenant = request.tenant,
           .arrival = job.spec().arrival,

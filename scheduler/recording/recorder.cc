@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "core/string_view.h"
 #include "scheduler/recording/recording_text.h"
+#include "scheduler/recording/recording_work.h"
 
 namespace stepcast {
 namespace {
@@ -33,7 +34,8 @@ std::string HeaderText(const RecordingHeader& header) {
   recording::AppendDuration(text, header.policy.max_queue_delay);
   const ExecutorLimits& limits = header.limits;
   absl::StrAppend(&text, "\nlimits ", limits.max_denoise_rows, " ", limits.max_encode_jobs, " ", limits.max_decode_jobs,
-                  " ", limits.strict_rows, " ", limits.max_resident_jobs, "\n");
+                  " ", limits.strict_rows, " ", limits.max_resident_jobs, " ", limits.max_encode_picture_jobs, " ",
+                  limits.max_upscale_jobs, "\n");
   for (const auto& [tenant, weight] : header.tenant_weights) {
     text += "tenant ";
     recording::AppendWord(text, tenant);
@@ -100,14 +102,16 @@ void Recorder::OnSubmit(const Job& job, absl::Time now) {
   Begin('S', now);
   absl::StrAppend(&line_, " ", job.id().value);
   AppendSpec(job.spec(), numbers, now);
-  line_ += job.needs_encode() ? " e" : " -";
+  line_ += ' ';
+  recording::AppendItems(line_, job.to_encode());
   End(now);
 }
 
-void Recorder::OnSkipEncode(JobId job, absl::Time now) {
+void Recorder::OnEncodeOnly(const Job& job, absl::Time now) {
   if (stopped()) return;
   Begin('H', now);
-  absl::StrAppend(&line_, " ", job.value);
+  absl::StrAppend(&line_, " ", job.id().value, " ");
+  recording::AppendItems(line_, job.to_encode());
   End(now);
 }
 
@@ -128,13 +132,13 @@ Recorder::Numbers Recorder::NumbersOf(const JobSpec& spec) {
   recording::AppendSettings(word_, *spec.request);
   numbers.settings = settings_.NumberOf(word_, definitions_);
   word_.clear();
-  recording::AppendProgram(word_, *spec.program);
-  numbers.program = programs_.NumberOf(word_, definitions_);
+  recording::AppendWork(word_, *spec.work);
+  numbers.work = works_.NumberOf(word_, definitions_);
   return numbers;
 }
 
 void Recorder::AppendSpec(const JobSpec& spec, const Numbers& numbers, absl::Time now) {
-  absl::StrAppend(&line_, " R", numbers.settings, " A", numbers.program, " ", spec.image_index, " ");
+  absl::StrAppend(&line_, " R", numbers.settings, " J", numbers.work, " ", spec.image_index, " ");
   recording::AppendDuration(line_, spec.arrival - now);
   line_ += ' ';
   recording::AppendDuration(line_, spec.deadline - now);

@@ -41,7 +41,7 @@ class Recorder final : public SchedulerObserver {
   Recorder& operator=(const Recorder&) = delete;
 
   void OnSubmit(const Job& job, absl::Time now) override;
-  void OnSkipEncode(JobId job, absl::Time now) override;
+  void OnEncodeOnly(const Job& job, absl::Time now) override;
   void OnRefuse(absl::Span<const JobSpec> request, const absl::Status& why, absl::Time now) override;
   void OnLeave(JobId job, const absl::Status& reason, absl::Time now) override;
   void OnPlan(const StepPlan& plan, absl::Time now) override;
@@ -70,7 +70,7 @@ class Recorder final : public SchedulerObserver {
 
   struct Numbers {
     int settings = 0;
-    int program = 0;
+    int work = 0;
   };
   Numbers NumbersOf(const JobSpec& spec);
   void AppendSpec(const JobSpec& spec, const Numbers& numbers, absl::Time now);
@@ -83,7 +83,7 @@ class Recorder final : public SchedulerObserver {
   const std::string path_;
   RecorderOptions options_;
   std::FILE* file_;  // null once stopped
-  Dictionary keys_{'K'}, programs_{'A'}, settings_{'R'};
+  Dictionary keys_{'K'}, works_{'J'}, settings_{'R'};
   std::string line_, definitions_, word_;  // kept for their capacity
   absl::Time last_;
   absl::Time next_flush_;

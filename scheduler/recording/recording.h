@@ -8,21 +8,27 @@
 // The file is text, one event a line, so that a cut or damaged file is found at its line and a person can read it;
 // words that repeat (batch keys, programs, request settings) are named once. docs/scheduling.md shows one.
 //
-//   stepcast-recording 2                           the version; a reader takes 1 and 2, and 1 has no H
+//   stepcast-recording 3                           the version; a reader takes 1 to 3
 //   <name> <value>...                              header lines, see RecordingHeader
 //   begin <time>                                   ends the header
 //   K <n> <phase> <model> <height> <width>         from now on key <n>
-//   A <n> <steps> [<count>*]<step gain>,<rows>...  from now on program <n>: its evaluations, run-length coded
+//   J <n> <steps> {<phase> <model> <height> <width> <rows> <count> <step> <per step>}...
+//                                                  from now on work <n>: the items of its WorkList
 //   R <n> <field>=<value>...                       from now on request settings <n>
-//   S <dt> <job> R<n> A<n> <image> <arrival> <deadline> <e|->      submitted; times count from now, e: needs encode
-//   H <dt> <job>                                   that job needs no encode after all
-//   X <dt> R<n> A<n> <image> <arrival> <deadline> <code>           refused with this status code; the rest as for S
+//   S <dt> <job> R<n> J<n> <image> <arrival> <deadline> <encodes>  submitted; times count from now; items of its work
+//                                                  that are to be encoded: 0,5, or - for none
+//   H <dt> <job> <encodes>                         only these are, after all
+//   X <dt> R<n> J<n> <image> <arrival> <deadline> <code>           refused with this status code; the rest as for S
 //   L <dt> <job> <code>                            told to leave with this status code
 //   P <dt> <plan> K<n> <rows> <jobs> <predicted> [g<jobs>] [e<jobs>]     planned; g: group, e: evicted
 //   C <dt> <plan> [<index>:<code|NO_IMAGE|MISSING>]...             completed; jobs that are not named did well
 //   W 0 K<n> <rows>:<cost>...                      a cost curve was measured
 //   M 0 K<n> <rows>                                no more than these rows fit the memory
 //   E <events> <hash>                              the regular end: FNV-1a over all bytes before this line
+//
+// Version 1 and 2 know one encode, one size and one model a job: in place of J there is
+//   A <n> <steps> [<count>*]<step gain>,<rows>...  from now on program <n>: its evaluations, run-length coded
+// S ends with e or -, H ends with the job, and version 1 has no H.
 //
 // Events are in the order in which the scheduler was told, which is that of its lock (docs/threads.md). <dt> counts
 // from the event before and may be negative: a plan's completion carries the end of its tick, and what came meanwhile
@@ -45,7 +51,7 @@
 
 namespace stepcast {
 
-inline constexpr int kRecordingVersion = 2;
+inline constexpr int kRecordingVersion = 3;
 
 // What the scheduler was made with.
 struct RecordingHeader {
@@ -62,11 +68,12 @@ enum class RecordedResult { kOk, kNoImage, kMissing, kFailed };
 
 struct RecordedSubmit {
   JobId job;
-  JobSpec spec;  // without a sink, prompt or seed; equal settings share one request, equal programs one program
-  bool needs_encode = true;
+  JobSpec spec;  // without a sink, prompt, seed or program; equal settings share one request, equal work one list
+  std::vector<int> to_encode;  // items of its work
 };
-struct RecordedSkipEncode {
+struct RecordedEncodeOnly {
   JobId job;
+  std::vector<int> to_encode;
 };
 // A picture that was not let in. With several devices another one may have taken it: then that one's recording has it,
 // with the same arrival. No input of a scheduler, but traffic all the same.
@@ -100,7 +107,7 @@ struct RecordedRowCap {
 
 struct RecordedEvent {
   absl::Time at;
-  std::variant<RecordedSubmit, RecordedSkipEncode, RecordedRefusal, RecordedLeave, RecordedPlan, RecordedComplete,
+  std::variant<RecordedSubmit, RecordedEncodeOnly, RecordedRefusal, RecordedLeave, RecordedPlan, RecordedComplete,
                RecordedCurve, RecordedRowCap>
       what;
 };

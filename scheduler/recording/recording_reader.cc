@@ -10,6 +10,7 @@
 #include "core/status_macros.h"
 #include "core/string_view.h"
 #include "scheduler/recording/recording_text.h"
+#include "scheduler/recording/recording_work.h"
 
 namespace stepcast {
 namespace {
@@ -19,6 +20,7 @@ using recording::ParseInt;
 
 constexpr size_t kLongestLine = 1 << 20;
 constexpr size_t kMostEvaluations = 10'000'000;  // of all programs: a line of 20 bytes can define a million
+constexpr int kWorkVersion = 3;  // from then on jobs have work lists, before that programs
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 constexpr int kMostInt = std::numeric_limits<int>::max();
 
@@ -59,11 +61,12 @@ absl::StatusOr<std::vector<CostPoint>> ParsePoints(const std::vector<std::string
 }
 
 absl::Status ReadLimits(const std::vector<std::string_view>& words, ExecutorLimits& limits) {
-  if (words.size() != 6) return Bad("limits are five numbers");
+  if (words.size() != 6 && words.size() != 8) return Bad("limits are seven numbers, of earlier versions five");
   int* const fields[] = {&limits.max_denoise_rows, &limits.max_encode_jobs, &limits.max_decode_jobs,
-                         &limits.strict_rows, &limits.max_resident_jobs};
-  const int lowest[] = {2, 1, 1, 0, 1}, highest[] = {4096, 4096, 4096, 4096, kMostInt};
-  for (size_t i = 0; i < 5; ++i) {
+                         &limits.strict_rows,      &limits.max_resident_jobs, &limits.max_encode_picture_jobs,
+                         &limits.max_upscale_jobs};
+  const int lowest[] = {2, 1, 1, 0, 1, 1, 1}, highest[] = {4096, 4096, 4096, 4096, kMostInt, 4096, 4096};
+  for (size_t i = 0; i + 1 < words.size(); ++i) {
     STEPCAST_ASSIGN_OR_RETURN(const int64_t value, ParseInt(words[i + 1], lowest[i], highest[i]));
     *fields[i] = static_cast<int>(value);
   }
@@ -90,7 +93,7 @@ absl::StatusOr<std::optional<RecordedEvent>> RecordingReader::Next() {
     const char tag = words_.empty() || words_[0].size() != 1 ? '?' : words_[0][0];
     if (tag == 'E') {
       STEPCAST_RETURN_IF_ERROR(At(ReadEnd(before)));
-    } else if (tag == 'K' || tag == 'A' || tag == 'R') {
+    } else if (tag == 'K' || tag == 'A' || tag == 'J' || tag == 'R') {
       STEPCAST_RETURN_IF_ERROR(At(ReadDefinition()));
     } else {
       absl::StatusOr<RecordedEvent> event = ReadEvent();
@@ -124,10 +127,12 @@ absl::Status RecordingReader::ReadHeader() {
   if (!more || words_.size() != 2 || words_[0] != "stepcast-recording") {
     return Bad("this is no recording: it must begin with 'stepcast-recording <version>'");
   }
-  if (!ParseInt(words_[1], 1, kRecordingVersion).ok()) {
+  const absl::StatusOr<int64_t> version = ParseInt(words_[1], 1, kRecordingVersion);
+  if (!version.ok()) {
     return Bad(
         absl::StrCat("version ", ToAbsl(words_[1]), " of the format; this program reads 1 to ", kRecordingVersion));
   }
+  version_ = static_cast<int>(*version);
   do {
     STEPCAST_ASSIGN_OR_RETURN(more, ReadLine());
     if (!more) return Bad("the file ends within its header");
@@ -174,6 +179,8 @@ absl::Status RecordingReader::ReadDefinition() {
   STEPCAST_ASSIGN_OR_RETURN(const int64_t number, ParseInt(words_[1], 0, 1 << 20));
   if (words_[0] == "K") {
     STEPCAST_ASSIGN_OR_RETURN(keys_[number], recording::ParseKey(words_, 2));
+  } else if (words_[0] == "J") {
+    STEPCAST_ASSIGN_OR_RETURN(works_[number], recording::ParseWork(words_, 2));
   } else if (words_[0] == "A") {
     STEPCAST_ASSIGN_OR_RETURN(sampling::SharedProgram program, recording::ParseProgram(words_, 2));
     sampling::SharedProgram& slot = programs_[number];
@@ -213,9 +220,7 @@ absl::StatusOr<RecordedEvent> RecordingReader::ReadEvent() {
       return event;
     }
     case 'H': {
-      RecordedSkipEncode skip;
-      STEPCAST_ASSIGN_OR_RETURN(skip.job.value, ParseInt(words_[2], 1, kMost));
-      event.what = skip;
+      STEPCAST_ASSIGN_OR_RETURN(event.what, ReadEncodeOnly());
       return event;
     }
     case 'X': {
@@ -256,28 +261,46 @@ absl::StatusOr<RecordedEvent> RecordingReader::ReadEvent() {
 }
 
 absl::StatusOr<RecordedSubmit> RecordingReader::ReadSubmit(absl::Time now) {
-  if (words_.size() != 9) return Bad("a submit is S <dt> <job> R<n> A<n> <image> <arrival> <deadline> <e|->");
+  if (words_.size() != 9) return Bad("a submit is S <dt> <job> R<n> J<n> <image> <arrival> <deadline> <encodes>");
   RecordedSubmit submit;
   STEPCAST_ASSIGN_OR_RETURN(submit.job.value, ParseInt(words_[2], 1, kMost));
   STEPCAST_ASSIGN_OR_RETURN(submit.spec, ReadSpec(3, now));
-  if (words_[8] != "e" && words_[8] != "-") return Bad("a submit ends with e or -");
-  submit.needs_encode = words_[8] == "e";
+  if (words_[8] == "e" && version_ < kWorkVersion) {
+    submit.to_encode = recording::EncodesOf(*submit.spec.work);
+    return submit;
+  }
+  STEPCAST_ASSIGN_OR_RETURN(submit.to_encode, recording::ParseItems(words_[8]));
+  STEPCAST_RETURN_IF_ERROR(recording::CheckEncodes(submit.to_encode, *submit.spec.work));
   return submit;
 }
 
+absl::StatusOr<RecordedEncodeOnly> RecordingReader::ReadEncodeOnly() {
+  RecordedEncodeOnly only;
+  STEPCAST_ASSIGN_OR_RETURN(only.job.value, ParseInt(words_[2], 1, kMost));
+  if (version_ < kWorkVersion) return only;
+  if (words_.size() != 4) return Bad("what is to be encoded is H <dt> <job> <encodes>");
+  STEPCAST_ASSIGN_OR_RETURN(only.to_encode, recording::ParseItems(words_[3]));
+  return only;
+}
+
 absl::StatusOr<RecordedRefusal> RecordingReader::ReadRefusal(absl::Time now) {
-  if (words_.size() != 8) return Bad("a refusal is X <dt> R<n> A<n> <image> <arrival> <deadline> <code>");
+  if (words_.size() != 8) return Bad("a refusal is X <dt> R<n> J<n> <image> <arrival> <deadline> <code>");
   RecordedRefusal refusal;
   STEPCAST_ASSIGN_OR_RETURN(refusal.spec, ReadSpec(2, now));
   STEPCAST_ASSIGN_OR_RETURN(refusal.code, ParseCode(words_[7]));
   return refusal;
 }
 
-// "R<n> A<n> <image> <arrival> <deadline>"
+// "R<n> J<n> <image> <arrival> <deadline>"
 absl::StatusOr<JobSpec> RecordingReader::ReadSpec(size_t first, absl::Time now) const {
   JobSpec spec;
   STEPCAST_ASSIGN_OR_RETURN(spec.request, Look(settings_, words_[first], 'R'));
-  STEPCAST_ASSIGN_OR_RETURN(spec.program, Look(programs_, words_[first + 1], 'A'));
+  if (version_ < kWorkVersion) {
+    STEPCAST_ASSIGN_OR_RETURN(const sampling::SharedProgram program, Look(programs_, words_[first + 1], 'A'));
+    spec.work = CompileWork(*spec.request, *program);
+  } else {
+    STEPCAST_ASSIGN_OR_RETURN(spec.work, Look(works_, words_[first + 1], 'J'));
+  }
   STEPCAST_ASSIGN_OR_RETURN(const int64_t image, ParseInt(words_[first + 2], 0, kMostInt));
   spec.image_index = static_cast<int>(image);
   STEPCAST_ASSIGN_OR_RETURN(const absl::Duration arrival, ParseDuration(words_[first + 3]));

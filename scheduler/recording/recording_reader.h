@@ -49,6 +49,7 @@ class RecordingReader {
   absl::Status ReadEnd(uint64_t hash_before);
   absl::StatusOr<RecordedEvent> ReadEvent();
   absl::StatusOr<RecordedSubmit> ReadSubmit(absl::Time now);
+  absl::StatusOr<RecordedEncodeOnly> ReadEncodeOnly();
   absl::StatusOr<RecordedRefusal> ReadRefusal(absl::Time now);
   absl::StatusOr<JobSpec> ReadSpec(size_t first, absl::Time now) const;
   absl::StatusOr<RecordedLeave> ReadLeave();
@@ -60,6 +61,7 @@ class RecordingReader {
   const std::string path_;
   std::ifstream file_;
   RecordingHeader header_;
+  int version_ = 0;
   std::string line_;
   Words words_;  // of line_
   int64_t line_number_ = 0;
@@ -67,6 +69,7 @@ class RecordingReader {
   std::unordered_map<int64_t, BatchKey> keys_;
   std::unordered_map<int64_t, sampling::SharedProgram> programs_;
   size_t evaluations_ = 0;  // of those
+  std::unordered_map<int64_t, SharedWorkList> works_;
   std::unordered_map<int64_t, SharedRequest> settings_;
   absl::Time last_;
   int64_t events_ = 0;

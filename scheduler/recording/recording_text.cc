@@ -15,7 +15,6 @@
 namespace stepcast::recording {
 namespace {
 
-constexpr int64_t kMostEvaluations = 1'000'000;  // of one program; keeps a damaged file from filling the memory
 absl::Duration Tick() { return absl::Nanoseconds(1) / 4; }
 
 absl::Status Bad(std::string_view word, absl::string_view allowed) {
@@ -171,23 +170,6 @@ void AppendKey(std::string& line, const BatchKey& key) {
   absl::StrAppend(&line, " ", key.latent_height, " ", key.latent_width);
 }
 
-void AppendProgram(std::string& line, const sampling::SamplingProgram& program) {
-  absl::StrAppend(&line, program.steps);
-  const auto& evaluations = program.evaluations;
-  const auto shape = [&](size_t i) {
-    return std::pair(evaluations[i].step - (i == 0 ? 0 : evaluations[i - 1].step), evaluations[i].rows());
-  };
-  for (size_t i = 0; i < evaluations.size();) {
-    const auto [gain, rows] = shape(i);
-    size_t end = i + 1;
-    while (end < evaluations.size() && shape(end) == std::pair(gain, rows)) ++end;
-    line += ' ';
-    if (end - i > 1) absl::StrAppend(&line, end - i, "*");
-    absl::StrAppend(&line, gain, ",", rows);
-    i = end;
-  }
-}
-
 void AppendSettings(std::string& line, const GenerationRequest& request) {
   line += "model=";
   AppendWord(line, request.model->id);
@@ -279,50 +261,18 @@ absl::StatusOr<BatchKey> ParseKey(const std::vector<std::string_view>& words, si
   if (words.size() < first + 4) return absl::InvalidArgumentError("a key is <phase> <model> <height> <width>");
   BatchKey key;
   bool known = false;
-  for (const Phase phase : {Phase::kEncode, Phase::kDenoise, Phase::kPreview, Phase::kDecode}) {
+  for (const Phase phase : kPhases) {
     if (words[first] != PhaseName(phase)) continue;
     key.phase = phase;
     known = true;
   }
-  if (!known) return Bad(words[first], "phase: encode, denoise, preview, decode");
+  if (!known) return Bad(words[first], "phase: encode, encode_picture, denoise, preview, decode, upscale");
   STEPCAST_ASSIGN_OR_RETURN(key.model, ParseWord(words[first + 1]));
   STEPCAST_ASSIGN_OR_RETURN(const int64_t height, ParseInt(words[first + 2], 0, 1 << 20));
   STEPCAST_ASSIGN_OR_RETURN(const int64_t width, ParseInt(words[first + 3], 0, 1 << 20));
   key.latent_height = static_cast<int>(height);
   key.latent_width = static_cast<int>(width);
   return key;
-}
-
-absl::StatusOr<sampling::SharedProgram> ParseProgram(const std::vector<std::string_view>& words, size_t first) {
-  if (words.size() < first + 2) return absl::InvalidArgumentError("a program has steps and at least one evaluation");
-  auto program = std::make_shared<sampling::SamplingProgram>();
-  STEPCAST_ASSIGN_OR_RETURN(const int64_t steps, ParseInt(words[first], 1, kMostEvaluations));
-  program->steps = static_cast<int>(steps);
-  int64_t step = 0;
-  for (size_t i = first + 1; i < words.size(); ++i) {
-    const size_t star = words[i].find('*');
-    int64_t count = 1;
-    if (star != std::string_view::npos) {
-      STEPCAST_ASSIGN_OR_RETURN(count, ParseInt(words[i].substr(0, star), 1, kMostEvaluations));
-    }
-    const std::string_view shape = star == std::string_view::npos ? words[i] : words[i].substr(star + 1);
-    const size_t comma = shape.find(',');
-    if (comma == std::string_view::npos) return Bad(words[i], "[<count>*]<step gain>,<rows>");
-    STEPCAST_ASSIGN_OR_RETURN(const int64_t gain, ParseInt(shape.substr(0, comma), -steps, steps));
-    STEPCAST_ASSIGN_OR_RETURN(const int64_t rows, ParseInt(shape.substr(comma + 1), 1, 2));
-    if (static_cast<int64_t>(program->evaluations.size()) + count > kMostEvaluations) {
-      return Bad(words[i], absl::StrCat("program of at most ", kMostEvaluations, " evaluations"));
-    }
-    for (; count > 0; --count) {
-      step += gain;
-      if (step < 0 || step >= steps) return Bad(words[i], absl::StrCat("evaluation within ", steps, " steps"));
-      sampling::Evaluation evaluation;
-      evaluation.step = static_cast<int>(step);
-      if (rows == 2) evaluation.guidance.kind = sampling::GuidanceKind::kClassifierFree;
-      program->evaluations.push_back(std::move(evaluation));
-    }
-  }
-  return program;
 }
 
 absl::StatusOr<SharedRequest> ParseSettings(const std::vector<std::string_view>& words, size_t first) {

@@ -12,7 +12,6 @@
 #include "absl/types/span.h"
 #include "core/generation_request.h"
 #include "core/job_id.h"
-#include "sampling/sampling_program.h"
 #include "scheduler/costs/cost_curve.h"
 #include "scheduler/words/batch_key.h"
 
@@ -24,7 +23,6 @@ void AppendWord(std::string& line, std::string_view word);                      
 void AppendJobs(std::string& line, const std::vector<JobId>& jobs);               // "3+1+5"
 void AppendPoints(std::string& line, absl::Span<const CostPoint> points);         // " 1:20000000 2:..."
 void AppendKey(std::string& line, const BatchKey& key);                           // "denoise emoji 16 16"
-void AppendProgram(std::string& line, const sampling::SamplingProgram& program);  // "20 0,2 19*1,2"
 void AppendSettings(std::string& line, const GenerationRequest& request);         // "model=emoji steps=20"
 
 // The inverses. Errors: INVALID_ARGUMENT with what came and what is allowed, without file or line.
@@ -35,7 +33,6 @@ absl::StatusOr<std::string> ParseWord(std::string_view word);
 absl::StatusOr<std::vector<JobId>> ParseJobs(std::string_view word);
 absl::StatusOr<CostPoint> ParsePoint(std::string_view word);
 absl::StatusOr<BatchKey> ParseKey(const std::vector<std::string_view>& words, size_t first);
-absl::StatusOr<sampling::SharedProgram> ParseProgram(const std::vector<std::string_view>& words, size_t first);
 absl::StatusOr<SharedRequest> ParseSettings(const std::vector<std::string_view>& words, size_t first);
 
 // FNV-1a, 64 bits, continued from `hash`.

@@ -1,76 +1,70 @@
 #include "scheduler/words/job.h"
 
-#include <array>
-#include <cstddef>
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/string_view.h"
 
 namespace stepcast {
-namespace {
 
-constexpr size_t kStatusCount = static_cast<size_t>(JobStatus::kExpired) + 1;
-
-constexpr std::array<std::string_view, kStatusCount> kNames = {
-    "waiting", "encoding", "running", "parked", "decoding", "succeeded", "failed", "cancelled", "expired",
-};
-
-constexpr unsigned Bit(JobStatus status) { return 1u << static_cast<unsigned>(status); }
-
-// What may end a job in any live state.
-constexpr unsigned kEnds = Bit(JobStatus::kFailed) | Bit(JobStatus::kCancelled) | Bit(JobStatus::kExpired);
-
-// Indexed by the state that is left: the states that may follow.
-constexpr std::array<unsigned, kStatusCount> kNext = {
-    // kWaiting: kRunning when the embeddings were cached, kDecoding when a resumed job lacks only that.
-    Bit(JobStatus::kEncoding) | Bit(JobStatus::kRunning) | Bit(JobStatus::kDecoding) | kEnds,
-    Bit(JobStatus::kRunning) | kEnds,                             // kEncoding
-    Bit(JobStatus::kParked) | Bit(JobStatus::kDecoding) | kEnds,  // kRunning
-    Bit(JobStatus::kRunning) | kEnds,                             // kParked
-    Bit(JobStatus::kSucceeded) | kEnds,                           // kDecoding
-    0,                                                            // kSucceeded
-    0,                                                            // kFailed
-    0,                                                            // kCancelled
-    0,                                                            // kExpired
-};
-
-}  // namespace
-
-std::string_view JobStatusName(JobStatus status) { return kNames[static_cast<size_t>(status)]; }
-
-bool CanMove(JobStatus from, JobStatus to) { return (kNext[static_cast<size_t>(from)] & Bit(to)) != 0; }
-
-bool IsTerminal(JobStatus status) { return kNext[static_cast<size_t>(status)] == 0; }
-
-JobStatus FirstStatus(Phase phase) {
-  if (phase == Phase::kEncode) return JobStatus::kEncoding;
-  return phase == Phase::kDecode ? JobStatus::kDecoding : JobStatus::kRunning;
+JobSpec MakeJobSpec(SharedRequest request, sampling::SharedProgram program) {
+  JobSpec spec;
+  spec.work = CompileWork(*request, *program);
+  spec.request = std::move(request);
+  spec.program = std::move(program);
+  return spec;
 }
 
-RowCounts CountRows(const sampling::SamplingProgram& program) {
-  RowCounts counts;
-  for (const sampling::Evaluation& evaluation : program.evaluations) {
-    ++(evaluation.rows() == 1 ? counts.single : counts.guided);
+Job::Job(JobId id, JobSpec spec) : id_(id), spec_(std::move(spec)) {
+  for (const WorkLine& line : work().lines()) left_.push_back(line.count);
+  for (size_t i = 0; i < work().items().size(); ++i) {
+    if (work().items()[i].key.phase == Phase::kEncode) to_encode_.push_back(static_cast<int>(i));
   }
-  return counts;
+  PassEncodes();
 }
 
-BatchKey KeyOf(const GenerationRequest& request, Phase phase) {
-  BatchKey key{.phase = phase, .model = request.model->id};
-  if (phase != Phase::kEncode) {
-    key.latent_height = request.latent_height();
-    key.latent_width = request.latent_width();
-  }
-  return key;
+void Job::PassEncodes() {
+  while (!done() && work().items()[place_].key.phase == Phase::kEncode) ++place_;
 }
-
-Job::Job(JobId id, JobSpec spec) : id_(id), spec_(std::move(spec)), left_(CountRows(*spec_.program)) {}
 
 void Job::Advance() {
-  --(program().evaluations[static_cast<size_t>(position_)].rows() == 1 ? left_.single : left_.guided);
-  ++position_;
   shows_preview_.reset();
+  if (needs_encode()) {
+    --left_[static_cast<size_t>(work().LineOf(to_encode_.front()))];
+    to_encode_.erase(to_encode_.begin());
+    return;
+  }
+  const WorkItem& item = work().items()[place_];
+  --left_[static_cast<size_t>(work().LineOf(static_cast<int>(place_)))];
+  ++ticks_;
+  if (item.key.phase == Phase::kDenoise) ++position_;
+  if (++done_ < item.count) return;
+  done_ = 0;
+  ++place_;
+  PassEncodes();
+}
+
+void Job::set_to_encode(std::vector<int> items) {
+  for (const int item : to_encode_) --left_[static_cast<size_t>(work().LineOf(item))];
+  to_encode_ = std::move(items);
+  for (const int item : to_encode_) ++left_[static_cast<size_t>(work().LineOf(item))];
+}
+
+void Job::set_needs_encode(bool value) {
+  std::vector<int> all;
+  for (size_t i = 0; value && i < work().items().size(); ++i) {
+    if (work().items()[i].key.phase == Phase::kEncode) all.push_back(static_cast<int>(i));
+  }
+  set_to_encode(std::move(all));
+}
+
+int Job::evaluations_here() const {
+  const std::vector<WorkItem>& items = work().items();
+  if (done() || items[place_].key.phase != Phase::kDenoise) return 0;
+  int evaluations = -done_;
+  for (size_t i = place_; i < items.size() && items[i].key == items[place_].key; ++i) evaluations += items[i].count;
+  return evaluations;
 }
 
 absl::Status Job::MoveTo(JobStatus next) {
@@ -82,34 +76,31 @@ absl::Status Job::MoveTo(JobStatus next) {
   return absl::OkStatus();
 }
 
-Phase Job::phase() const {
-  if (needs_encode_) return Phase::kEncode;
-  return denoised() ? Phase::kDecode : Phase::kDenoise;
-}
-
-BatchKey Job::key() const { return KeyOf(request(), phase()); }
-
-int Job::rows() const {
-  return phase() == Phase::kDenoise ? program().evaluations[static_cast<size_t>(position_)].rows() : 1;
-}
-
 int Job::finished_steps() const {
-  return denoised() ? program().steps : program().evaluations[static_cast<size_t>(position_)].step;
+  const std::vector<WorkItem>& items = work().items();
+  for (size_t i = place_; i < items.size(); ++i) {
+    if (items[i].key.phase == Phase::kDenoise) return items[i].StepOf(i == place_ ? done_ : 0);
+  }
+  return work().steps();
 }
 
 bool Job::preview_due() const {
   const int every = request().preview.every_n_steps;
   if (every <= 0) return false;
-  const auto& evaluations = program().evaluations;
-  const auto next = static_cast<size_t>(position_) + 1;
-  if (next >= evaluations.size()) return false;
-  const int finished = evaluations[next - 1].step + 1;
-  return evaluations[next].step == finished && finished % every == 0;
+  const std::vector<WorkItem>& items = work().items();
+  const WorkItem& item = items[place_];
+  const int finished = item.StepOf(done_) + 1;
+  if (finished % every != 0) return false;
+  if (done_ + 1 < item.count) return item.StepOf(done_ + 1) == finished;
+  const auto next = std::find_if(items.begin() + static_cast<std::ptrdiff_t>(place_) + 1, items.end(),
+                                 [](const WorkItem& each) { return each.key.phase == Phase::kDenoise; });
+  return next != items.end() && next->step == finished;
 }
 
 void Job::CountTick(Phase phase, int rows, absl::Duration elapsed) {
   switch (phase) {
     case Phase::kEncode:
+    case Phase::kEncodePicture:
       statistics_.encode += elapsed;
       break;
     case Phase::kDenoise:
@@ -119,6 +110,7 @@ void Job::CountTick(Phase phase, int rows, absl::Duration elapsed) {
       break;
     case Phase::kPreview:
     case Phase::kDecode:
+    case Phase::kUpscale:
       statistics_.decode += elapsed;
       break;
   }

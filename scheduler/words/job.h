@@ -3,7 +3,7 @@
 
 #include <memory>
 #include <optional>
-#include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -11,22 +11,11 @@
 #include "core/job_event.h"
 #include "core/job_id.h"
 #include "sampling/sampling_program.h"
-#include "scheduler/words/batch_key.h"
 #include "scheduler/words/event_sink.h"
+#include "scheduler/words/job_status.h"
+#include "scheduler/words/work_list.h"
 
 namespace stepcast {
-
-enum class JobStatus { kWaiting, kEncoding, kRunning, kParked, kDecoding, kSucceeded, kFailed, kCancelled, kExpired };
-
-// "waiting", "encoding", ...
-std::string_view JobStatusName(JobStatus status);
-
-// The one transition table. Terminal states lead nowhere.
-bool CanMove(JobStatus from, JobStatus to);
-bool IsTerminal(JobStatus status);
-
-// What a waiting job becomes when its first plan is of `phase`.
-JobStatus FirstStatus(Phase phase);
 
 // What an executor keeps for a job: slots, noise generator, pinned embeddings. Opaque to the scheduler;
 // destroying it frees its tensors. Made and destroyed on the engine thread.
@@ -40,23 +29,14 @@ struct JobSpec {
   SharedRequest request = {};
   int image_index = 0;  // 0 .. request->image_count - 1
   sampling::SharedProgram program = {};
+  SharedWorkList work = {};
   absl::Time arrival = absl::InfinitePast();
   absl::Time deadline = absl::InfiniteFuture();
   std::shared_ptr<EventSink> sink = {};
 };
 
-// Evaluations by the rows they occupy.
-struct RowCounts {
-  int single = 0;  // of one row
-  int guided = 0;  // of two
-
-  int evaluations() const { return single + guided; }
-  int rows() const { return single + 2 * guided; }
-};
-RowCounts CountRows(const sampling::SamplingProgram& program);
-
-// The key of any job of `request` while it waits for `phase`.
-BatchKey KeyOf(const GenerationRequest& request, Phase phase);
+// The first picture of `request`, painted by `program`. It has come at no known time, has no deadline and no sink.
+JobSpec MakeJobSpec(SharedRequest request, sampling::SharedProgram program);
 
 // A job. Owned by its StepScheduler from Submit to its terminal event.
 //
@@ -64,13 +44,15 @@ BatchKey KeyOf(const GenerationRequest& request, Phase phase);
 // nobody writes to them.
 class Job {
  public:
-  // REQUIRES: spec.request, spec.program and spec.sink are set.
+  // REQUIRES: spec.request, spec.work and spec.sink are set.
   Job(JobId id, JobSpec spec);
 
   JobId id() const { return id_; }
   const JobSpec& spec() const { return spec_; }
   const GenerationRequest& request() const { return *spec_.request; }
+  // For the executor alone. REQUIRES: spec.program is set.
   const sampling::SamplingProgram& program() const { return *spec_.program; }
+  const WorkList& work() const { return *spec_.work; }
 
   // Seed of this image: the request's seed + image index.
   int64_t seed() const { return spec_.request->seed + spec_.image_index; }
@@ -80,27 +62,52 @@ class Job {
   // Moves to `next`; returns FAILED_PRECONDITION and changes nothing when the table forbids it.
   absl::Status MoveTo(JobStatus next);
 
-  // Index of the next evaluation; program().evaluations.size() when all are done.
+  // Index of the next evaluation; work().evaluations() when all are done.
   int position() const { return position_; }
-  bool denoised() const { return position_ == static_cast<int>(program().evaluations.size()); }
+  // Ticks done, encodes aside.
+  int ticks() const { return ticks_; }
+  // Whether no evaluation is left; whether nothing is.
+  bool denoised() const { return position_ == work().evaluations(); }
+  bool done() const { return place_ == work().items().size(); }
+  // Whether only the last decode is missing, and what follows it.
+  bool finishing() const { return denoised() && position_ > 0 && !needs_encode(); }
+
+  // Takes note that one tick of what the job waits for is done. REQUIRES: !done().
   void Advance();
 
-  // Evaluations from position() to the end.
-  RowCounts left() const { return left_; }
+  // Ticks left of a line of work(); evaluations left; and those of them until the key changes.
+  int left(size_t line) const { return left_[line]; }
+  int evaluations_left() const { return work().evaluations() - position_; }
+  int evaluations_here() const;
 
-  // Steps whose evaluations are all done, 0..program().steps.
+  // Steps whose evaluations are all done, 0..work().steps().
   int finished_steps() const;
 
-  // True until the job's conditioning is ready.
-  bool needs_encode() const { return needs_encode_; }
-  void set_needs_encode(bool value) { needs_encode_ = value; }
+  // Items of work() that are still to be encoded, ascending. All of them until the executor has looked.
+  const std::vector<int>& to_encode() const { return to_encode_; }
+  // REQUIRES: ascending indices of items of kEncode.
+  void set_to_encode(std::vector<int> items);
+  // True while that keeps the job from its next tick.
+  bool needs_encode() const { return !to_encode_.empty() && static_cast<size_t>(to_encode_.front()) < place_; }
+  // All is to be encoded, or nothing.
+  void set_needs_encode(bool value);
 
-  // The phase the job waits for, and its key there. REQUIRES: not terminal.
-  Phase phase() const;
-  BatchKey key() const;
+  // What the job waits for, its phase and its key. REQUIRES: !done().
+  size_t place() const { return needs_encode() ? static_cast<size_t>(to_encode_.front()) : place_; }
+  const WorkItem& next() const { return work().items()[place()]; }
+  Phase phase() const { return next().key.phase; }
+  const BatchKey& key() const { return next().key; }
+
+  // What follows once nothing is to be encoded, and its ticks that are done. REQUIRES: !done().
+  size_t place_but_encodes() const { return place_; }
+  const WorkItem& after_encodes() const { return work().items()[place_]; }
+  int done_of_item() const { return done_; }
+  bool on_last_tick() const {
+    return place_ + 1 == work().items().size() && done_ + 1 == after_encodes().count && !needs_encode();
+  }
 
   // Forward rows of the next tick: rows of the next evaluation while denoising, 1 otherwise.
-  int rows() const;
+  int rows() const { return next().rows; }
 
   // Whether the evaluation at position() ends a step for which the request wants a preview. The last step
   // never does: the picture itself follows. REQUIRES: phase() == kDenoise.
@@ -124,12 +131,18 @@ class Job {
   void set_started(absl::Time at) { started_ = at; }
 
  private:
+  // Puts place_ on the next item that is no encode.
+  void PassEncodes();
+
   const JobId id_;
   const JobSpec spec_;
   JobStatus status_ = JobStatus::kWaiting;
+  size_t place_ = 0;  // item of work(), no encode
+  int done_ = 0;      // ticks of it
+  int ticks_ = 0;
   int position_ = 0;
-  RowCounts left_;
-  bool needs_encode_ = true;
+  std::vector<int> to_encode_;
+  std::vector<int> left_;              // ticks, by line of work()
   std::optional<bool> shows_preview_;  // of the tick at position_
   absl::Time started_ = absl::InfiniteFuture();
   JobStatistics statistics_;

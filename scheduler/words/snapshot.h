@@ -17,6 +17,7 @@ namespace stepcast {
 
 struct KeyView;
 struct LaneView;
+struct WorkPrice;
 
 // What a policy may know of one live job. Stays at its address while the job lives.
 struct JobView {
@@ -28,6 +29,9 @@ struct JobView {
   bool preview_owed = false;       // a preview was due and skipped
   int64_t last_preview = 0;        // id of the last plan that showed one
   bool resident = false;           // its tensors are on the device: it has started and is not parked
+
+  // What its work costs, by line of job->work().
+  std::vector<const WorkPrice*> prices = {};
 
   // For deadlines and shares. Seconds, times since the Unix epoch; predictions as of the job's last step.
   const LaneView* lane = nullptr;

@@ -25,6 +25,8 @@ struct ExecutorLimits {
   int max_denoise_rows = 16;  // >= 2, so that a guided job always fits
   int max_encode_jobs = 8;    // >= 1
   int max_decode_jobs = 4;    // >= 1; previews are decodes too
+  int max_encode_picture_jobs = 4;  // >= 1
+  int max_upscale_jobs = 1;         // >= 1
   // 0: free mode. Else strict: every denoise forward has exactly this many rows (the executor pads), and encodes
   // and decodes run one item at a time. >= 2.
   int strict_rows = 0;
@@ -37,6 +39,10 @@ struct ExecutorLimits {
     switch (phase) {
       case Phase::kEncode:
         return max_encode_jobs;
+      case Phase::kEncodePicture:
+        return max_encode_picture_jobs;
+      case Phase::kUpscale:
+        return max_upscale_jobs;
       case Phase::kDenoise:
         return max_denoise_rows;
       case Phase::kPreview:
@@ -54,8 +60,8 @@ class StepExecutor {
  public:
   virtual ~StepExecutor() = default;
 
-  // Prepares a job that was just admitted. Cheap: look-ups only, no forward. Pins cached embeddings; when all
-  // are there, calls job.set_needs_encode(false). Errors fail this job only.
+  // Prepares a job that was just admitted. Cheap: look-ups only, no forward. Pins cached embeddings, and tells the job
+  // which of its encodes are left (Job::set_to_encode). Errors fail this job only.
   virtual absl::Status Start(Job& job) = 0;
 
   // Runs one plan and returns one result per job, in the plan's order. Advances nothing: positions belong to

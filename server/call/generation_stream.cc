@@ -30,15 +30,12 @@ GenerationStream::GenerationStream(StreamRequest request, ResponseTransport& tra
       images_(static_cast<size_t>(request_.request->image_count)) {}
 
 std::vector<JobSpec> GenerationStream::Specs() {
-  std::vector<JobSpec> specs;
-  for (int i = 0; i < request_.request->image_count; ++i) {
-    specs.push_back({.request = request_.request,
-                     .image_index = i,
-                     .program = request_.program,
-                     .arrival = request_.arrival,
-                     .deadline = request_.deadline,
-                     .sink = shared_from_this()});
-  }
+  JobSpec spec = MakeJobSpec(request_.request, request_.program);
+  spec.arrival = request_.arrival;
+  spec.deadline = request_.deadline;
+  spec.sink = shared_from_this();
+  std::vector<JobSpec> specs(static_cast<size_t>(request_.request->image_count), spec);
+  for (size_t i = 0; i < specs.size(); ++i) specs[i].image_index = static_cast<int>(i);
   return specs;
 }
 

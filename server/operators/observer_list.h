@@ -16,8 +16,8 @@ class ObserverList final : public SchedulerObserver {
   void OnSubmit(const Job& job, absl::Time now) override {
     for (SchedulerObserver* observer : observers_) observer->OnSubmit(job, now);
   }
-  void OnSkipEncode(JobId job, absl::Time now) override {
-    for (SchedulerObserver* observer : observers_) observer->OnSkipEncode(job, now);
+  void OnEncodeOnly(const Job& job, absl::Time now) override {
+    for (SchedulerObserver* observer : observers_) observer->OnEncodeOnly(job, now);
   }
   void OnRefuse(absl::Span<const JobSpec> request, const absl::Status& why, absl::Time now) override {
     for (SchedulerObserver* observer : observers_) observer->OnRefuse(request, why, now);

@@ -15,6 +15,10 @@ v1::TickPhase WireOf(Phase phase) {
   switch (phase) {
     case Phase::kEncode:
       return v1::TICK_PHASE_ENCODE;
+    case Phase::kEncodePicture:
+      return v1::TICK_PHASE_ENCODE_PICTURE;
+    case Phase::kUpscale:
+      return v1::TICK_PHASE_UPSCALE;
     case Phase::kDenoise:
       return v1::TICK_PHASE_DENOISE;
     case Phase::kPreview:

@@ -53,7 +53,7 @@ class TickFeed::Observer final : public SchedulerObserver {
     for (const Job* job : jobs) {
       tick->parts.push_back({.job = job->id(),
                              .position = job->position(),
-                             .evaluations = static_cast<int>(job->program().evaluations.size())});
+                             .evaluations = job->work().evaluations()});
     }
     in_flight_.push_back(std::move(tick));
   }

@@ -83,9 +83,7 @@ JobSpec MakePictureSpec(const SharedModelInfo& model, const Picture& picture, st
   request->guidance_scale = picture.guidance_scale;
   request->seed = picture.seed;
   request->preview.every_n_steps = picture.preview_every;
-  JobSpec spec;
-  spec.program = CompilePicture(model->noise_schedule, picture);
-  spec.request = std::move(request);
+  JobSpec spec = MakeJobSpec(std::move(request), CompilePicture(model->noise_schedule, picture));
   spec.sink = std::move(sink);
   return spec;
 }

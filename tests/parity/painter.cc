@@ -73,10 +73,8 @@ std::unique_ptr<Job> Painter::MakeJob(const nlohmann::json& wanted, std::shared_
   request->height = wanted["height"];
   request->seed = wanted["seed"];
   request->image_count = wanted["image_index"].get<int>() + 1;
-  JobSpec job;
-  job.request = std::move(request);
+  JobSpec job = MakeJobSpec(std::move(request), *program);
   job.image_index = wanted["image_index"];
-  job.program = *program;
   job.sink = std::make_shared<NullSink>();
   return std::make_unique<Job>(JobId{next_id_++}, std::move(job));
 }

@@ -207,6 +207,7 @@ TEST(SpecMakerTest, EqualArrivalsShareAndOthersDoNot) {
   arrival.tenant = "a";
   const JobSpec one = maker.Make(arrival, nullptr), same = maker.Make(arrival, nullptr);
   EXPECT_EQ(one.request, same.request);
+  EXPECT_EQ(one.work, same.work) << "equal arrivals share their work";
   EXPECT_EQ(one.program->evaluations.size(), 12u);
   EXPECT_EQ(one.program->evaluations[3].step, 1);
   EXPECT_EQ(one.program->evaluations[3].rows(), 1);

@@ -62,17 +62,12 @@ sampling::SharedProgram MakeProgram(const TestJob& job) {
 }
 
 std::vector<JobSpec> MakeSpecs(const TestJob& job, std::shared_ptr<EventSink> sink) {
-  const SharedRequest request = MakeRequest(job);
-  const sampling::SharedProgram program = MakeProgram(job);
-  std::vector<JobSpec> specs;
-  for (int i = 0; i < job.image_count; ++i) {
-    specs.push_back(JobSpec{.request = request,
-                            .image_index = i,
-                            .program = program,
-                            .arrival = job.arrival,
-                            .deadline = job.deadline,
-                            .sink = sink});
-  }
+  JobSpec spec = MakeJobSpec(MakeRequest(job), MakeProgram(job));
+  spec.arrival = job.arrival;
+  spec.deadline = job.deadline;
+  spec.sink = std::move(sink);
+  std::vector<JobSpec> specs(static_cast<size_t>(job.image_count), spec);
+  for (size_t i = 0; i < specs.size(); ++i) specs[i].image_index = static_cast<int>(i);
   return specs;
 }
 

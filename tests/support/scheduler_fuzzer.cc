@@ -136,7 +136,7 @@ class Fuzzer final : public EventSink {
       auto job = std::make_unique<Job>(id, std::move(spec));
       job->set_state(std::make_unique<CountedState>(states_));
       job->set_needs_encode(numbers_.Chance(60));
-      live_[id] = {.job = job.get(), .left = job->left().evaluations(), .cold = job->needs_encode()};
+      live_[id] = {.job = job.get(), .left = job->evaluations_left(), .cold = job->needs_encode()};
       if (numbers_.Chance(3)) failing.push_back(id);
       jobs.push_back(std::move(job));
     }
@@ -225,7 +225,7 @@ class Fuzzer final : public EventSink {
       const auto entry = live_.find(view->job->id());
       if (entry == live_.end()) return Wrong("a job the model does not know");
       const Expected& job = entry->second;
-      if (view->job->left().evaluations() != job.left || view->job->needs_encode() != job.cold ||
+      if (view->job->evaluations_left() != job.left || view->job->needs_encode() != job.cold ||
           view->in_flight != (job.plan != 0)) {
         return Wrong(absl::StrCat("job ", view->job->id().value, " is not where the model has it"));
       }

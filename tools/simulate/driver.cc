@@ -114,7 +114,7 @@ class Driver {
       spec.image_index = image;
       spec.arrival = backlog == kNoBacklog ? absl::UnixEpoch() + arrival.at : now_;
       absl::Duration isolated = truth_.Isolated(spec);
-      if (!arrival.cold) isolated -= truth_.Predict(KeyOf(*spec.request, Phase::kEncode), 1);
+      if (!arrival.cold) isolated -= EncodeTime(*spec.work);
       if (arrival.deadline > 0.0) spec.deadline = spec.arrival + isolated * arrival.deadline;
       spec.deadline = std::min(spec.deadline, spec.arrival + arrival.due);
       if (arrival.patience != absl::InfiniteDuration()) {
@@ -131,6 +131,14 @@ class Driver {
     seats_.resize(outcome_.fates.size());
     Place(*tour);
     Send(tour);
+  }
+
+  absl::Duration EncodeTime(const WorkList& work) const {
+    absl::Duration time;
+    for (const WorkLine& line : work.lines()) {
+      if (line.key.phase == Phase::kEncode) time += line.count * truth_.Predict(line.key, 1);
+    }
+    return time;
   }
 
   // As Dispatcher::Impl::Plan.
@@ -161,8 +169,9 @@ class Driver {
       const size_t fate = tour->first_fate + i, device = tour->placed[i];
       const Arrival& arrival = outcome_.fates[fate].arrival;
       auto job = std::make_unique<Job>(id, tour->specs[i]);
-      job->set_needs_encode(arrival.cold);
+      job->set_needs_encode(false);
       for (int done = 0; done < arrival.done; ++done) job->Advance();
+      job->set_needs_encode(arrival.cold);
       sink_->Follow(id, fate, tour->backlog);
       seats_[fate] = {.device = device, .job = id};
       parts[device].push_back(std::move(job));

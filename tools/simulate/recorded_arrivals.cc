@@ -26,18 +26,17 @@ struct Attempt {
 
 Attempt AttemptOf(const JobSpec& spec, bool needs_encode, absl::Time event, absl::Time begin) {
   const GenerationRequest& request = *spec.request;
-  const auto& evaluations = spec.program->evaluations;
+  const WorkList& work = *spec.work;
   const absl::Time at = spec.arrival == absl::InfinitePast() ? event : spec.arrival;
   Attempt attempt;
   Arrival& arrival = attempt.arrival;
   arrival.at = std::max(absl::ZeroDuration(), at - begin);
-  arrival.steps = spec.program->steps;
-  arrival.evaluations_per_step = std::max(1, static_cast<int>(evaluations.size()) / arrival.steps);
+  arrival.steps = work.steps();
+  arrival.evaluations_per_step = std::max(1, work.evaluations() / arrival.steps);
   arrival.model = request.model->id;
   arrival.latent_height = request.latent_height();
   arrival.latent_width = request.latent_width();
-  arrival.guided = std::any_of(evaluations.begin(), evaluations.end(),
-                               [](const sampling::Evaluation& evaluation) { return evaluation.rows() == 2; });
+  arrival.guided = work.most_rows() > 1;
   arrival.priority = request.priority;
   arrival.tenant = request.tenant;
   arrival.due = spec.deadline - at;
@@ -66,10 +65,10 @@ absl::Status ReadFile(RecordingReader& recording, absl::Time begin, std::vector<
     if (!event.has_value()) return absl::OkStatus();
     if (const auto* submit = std::get_if<RecordedSubmit>(&event->what)) {
       places[submit->job] = attempts.size();
-      attempts.push_back(AttemptOf(submit->spec, submit->needs_encode, event->at, begin));
-    } else if (const auto* skip = std::get_if<RecordedSkipEncode>(&event->what)) {
-      const auto place = places.find(skip->job);
-      if (place != places.end()) attempts[place->second].arrival.cold = false;
+      attempts.push_back(AttemptOf(submit->spec, !submit->to_encode.empty(), event->at, begin));
+    } else if (const auto* only = std::get_if<RecordedEncodeOnly>(&event->what)) {
+      const auto place = places.find(only->job);
+      if (place != places.end()) attempts[place->second].arrival.cold = !only->to_encode.empty();
     } else if (const auto* refusal = std::get_if<RecordedRefusal>(&event->what)) {
       // Nobody looked whether its prompt was known.
       attempts.push_back(AttemptOf(refusal->spec, /*needs_encode=*/false, event->at, begin));

@@ -15,6 +15,7 @@
 #include "core/status_macros.h"
 #include "core/string_view.h"
 #include "scheduler/decide/step_scheduler.h"
+#include "scheduler/recording/recording_work.h"
 
 namespace stepcast::simulate {
 namespace {
@@ -77,14 +78,17 @@ class Run {
     submit.spec.sink = sink_;
     std::vector<std::unique_ptr<Job>> jobs;
     jobs.push_back(std::make_unique<Job>(submit.job, std::move(submit.spec)));
-    jobs.back()->set_needs_encode(submit.needs_encode);
+    jobs.back()->set_to_encode(std::move(submit.to_encode));
     scheduler_.Submit(std::move(jobs), now_);
     ++report_.jobs;
     return absl::OkStatus();
   }
 
-  absl::Status Do(const RecordedSkipEncode& skip) {
-    scheduler_.SkipEncode(skip.job, now_);
+  absl::Status Do(RecordedEncodeOnly& only) {
+    const Job* job = scheduler_.Find(only.job);
+    if (job == nullptr) return absl::OkStatus();
+    STEPCAST_RETURN_IF_ERROR(recording::CheckEncodes(only.to_encode, job->work()));
+    scheduler_.EncodeOnly(only.job, std::move(only.to_encode), now_);
     return absl::OkStatus();
   }
 

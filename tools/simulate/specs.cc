@@ -35,12 +35,11 @@ sampling::SharedProgram MakeProgram(const Arrival& arrival) {
 JobSpec SpecMaker::Make(const Arrival& arrival, std::shared_ptr<EventSink> sink) {
   const Key key(arrival.model, arrival.steps, arrival.evaluations_per_step, arrival.latent_height, arrival.latent_width,
                 arrival.guided, arrival.previews_every, arrival.images, arrival.priority, arrival.tenant);
-  auto& [request, program] = made_[key];
-  if (request == nullptr) {
-    request = MakeRequest(arrival, ModelOf(arrival.model));
-    program = MakeProgram(arrival);
-  }
-  return {.request = request, .program = program, .sink = std::move(sink)};
+  JobSpec& made = made_[key];
+  if (made.request == nullptr) made = MakeJobSpec(MakeRequest(arrival, ModelOf(arrival.model)), MakeProgram(arrival));
+  JobSpec spec = made;
+  spec.sink = std::move(sink);
+  return spec;
 }
 
 SharedModelInfo SpecMaker::ModelOf(const std::string& id) {

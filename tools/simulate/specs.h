@@ -5,7 +5,6 @@
 #include <memory>
 #include <string>
 #include <tuple>
-#include <utility>
 
 #include "scheduler/words/job.h"
 #include "tools/simulate/traffic.h"
@@ -26,7 +25,7 @@ class SpecMaker {
   SharedModelInfo ModelOf(const std::string& id);
 
   std::map<std::string, SharedModelInfo> models_;
-  std::map<Key, std::pair<SharedRequest, sampling::SharedProgram>> made_;
+  std::map<Key, JobSpec> made_;
 };
 
 }  // namespace stepcast::simulate

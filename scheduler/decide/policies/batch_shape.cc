@@ -27,8 +27,8 @@ BatchShape::BatchShape(const CostModel& costs, const BatchKey& key, int limit, d
       most_for_lower_(kNoLimit),
       undisturbed_(kNoLimit) {}
 
-bool BatchShape::Add(const JobView& view, int evaluations) {
-  const int rows = rows_ + view.rows;
+bool BatchShape::Add(const JobView& view, int own_rows, int evaluations) {
+  const int rows = rows_ + own_rows;
   if (rows > limit_) return false;
   const double seconds = costs_.Seconds(key_, rows);
   const Priority priority = view.job->request().priority;
@@ -43,8 +43,8 @@ bool BatchShape::Add(const JobView& view, int evaluations) {
   }
   if (!view.firm || evaluations < 1) return true;
   // What it needs beside its evaluations; `alone` may count more of them than will be left.
-  const double tick = costs_.Seconds(key_, view.rows);
-  const double rest = std::max(0.0, view.alone - view.job->left().evaluations() * tick);
+  const double tick = costs_.Seconds(key_, own_rows);
+  const double rest = std::max(0.0, view.alone - view.job->evaluations_here() * tick);
   const double allowed = (view.due - now_ - rest) / evaluations;
   if (allowed * kRounding < seconds) return true;
   const double wanted = (view.target - now_ - rest) / evaluations;

@@ -19,11 +19,11 @@ class BatchShape {
   BatchShape(const CostModel& costs, const BatchKey& key, int limit, double now);
 
   // Adds a job, unless its rows do not fit or somebody in the tick would become late by it.
-  bool Add(const JobView& view) { return Add(view, view.job->left().evaluations()); }
+  bool Add(const JobView& view) { return Add(view, view.rows, view.job->evaluations_here()); }
   // A job that is late whatever this tick does: its deadline shapes nothing.
-  bool AddLate(const JobView& view) { return Add(view, 0); }
-  // The same for a job that will have `evaluations` left.
-  bool Add(const JobView& view, int evaluations);
+  bool AddLate(const JobView& view) { return Add(view, view.rows, 0); }
+  // The same for a job that will have `evaluations` of `rows` rows of this key left.
+  bool Add(const JobView& view, int rows, int evaluations);
 
   bool full() const { return rows_ >= limit_; }
   int rows() const { return rows_; }

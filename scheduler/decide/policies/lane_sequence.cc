@@ -7,15 +7,15 @@ namespace stepcast {
 namespace {
 
 // Jobs that a forecast adds have no queue.
-bool Finishing(const JobView& view) { return view.queue != nullptr && view.queue->key.phase == Phase::kDecode; }
+bool Finishing(const JobView& view) { return view.queue != nullptr && view.job->finishing(); }
 
 // Jobs of a lane that wait for their decode, oldest first. The keys of decodes come last and hold few jobs.
 std::vector<const JobView*> FinishingIn(const LaneView& lane, const SchedulerSnapshot& snapshot) {
   std::vector<const JobView*> finishing;
   for (auto key = snapshot.keys.rbegin(); key != snapshot.keys.rend(); ++key) {
-    if ((*key)->key.phase != Phase::kDecode) break;
+    if ((*key)->key.phase < Phase::kDecode) break;
     for (const JobView* view : (*key)->jobs) {
-      if (view->lane->tenant == lane.tenant && view->lane->priority == lane.priority) finishing.push_back(view);
+      if (view->job->finishing() && view->lane->tenant == lane.tenant && view->lane->priority == lane.priority) finishing.push_back(view);
     }
   }
   std::sort(finishing.begin(), finishing.end(),

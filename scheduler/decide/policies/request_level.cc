@@ -17,18 +17,12 @@ auto Settings(const GenerationRequest& request) {
                   request.sigmas, request.classifier_scale);
 }
 
-int MostRows(const sampling::SamplingProgram& program) {
-  int most = 1;
-  for (const sampling::Evaluation& evaluation : program.evaluations) most = std::max(most, evaluation.rows());
-  return most;
-}
-
-// The next tick of a group: the earliest phase that any member waits for, so that all stay in lock-step.
+// The next tick of a group: what the member that is furthest behind waits for, so that all stay in lock-step.
 StepPlan NextOfGroup(absl::Span<const JobView* const> group, const CostModel& costs) {
   const JobView* lead = group.front();
   for (const JobView* view : group) {
     if (view->in_flight) return {};
-    if (view->queue->key.phase < lead->queue->key.phase) lead = view;
+    if (view->job->place() < lead->job->place()) lead = view;
   }
   return PackRows(lead->queue->key, group, costs);
 }
@@ -40,8 +34,8 @@ StepPlan RequestLevelPolicy::Next(const SchedulerSnapshot& snapshot, const CostM
   if (snapshot.jobs.empty()) return {};
 
   const Job& oldest = *snapshot.jobs.front()->job;
-  const int rows = costs.RowCap(KeyOf(oldest.request(), Phase::kDenoise));
-  const auto capacity = static_cast<size_t>(std::max(1, rows / MostRows(oldest.program())));
+  const int rows = costs.RowCap(oldest.work().lead().key);
+  const auto capacity = static_cast<size_t>(std::max(1, rows / oldest.work().most_rows()));
   std::vector<const JobView*> members;
   for (const JobView* view : snapshot.jobs) {
     if (members.size() == capacity) break;

@@ -12,7 +12,7 @@ StepPlan PackRows(const BatchKey& key, absl::Span<const JobView* const> candidat
   plan.jobs.reserve(std::min(candidates.size(), static_cast<size_t>(cap)));
   for (const JobView* view : candidates) {
     if (plan.rows == cap || plan.jobs.size() == most) break;
-    if (view->in_flight || plan.rows + view->rows > cap || view->queue->key.phase != key.phase) continue;
+    if (view->in_flight || plan.rows + view->rows > cap || view->queue->key != key) continue;
     plan.jobs.push_back(view->job->id());
     plan.rows += view->rows;
   }

@@ -87,7 +87,7 @@ class Chooser {
   const JobView* FinishedInTheWay() const {
     if (snapshot_.residents.size() <= static_cast<size_t>(snapshot_.limits.max_resident_jobs)) return nullptr;
     for (const JobView* view : snapshot_.residents) {
-      if (view->queue->key.phase == Phase::kDecode && Allowed(*view)) return view;
+      if (view->queue->key.phase >= Phase::kDecode && Allowed(*view)) return view;
     }
     return nullptr;
   }
@@ -144,9 +144,7 @@ class Chooser {
 
   // Whether a job would be in the batch of `key`, had it been encoded.
   static bool WaitsToJoin(const JobView& view, const BatchKey& key) {
-    if (view.queue->key.phase != Phase::kEncode || view.queue->key.model != key.model) return false;
-    const GenerationRequest& request = view.job->request();
-    return request.latent_height() == key.latent_height && request.latent_width() == key.latent_width;
+    return view.queue->key.phase == Phase::kEncode && view.job->after_encodes().key == key;
   }
 
   // An encode of those who will fill the batch.

@@ -111,7 +111,7 @@ TEST(RecorderTest, WhatGoesInComesOut) {
   EXPECT_EQ(refused.spec.arrival, kBegin);
   EXPECT_EQ(refused.spec.deadline, kBegin + absl::Seconds(1));
   EXPECT_EQ(refused.spec.image_index, 1);
-  EXPECT_EQ(refused.spec.program->evaluations.size(), 3u);
+  EXPECT_EQ(refused.spec.work->evaluations(), 3);
   EXPECT_EQ(refused.code, absl::StatusCode::kResourceExhausted);
   const auto& warm = std::get<RecordedSubmit>(events[0].what);
   EXPECT_EQ(events[0].at, kBegin + absl::Nanoseconds(7));
@@ -119,13 +119,13 @@ TEST(RecorderTest, WhatGoesInComesOut) {
   EXPECT_EQ(warm.spec.arrival, kBegin);
   EXPECT_EQ(warm.spec.deadline, absl::InfiniteFuture());
   EXPECT_EQ(warm.spec.request->tenant, "night shift");
-  EXPECT_EQ(warm.spec.program->evaluations.size(), 3u);
-  EXPECT_FALSE(warm.needs_encode);
+  EXPECT_EQ(warm.spec.work->evaluations(), 3);
+  EXPECT_THAT(warm.to_encode, testing::IsEmpty());
   const auto& cold = std::get<RecordedSubmit>(events[1].what);
   EXPECT_EQ(cold.spec.arrival, absl::InfinitePast());
   EXPECT_EQ(cold.spec.deadline, kBegin + absl::Seconds(5));
-  EXPECT_EQ(cold.spec.program, warm.spec.program) << "equal programs are one";
-  EXPECT_TRUE(cold.needs_encode);
+  EXPECT_EQ(cold.spec.work, warm.spec.work) << "equal work is one list";
+  EXPECT_THAT(cold.to_encode, testing::ElementsAre(0));
   const StepPlan& plan = std::get<RecordedPlan>(events[2].what).plan;
   EXPECT_EQ(plan.ToString(), "#1 decode:emoji:16x8 rows=4 jobs=4,9,2,3 group=4 evict=9,12");
   EXPECT_EQ(plan.predicted, absl::Nanoseconds(1) / 2);
@@ -149,15 +149,18 @@ TEST(RecorderTest, WhatIsLearntOfAJobLaterIsALineOfItsOwn) {
   {
     auto recorder = Recorder::Open(path, Header());
     ASSERT_TRUE(recorder.ok());
-    (*recorder)->OnSubmit(*NewJob(4, {}), kBegin);
-    (*recorder)->OnSkipEncode(JobId{4}, kBegin + absl::Milliseconds(2));
+    const auto job = NewJob(4, {});
+    (*recorder)->OnSubmit(*job, kBegin);
+    job->set_to_encode({});
+    (*recorder)->OnEncodeOnly(*job, kBegin + absl::Milliseconds(2));
   }
   auto reader = RecordingReader::Open(path);
   ASSERT_TRUE(reader.ok());
-  EXPECT_TRUE(std::get<RecordedSubmit>((*reader)->Next()->value().what).needs_encode);
+  EXPECT_THAT(std::get<RecordedSubmit>((*reader)->Next()->value().what).to_encode, testing::ElementsAre(0));
   const auto event = (*reader)->Next();
   ASSERT_TRUE(event.ok()) << event.status();
-  EXPECT_EQ(std::get<RecordedSkipEncode>((*event)->what).job, JobId{4});
+  EXPECT_EQ(std::get<RecordedEncodeOnly>((*event)->what).job, JobId{4});
+  EXPECT_THAT(std::get<RecordedEncodeOnly>((*event)->what).to_encode, testing::IsEmpty());
   EXPECT_EQ((*event)->at, kBegin + absl::Milliseconds(2));
 }
 

@@ -85,8 +85,8 @@ TEST(RecordingReaderTest, ForeignFilesAreRefused) {
     EXPECT_TRUE(absl::IsInvalidArgument(status));
     EXPECT_THAT(std::string(status.message()), HasSubstr("reader_test.rec:1: this is no recording")) << text;
   }
-  for (const char* text : {"stepcast-recording 0\n", "stepcast-recording 3\n"}) {
-    EXPECT_THAT(std::string(ReadAll(text).message()), HasSubstr("this program reads 1 to 2"));
+  for (const char* text : {"stepcast-recording 0\n", "stepcast-recording 4\n"}) {
+    EXPECT_THAT(std::string(ReadAll(text).message()), HasSubstr("this program reads 1 to 3"));
   }
   EXPECT_TRUE(absl::IsNotFound(RecordingReader::Open(testing::TempDir() + "/no_such.rec").status()));
 }
@@ -103,7 +103,7 @@ TEST(RecordingReaderTest, ErrorsNameTheLine) {
       {"S 0 1 A0 R0 0 0 inf e", "'A0' is not R<number>"},
       {"S 0 0 R0 A0 0 0 inf e", "'0' is no whole number in 1.."},
       {"S 0 1 R0 A0 0 0 inf", "a submit is S"},
-      {"S 0 1 R0 A0 0 0 inf x", "a submit ends with e or -"},
+      {"S 0 1 R0 A0 0 0 inf x", "'x' is no whole number"},
       {"S x 1 R0 A0 0 0 inf e", "'x' is no number of nanoseconds"},
       {"P 0 1 K3 2 1 0", "'K3' was not defined"},
       {"P 0 1 K0 2 1,2 0", "'1,2' is no list of jobs"},
@@ -136,7 +136,7 @@ TEST(RecordingReaderTest, HeadersAreChecked) {
     const char* message;
   } kCases[] = {
       {"limits 1 8 4 0 9", "'1' is no whole number in 2..4096"},
-      {"limits 16 8 4", "limits are five numbers"},
+      {"limits 16 8 4", "limits are seven numbers, of earlier versions five"},
       {"tenant a 0", "it must be positive"},
       {"cost denoise m 8 8 0 2:x", "'x' is no number of nanoseconds"},
       {"colour red", "'colour' is no header line"},

@@ -159,7 +159,7 @@ TEST_F(ServerTest, ARunCanBeRecorded) {
   server_.reset();
   std::ifstream file(config.record_file);
   const std::string recording((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  EXPECT_EQ(recording.rfind("stepcast-recording 2", 0), 0u) << recording;
+  EXPECT_EQ(recording.rfind("stepcast-recording 3", 0), 0u) << recording;
   EXPECT_THAT(recording, HasSubstr("texty"));
   EXPECT_THAT(recording, HasSubstr("\nE ")) << "ended regularly";
   EXPECT_THAT(recording, testing::Not(HasSubstr("secret")));
