@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/types/span.h"
+#include "engine/upload.h"
 
 namespace stepcast::engine {
 namespace {
@@ -49,11 +50,12 @@ std::vector<Slot> PersistentSlots(const SamplingProgram& program) {
   return slots;
 }
 
-DenoiseState::DenoiseState(std::shared_ptr<const model::ModelBundle> bundle, sampling::SharedProgram program,
+DenoiseState::DenoiseState(std::shared_ptr<const model::ModelBundle> bundle, sampling::SharedRecipe recipe,
                            int64_t seed)
     : bundle_(std::move(bundle)),
-      program_(std::move(program)),
-      slots_(PersistentSlots(*program_)),
+      recipe_(std::move(recipe)),
+      slots_(PersistentSlots(program())),
+      embeddings_(recipe_->conditionings.size()),
       generator_(static_cast<uint64_t>(seed)) {
   index_.fill(-1);
   for (size_t i = 0; i < slots_.size(); ++i) index_[static_cast<size_t>(slots_[i])] = static_cast<int8_t>(i);
@@ -68,12 +70,18 @@ void DenoiseState::Begin(int height, int width, const ComputeDevice& device) {
   at::Tensor host = device.HostBuffer(shape, c10::ScalarType::Float);
   std::ranges::copy(Noise(), host.data_ptr<float>());
   std::vector<at::Tensor> tensors;
-  tensors.push_back(device.Upload(host).mul(program_->start.noise_coef));
+  tensors.push_back(device.Upload(host).mul(program().start.noise_coef));
   while (tensors.size() < slots_.size()) {
     tensors.push_back(at::zeros(shape, at::TensorOptions(c10::ScalarType::Float).device(device.device())));
   }
   tensors_ = std::move(tensors);
   ConsumeNoise();
+}
+
+const at::Tensor& DenoiseState::MapOf(const sampling::SharedWeightMap& map, const ComputeDevice& device) {
+  at::Tensor& uploaded = maps_[map.get()];
+  if (!uploaded.defined()) uploaded = UploadFloats(device, map->values).view({1, 1, map->height, map->width});
+  return uploaded;
 }
 
 void DenoiseState::Park(const ComputeDevice& device) {
@@ -87,6 +95,7 @@ void DenoiseState::Park(const ComputeDevice& device) {
   device.Synchronize();
   parked_ = host;
   tensors_.clear();
+  maps_.clear();
 }
 
 void DenoiseState::Resume(const ComputeDevice& device) {
@@ -108,7 +117,7 @@ const std::vector<float>& DenoiseState::Noise() {
 }
 
 at::Tensor DenoiseState::FinishedLatents() const {
-  const sampling::Finish& finish = program_->finish;
+  const sampling::Finish& finish = program().finish;
   at::Tensor latents = tensors_.front().mul(finish.latents_coef);
   if (finish.x0_coef != 0.0f) latents.add_(tensors_[static_cast<size_t>(IndexOf(Slot::kX0))], finish.x0_coef);
   return latents;

@@ -5,14 +5,17 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "engine/device.h"
 #include "engine/embedding_cache.h"
 #include "model/model_bundle.h"
 #include "sampling/noise_generator.h"
+#include "sampling/recipe.h"
 #include "sampling/sampling_program.h"
 #include "scheduler/words/job.h"
 
@@ -28,15 +31,23 @@ std::vector<sampling::Slot> PersistentSlots(const sampling::SamplingProgram& pro
 // Belongs to its Job; destroying it frees every tensor. Engine thread only.
 class DenoiseState final : public JobState {
  public:
-  // `program` is the job's; `seed` that of its image.
-  DenoiseState(std::shared_ptr<const model::ModelBundle> bundle, sampling::SharedProgram program, int64_t seed);
+  // `recipe` is the job's, `bundle` the model of its first stage; `seed` is that of its image.
+  DenoiseState(std::shared_ptr<const model::ModelBundle> bundle, sampling::SharedRecipe recipe, int64_t seed);
 
   const model::ModelBundle& bundle() const { return *bundle_; }
-  const sampling::SamplingProgram& program() const { return *program_; }
+  const sampling::Recipe& recipe() const { return *recipe_; }
+  const sampling::Stage& stage() const { return recipe_->stages.front(); }
+  const sampling::SamplingProgram& program() const { return *stage().program; }
 
-  // Pinned embeddings. `uncond` stays null when no evaluation of the program is guided.
-  SharedEmbedding cond;
-  SharedEmbedding uncond;
+  // The pinned embedding of one of the recipe's conditionings; null where no row of the stage shows it, and until it is
+  // known.
+  const SharedEmbedding& embedding(int conditioning) const { return embeddings_[static_cast<size_t>(conditioning)]; }
+  void Pin(int conditioning, SharedEmbedding embedding) {
+    embeddings_[static_cast<size_t>(conditioning)] = std::move(embedding);
+  }
+
+  // A weight map of the recipe on the device, [1, 1, h, w].
+  const at::Tensor& MapOf(const sampling::SharedWeightMap& map, const ComputeDevice& device);
 
   // What classifier guidance steers towards; of class-conditional models.
   std::optional<int> class_index;
@@ -70,11 +81,13 @@ class DenoiseState final : public JobState {
 
  private:
   const std::shared_ptr<const model::ModelBundle> bundle_;
-  const sampling::SharedProgram program_;
+  const sampling::SharedRecipe recipe_;
   const std::vector<sampling::Slot> slots_;
   std::array<int8_t, sampling::kSlotCount> index_;
   std::vector<at::Tensor> tensors_;
   at::Tensor parked_;  // [S, C, h, w] on the host
+  std::vector<SharedEmbedding> embeddings_;
+  std::map<const sampling::WeightMap*, at::Tensor> maps_;
   sampling::NoiseGenerator generator_;
   std::vector<float> noise_;
   bool noise_drawn_ = false;

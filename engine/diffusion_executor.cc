@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/error_reason.h"
+#include "core/status_macros.h"
 #include "core/string_view.h"
 #include "engine/picture.h"
 #include "engine/upload.h"
@@ -90,10 +91,12 @@ absl::Status DiffusionExecutor::Start(Job& job) {
   if (bundle == bundles_.end()) {
     return absl::NotFoundError(absl::StrCat("model '", request.model->id, "' is not loaded on ", device_->name()));
   }
-  if (absl::Status status = CheckProgram(job.program(), request, *bundle->second); !status.ok()) return status;
-  auto state = std::make_unique<DenoiseState>(bundle->second, job.spec().program, job.seed());
+  const sampling::SharedRecipe& recipe = job.spec().recipe;
+  STEPCAST_RETURN_IF_ERROR(sampling::CheckRecipe(*recipe));
+  STEPCAST_RETURN_IF_ERROR(CheckProgram(*recipe->stages.front().program, request, *bundle->second));
+  auto state = std::make_unique<DenoiseState>(bundle->second, recipe, job.seed());
   state->class_index = request.class_index;
-  const absl::StatusOr<bool> needs_encode = encoder_.Start({&request, state.get()});
+  const absl::StatusOr<bool> needs_encode = encoder_.Start(*state);
   if (!needs_encode.ok()) return needs_encode.status();
   job.set_needs_encode(*needs_encode);
   job.set_state(std::move(state));
@@ -121,7 +124,8 @@ std::vector<StepResult> DiffusionExecutor::Execute(const StepPlan& plan, absl::S
     case Phase::kEncodePicture:
     case Phase::kUpscale:
       for (StepResult& result : results) {
-        result.status = absl::UnimplementedError(absl::StrCat("this engine has no ", ToAbsl(PhaseName(plan.phase())), " ticks"));
+        result.status =
+            absl::UnimplementedError(absl::StrCat("this engine has no ", ToAbsl(PhaseName(plan.phase())), " ticks"));
       }
       break;
   }
@@ -173,9 +177,9 @@ void DiffusionExecutor::OnIdle() {
 }
 
 void DiffusionExecutor::Encode(Jobs jobs, Results results) {
-  std::vector<PromptJob> prompts;
-  for (const Job* job : jobs) prompts.push_back({&job->request(), &StateOf(*job)});
-  std::vector<absl::Status> statuses = encoder_.Encode(prompts);
+  std::vector<DenoiseState*> states;
+  for (const Job* job : jobs) states.push_back(&StateOf(*job));
+  std::vector<absl::Status> statuses = encoder_.Encode(states);
   for (size_t i = 0; i < jobs.size(); ++i) results[i].status = std::move(statuses[i]);
 }
 
@@ -215,19 +219,43 @@ void DiffusionExecutor::RunOrSplit(absl::string_view what, Jobs jobs, Results re
 }
 
 void DiffusionExecutor::RunDenoise(Jobs jobs, Results results) {
-  std::vector<ActiveJob> active;
-  active.reserve(jobs.size());
-  for (const Job* job : jobs) {
-    DenoiseState& state = StateOf(*job);
-    state.Begin(job->request().latent_height(), job->request().latent_width(), *device_);
-    active.push_back({&state, &job->program().evaluations[static_cast<size_t>(job->position())]});
+  std::vector<TickGroup> groups = GroupByShape(jobs);
+  std::vector<LatentGroup> latents;
+  for (TickGroup& group : groups) {
+    group.slots = runner_.Gather(group.active);
+    latents.push_back({group.active, group.slots.latents()});
   }
-  SlotBatch slots = runner_.Gather(active);
-  at::Tensor prediction = batch_.Predict(active, slots.latents());
-  const std::vector<size_t> lost = SteerByClassifier(active, slots.latents(), prediction);
-  runner_.Apply(active, prediction, slots);
-  MakePreviews(jobs, slots.x0(), results);
-  for (const size_t n : lost) results[n].status = NumericFault("the gradient of the classifier");
+  std::vector<at::Tensor> predictions = batch_.Predict(latents);
+  std::vector<SlotUpdate> updates;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    TickGroup& group = groups[i];
+    group.lost = SteerByClassifier(group.active, group.slots.latents(), predictions[i]);
+    updates.push_back(runner_.Compute(group.active, predictions[i], group.slots));
+  }
+  // No group before all are done: what fails may be tried again.
+  for (const SlotUpdate& update : updates) ProgramRunner::Commit(update);
+  for (const TickGroup& group : groups) {
+    MakePreviews(group, jobs, results);
+    for (const size_t n : group.lost) results[group.places[n]].status = NumericFault("the gradient of the classifier");
+  }
+}
+
+std::vector<DiffusionExecutor::TickGroup> DiffusionExecutor::GroupByShape(Jobs jobs) const {
+  std::vector<TickGroup> groups;
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    const Job& job = *jobs[i];
+    const sampling::Stage& stage = job.stage();
+    DenoiseState& state = StateOf(job);
+    state.Begin(stage.latent_height, stage.latent_width, *device_);
+    const auto fits = [&](const TickGroup& group) {
+      return group.active.front().state->tensors().front().sizes() == state.tensors().front().sizes();
+    };
+    auto group = std::ranges::find_if(groups, fits);
+    if (group == groups.end()) group = groups.insert(groups.end(), TickGroup());
+    group->active.push_back({&state, &job.evaluation(), &stage.RowsOf(job.evaluation())});
+    group->places.push_back(i);
+  }
+  return groups;
 }
 
 std::vector<size_t> DiffusionExecutor::SteerByClassifier(absl::Span<const ActiveJob> jobs, const at::Tensor& latents,
@@ -242,17 +270,17 @@ std::vector<size_t> DiffusionExecutor::SteerByClassifier(absl::Span<const Active
   return lost;
 }
 
-void DiffusionExecutor::MakePreviews(Jobs jobs, const at::Tensor& x0, Results results) const {
+void DiffusionExecutor::MakePreviews(const TickGroup& group, Jobs jobs, Results results) const {
   std::vector<int64_t> due;
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    if (jobs[i]->shows_preview()) due.push_back(static_cast<int64_t>(i));
+  for (size_t i = 0; i < group.places.size(); ++i) {
+    if (jobs[group.places[i]]->shows_preview()) due.push_back(static_cast<int64_t>(i));
   }
   if (due.empty()) return;
-  const model::ModelBundle& bundle = StateOf(*jobs.front()).bundle();
+  const model::ModelBundle& bundle = group.active.front().state->bundle();
   // A preview that fails costs no job its picture.
   std::vector<SharedImage> images;
   const absl::Status status = guard_.Run("preview", [&] {
-    const at::Tensor estimates = at::index_select(x0, 0, UploadIndices(*device_, due));
+    const at::Tensor estimates = at::index_select(group.slots.x0(), 0, UploadIndices(*device_, due));
     const int64_t chunk = strict() ? 1 : estimates.size(0);
     for (int64_t begin = 0; begin < estimates.size(0); begin += chunk) {
       std::ranges::move(ToImages(bundle.preview().Decode(estimates.narrow(0, begin, chunk))),
@@ -261,7 +289,7 @@ void DiffusionExecutor::MakePreviews(Jobs jobs, const at::Tensor& x0, Results re
   });
   if (!status.ok()) return;
   for (size_t i = 0; i < due.size(); ++i) {
-    StepResult& result = results[static_cast<size_t>(due[i])];
+    StepResult& result = results[group.places[static_cast<size_t>(due[i])]];
     result.preview = images[i];
     if (images[i] == nullptr) result.status = NumericFault("the estimate of the picture");
   }

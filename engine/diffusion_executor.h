@@ -79,7 +79,15 @@ class DiffusionExecutor final : public StepExecutor {
   // Classifier guidance, job by job in strict mode. Returns the indices of the jobs it lost.
   std::vector<size_t> SteerByClassifier(absl::Span<const ActiveJob> jobs, const at::Tensor& latents,
                                         at::Tensor& prediction) const;
-  void MakePreviews(Jobs jobs, const at::Tensor& x0, Results results) const;
+  // Jobs of a tick whose latents have one shape.
+  struct TickGroup {
+    std::vector<ActiveJob> active;
+    std::vector<size_t> places;  // in the tick
+    SlotBatch slots;
+    std::vector<size_t> lost;  // of `active`, to the classifier
+  };
+  std::vector<TickGroup> GroupByShape(Jobs jobs) const;
+  void MakePreviews(const TickGroup& group, Jobs jobs, Results results) const;
 
   // Guards `work`; on OUT OF MEMORY halves the jobs, tries again and remembers how much fitted.
   void RunOrSplit(absl::string_view what, Jobs jobs, Results results, void (DiffusionExecutor::*work)(Jobs, Results));

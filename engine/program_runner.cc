@@ -113,7 +113,8 @@ SlotBatch ProgramRunner::Gather(absl::Span<const ActiveJob> jobs) const {
   return batch;
 }
 
-void ProgramRunner::Apply(absl::Span<const ActiveJob> jobs, const at::Tensor& prediction, SlotBatch& batch) const {
+SlotUpdate ProgramRunner::Compute(absl::Span<const ActiveJob> jobs, const at::Tensor& prediction,
+                                  SlotBatch& batch) const {
   const int64_t channels = batch.values.size(2);
   batch.model_output().copy_(prediction.narrow(1, 0, channels));
   strict_ ? EstimateEachX0(jobs, batch) : EstimateX0(jobs, batch);
@@ -122,18 +123,23 @@ void ProgramRunner::Apply(absl::Span<const ActiveJob> jobs, const at::Tensor& pr
   ApplySpecials(jobs, {batch.latents(), variance, batch.model_output(), NoiseOf(batch)});
   const std::vector<Slot> targets = Targets(jobs);
   const at::Tensor next = strict_ ? NextOfEach(jobs, batch, targets) : Next(jobs, batch, targets);
-  std::vector<at::Tensor> to;
-  std::vector<at::Tensor> from;
+  SlotUpdate update;
   const std::array<int64_t, kSlotCount> row_of = IndexOf(targets);
   for (size_t n = 0; n < jobs.size(); ++n) {
     const at::Tensor rows = next.select(0, static_cast<int64_t>(n));
+    update.states.push_back(jobs[n].state);
     for (size_t i = 0; i < jobs[n].state->slots().size(); ++i) {
-      to.push_back(jobs[n].state->tensors()[i]);
-      from.push_back(rows.select(0, row_of[static_cast<size_t>(jobs[n].state->slots()[i])]));
+      update.to.push_back(jobs[n].state->tensors()[i]);
+      update.from.push_back(rows.select(0, row_of[static_cast<size_t>(jobs[n].state->slots()[i])]));
     }
   }
-  at::_foreach_copy_(to, from);
-  for (const ActiveJob& job : jobs) job.state->ConsumeNoise();
+  return update;
+}
+
+void ProgramRunner::Commit(const SlotUpdate& update) {
+  std::vector<at::Tensor> to = update.to;
+  at::_foreach_copy_(to, update.from);
+  for (DenoiseState* state : update.states) state->ConsumeNoise();
 }
 
 void ProgramRunner::EstimateX0(absl::Span<const ActiveJob> jobs, SlotBatch& batch) const {

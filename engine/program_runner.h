@@ -12,6 +12,13 @@
 
 namespace stepcast::engine {
 
+// What an evaluation makes of jobs' slots, not yet theirs.
+struct SlotUpdate {
+  std::vector<at::Tensor> to;
+  std::vector<at::Tensor> from;
+  std::vector<DenoiseState*> states;
+};
+
 // The slots of the jobs of one tick, side by side.
 struct SlotBatch {
   std::vector<sampling::Slot> columns;  // S of them: latents, model output, x0, then whatever else some job uses
@@ -37,9 +44,16 @@ class ProgramRunner {
   SlotBatch Gather(absl::Span<const ActiveJob> jobs) const;
 
   // Takes the guided prediction [N, C, h, w] float32 ([N, 2C, h, w] of models that also predict the variance of each
-  // step) and finishes the evaluation: x0 with its post, noise, what is special, transition. Writes the jobs' states
-  // last, so that a tick that fails before may be tried again. Afterwards batch.x0() is the x0 that previews show.
-  void Apply(absl::Span<const ActiveJob> jobs, const at::Tensor& prediction, SlotBatch& batch) const;
+  // step) and works out the evaluation: x0 with its post, noise, what is special, transition. The jobs' states stay as
+  // they are until Commit, so that a tick that fails before may be tried again. Afterwards batch.x0() is the x0 that
+  // previews show.
+  SlotUpdate Compute(absl::Span<const ActiveJob> jobs, const at::Tensor& prediction, SlotBatch& batch) const;
+  static void Commit(const SlotUpdate& update);
+
+  // Both.
+  void Apply(absl::Span<const ActiveJob> jobs, const at::Tensor& prediction, SlotBatch& batch) const {
+    Commit(Compute(jobs, prediction, batch));
+  }
 
  private:
   void EstimateX0(absl::Span<const ActiveJob> jobs, SlotBatch& batch) const;

@@ -15,57 +15,51 @@
 namespace stepcast::engine {
 namespace {
 
-PromptKey KeyOf(const model::ModelBundle& bundle, model::ConditioningInput input) {
+PromptKey KeyOf(const model::ModelBundle& bundle, const ConditioningInput& input) {
   const ModelInfo& info = *bundle.info();
-  return {.model = absl::StrCat(info.id, "@", info.sha256, "@", DescribeDtypes(info)), .input = std::move(input)};
+  return {.model = absl::StrCat(info.id, "@", info.sha256, "@", DescribeDtypes(info)),
+          .input = {.token_ids = input.token_ids,
+                    .clip_skip = input.clip_skip,
+                    .class_index = input.class_index,
+                    .size_ids = input.size_ids,
+                    .zero = input.zero}};
 }
 
-std::vector<float> SizeIdsOf(const PromptJob& job, bool negative) {
-  return SizeIds(job.state->bundle().info()->size_conditioning, job.request->sizes, negative);
+// Conditionings that rows of the job's stage show, ascending.
+std::vector<int> Shown(const DenoiseState& job) {
+  std::vector<int> shown;
+  for (const sampling::RowSet& set : job.stage().row_sets) {
+    for (const sampling::Row& row : set.rows) shown.push_back(row.conditioning);
+  }
+  std::ranges::sort(shown);
+  const auto rest = std::ranges::unique(shown);
+  shown.erase(rest.begin(), rest.end());
+  return shown;
 }
 
-PromptKey PositiveKey(const PromptJob& job) {
-  const model::ModelBundle& bundle = job.state->bundle();
-  if (bundle.conditioner().vocab_size() == 0) return KeyOf(bundle, {.class_index = job.request->class_index});
-  return KeyOf(bundle, {.token_ids = job.request->prompt_ids,
-                        .clip_skip = job.request->clip_skip,
-                        .size_ids = SizeIdsOf(job, /*negative=*/false)});
+const ConditioningInput& InputOf(const DenoiseState& job, int conditioning) {
+  return job.recipe().conditionings[static_cast<size_t>(conditioning)];
 }
 
-// Where there is no text: the null class.
-PromptKey NegativeKey(const PromptJob& job) {
-  const model::ModelBundle& bundle = job.state->bundle();
-  if (bundle.conditioner().vocab_size() == 0) return KeyOf(bundle, {});
-  return KeyOf(bundle, {.token_ids = job.request->negative_prompt_ids,
-                        .size_ids = SizeIdsOf(job, /*negative=*/true),
-                        .zero = bundle.info()->zeroes_unset_negative && !job.request->negative_prompt_given});
-}
-
-bool IsGuided(const sampling::SamplingProgram& program) {
-  return std::ranges::any_of(program.evaluations, [](const sampling::Evaluation& e) { return e.rows() == 2; });
-}
-
-absl::Status CheckIds(absl::string_view field, const std::vector<std::vector<int32_t>>& prompts, int64_t vocab_size) {
-  if (prompts.empty()) return absl::InvalidArgumentError(absl::StrCat(field, " has no token ids"));
+absl::Status CheckIds(int prompt, const std::vector<std::vector<int32_t>>& prompts, int64_t vocab_size) {
+  if (prompts.empty()) return absl::InvalidArgumentError(absl::StrCat("prompt ", prompt, " has no token ids"));
   for (const std::vector<int32_t>& ids : prompts) {
     for (const int32_t id : ids) {
       if (id < 0 || id >= vocab_size) {
         return absl::InvalidArgumentError(
-            absl::StrCat(field, " has token id ", id, "; the text encoder knows 0 to ", vocab_size - 1));
+            absl::StrCat("prompt ", prompt, " has token id ", id, "; the text encoder knows 0 to ", vocab_size - 1));
       }
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckClass(const PromptJob& job) {
-  const ModelInfo& info = *job.state->bundle().info();
+absl::Status CheckClass(const ModelInfo& info, const std::optional<int>& index) {
   if (info.conditioning != ConditioningKind::kClassLabel) return absl::OkStatus();
-  const std::optional<int>& index = job.request->class_index;
   if (index.has_value() && !info.class_labels.contains(*index)) {
     return absl::InvalidArgumentError(absl::StrCat("model '", info.id, "' has no class ", *index));
   }
-  if ((!index.has_value() || IsGuided(job.state->program())) && !info.has_null_class) {
+  if (!index.has_value() && !info.has_null_class) {
     return absl::InvalidArgumentError(absl::StrCat("model '", info.id, "' has no class that stands for any class"));
   }
   return absl::OkStatus();
@@ -94,26 +88,28 @@ model::Conditioning RowOf(const model::Conditioning& rows, int64_t i) {
 
 }  // namespace
 
-absl::StatusOr<bool> PromptEncoder::Start(const PromptJob& job) {
-  if (!job.state->bundle().conditioner().runs_network()) {
+absl::StatusOr<bool> PromptEncoder::Start(DenoiseState& job) {
+  if (!job.bundle().conditioner().runs_network()) {
     STEPCAST_RETURN_IF_ERROR(StartAtOnce(job));
     return false;
   }
-  const int64_t vocab_size = job.state->bundle().conditioner().vocab_size();
-  STEPCAST_RETURN_IF_ERROR(CheckIds("prompt", job.request->prompt_ids, vocab_size));
-  job.state->cond = cache_.Find(PositiveKey(job));
-  if (!IsGuided(job.state->program())) return job.state->cond == nullptr;
-  STEPCAST_RETURN_IF_ERROR(CheckIds("negative_prompt", job.request->negative_prompt_ids, vocab_size));
-  job.state->uncond = cache_.Find(NegativeKey(job));
-  return job.state->cond == nullptr || job.state->uncond == nullptr;
+  const int64_t vocab_size = job.bundle().conditioner().vocab_size();
+  bool missing = false;
+  for (const int shown : Shown(job)) {
+    STEPCAST_RETURN_IF_ERROR(CheckIds(shown, InputOf(job, shown).token_ids, vocab_size));
+    job.Pin(shown, cache_.Find(KeyOf(job.bundle(), InputOf(job, shown))));
+    missing = missing || job.embedding(shown) == nullptr;
+  }
+  return missing;
 }
 
-absl::Status PromptEncoder::StartAtOnce(const PromptJob& job) {
-  STEPCAST_RETURN_IF_ERROR(CheckClass(job));
+absl::Status PromptEncoder::StartAtOnce(DenoiseState& job) {
+  for (const int shown : Shown(job)) {
+    STEPCAST_RETURN_IF_ERROR(CheckClass(*job.bundle().info(), InputOf(job, shown).class_index));
+  }
   return guard_.Run("conditioning", [&] {
     const c10::InferenceMode inference_mode;
-    job.state->cond = AtOnce(job.state->bundle(), PositiveKey(job));
-    if (IsGuided(job.state->program())) job.state->uncond = AtOnce(job.state->bundle(), NegativeKey(job));
+    for (const int shown : Shown(job)) job.Pin(shown, AtOnce(job.bundle(), KeyOf(job.bundle(), InputOf(job, shown))));
   });
 }
 
@@ -122,21 +118,25 @@ SharedEmbedding PromptEncoder::AtOnce(const model::ModelBundle& bundle, const Pr
   return cache_.Insert(key, bundle.conditioner().Encode({key.input}));
 }
 
-std::vector<absl::Status> PromptEncoder::Encode(absl::Span<const PromptJob> jobs) {
+std::vector<absl::Status> PromptEncoder::Encode(absl::Span<DenoiseState* const> jobs) {
+  struct Wish {
+    DenoiseState* job;
+    int conditioning;
+    Task* task;
+  };
   std::deque<Task> tasks;  // a deque, so that pointers into it stay valid
   absl::flat_hash_map<PromptKey, Task*> task_of;
-  std::vector<std::pair<SharedEmbedding*, Task*>> wanted;
-  std::vector<size_t> wanted_of_job;
-  const auto want = [&](PromptKey key, SharedEmbedding& target) {
-    if (target != nullptr) return;
-    auto [it, fresh] = task_of.try_emplace(key, nullptr);
-    if (fresh) it->second = &tasks.emplace_back(Task{key, cache_.Peek(key), absl::OkStatus()});
-    wanted.emplace_back(&target, it->second);
-  };
-  for (const PromptJob& job : jobs) {
-    want(PositiveKey(job), job.state->cond);
-    if (IsGuided(job.state->program())) want(NegativeKey(job), job.state->uncond);
-    wanted_of_job.push_back(wanted.size());
+  std::vector<Wish> wishes;
+  std::vector<size_t> wishes_of_job;
+  for (DenoiseState* job : jobs) {
+    for (const int shown : Shown(*job)) {
+      if (job->embedding(shown) != nullptr) continue;
+      const PromptKey key = KeyOf(job->bundle(), InputOf(*job, shown));
+      auto [it, fresh] = task_of.try_emplace(key, nullptr);
+      if (fresh) it->second = &tasks.emplace_back(Task{key, cache_.Peek(key), absl::OkStatus()});
+      wishes.push_back({job, shown, it->second});
+    }
+    wishes_of_job.push_back(wishes.size());
   }
 
   std::vector<Task*> missing;
@@ -150,17 +150,17 @@ std::vector<absl::Status> PromptEncoder::Encode(absl::Span<const PromptJob> jobs
     const auto end = alone_ ? begin + 1 : std::find_if(begin, missing.end(), [&](const Task* task) {
       return task->key.input.clip_skip != clip_skip;
     });
-    EncodeTasks(jobs.front().state->bundle(), {&*begin, static_cast<size_t>(end - begin)});
+    EncodeTasks(jobs.front()->bundle(), {&*begin, static_cast<size_t>(end - begin)});
     begin = end;
   }
 
   std::vector<absl::Status> statuses;
   size_t next = 0;
-  for (const size_t end : wanted_of_job) {
+  for (const size_t end : wishes_of_job) {
     absl::Status status;
     for (; next < end; ++next) {
-      *wanted[next].first = wanted[next].second->embedding;
-      status.Update(wanted[next].second->status);
+      wishes[next].job->Pin(wishes[next].conditioning, wishes[next].task->embedding);
+      status.Update(wishes[next].task->status);
     }
     statuses.push_back(std::move(status));
   }

@@ -7,22 +7,15 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
-#include "core/generation_request.h"
 #include "engine/denoise_state.h"
 #include "engine/embedding_cache.h"
 #include "engine/torch_guard.h"
 
 namespace stepcast::engine {
 
-// What a job needs encoded.
-struct PromptJob {
-  const GenerationRequest* request = nullptr;
-  DenoiseState* state = nullptr;
-};
-
-// A class is at hand at once: its jobs never need an encode tick, and their "negative prompt" is the null class.
-// Positive and negative prompts are separate entries of the cache: the negative prompt of one request is often
-// that of all others. clip_skip applies to the positive prompt alone, as in diffusers.
+// A class is at hand at once: its jobs never need an encode tick, and what they are guided away from is the null class.
+// Every conditioning is an entry of the cache by itself: the negative prompt of one request is often that of all
+// others.
 //
 // Thread-safety: none; owned by one executor.
 class PromptEncoder {
@@ -31,14 +24,14 @@ class PromptEncoder {
   PromptEncoder(EmbeddingCache& cache, const TorchGuard& guard, bool alone = false)
       : cache_(cache), guard_(guard), alone_(alone) {}
 
-  // Pins what the cache already has. Returns whether the job still needs an encode tick.
-  // Errors: INVALID_ARGUMENT for token ids outside the vocabulary, a guided job without a negative prompt, a class that
-  // the model does not have.
-  absl::StatusOr<bool> Start(const PromptJob& job);
+  // Pins what the cache already has of what the job's rows show. Returns whether it still needs an encode tick.
+  // Errors: INVALID_ARGUMENT for token ids outside the vocabulary, a prompt without any, a class that the model does
+  // not have.
+  absl::StatusOr<bool> Start(DenoiseState& job);
 
   // Encodes what the jobs still miss, every distinct prompt once, batched. Returns one status per job; a prompt
   // that fails alone fails only the jobs that use it. REQUIRES: all jobs use the same bundle.
-  std::vector<absl::Status> Encode(absl::Span<const PromptJob> jobs);
+  std::vector<absl::Status> Encode(absl::Span<DenoiseState* const> jobs);
 
  private:
   struct Task {
@@ -48,7 +41,7 @@ class PromptEncoder {
   };
 
   // For models whose conditioner runs no network.
-  absl::Status StartAtOnce(const PromptJob& job);
+  absl::Status StartAtOnce(DenoiseState& job);
   SharedEmbedding AtOnce(const model::ModelBundle& bundle, const PromptKey& key);
   void EncodeTasks(const model::ModelBundle& bundle, absl::Span<Task* const> tasks);
 

@@ -4,8 +4,6 @@
 #include <ATen/ops/addcmul.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/index_select.h>
-#include <ATen/ops/std.h>
-#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <c10/util/Exception.h>
 
@@ -13,6 +11,7 @@
 #include <iterator>
 #include <utility>
 
+#include "engine/row_sums.h"
 #include "engine/upload.h"
 
 namespace stepcast::engine {
@@ -25,7 +24,8 @@ constexpr size_t kKeptRows = 64;
 
 using sampling::Evaluation;
 
-bool IsGuided(const ActiveJob& job) { return job.evaluation->rows() == 2; }
+// Of plain jobs.
+bool IsGuided(const ActiveJob& job) { return job.rows->size() == 2; }
 bool IsEmbedded(const ActiveJob& job) { return job.evaluation->guidance.kind == sampling::GuidanceKind::kEmbedded; }
 
 // `rows` and `padding` rows of zeros.
@@ -46,33 +46,11 @@ at::Tensor CatRows(const std::vector<const Embedding*>& rows, int64_t padding,
   return PadRows(at::cat(parts), padding);
 }
 
-// Rescales `combined` towards the standard deviation of `cond`, per row, by phi [N, 1, 1, 1].
-at::Tensor Rescale(const at::Tensor& combined, const at::Tensor& cond, const at::Tensor& phi) {
-  const at::Tensor ratio = at::std(cond, {1, 2, 3}, /*unbiased=*/true, /*keepdim=*/true) /
-                           at::std(combined, {1, 2, 3}, /*unbiased=*/true, /*keepdim=*/true);
-  const at::Tensor factor = phi * ratio + (1.0 - phi);
-  // Rows without rescale stay as they are even where the ratio is 0 / 0.
-  return at::where(phi > 0.0, combined * factor, combined);
-}
-
 }  // namespace
 
-RowLayout RowLayout::Of(absl::Span<const ActiveJob> jobs) {
-  RowLayout layout;
-  layout.all_guided = true;
-  for (size_t n = 0; n < jobs.size(); ++n) {
-    const bool guided = IsGuided(jobs[n]);
-    layout.uncond_row.push_back(layout.rows());
-    if (guided) layout.job_of_row.push_back(static_cast<int64_t>(n));
-    layout.cond_row.push_back(layout.rows());
-    layout.job_of_row.push_back(static_cast<int64_t>(n));
-    layout.any_guided = layout.any_guided || guided;
-    layout.all_guided = layout.all_guided && guided;
-  }
-  return layout;
-}
-
-at::Tensor StepBatch::Predict(absl::Span<const ActiveJob> jobs, const at::Tensor& latents) {
+std::vector<at::Tensor> StepBatch::Predict(absl::Span<const LatentGroup> groups) {
+  std::vector<ActiveJob> jobs;
+  for (const LatentGroup& group : groups) jobs.insert(jobs.end(), group.jobs.begin(), group.jobs.end());
   const RowLayout layout = RowLayout::Of(jobs);
   TORCH_CHECK(Padding(layout) >= 0, layout.rows(), " rows in a forward of strict_rows ", strict_rows_);
   const model::ModelBundle& bundle = jobs.front().state->bundle();
@@ -81,9 +59,17 @@ at::Tensor StepBatch::Predict(absl::Span<const ActiveJob> jobs, const at::Tensor
   if (std::ranges::any_of(jobs, IsEmbedded)) {
     conditioning.guidance_scales = PerRow(jobs, layout, [](const Evaluation& e) { return e.guidance.scale; });
   }
-  const at::Tensor input = PadRows(DenoiserInput(jobs, layout, latents), Padding(layout)).to(bundle.dtype());
+  const at::Tensor input = PadRows(DenoiserInput(jobs, layout, groups), Padding(layout)).to(bundle.dtype());
   const at::Tensor output = bundle.denoiser()(input, timesteps, conditioning).to(c10::ScalarType::Float);
-  return strict_rows_ > 0 ? CombineEach(jobs, layout, output) : Combine(jobs, layout, output);
+  if (groups.size() == 1) return {Combine(jobs, layout, output)};
+  std::vector<at::Tensor> predictions;
+  int64_t done = 0;
+  for (const LatentGroup& group : groups) {
+    const RowLayout own = RowLayout::Of(group.jobs);
+    predictions.push_back(Combine(group.jobs, own, output.narrow(0, done, own.rows())));
+    done += own.rows();
+  }
+  return predictions;
 }
 
 at::Tensor StepBatch::PerRow(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
@@ -96,21 +82,44 @@ at::Tensor StepBatch::PerRow(absl::Span<const ActiveJob> jobs, const RowLayout& 
 }
 
 at::Tensor StepBatch::DenoiserInput(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
-                                    const at::Tensor& latents) const {
-  at::Tensor rows =
-      layout.any_guided ? at::index_select(latents, 0, UploadIndices(device_, layout.job_of_row)) : latents;
+                                    absl::Span<const LatentGroup> groups) const {
+  const at::Tensor rows = RowsOf(jobs, layout, groups);
   const auto is_scaled = [](const ActiveJob& job) { return job.evaluation->input_scale != 1.0f; };
   if (std::ranges::none_of(jobs, is_scaled)) return rows.contiguous();
   const at::Tensor scales = PerRow(jobs, layout, [](const Evaluation& e) { return e.input_scale; });
   return rows.mul(scales.narrow(0, 0, layout.rows()).view({-1, 1, 1, 1}));
 }
 
+// What each row sees of its job's latents.
+at::Tensor StepBatch::RowsOf(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
+                             absl::Span<const LatentGroup> groups) const {
+  if (groups.size() == 1 && !layout.any_window) {
+    const at::Tensor& latents = groups.front().latents;
+    if (layout.rows() == layout.jobs()) return latents;
+    return at::index_select(latents, 0, UploadIndices(device_, layout.job_of_row));
+  }
+  std::vector<at::Tensor> rows;
+  rows.reserve(layout.job_of_row.size());
+  auto job = jobs.begin();
+  for (const LatentGroup& group : groups) {
+    for (int64_t n = 0; n < group.latents.size(0); ++n, ++job) {
+      const at::Tensor picture = group.latents.narrow(0, n, 1);
+      for (const sampling::Row& row : job->rows->rows) {
+        const sampling::Window& window = row.window;
+        rows.push_back(window.whole()
+                           ? picture
+                           : picture.narrow(2, window.top, window.height).narrow(3, window.left, window.width));
+      }
+    }
+  }
+  return at::cat(rows);
+}
+
 const model::Conditioning& StepBatch::ConditioningRows(absl::Span<const ActiveJob> jobs, const RowLayout& layout) {
   std::vector<const Embedding*> rows;
   rows.reserve(layout.job_of_row.size());
   for (const ActiveJob& job : jobs) {
-    if (IsGuided(job)) rows.push_back(job.state->uncond.get());
-    rows.push_back(job.state->cond.get());
+    for (const sampling::Row& row : job.rows->rows) rows.push_back(job.state->embedding(row.conditioning).get());
   }
   std::vector<int64_t> ids;
   ids.reserve(rows.size());
@@ -144,13 +153,18 @@ void StepBatch::DropOldRows() {
 
 at::Tensor StepBatch::Combine(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
                               const at::Tensor& output) const {
+  return strict_rows_ > 0 || !layout.all_plain ? CombineEach(jobs, layout, output) : CombinePlain(jobs, layout, output);
+}
+
+at::Tensor StepBatch::CombinePlain(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
+                                   const at::Tensor& output) const {
   if (!layout.any_guided) return output;
   const int64_t channels = jobs.front().state->bundle().info()->latent_channels;
   if (output.size(1) > channels) {
     // Guidance is of the prediction; a variance beside it is that of the conditional row.
     const at::Tensor variance = at::index_select(output.narrow(1, channels, output.size(1) - channels), 0,
                                                  UploadIndices(device_, layout.cond_row));
-    return at::cat({Combine(jobs, layout, output.narrow(1, 0, channels)), variance}, 1);
+    return at::cat({CombinePlain(jobs, layout, output.narrow(1, 0, channels)), variance}, 1);
   }
   at::Tensor uncond;
   at::Tensor cond;
@@ -171,7 +185,19 @@ at::Tensor StepBatch::Combine(absl::Span<const ActiveJob> jobs, const RowLayout&
   // A job that is not guided has one row for both: its difference is 0 and the row passes through.
   const at::Tensor combined = at::addcmul(uncond, cond - uncond, UploadFloats(device_, scales).view({-1, 1, 1, 1}));
   if (std::ranges::all_of(rescales, [](float phi) { return phi == 0.0f; })) return combined;
-  return Rescale(combined, cond, UploadFloats(device_, rescales).view({-1, 1, 1, 1}));
+  return Rescaled(combined, cond, UploadFloats(device_, rescales).view({-1, 1, 1, 1}));
+}
+
+at::Tensor StepBatch::CombineSums(const ActiveJob& job, const at::Tensor& output) const {
+  const int64_t channels = job.state->tensors().front().size(0);
+  const RowSums sums = SumRows(job, output, device_);
+  at::Tensor combined = sums.guided.narrow(1, 0, channels);
+  const float phi = job.evaluation->guidance.rescale;
+  if (phi != 0.0f) {
+    combined = Rescaled(combined, sums.cond.narrow(1, 0, channels), UploadFloats(device_, {phi}).view({-1, 1, 1, 1}));
+  }
+  if (output.size(1) == channels) return combined;
+  return at::cat({combined, sums.cond.narrow(1, channels, output.size(1) - channels)}, 1);
 }
 
 // The same operations in the same shapes as for the job alone: a vectorised loop may treat the last few numbers of a
@@ -183,7 +209,8 @@ at::Tensor StepBatch::CombineEach(absl::Span<const ActiveJob> jobs, const RowLay
   for (size_t n = 0; n < jobs.size(); ++n) {
     const absl::Span<const ActiveJob> job = jobs.subspan(n, 1);
     const RowLayout own = RowLayout::Of(job);
-    each.push_back(Combine(job, own, output.narrow(0, layout.uncond_row[n], own.rows())));
+    const at::Tensor rows = output.narrow(0, layout.uncond_row[n], own.rows());
+    each.push_back(own.all_plain ? CombinePlain(job, own, rows) : CombineSums(job[0], rows));
   }
   return at::cat(each);
 }

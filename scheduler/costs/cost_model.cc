@@ -117,7 +117,8 @@ absl::Duration CostModel::Sum(const WorkList& work, CountOf count_of) const {
   for (size_t i = 0; i < work.lines().size(); ++i) {
     const WorkLine& line = work.lines()[i];
     const int count = count_of(i);
-    if (count > 0) (line.key.phase == Phase::kDenoise ? evaluations : ends) += count * SecondsOfWork(line.key, line.rows);
+    if (count > 0)
+      (line.key.phase == Phase::kDenoise ? evaluations : ends) += count * SecondsOfWork(line.key, line.rows);
   }
   return absl::Seconds(ends + evaluations);
 }

@@ -160,8 +160,8 @@ class Play {
   void RunBatch(Troupe& troupe) {
     while (!Plays(*troupe.players[troupe.first], troupe)) ++troupe.first;
     const Player& head = *troupe.players[troupe.first];
-    const int limit = std::max(
-        policy_.RowLimit(troupe.key, *head.view, troupe.live * head.rows, snapshot_, costs_, now_), head.rows);
+    const int limit =
+        std::max(policy_.RowLimit(troupe.key, *head.view, troupe.live * head.rows, snapshot_, costs_, now_), head.rows);
     BatchShape shape(costs_, troupe.key, limit, time_);
     batch_.clear();
     int fewest = 1 << 30, misfits = 0;
@@ -198,8 +198,7 @@ class Play {
   void Leave(Player& player) {
     const std::vector<WorkItem>& items = player.view->job->work().items();
     --player.troupe->live;
-    while (player.item < items.size() && Denoises(items[player.item]) &&
-           items[player.item].key == player.troupe->key) {
+    while (player.item < items.size() && Denoises(items[player.item]) && items[player.item].key == player.troupe->key) {
       ++player.item;
     }
     const size_t begin = player.item;
@@ -209,9 +208,8 @@ class Play {
       return Join(player, player.item, items[player.item].rows);
     }
     player.done = true;
-    finished_.push_back({.view = player.view,
-                         .start = FromSeconds(player.start),
-                         .finish = FromSeconds(time_ + errands.alone)});
+    finished_.push_back(
+        {.view = player.view, .start = FromSeconds(player.start), .finish = FromSeconds(time_ + errands.alone)});
     time_ += errands.share;
     awaited_.erase(player.view);
   }

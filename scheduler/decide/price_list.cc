@@ -18,7 +18,8 @@ PriceList::Prices PriceList::Keep(const WorkList& work) {
     KeptOfKey& kept = kept_[line.key];
     auto known = std::find_if(kept.begin(), kept.end(), [&](const auto& each) { return each->line.rows == line.rows; });
     if (known == kept.end()) {
-      kept.push_back(std::make_unique<Kept>(Kept{.line = line, .price = Measure(line), .small = MeasureSmall(line.key)}));
+      kept.push_back(
+          std::make_unique<Kept>(Kept{.line = line, .price = Measure(line), .small = MeasureSmall(line.key)}));
       known = kept.end() - 1;
     }
     ++(*known)->jobs;
@@ -30,8 +31,7 @@ PriceList::Prices PriceList::Keep(const WorkList& work) {
 void PriceList::Drop(const WorkList& work) {
   for (const WorkLine& line : work.lines()) {
     const auto entry = kept_.find(line.key);
-    std::erase_if(entry->second,
-                  [&](const auto& each) { return each->line.rows == line.rows && --each->jobs == 0; });
+    std::erase_if(entry->second, [&](const auto& each) { return each->line.rows == line.rows && --each->jobs == 0; });
     if (entry->second.empty()) kept_.erase(entry);
   }
 }

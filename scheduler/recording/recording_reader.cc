@@ -20,7 +20,7 @@ using recording::ParseInt;
 
 constexpr size_t kLongestLine = 1 << 20;
 constexpr size_t kMostEvaluations = 10'000'000;  // of all programs: a line of 20 bytes can define a million
-constexpr int kWorkVersion = 3;  // from then on jobs have work lists, before that programs
+constexpr int kWorkVersion = 3;                  // from then on jobs have work lists, before that programs
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 constexpr int kMostInt = std::numeric_limits<int>::max();
 
@@ -62,7 +62,7 @@ absl::StatusOr<std::vector<CostPoint>> ParsePoints(const std::vector<std::string
 
 absl::Status ReadLimits(const std::vector<std::string_view>& words, ExecutorLimits& limits) {
   if (words.size() != 6 && words.size() != 8) return Bad("limits are seven numbers, of earlier versions five");
-  int* const fields[] = {&limits.max_denoise_rows, &limits.max_encode_jobs, &limits.max_decode_jobs,
+  int* const fields[] = {&limits.max_denoise_rows, &limits.max_encode_jobs,   &limits.max_decode_jobs,
                          &limits.strict_rows,      &limits.max_resident_jobs, &limits.max_encode_picture_jobs,
                          &limits.max_upscale_jobs};
   const int lowest[] = {2, 1, 1, 0, 1, 1, 1}, highest[] = {4096, 4096, 4096, 4096, kMostInt, 4096, 4096};
@@ -297,7 +297,7 @@ absl::StatusOr<JobSpec> RecordingReader::ReadSpec(size_t first, absl::Time now) 
   STEPCAST_ASSIGN_OR_RETURN(spec.request, Look(settings_, words_[first], 'R'));
   if (version_ < kWorkVersion) {
     STEPCAST_ASSIGN_OR_RETURN(const sampling::SharedProgram program, Look(programs_, words_[first + 1], 'A'));
-    spec.work = CompileWork(*spec.request, *program);
+    spec.work = MakeJobSpec(spec.request, program).work;
   } else {
     STEPCAST_ASSIGN_OR_RETURN(spec.work, Look(works_, words_[first + 1], 'J'));
   }

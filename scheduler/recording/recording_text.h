@@ -18,12 +18,12 @@
 namespace stepcast::recording {
 
 // Appending keeps the capacity of `line`, so that a tick allocates nothing.
-void AppendDuration(std::string& line, absl::Duration value);                     // "1500", "0.25", "-inf"
-void AppendWord(std::string& line, std::string_view word);                        // %XX for what would end a word
-void AppendJobs(std::string& line, const std::vector<JobId>& jobs);               // "3+1+5"
-void AppendPoints(std::string& line, absl::Span<const CostPoint> points);         // " 1:20000000 2:..."
-void AppendKey(std::string& line, const BatchKey& key);                           // "denoise emoji 16 16"
-void AppendSettings(std::string& line, const GenerationRequest& request);         // "model=emoji steps=20"
+void AppendDuration(std::string& line, absl::Duration value);              // "1500", "0.25", "-inf"
+void AppendWord(std::string& line, std::string_view word);                 // %XX for what would end a word
+void AppendJobs(std::string& line, const std::vector<JobId>& jobs);        // "3+1+5"
+void AppendPoints(std::string& line, absl::Span<const CostPoint> points);  // " 1:20000000 2:..."
+void AppendKey(std::string& line, const BatchKey& key);                    // "denoise emoji 16 16"
+void AppendSettings(std::string& line, const GenerationRequest& request);  // "model=emoji steps=20"
 
 // The inverses. Errors: INVALID_ARGUMENT with what came and what is allowed, without file or line.
 absl::StatusOr<int64_t> ParseInt(std::string_view word, int64_t low, int64_t high);

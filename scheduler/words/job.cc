@@ -8,14 +8,6 @@
 
 namespace stepcast {
 
-JobSpec MakeJobSpec(SharedRequest request, sampling::SharedProgram program) {
-  JobSpec spec;
-  spec.work = CompileWork(*request, *program);
-  spec.request = std::move(request);
-  spec.program = std::move(program);
-  return spec;
-}
-
 Job::Job(JobId id, JobSpec spec) : id_(id), spec_(std::move(spec)) {
   for (const WorkLine& line : work().lines()) left_.push_back(line.count);
   for (size_t i = 0; i < work().items().size(); ++i) {

@@ -10,10 +10,8 @@
 #include "core/generation_request.h"
 #include "core/job_event.h"
 #include "core/job_id.h"
-#include "sampling/sampling_program.h"
-#include "scheduler/words/event_sink.h"
+#include "scheduler/words/job_spec.h"
 #include "scheduler/words/job_status.h"
-#include "scheduler/words/work_list.h"
 
 namespace stepcast {
 
@@ -23,20 +21,6 @@ class JobState {
  public:
   virtual ~JobState() = default;
 };
-
-// Everything about a job that is fixed when it is admitted.
-struct JobSpec {
-  SharedRequest request = {};
-  int image_index = 0;  // 0 .. request->image_count - 1
-  sampling::SharedProgram program = {};
-  SharedWorkList work = {};
-  absl::Time arrival = absl::InfinitePast();
-  absl::Time deadline = absl::InfiniteFuture();
-  std::shared_ptr<EventSink> sink = {};
-};
-
-// The first picture of `request`, painted by `program`. It has come at no known time, has no deadline and no sink.
-JobSpec MakeJobSpec(SharedRequest request, sampling::SharedProgram program);
 
 // A job. Owned by its StepScheduler from Submit to its terminal event.
 //
@@ -50,9 +34,13 @@ class Job {
   JobId id() const { return id_; }
   const JobSpec& spec() const { return spec_; }
   const GenerationRequest& request() const { return *spec_.request; }
-  // For the executor alone. REQUIRES: spec.program is set.
-  const sampling::SamplingProgram& program() const { return *spec_.program; }
   const WorkList& work() const { return *spec_.work; }
+  // For the executor alone: the stage that the job is in, and its next evaluation. REQUIRES: spec.recipe is set;
+  // !done(); the next item that is no encode is of kDenoise.
+  const sampling::Stage& stage() const { return spec_.recipe->stages[static_cast<size_t>(after_encodes().stage)]; }
+  const sampling::Evaluation& evaluation() const {
+    return stage().program->evaluations[static_cast<size_t>(after_encodes().first + done_)];
+  }
 
   // Seed of this image: the request's seed + image index.
   int64_t seed() const { return spec_.request->seed + spec_.image_index; }

@@ -22,14 +22,14 @@ constexpr unsigned kEnds = Bit(JobStatus::kFailed) | Bit(JobStatus::kCancelled) 
 constexpr std::array<unsigned, kStatusCount> kNext = {
     // kWaiting: kRunning when the embeddings were cached, kDecoding when a resumed job lacks only that.
     Bit(JobStatus::kEncoding) | Bit(JobStatus::kRunning) | Bit(JobStatus::kDecoding) | kEnds,
-    Bit(JobStatus::kRunning) | Bit(JobStatus::kDecoding) | kEnds,                             // kEncoding
-    Bit(JobStatus::kParked) | Bit(JobStatus::kEncoding) | Bit(JobStatus::kDecoding) | kEnds,  // kRunning
-    Bit(JobStatus::kRunning) | kEnds,                                                         // kParked
+    Bit(JobStatus::kRunning) | Bit(JobStatus::kDecoding) | kEnds,                               // kEncoding
+    Bit(JobStatus::kParked) | Bit(JobStatus::kEncoding) | Bit(JobStatus::kDecoding) | kEnds,    // kRunning
+    Bit(JobStatus::kRunning) | kEnds,                                                           // kParked
     Bit(JobStatus::kEncoding) | Bit(JobStatus::kRunning) | Bit(JobStatus::kSucceeded) | kEnds,  // kDecoding
-    0,                                                                                        // kSucceeded
-    0,                                                                                        // kFailed
-    0,                                                                                        // kCancelled
-    0,                                                                                        // kExpired
+    0,                                                                                          // kSucceeded
+    0,                                                                                          // kFailed
+    0,                                                                                          // kCancelled
+    0,                                                                                          // kExpired
 };
 
 }  // namespace

@@ -22,9 +22,9 @@ struct StepResult {
 
 // How much fits in one tick.
 struct ExecutorLimits {
-  int max_denoise_rows = 16;  // >= 2, so that a guided job always fits
-  int max_encode_jobs = 8;    // >= 1
-  int max_decode_jobs = 4;    // >= 1; previews are decodes too
+  int max_denoise_rows = 16;        // >= 2, so that a guided job always fits
+  int max_encode_jobs = 8;          // >= 1
+  int max_decode_jobs = 4;          // >= 1; previews are decodes too
   int max_encode_picture_jobs = 4;  // >= 1
   int max_upscale_jobs = 1;         // >= 1
   // 0: free mode. Else strict: every denoise forward has exactly this many rows (the executor pads), and encodes

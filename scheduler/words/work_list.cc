@@ -9,18 +9,49 @@ namespace {
 
 using sampling::Evaluation;
 
-// Evaluations from `first` on that one item can hold.
-WorkItem RunFrom(const std::vector<Evaluation>& evaluations, size_t first) {
-  const Evaluation& head = evaluations[first];
-  const auto alike = [&](size_t i) { return i < evaluations.size() && evaluations[i].rows() == head.rows(); };
-  WorkItem item{.rows = head.rows(), .step = head.step};
-  size_t next = first + 1;
-  while (alike(next) && evaluations[next].step == head.step) ++next;
-  item.per_step = static_cast<int>(next - first);
-  while (alike(next) && evaluations[next].step == item.StepOf(static_cast<int>(next - first))) ++next;
-  item.count = static_cast<int>(next - first);
-  return item;
-}
+// Appends the evaluations of a stage, whose steps follow `steps` others of the picture.
+class Runs {
+ public:
+  Runs(const sampling::Stage& stage, BatchKey key, int steps)
+      : stage_(stage), evaluations_(stage.program->evaluations), key_(std::move(key)), steps_(steps) {}
+
+  void AppendTo(std::vector<WorkItem>& items, int stage) const {
+    for (size_t i = 0; i < evaluations_.size();) {
+      items.push_back(From(i));
+      items.back().stage = stage;
+      i += static_cast<size_t>(items.back().count);
+    }
+  }
+
+ private:
+  int RowsOf(size_t i) const { return stage_.RowsOf(evaluations_[i]).size(); }
+
+  // Evaluations from `first` on that one item can hold.
+  WorkItem From(size_t first) const {
+    WorkItem item{
+        .key = key_, .rows = RowsOf(first), .step = evaluations_[first].step, .first = static_cast<int>(first)};
+    // Sizes of the windows are those of all rows of a set.
+    const sampling::Window& window = stage_.RowsOf(evaluations_[first]).rows.front().window;
+    if (!window.whole()) {
+      item.key.latent_height = window.height;
+      item.key.latent_width = window.width;
+    }
+    const int set = RowSetOf(evaluations_[first]);
+    const auto alike = [&](size_t i) { return i < evaluations_.size() && RowSetOf(evaluations_[i]) == set; };
+    size_t next = first + 1;
+    while (alike(next) && evaluations_[next].step == item.step) ++next;
+    item.per_step = static_cast<int>(next - first);
+    while (alike(next) && evaluations_[next].step == item.StepOf(static_cast<int>(next - first))) ++next;
+    item.count = static_cast<int>(next - first);
+    item.step += steps_;
+    return item;
+  }
+
+  const sampling::Stage& stage_;
+  const std::vector<Evaluation>& evaluations_;
+  const BatchKey key_;
+  const int steps_;
+};
 
 }  // namespace
 
@@ -52,20 +83,23 @@ WorkList::WorkList(std::vector<WorkItem> items, int steps) : items_(std::move(it
   lead_ = lead == items_.end() ? 0 : static_cast<int>(lead - items_.begin());
 }
 
-SharedWorkList CompileWork(const GenerationRequest& request, const sampling::SamplingProgram& program) {
-  BatchKey key{.phase = Phase::kEncode, .model = request.model->id};
-  std::vector<WorkItem> items = {{.key = key}};
-  key.latent_height = request.latent_height();
-  key.latent_width = request.latent_width();
-  key.phase = Phase::kDenoise;
-  for (size_t i = 0; i < program.evaluations.size();) {
-    items.push_back(RunFrom(program.evaluations, i));
-    items.back().key = key;
-    i += static_cast<size_t>(items.back().count);
+SharedWorkList CompileWork(const sampling::Recipe& recipe) {
+  std::vector<WorkItem> items;
+  int steps = 0;
+  for (size_t i = 0; i < recipe.stages.size(); ++i) {
+    const sampling::Stage& stage = recipe.stages[i];
+    const int number = static_cast<int>(i);
+    BatchKey key{.phase = Phase::kEncode, .model = stage.model->id};
+    items.push_back({.key = key, .stage = number});
+    key.latent_height = stage.latent_height;
+    key.latent_width = stage.latent_width;
+    key.phase = Phase::kDenoise;
+    Runs(stage, key, steps).AppendTo(items, number);
+    steps += stage.program->steps;
+    key.phase = Phase::kDecode;
+    if (i + 1 == recipe.stages.size()) items.push_back({.key = key, .stage = number});
   }
-  key.phase = Phase::kDecode;
-  items.push_back({.key = key});
-  return std::make_shared<const WorkList>(std::move(items), program.steps);
+  return std::make_shared<const WorkList>(std::move(items), steps);
 }
 
 }  // namespace stepcast

@@ -4,8 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/generation_request.h"
-#include "sampling/sampling_program.h"
+#include "sampling/recipe.h"
 #include "scheduler/words/batch_key.h"
 
 namespace stepcast {
@@ -17,6 +16,10 @@ struct WorkItem {
   int count = 1;     // ticks
   int step = 0;      // kDenoise: step of the picture that the first of them belongs to
   int per_step = 1;  // kDenoise: ticks of one step
+  // For the executor alone: the stage of the recipe, and what the first of them is there: the evaluation of the
+  // program, the tile of the picture.
+  int stage = 0;
+  int first = 0;
 
   // Of its i-th tick. REQUIRES: the phase is kDenoise.
   int StepOf(int i) const { return step + i / per_step; }
@@ -70,7 +73,7 @@ class WorkList {
 
 using SharedWorkList = std::shared_ptr<const WorkList>;
 
-// The work of one picture of `request`: its prompts, the evaluations of `program`, its decode.
-SharedWorkList CompileWork(const GenerationRequest& request, const sampling::SamplingProgram& program);
+// The work of one picture. REQUIRES: CheckRecipe.
+SharedWorkList CompileWork(const sampling::Recipe& recipe);
 
 }  // namespace stepcast

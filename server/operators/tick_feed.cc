@@ -51,9 +51,7 @@ class TickFeed::Observer final : public SchedulerObserver {
     tick->start = now;
     tick->parts.reserve(jobs.size());
     for (const Job* job : jobs) {
-      tick->parts.push_back({.job = job->id(),
-                             .position = job->position(),
-                             .evaluations = job->work().evaluations()});
+      tick->parts.push_back({.job = job->id(), .position = job->position(), .evaluations = job->work().evaluations()});
     }
     in_flight_.push_back(std::move(tick));
   }

@@ -1,6 +1,6 @@
 // The flagship: a job's picture does not depend on its company. Sixty-six random jobs of the bundled model go through
-// the scheduler and the real executor together, with joins and cancels; each finished picture must equal the one
-// that the same job gives alone.
+// the scheduler and the real executor together, with joins and cancels, a third of them with rows that are no plain
+// pair (several prompts, regions, tiles); each finished picture must equal the one that the same job gives alone.
 
 #include <gtest/gtest.h>
 
@@ -58,7 +58,8 @@ TEST(BatchInvarianceTest, EveryPictureOfACrowdEqualsItsSoloRun) {
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
 
   std::mt19937 random(60);
-  const std::vector<Visitor> traffic = RandomTraffic(kJobs, *model, **tokenizer, random);
+  std::vector<Visitor> traffic = RandomTraffic(kJobs, *model, **tokenizer, random);
+  MixRows(traffic, **tokenizer);
   std::vector<const Visitor*> visitors;
   for (const Visitor& visitor : traffic) visitors.push_back(&visitor);
   House crowd(*crowd_engine.devices[0].executor, model);
@@ -68,6 +69,7 @@ TEST(BatchInvarianceTest, EveryPictureOfACrowdEqualsItsSoloRun) {
   int finished = 0;
   int cancelled = 0;
   std::map<Sampler, int> finished_by_sampler;
+  std::map<RowKind, int> finished_by_rows;
   for (size_t i = 0; i < traffic.size(); ++i) {
     if (crowd.StatusOf(i).code() == absl::StatusCode::kCancelled) {
       EXPECT_EQ(crowd.ImageOf(i), nullptr);
@@ -75,7 +77,8 @@ TEST(BatchInvarianceTest, EveryPictureOfACrowdEqualsItsSoloRun) {
       continue;
     }
     ASSERT_TRUE(crowd.StatusOf(i).ok()) << crowd.StatusOf(i);
-    const Visitor alone = {.picture = traffic[i].picture};
+    const Visitor alone = {
+        .picture = traffic[i].picture, .rows = traffic[i].rows, .second_prompt = traffic[i].second_prompt};
     House solo(*solo_engine.devices[0].executor, model);
     solo.Run({&alone});
     ASSERT_NE(crowd.ImageOf(i), nullptr) << "job " << i;
@@ -84,10 +87,12 @@ TEST(BatchInvarianceTest, EveryPictureOfACrowdEqualsItsSoloRun) {
         << "job " << i << ", " << SamplerName(traffic[i].picture.sampler) << ", steps " << traffic[i].picture.steps;
     ++finished;
     ++finished_by_sampler[traffic[i].picture.sampler];
+    ++finished_by_rows[traffic[i].rows];
   }
   EXPECT_GE(finished, 45);
   EXPECT_GE(cancelled, 3);
   EXPECT_EQ(finished_by_sampler.size(), model->samplers.size());
+  EXPECT_EQ(finished_by_rows.size(), static_cast<size_t>(kRowKinds));
 }
 
 }  // namespace

@@ -52,7 +52,8 @@ std::vector<float> ExpectedLatents(const Job& job) {
   sampling::NoiseGenerator noise(static_cast<uint64_t>(job.seed()));
   std::vector<float> initial(size);
   noise.Fill(absl::MakeSpan(initial));
-  return sampling::RunProgram(job.program(), sampling::StartLatents(job.program().start, {}, initial), predict, noise);
+  const sampling::SamplingProgram& program = *job.spec().recipe->stages.front().program;
+  return sampling::RunProgram(program, sampling::StartLatents(program.start, {}, initial), predict, noise);
 }
 
 class ClassJobsTest : public ::testing::Test {
@@ -168,9 +169,9 @@ TEST_F(ClassJobsTest, TheSameClassIsOneConditioning) {
   const Job* one = Started({.class_index = 3});
   const Job* two = Started({.class_index = 3, .seed = 8});
   const Job* none = Started({.guidance_scale = 1.0});
-  EXPECT_EQ(state(one).cond, state(two).cond);
-  EXPECT_EQ(state(one).uncond, state(none).cond) << "unconditional is the null class";
-  EXPECT_EQ(state(none).uncond, nullptr);
+  EXPECT_EQ(Cond(state(one)), Cond(state(two)));
+  EXPECT_EQ(Uncond(state(one)), Cond(state(none))) << "unconditional is the null class";
+  EXPECT_EQ(Uncond(state(none)), nullptr);
 }
 
 }  // namespace

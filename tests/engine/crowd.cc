@@ -45,6 +45,95 @@ std::vector<Visitor> RandomTraffic(int count, const ModelInfo& model, const Clip
   return traffic;
 }
 
+void MixRows(std::vector<Visitor>& traffic, const ClipTokenizer& tokenizer) {
+  for (size_t i = 0; i < traffic.size(); i += 3) {
+    traffic[i].rows = static_cast<RowKind>(1 + i / 3 % (kRowKinds - 1));
+    traffic[i].second_prompt = tokenizer.Encode(i % 2 == 0 ? "blue heart" : "green tree").ids;
+  }
+}
+
+namespace {
+
+using sampling::Row;
+using sampling::RowSet;
+using sampling::Weight;
+using sampling::WeightMap;
+
+constexpr int kTile = 8;  // cells; of a picture of 32 pixels
+
+// u + s (w1 (c1 - u) + w2 (c2 - u)), and without guidance the mean of the two, in the halves or everywhere.
+RowSet TwoPrompts(int uncond, const int (&conds)[2], bool guided, const sampling::SharedWeightMap (&maps)[2]) {
+  RowSet set;
+  if (guided) {
+    set.rows.push_back({.conditioning = uncond, .guided = {1.0f, -1.0f}, .cond = {}, .uncond = {1.0f}});
+  }
+  for (int i = 0; i < 2; ++i) {
+    const Weight weight = guided ? Weight{0.0f, 0.5f} : Weight{0.5f};
+    set.rows.push_back({.conditioning = conds[i], .guided = weight, .cond = {0.5f}, .map = maps[i]});
+  }
+  return set;
+}
+
+sampling::SharedWeightMap Half(int height, int width, bool left) {
+  auto map = std::make_shared<WeightMap>(WeightMap{height, width, {}});
+  for (int i = 0; i < height * width; ++i) map->values.push_back((i % width < width / 2) == left ? 2.0f : 0.0f);
+  return map;
+}
+
+// Where tiles of one side begin: at both its ends.
+std::vector<int> TileStarts(int side) {
+  if (side == kTile) return {0};
+  return {0, side - kTile};
+}
+
+// `whole`, in tiles that overlap where they must; each cell is the mean of the tiles that reach it.
+RowSet Tiles(const RowSet& whole, int height, int width) {
+  std::vector<sampling::Window> windows;
+  std::vector<float> reached(static_cast<size_t>(height * width), 0.0f);
+  for (const int top : TileStarts(height)) {
+    for (const int left : TileStarts(width)) windows.push_back({top, left, kTile, kTile});
+  }
+  const auto each = [&](const sampling::Window& window, auto visit) {
+    for (int y = 0; y < kTile; ++y) {
+      for (int x = 0; x < kTile; ++x) visit(reached[static_cast<size_t>((window.top + y) * width + window.left + x)]);
+    }
+  };
+  for (const auto& window : windows) each(window, [](float& cell) { cell += 1.0f; });
+  RowSet tiles;
+  for (const auto& window : windows) {
+    auto map = std::make_shared<WeightMap>(WeightMap{kTile, kTile, {}});
+    each(window, [&](float& cell) { map->values.push_back(1.0f / cell); });
+    for (Row row : whole.rows) {
+      row.window = window;
+      row.map = map;
+      tiles.rows.push_back(row);
+    }
+  }
+  return tiles;
+}
+
+// The plain recipe of `picture`, with other rows.
+sampling::SharedRecipe RecipeOf(const JobSpec& plain, const Visitor& visitor) {
+  if (visitor.rows == RowKind::kPlain) return plain.recipe;
+  auto recipe = std::make_shared<sampling::Recipe>(*plain.recipe);
+  sampling::Stage& stage = recipe->stages.front();
+  const int height = stage.latent_height, width = stage.latent_width;
+  const int uncond = stage.row_sets.back().rows.front().conditioning;
+  const int conds[2] = {stage.row_sets.front().rows.front().conditioning,
+                        static_cast<int>(recipe->conditionings.size())};
+  const bool halves = visitor.rows == RowKind::kRegions;
+  const sampling::SharedWeightMap maps[2] = {halves ? Half(height, width, true) : nullptr,
+                                             halves ? Half(height, width, false) : nullptr};
+  if (visitor.rows != RowKind::kTiles) recipe->conditionings.push_back({.token_ids = {visitor.second_prompt}});
+  for (size_t i = 0; i < stage.row_sets.size(); ++i) {
+    stage.row_sets[i] = visitor.rows == RowKind::kTiles ? Tiles(stage.row_sets[i], height, width)
+                                                        : TwoPrompts(uncond, conds, /*guided=*/i == 1, maps);
+  }
+  return recipe;
+}
+
+}  // namespace
+
 House::House(StepExecutor& executor, SharedModelInfo model) : executor_(executor), model_(std::move(model)) {
   StepSchedulerOptions options;
   options.limits = executor.Limits();
@@ -59,7 +148,7 @@ void House::Run(const std::vector<const Visitor*>& visitors) {
   for (int tick = 0; tick < 10000 && !Over(); ++tick) {
     const absl::Time now = absl::UnixEpoch() + tick * absl::Milliseconds(10);
     for (size_t i = 0; i < visitors.size(); ++i) {
-      if (visitors[i]->joins_at == tick) Join(i, visitors[i]->picture, now);
+      if (visitors[i]->joins_at == tick) Join(i, *visitors[i], now);
       if (visitors[i]->cancels_at == tick) scheduler_->Cancel(ids_[i], absl::CancelledError("left"), now);
     }
     const StepPlan plan = scheduler_->Next(now);
@@ -84,11 +173,13 @@ absl::Status House::StatusOf(size_t i) const {
   return sinks_[i]->StatusOf(ids_[i]).value_or(absl::InternalError("no terminal event"));
 }
 
-void House::Join(size_t i, const Picture& picture, absl::Time now) {
+void House::Join(size_t i, const Visitor& visitor, absl::Time now) {
   ids_[i] = JobId{++last_id_};
   sinks_[i] = std::make_shared<RecordingSink>();
   ++joined_;
-  JobSpec spec = MakePictureSpec(model_, picture, sinks_[i]);
+  const JobSpec plain = MakePictureSpec(model_, visitor.picture, sinks_[i]);
+  JobSpec spec = MakeJobSpec(plain.request, RecipeOf(plain, visitor));
+  spec.sink = plain.sink;
   spec.arrival = now;
   std::vector<std::unique_ptr<Job>> jobs;
   jobs.push_back(std::make_unique<Job>(ids_[i], std::move(spec)));

@@ -17,17 +17,27 @@
 
 namespace stepcast::engine {
 
+// What the evaluations of a job sum. All but the first are no plain pairs.
+enum class RowKind { kPlain, kTwoPrompts, kRegions, kTiles };
+inline constexpr int kRowKinds = 4;
+
 // One job of the traffic.
 struct Visitor {
   Picture picture;
-  int joins_at = 0;     // tick
-  int cancels_at = -1;  // tick; -1: never
+  RowKind rows = RowKind::kPlain;
+  std::vector<int32_t> second_prompt = {};  // of all but kPlain and kTiles
+  int joins_at = 0;                         // tick
+  int cancels_at = -1;                      // tick; -1: never
 };
 
 // `count` visitors of the bundled text model: each of its samplers in turn, three sizes, mixed steps and guidance,
 // previews, cancels.
 std::vector<Visitor> RandomTraffic(int count, const ModelInfo& model, const ClipTokenizer& tokenizer,
                                    std::mt19937& random);
+
+// Makes every third visitor one of the other kinds of rows, in turn: two prompts together, two prompts each in its
+// half, the picture painted in tiles as large as the smallest pictures.
+void MixRows(std::vector<Visitor>& traffic, const ClipTokenizer& tokenizer);
 
 // Runs visitors through a scheduler of its own; the outcome of each is in its sink.
 class House {
@@ -48,7 +58,7 @@ class House {
 
  private:
   bool Over() const { return joined_ == sinks_.size() && scheduler_->live() == 0; }
-  void Join(size_t i, const Picture& picture, absl::Time now);
+  void Join(size_t i, const Visitor& visitor, absl::Time now);
   void Digest(const std::vector<Job*>& jobs);
 
   StepExecutor& executor_;

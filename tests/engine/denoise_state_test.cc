@@ -88,7 +88,7 @@ TEST_F(DenoiseStateTest, InitialLatentsAreTheFirstDrawTimesTheNoiseScaleAndStepN
   const Picture picture = {.sampler = Sampler::kEulerAncestral};
   const sampling::SharedProgram program = CompilePicture(TestSchedule(), picture);
   ASSERT_GT(program->start.noise_coef, 1.5f);
-  DenoiseState state(bundle_, program, 42);
+  DenoiseState state(bundle_, MakeRecipe(program), 42);
   EXPECT_TRUE(state.tensors().empty());
   state.Begin(6, 5, *device_);
 
@@ -104,7 +104,7 @@ TEST_F(DenoiseStateTest, InitialLatentsAreTheFirstDrawTimesTheNoiseScaleAndStepN
 }
 
 TEST_F(DenoiseStateTest, NoiseStaysTheSameUntilConsumed) {
-  DenoiseState state(bundle_, CompilePicture(TestSchedule(), {}), 3);
+  DenoiseState state(bundle_, MakeRecipe(CompilePicture(TestSchedule(), {})), 3);
   state.Begin(4, 4, *device_);
   const std::vector<float> first = state.Noise();
   EXPECT_EQ(state.Noise(), first);
@@ -113,7 +113,7 @@ TEST_F(DenoiseStateTest, NoiseStaysTheSameUntilConsumed) {
 }
 
 TEST_F(DenoiseStateTest, BeginTwiceChangesNothing) {
-  DenoiseState state(bundle_, CompilePicture(TestSchedule(), {}), 3);
+  DenoiseState state(bundle_, MakeRecipe(CompilePicture(TestSchedule(), {})), 3);
   state.Begin(4, 4, *device_);
   const std::vector<float> latents = Values(state.tensors().front());
   state.Begin(4, 4, *device_);
@@ -121,7 +121,7 @@ TEST_F(DenoiseStateTest, BeginTwiceChangesNothing) {
 }
 
 TEST_F(DenoiseStateTest, ParkedSlotsComeBackBitByBit) {
-  DenoiseState state(bundle_, CompilePicture(TestSchedule(), {.sampler = Sampler::kDpmpp2m}), 5);
+  DenoiseState state(bundle_, MakeRecipe(CompilePicture(TestSchedule(), {.sampler = Sampler::kDpmpp2m})), 5);
   state.Park(*device_);
   EXPECT_FALSE(state.parked()) << "there is nothing to park before Begin";
   state.Begin(4, 4, *device_);
@@ -141,7 +141,7 @@ TEST_F(DenoiseStateTest, ParkedSlotsComeBackBitByBit) {
 }
 
 TEST_F(DenoiseStateTest, MultistepSamplersKeepHistoryThatStartsAtZero) {
-  DenoiseState state(bundle_, CompilePicture(TestSchedule(), {.sampler = Sampler::kDpmpp2m}), 3);
+  DenoiseState state(bundle_, MakeRecipe(CompilePicture(TestSchedule(), {.sampler = Sampler::kDpmpp2m})), 3);
   state.Begin(4, 4, *device_);
   ASSERT_GE(state.slots().size(), 2u);
   EXPECT_EQ(state.IndexOf(Slot::kLatents), 0);
@@ -155,7 +155,7 @@ TEST_F(DenoiseStateTest, FinishedLatentsCombineLatentsAndX0) {
   auto program =
       std::make_shared<sampling::SamplingProgram>(ProgramOf({{Slot::kLatents, Slot::kLatents, 1.0f}}, false));
   program->finish = {.latents_coef = 0.5f, .x0_coef = 2.0f};
-  DenoiseState state(bundle_, program, 3);
+  DenoiseState state(bundle_, MakeRecipe(program), 3);
   state.Begin(4, 4, *device_);
   at::Tensor x0 = state.tensors()[static_cast<size_t>(state.IndexOf(Slot::kX0))];
   x0.fill_(1.0);

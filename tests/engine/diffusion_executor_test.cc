@@ -44,8 +44,9 @@ std::vector<uint8_t> ExpectedPixels(const Job& job) {
   sampling::NoiseGenerator noise(static_cast<uint64_t>(job.seed()));
   std::vector<float> initial(size);
   noise.Fill(absl::MakeSpan(initial));
+  const sampling::SamplingProgram& program = *job.spec().recipe->stages.front().program;
   const std::vector<float> latents =
-      sampling::RunProgram(job.program(), sampling::StartLatents(job.program().start, {}, initial), predict, noise);
+      sampling::RunProgram(program, sampling::StartLatents(program.start, {}, initial), predict, noise);
   std::vector<uint8_t> pixels;
   for (int y = 0; y < 4 * height; ++y) {
     for (int x = 0; x < 4 * width; ++x) {
@@ -93,6 +94,7 @@ class DiffusionExecutorTest : public ::testing::Test {
   void Prepare(const std::vector<Job*>& jobs) {
     for (Job* job : jobs) ASSERT_TRUE(executor_->Start(*job).ok());
     for (const StepResult& result : Execute(Phase::kEncode, jobs)) ASSERT_TRUE(result.status.ok()) << result.status;
+    for (Job* job : jobs) job->set_needs_encode(false);
   }
 
   // One denoise tick of all `jobs`; those that succeed move on.
@@ -250,7 +252,7 @@ TEST_F(DiffusionExecutorTest, AJobThatIsDestroyedFreesItsTensors) {
   Prepare({Add({})});
   Denoise({jobs_.back().get()});
   const auto& state = static_cast<const DenoiseState&>(*jobs_.back()->state());
-  const std::weak_ptr<const Embedding> embedding = state.cond;
+  const std::weak_ptr<const Embedding> embedding = Cond(state);
   const at::Tensor latents = state.tensors().front();
   EXPECT_EQ(latents.use_count(), 2u);
   jobs_.clear();
@@ -281,8 +283,9 @@ TEST_F(DiffusionExecutorTest, StartRefusesWhatItCannotPaint) {
 
   auto program = std::make_shared<sampling::SamplingProgram>(*CompilePicture(TestSchedule(), {}));
   program->evaluations.front().special = sampling::Special::kVarianceNoise;
-  JobSpec spec = Add({})->spec();
-  spec.program = program;
+  const JobSpec plain = Add({})->spec();
+  JobSpec spec = MakeJobSpec(plain.request, sampling::SharedProgram(program));
+  spec.sink = plain.sink;
   Job special(JobId{99}, spec);
   EXPECT_EQ(executor_->Start(special).code(), absl::StatusCode::kUnimplemented);
 }
@@ -343,7 +346,6 @@ TEST_F(DiffusionExecutorTest, AParkedJobComesBackUnchanged) {
 TEST_F(DiffusionExecutorTest, TellsOnceHowManyRowsFittedAfterASplit) {
   const std::vector<Job*> jobs = {Add({.seed = 1}), Add({.seed = 2}), Add({.seed = 3}), Add({.seed = 4})};
   Prepare(jobs);
-  for (Job* job : jobs) job->set_needs_encode(false);
   const BatchKey key = jobs.front()->key();
   Denoise(jobs);
   EXPECT_EQ(executor_->TakeMemoryCap(key), std::nullopt);

@@ -62,6 +62,25 @@ sampling::SharedProgram CompilePicture(const NoiseScheduleConfig& schedule, cons
   return *std::move(program);
 }
 
+sampling::SharedRecipe MakeRecipe(sampling::SharedProgram program) {
+  GenerationRequest request;
+  request.model = MakePictureModel("fake");
+  request.prompt_ids = {{1, 2}};
+  request.negative_prompt_ids = {{5, 6}};
+  request.width = request.height = 32;
+  return sampling::PlainRecipe(request, std::move(program));
+}
+
+const SharedEmbedding& Cond(const DenoiseState& state) {
+  return state.embedding(state.stage().row_sets.front().rows.back().conditioning);
+}
+
+const SharedEmbedding& Uncond(const DenoiseState& state) {
+  static const SharedEmbedding& none = *new SharedEmbedding();
+  const auto& sets = state.stage().row_sets;
+  return sets.size() < 2 ? none : state.embedding(sets[1].rows.front().conditioning);
+}
+
 JobSpec MakePictureSpec(const SharedModelInfo& model, const Picture& picture, std::shared_ptr<EventSink> sink) {
   auto request = std::make_shared<GenerationRequest>();
   request->model = model;

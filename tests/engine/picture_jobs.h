@@ -9,6 +9,8 @@
 
 #include "core/generation_request.h"
 #include "core/sampling_types.h"
+#include "engine/denoise_state.h"
+#include "sampling/recipe.h"
 #include "sampling/sampling_program.h"
 #include "scheduler/words/event_sink.h"
 #include "scheduler/words/job.h"
@@ -51,6 +53,13 @@ SharedModelInfo MakePictureModel(const std::string& id);
 
 // Aborts the test when the program does not compile.
 sampling::SharedProgram CompilePicture(const NoiseScheduleConfig& schedule, const Picture& picture);
+
+// A recipe of one stage for the model "fake": `program` with the prompt {1, 2}, guided away from {5, 6}.
+sampling::SharedRecipe MakeRecipe(sampling::SharedProgram program);
+
+// The embedding of a picture's prompt, and of what it is guided away from; null without it.
+const SharedEmbedding& Cond(const DenoiseState& state);
+const SharedEmbedding& Uncond(const DenoiseState& state);
 
 JobSpec MakePictureSpec(const SharedModelInfo& model, const Picture& picture, std::shared_ptr<EventSink> sink);
 

@@ -53,7 +53,9 @@ testing::AssertionResult Near(const at::Tensor& actual, absl::Span<const float> 
 struct Twin {
   Twin(std::shared_ptr<const model::ModelBundle> bundle, SharedProgram shared, int64_t seed,
        const ComputeDevice& device)
-      : program(std::move(shared)), state(std::move(bundle), program, seed), noise(static_cast<uint64_t>(seed)) {
+      : program(std::move(shared)),
+        state(std::move(bundle), MakeRecipe(program), seed),
+        noise(static_cast<uint64_t>(seed)) {
     state.Begin(kHeight, kWidth, device);
     std::vector<float> initial(kValues);
     noise.Fill(absl::MakeSpan(initial));
@@ -78,7 +80,7 @@ class ProgramRunnerTest : public ::testing::TestWithParam<bool> {
   // Steps `chosen` together in the runner and each alone in the reference, with the same made-up predictions.
   void Tick(const std::vector<Twin*>& chosen) {
     std::vector<ActiveJob> jobs;
-    for (Twin* twin : chosen) jobs.push_back({&twin->state, &twin->reference->next()});
+    for (Twin* twin : chosen) jobs.push_back({&twin->state, &twin->reference->next(), nullptr});
     const at::Tensor predictions = at::randn({static_cast<int64_t>(chosen.size()), channels_, kHeight, kWidth}) * 1.5;
     const size_t values = static_cast<size_t>(channels_) * kHeight * kWidth;
     SlotBatch batch = runner_.Gather(jobs);
@@ -219,7 +221,7 @@ TEST_P(ProgramRunnerTest, ALangevinStepWithoutAScoreMovesNothing) {
   auto program = std::make_shared<sampling::SamplingProgram>(still.state.program());
   Evaluation evaluation = program->evaluations.front();
   evaluation.special_coefs = {.scale = 0.17f, .offset = 0.0f, .score_from_latents = 0.0f, .score_from_output = 1.0f};
-  const std::vector<ActiveJob> jobs = {{&still.state, &evaluation}};
+  const std::vector<ActiveJob> jobs = {{&still.state, &evaluation, nullptr}};
   SlotBatch batch = runner_.Gather(jobs);
   runner_.Apply(jobs, at::zeros({1, 4, kHeight, kWidth}), batch);
   EXPECT_TRUE(still.state.tensors().front().isfinite().all().item<bool>()) << "0 / 0";

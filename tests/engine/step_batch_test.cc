@@ -4,7 +4,9 @@
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 #include <gmock/gmock.h>
@@ -49,10 +51,11 @@ class StepBatchTest : public ::testing::Test {
     evaluation.input_scale = row.input_scale;
     evaluation.guidance = {.kind = row.guidance, .scale = row.scale, .rescale = row.rescale};
     evaluations_.push_back(evaluation);
-    states_.push_back(std::make_unique<DenoiseState>(bundle_, CompilePicture(TestSchedule(), {}), 1));
-    states_.back()->cond = Embed(row.prompt);
-    if (row.guidance == GuidanceKind::kClassifierFree) states_.back()->uncond = Embed(row.negative);
-    jobs_.push_back({states_.back().get(), &evaluations_.back()});
+    states_.push_back(std::make_unique<DenoiseState>(bundle_, MakeRecipe(CompilePicture(TestSchedule(), {})), 1));
+    DenoiseState& state = *states_.back();
+    state.Pin(0, Embed(row.prompt));
+    if (row.guidance == GuidanceKind::kClassifierFree) state.Pin(1, Embed(row.negative));
+    jobs_.push_back({&state, &evaluations_.back(), &state.stage().RowsOf(evaluations_.back())});
     rows_.push_back(row);
   }
 
@@ -196,6 +199,110 @@ TEST_F(StepBatchTest, NanInOneJobStaysThere) {
   EXPECT_TRUE(predicted.select(0, 1).isnan().all().item<bool>());
 }
 
+// Row sets that are no plain pair: what they sum to, one row at a time.
+class RowSumsTest : public StepBatchTest {
+ protected:
+  // A job whose rows show the prompts {i, 2}.
+  ActiveJob Job(sampling::RowSet set, const Evaluation& evaluation, int height, int width) {
+    auto recipe = std::make_shared<sampling::Recipe>();
+    for (int32_t i = 0; i < kPrompts; ++i) recipe->conditionings.push_back({.token_ids = {{3 * i + 1, 2}}});
+    sampling::Stage& stage = recipe->stages.emplace_back();
+    stage.program = CompilePicture(TestSchedule(), {});
+    stage.row_sets.push_back(std::move(set));
+    states_.push_back(std::make_unique<DenoiseState>(bundle_, recipe, 1 + static_cast<int64_t>(states_.size())));
+    DenoiseState& state = *states_.back();
+    for (int32_t i = 0; i < kPrompts; ++i) state.Pin(i, Embed({3 * i + 1, 2}));
+    state.Begin(height, width, *device_);
+    evaluations_.push_back(evaluation);
+    return {&state, &evaluations_.back(), &state.stage().row_sets.front()};
+  }
+
+  at::Tensor Expected(const ActiveJob& job, const at::Tensor& latents) const {
+    at::Tensor sum = at::zeros(latents.sizes());
+    for (const sampling::Row& row : job.rows->rows) {
+      const auto part = [&row](const at::Tensor& picture) {
+        const sampling::Window& window = row.window;
+        if (window.whole()) return picture;
+        return picture.narrow(1, window.top, window.height).narrow(2, window.left, window.width);
+      };
+      at::Tensor prediction = FakePrediction(part(latents) * job.evaluation->input_scale, job.evaluation->timestep,
+                                             {3 * row.conditioning + 1, 2}) *
+                              row.guided.At(job.evaluation->guidance.scale);
+      if (row.map != nullptr) {
+        prediction = prediction * at::tensor(row.map->values).view({1, row.map->height, row.map->width});
+      }
+      part(sum).add_(prediction);
+    }
+    return sum;
+  }
+
+  void ExpectSums(const std::vector<ActiveJob>& jobs) {
+    std::vector<at::Tensor> latents;
+    for (const ActiveJob& job : jobs) latents.push_back(at::randn(job.state->tensors().front().sizes()));
+    const at::Tensor predicted = batch_.Predict(jobs, at::stack(latents));
+    for (size_t n = 0; n < jobs.size(); ++n) {
+      EXPECT_TRUE(at::allclose(predicted.select(0, static_cast<int64_t>(n)), Expected(jobs[n], latents[n]), 1e-4, 1e-5))
+          << "job " << n;
+    }
+  }
+
+  static constexpr int32_t kPrompts = 4;
+};
+
+sampling::SharedWeightMap Half(int height, int width, bool left) {
+  auto map = std::make_shared<sampling::WeightMap>(sampling::WeightMap{height, width, {}});
+  for (int i = 0; i < height * width; ++i) map->values.push_back((i % width < width / 2) == left ? 1.0f : 0.25f);
+  return map;
+}
+
+// Two prompts together, each pulled away from the same third: u + s (w1 (c1 - u) + w2 (c2 - u)).
+sampling::RowSet TwoPrompts() {
+  return {.rows = {{.conditioning = 0, .guided = {1.0f, -1.25f}, .cond = {}, .uncond = {1.0f}},
+                   {.conditioning = 1, .guided = {0.0f, 0.75f}, .cond = {0.5f}},
+                   {.conditioning = 2, .guided = {0.0f, 0.5f}, .cond = {0.5f}}}};
+}
+
+TEST_F(RowSumsTest, SeveralPromptsBesidePlainJobs) {
+  ExpectSums({Job(sampling::PlainPair(1, 0), {.timestep = 9.0f, .guidance = {kGuided, 3.0f}}, 6, 5),
+              Job(TwoPrompts(), {.timestep = 500.0f, .input_scale = 0.4f, .guidance = {kGuided, 7.5f}}, 6, 5),
+              Job(sampling::PlainRow(3), {.timestep = 1.0f}, 6, 5)});
+  EXPECT_THAT(script_.forward_rows, ElementsAre(6)) << "all in one forward";
+  EXPECT_THAT(script_.timesteps, ElementsAre(ElementsAre(9.0f, 9.0f, 500.0f, 500.0f, 500.0f, 1.0f)));
+}
+
+TEST_F(RowSumsTest, RegionsWeighCellByCell) {
+  sampling::RowSet set = TwoPrompts();
+  set.rows[1].map = Half(6, 4, /*left=*/true);
+  set.rows[2].map = Half(6, 4, /*left=*/false);
+  ExpectSums({Job(set, {.guidance = {kGuided, 2.0f}}, 6, 4)});
+}
+
+TEST_F(RowSumsTest, AnEvaluationThatIsThePlainPairComesToTheSameBySums) {
+  sampling::RowSet set = sampling::PlainPair(1, 0);
+  set.rows.push_back({.conditioning = 2, .guided = {}, .cond = {}});  // a row that weighs nothing
+  const Evaluation evaluation{.timestep = 40.0f, .guidance = {kGuided, 5.0f, 0.6f}};
+  const ActiveJob sums = Job(set, evaluation, 6, 4), pair = Job(sampling::PlainPair(1, 0), evaluation, 6, 4);
+  const at::Tensor latents = at::randn({1, 4, 6, 4});
+  const at::Tensor by_sums = batch_.Predict({&sums, 1}, latents), by_pair = batch_.Predict({&pair, 1}, latents);
+  // (1 - s) u + s c and u + s (c - u) round otherwise.
+  EXPECT_TRUE(at::allclose(by_sums, by_pair, 1e-4, 1e-5));
+}
+
+TEST_F(RowSumsTest, TilesOfALargePictureShareAForwardWithWholeSmallOnes) {
+  sampling::RowSet tiles;
+  for (const int left : {0, 2, 4}) {
+    tiles.rows.push_back({.conditioning = 1, .window = {0, left, 6, 4}, .map = Half(6, 4, left == 2)});
+  }
+  const ActiveJob large = Job(tiles, {.timestep = 70.0f, .input_scale = 0.5f}, 6, 8);
+  const ActiveJob small = Job(sampling::PlainPair(1, 0), {.timestep = 9.0f, .guidance = {kGuided, 3.0f}}, 6, 4);
+  const at::Tensor wide = at::randn({1, 4, 6, 8}), narrow = at::randn({1, 4, 6, 4});
+  const LatentGroup groups[] = {{.jobs = {&large, 1}, .latents = wide}, {.jobs = {&small, 1}, .latents = narrow}};
+  const std::vector<at::Tensor> predicted = batch_.Predict(groups);
+  EXPECT_THAT(script_.forward_rows, ElementsAre(5));
+  EXPECT_TRUE(at::allclose(predicted[0].select(0, 0), Expected(large, wide.select(0, 0)), 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(predicted[1].select(0, 0), Expected(small, narrow.select(0, 0)), 1e-4, 1e-5));
+}
+
 TEST(StepBatchDtypeTest, RunsTheForwardInTheComputeDtypeAndGuidesInFloat32) {
   const c10::InferenceMode inference_mode;
   FakeScript script;
@@ -204,11 +311,11 @@ TEST(StepBatchDtypeTest, RunsTheForwardInTheComputeDtypeAndGuidesInFloat32) {
   NullEngineMetrics metrics;
   EmbeddingCache cache(4, metrics);
   const PromptKey key = {.model = "fake", .input = {.token_ids = {{1, 2}}, .clip_skip = 0}};
-  DenoiseState state(bundle, CompilePicture(TestSchedule(), {}), 1);
-  state.cond = cache.Insert(key, bundle->conditioner().Encode({key.input}));
+  DenoiseState state(bundle, MakeRecipe(CompilePicture(TestSchedule(), {})), 1);
+  state.Pin(0, cache.Insert(key, bundle->conditioner().Encode({key.input})));
   Evaluation evaluation;
   evaluation.timestep = 100.0f;
-  const std::vector<ActiveJob> jobs = {{&state, &evaluation}};
+  const std::vector<ActiveJob> jobs = {{&state, &evaluation, &state.stage().row_sets.front()}};
   const at::Tensor predicted = StepBatch(*device).Predict(jobs, at::randn({1, 4, 4, 4}));
   EXPECT_EQ(predicted.scalar_type(), c10::ScalarType::Float);
   EXPECT_EQ(script.input_dtype, c10::ScalarType::BFloat16);

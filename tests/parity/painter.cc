@@ -100,6 +100,7 @@ std::vector<SharedImage> Painter::Paint(const std::vector<Job*>& jobs) {
     for (const StepResult& result : Execute(Phase::kEncode, unencoded)) {
       EXPECT_TRUE(result.status.ok()) << result.status;
     }
+    for (Job* job : unencoded) job->Advance();
   }
   for (std::vector<Job*> live = jobs; !live.empty(); std::erase_if(live, [](Job* job) { return job->denoised(); })) {
     for (const StepResult& result : Execute(Phase::kDenoise, live)) EXPECT_TRUE(result.status.ok()) << result.status;

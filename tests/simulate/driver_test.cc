@@ -208,9 +208,9 @@ TEST(SpecMakerTest, EqualArrivalsShareAndOthersDoNot) {
   const JobSpec one = maker.Make(arrival, nullptr), same = maker.Make(arrival, nullptr);
   EXPECT_EQ(one.request, same.request);
   EXPECT_EQ(one.work, same.work) << "equal arrivals share their work";
-  EXPECT_EQ(one.program->evaluations.size(), 12u);
-  EXPECT_EQ(one.program->evaluations[3].step, 1);
-  EXPECT_EQ(one.program->evaluations[3].rows(), 1);
+  EXPECT_EQ(one.work->evaluations(), 12);
+  EXPECT_EQ(one.work->lead().StepOf(3), 1);
+  EXPECT_EQ(one.work->most_rows(), 1);
   EXPECT_EQ(one.request->latent_width(), kLatentSide);
   arrival.tenant = "b";
   EXPECT_NE(maker.Make(arrival, nullptr).request, one.request);

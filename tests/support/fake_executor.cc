@@ -16,10 +16,10 @@ uint64_t Mix(uint64_t digest, uint64_t value) {
   return z ^ (z >> 31);
 }
 
-uint64_t MixEvaluation(uint64_t digest, const sampling::Evaluation& evaluation) {
+uint64_t MixEvaluation(uint64_t digest, const sampling::Evaluation& evaluation, int rows) {
   digest = Mix(digest, std::bit_cast<uint32_t>(evaluation.timestep));
   digest = Mix(digest, std::bit_cast<uint32_t>(evaluation.guidance.scale));
-  return Mix(digest, static_cast<uint64_t>(evaluation.rows()));
+  return Mix(digest, static_cast<uint64_t>(rows));
 }
 
 SharedImage Paint(int width, int height, uint64_t digest) {
@@ -41,7 +41,9 @@ class FakeJobState final : public JobState {
   }
   ~FakeJobState() override { --device_.live_states_; }
 
-  void Evaluate(const sampling::Evaluation& evaluation) { digest_ = MixEvaluation(digest_, evaluation); }
+  void Evaluate(const sampling::Evaluation& evaluation, int rows) {
+    digest_ = MixEvaluation(digest_, evaluation, rows);
+  }
   uint64_t digest() const { return digest_; }
 
  private:
@@ -84,7 +86,7 @@ class FakeExecutor final : public StepExecutor {
     auto& state = static_cast<FakeJobState&>(*job.state());
     const GenerationRequest& request = job.request();
     if (phase == Phase::kDenoise) {
-      state.Evaluate(job.program().evaluations[static_cast<size_t>(job.position())]);
+      state.Evaluate(job.evaluation(), job.rows());
       if (job.shows_preview()) {
         result.preview = Paint(request.latent_width(), request.latent_height(), state.digest());
       }
@@ -191,7 +193,11 @@ std::unique_ptr<StepExecutor> MakeFakeExecutor(FakeDevice& device) { return std:
 
 SharedImage ExpectedFakeImage(const JobSpec& spec) {
   uint64_t digest = Mix(0, static_cast<uint64_t>(spec.request->seed + spec.image_index));
-  for (const sampling::Evaluation& evaluation : spec.program->evaluations) digest = MixEvaluation(digest, evaluation);
+  for (const sampling::Stage& stage : spec.recipe->stages) {
+    for (const sampling::Evaluation& evaluation : stage.program->evaluations) {
+      digest = MixEvaluation(digest, evaluation, stage.RowsOf(evaluation).size());
+    }
+  }
   return Paint(spec.request->width, spec.request->height, digest);
 }
 

@@ -15,7 +15,8 @@ std::vector<const JobView*> FinishingIn(const LaneView& lane, const SchedulerSna
   for (auto key = snapshot.keys.rbegin(); key != snapshot.keys.rend(); ++key) {
     if ((*key)->key.phase < Phase::kDecode) break;
     for (const JobView* view : (*key)->jobs) {
-      if (view->job->finishing() && view->lane->tenant == lane.tenant && view->lane->priority == lane.priority) finishing.push_back(view);
+      if (view->job->finishing() && view->lane->tenant == lane.tenant && view->lane->priority == lane.priority)
+        finishing.push_back(view);
     }
   }
   std::sort(finishing.begin(), finishing.end(),

@@ -17,11 +17,18 @@ constexpr S kAll[] = {S::kWaiting,   S::kEncoding, S::kRunning,   S::kParked, S:
 
 TEST(JobStatusTest, TheTransitionTableIsExactlyThis) {
   const std::set<std::pair<S, S>> forward = {
-      {S::kWaiting, S::kEncoding}, {S::kWaiting, S::kRunning},    {S::kWaiting, S::kDecoding},
-      {S::kEncoding, S::kRunning}, {S::kRunning, S::kParked},     {S::kParked, S::kRunning},
-      {S::kRunning, S::kDecoding}, {S::kDecoding, S::kSucceeded},
+      {S::kWaiting, S::kEncoding},
+      {S::kWaiting, S::kRunning},
+      {S::kWaiting, S::kDecoding},
+      {S::kEncoding, S::kRunning},
+      {S::kRunning, S::kParked},
+      {S::kParked, S::kRunning},
+      {S::kRunning, S::kDecoding},
+      {S::kDecoding, S::kSucceeded},
       // A stage has ended, and the next one begins.
-      {S::kRunning, S::kEncoding}, {S::kEncoding, S::kDecoding},  {S::kDecoding, S::kEncoding},
+      {S::kRunning, S::kEncoding},
+      {S::kEncoding, S::kDecoding},
+      {S::kDecoding, S::kEncoding},
       {S::kDecoding, S::kRunning},
   };
   for (const S from : kAll) {

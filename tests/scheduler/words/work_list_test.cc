@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "scheduler/words/job_spec.h"
 #include "tests/support/job_builder.h"
 #include "tests/support/recording_sink.h"
 
@@ -29,12 +30,12 @@ std::vector<std::string> Texts(const WorkList& work) {
   return texts;
 }
 
-SharedWorkList Compiled(const TestJob& job) { return CompileWork(*MakeRequest(job), *MakeProgram(job)); }
+SharedWorkList Compiled(const TestJob& job) { return MakeJobSpec(MakeRequest(job), MakeProgram(job)).work; }
 
 TEST(WorkListTest, APlainPictureIsEncodedDenoisedAndDecoded) {
   const SharedWorkList work = Compiled({.steps = 20});
-  EXPECT_THAT(Texts(*work), ElementsAre("encode:emoji", "denoise:emoji:16x16 rows=2 count=20 step=0/1",
-                                        "decode:emoji:16x16"));
+  EXPECT_THAT(Texts(*work),
+              ElementsAre("encode:emoji", "denoise:emoji:16x16 rows=2 count=20 step=0/1", "decode:emoji:16x16"));
   EXPECT_EQ(work->evaluations(), 20);
   EXPECT_EQ(work->steps(), 20);
   EXPECT_EQ(work->most_rows(), 2);
@@ -45,27 +46,28 @@ TEST(WorkListTest, RunsEndWhereRowsOrThePaceOfStepsChange) {
   EXPECT_THAT(Texts(*Compiled({.steps = 6, .unguided_tail = 2})),
               ElementsAre("encode:emoji", "denoise:emoji:16x16 rows=2 count=4 step=0/1",
                           "denoise:emoji:16x16 rows=1 count=2 step=4/1", "decode:emoji:16x16"));
-  EXPECT_THAT(Texts(*Compiled({.steps = 3, .evaluations_per_step = 2, .unguided_tail = 3})),
-              ElementsAre("encode:emoji", "denoise:emoji:16x16 rows=2 count=3 step=0/2",
-                          "denoise:emoji:16x16 rows=1 count=3 step=1/1", "decode:emoji:16x16"))
+  EXPECT_THAT(
+      Texts(*Compiled({.steps = 3, .evaluations_per_step = 2, .unguided_tail = 3})),
+      ElementsAre("encode:emoji", "denoise:emoji:16x16 rows=2 count=3 step=0/2",
+                  "denoise:emoji:16x16 rows=1 count=2 step=1/1", "denoise:emoji:16x16 step=2/1", "decode:emoji:16x16"))
       << "the second evaluation of step 1 begins a run";
 }
 
 TEST(WorkListTest, EveryEvaluationKeepsItsStepAndRows) {
   // Steps of four, one and two evaluations, as samplers with Runge-Kutta starts and second orders make them.
-  const std::vector<std::vector<int>> scenes = {{0, 0, 0, 0, 1, 1, 1, 1, 2, 3, 4}, {0, 0, 1, 1, 2},
-                                                {0, 1, 1, 2, 2, 3},                {3},
-                                                {0, 0, 1, 2, 2, 2, 3, 3, 4},       {5, 6, 7}};
+  const std::vector<std::vector<int>> scenes = {
+      {0, 0, 0, 0, 1, 1, 1, 1, 2, 3, 4}, {0, 0, 1, 1, 2}, {0, 1, 1, 2, 2, 3}, {3},
+      {0, 0, 1, 2, 2, 2, 3, 3, 4},       {5, 6, 7}};
   for (const std::vector<int>& steps : scenes) {
-    sampling::SamplingProgram program;
-    program.steps = steps.back() + 1;
+    auto program = std::make_shared<sampling::SamplingProgram>();
+    program->steps = steps.back() + 1;
     for (size_t i = 0; i < steps.size(); ++i) {
       sampling::Evaluation evaluation;
       evaluation.step = steps[i];
       if (i % 5 > 1) evaluation.guidance.kind = sampling::GuidanceKind::kClassifierFree;
-      program.evaluations.push_back(evaluation);
+      program->evaluations.push_back(evaluation);
     }
-    const SharedWorkList work = CompileWork(*MakeRequest({}), program);
+    const SharedWorkList work = MakeJobSpec(MakeRequest({}), program).work;
     std::vector<int> told, rows, wanted;
     for (const WorkItem& item : work->items()) {
       for (int i = 0; item.key.phase == Phase::kDenoise && i < item.count; ++i) {
@@ -73,7 +75,7 @@ TEST(WorkListTest, EveryEvaluationKeepsItsStepAndRows) {
         rows.push_back(item.rows);
       }
     }
-    for (const sampling::Evaluation& evaluation : program.evaluations) wanted.push_back(evaluation.rows());
+    for (const sampling::Evaluation& evaluation : program->evaluations) wanted.push_back(evaluation.rows());
     EXPECT_EQ(told, steps);
     EXPECT_EQ(rows, wanted);
   }
@@ -90,7 +92,8 @@ TEST(WorkListTest, LinesAddUpWhatCostsTheSame) {
                        {.key = {Phase::kDecode, "emoji", 32, 32}, .count = 4}},
                       14);
   std::vector<std::string> lines;
-  for (const WorkLine& line : work.lines()) lines.push_back(absl::StrCat(line.key.ToString(), " ", line.rows, " ", line.count));
+  for (const WorkLine& line : work.lines())
+    lines.push_back(absl::StrCat(line.key.ToString(), " ", line.rows, " ", line.count));
   EXPECT_THAT(lines, ElementsAre("decode:emoji:16x16 1 1", "decode:emoji:32x32 1 4", "denoise:emoji:16x16 1 2",
                                  "denoise:emoji:16x16 2 7", "denoise:emoji:32x32 2 5", "encode:emoji 1 1"));
   EXPECT_EQ(work.LineOf(3), 3);
@@ -129,13 +132,13 @@ TEST(WorkListTest, AJobGoesThroughAllOfIt) {
 
 TEST(WorkListTest, WhatIsKnownIsNotEncoded) {
   JobSpec spec = MakeSpecs({}, std::make_shared<RecordingSink>()).front();
-  spec.work = std::make_shared<WorkList>(
-      std::vector<WorkItem>{{.key = {Phase::kEncode, "a"}},
-                            {.key = {Phase::kDenoise, "a", 8, 8}, .count = 3},
-                            {.key = {Phase::kEncode, "b"}},
-                            {.key = {Phase::kDenoise, "b", 8, 8}, .count = 4, .step = 3},
-                            {.key = {Phase::kDecode, "b", 8, 8}}},
-      7);
+  spec.work =
+      std::make_shared<WorkList>(std::vector<WorkItem>{{.key = {Phase::kEncode, "a"}},
+                                                       {.key = {Phase::kDenoise, "a", 8, 8}, .count = 3},
+                                                       {.key = {Phase::kEncode, "b"}},
+                                                       {.key = {Phase::kDenoise, "b", 8, 8}, .count = 4, .step = 3},
+                                                       {.key = {Phase::kDecode, "b", 8, 8}}},
+                                 7);
   Job job(JobId{1}, spec);
   EXPECT_THAT(job.to_encode(), ElementsAre(0, 2));
   EXPECT_EQ(job.evaluations_here(), 3);

@@ -1,0 +1,25 @@
+#pragma once
+// The weighted sums of an evaluation's rows over the whole picture.
+
+#include <ATen/core/Tensor.h>
+
+#include "engine/active_job.h"
+#include "engine/device.h"
+
+namespace stepcast::engine {
+
+// [1, C, h, w] float32 each, of models that predict a variance [1, 2C, h, w]. Undefined where nobody asks for it.
+struct RowSums {
+  at::Tensor guided;
+  at::Tensor cond;
+};
+
+// Adds `output`, the float32 predictions [r, C, h', w'] of the rows of `job`, to the sums, in row order: each row times
+// its weights, where its window lies. Throws what tensor code throws.
+RowSums SumRows(const ActiveJob& job, const at::Tensor& output, const ComputeDevice& device);
+
+// `combined` [N, C, h, w] rescaled towards the standard deviation of `cond`, per job, by phi [N, 1, 1, 1]
+// (arXiv:2305.08891, eq. 15-16).
+at::Tensor Rescaled(const at::Tensor& combined, const at::Tensor& cond, const at::Tensor& phi);
+
+}  // namespace stepcast::engine

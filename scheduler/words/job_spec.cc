@@ -1,0 +1,20 @@
+#include "scheduler/words/job_spec.h"
+
+#include <utility>
+
+namespace stepcast {
+
+JobSpec MakeJobSpec(SharedRequest request, sampling::SharedRecipe recipe) {
+  JobSpec spec;
+  spec.request = std::move(request);
+  spec.work = CompileWork(*recipe);
+  spec.recipe = std::move(recipe);
+  return spec;
+}
+
+JobSpec MakeJobSpec(SharedRequest request, sampling::SharedProgram program) {
+  sampling::SharedRecipe recipe = sampling::PlainRecipe(*request, std::move(program));
+  return MakeJobSpec(std::move(request), std::move(recipe));
+}
+
+}  // namespace stepcast

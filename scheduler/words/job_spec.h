@@ -1,0 +1,31 @@
+#pragma once
+// What is told of a picture when it comes.
+
+#include <memory>
+
+#include "absl/time/time.h"
+#include "core/generation_request.h"
+#include "sampling/recipe.h"
+#include "sampling/sampling_program.h"
+#include "scheduler/words/event_sink.h"
+#include "scheduler/words/work_list.h"
+
+namespace stepcast {
+
+// Everything about a job that is fixed when it is admitted.
+struct JobSpec {
+  SharedRequest request = {};
+  int image_index = 0;                 // 0 .. request->image_count - 1
+  sampling::SharedRecipe recipe = {};  // for the executor
+  SharedWorkList work = {};            // what `recipe` comes to, for everybody else
+  absl::Time arrival = absl::InfinitePast();
+  absl::Time deadline = absl::InfiniteFuture();
+  std::shared_ptr<EventSink> sink = {};
+};
+
+// The first picture of `request`. It has come at no known time, has no deadline and no sink.
+JobSpec MakeJobSpec(SharedRequest request, sampling::SharedRecipe recipe);
+// Painted by `program` in one stage.
+JobSpec MakeJobSpec(SharedRequest request, sampling::SharedProgram program);
+
+}  // namespace stepcast

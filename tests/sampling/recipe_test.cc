@@ -1,0 +1,107 @@
+#include "sampling/recipe.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+
+namespace stepcast::sampling {
+namespace {
+
+using testing::ElementsAre;
+
+SharedProgram Program(bool guided) {
+  auto program = std::make_shared<SamplingProgram>();
+  program->steps = 2;
+  program->evaluations.resize(2);
+  program->evaluations[1].step = 1;
+  if (guided) program->evaluations[0].guidance.kind = GuidanceKind::kClassifierFree;
+  return program;
+}
+
+GenerationRequest TextRequest() {
+  auto model = std::make_shared<ModelInfo>();
+  model->id = "m";
+  GenerationRequest request;
+  request.model = model;
+  request.prompt_ids = {{1, 2, 3}};
+  request.negative_prompt_ids = {{1, 9, 3}};
+  request.clip_skip = 1;
+  request.width = 64;
+  request.height = 96;
+  return request;
+}
+
+TEST(RecipeTest, APlainPictureIsOneStage) {
+  const SharedRecipe recipe = PlainRecipe(TextRequest(), Program(/*guided=*/true));
+  ASSERT_EQ(recipe->stages.size(), 1u);
+  const Stage& stage = recipe->stages.front();
+  EXPECT_EQ(stage.latent_height, 12);
+  EXPECT_EQ(stage.latent_width, 8);
+  ASSERT_EQ(stage.row_sets.size(), 2u);
+  EXPECT_EQ(stage.row_sets[0].rows, PlainRow(0).rows);
+  EXPECT_EQ(stage.row_sets[1].rows, PlainPair(1, 0).rows);
+  EXPECT_EQ(stage.RowsOf(stage.program->evaluations[0]).size(), 2);
+  EXPECT_EQ(stage.RowsOf(stage.program->evaluations[1]).size(), 1);
+  ASSERT_EQ(recipe->conditionings.size(), 2u);
+  EXPECT_THAT(recipe->conditionings[0].token_ids, ElementsAre(ElementsAre(1, 2, 3)));
+  EXPECT_EQ(recipe->conditionings[0].clip_skip, 1);
+  EXPECT_THAT(recipe->conditionings[1].token_ids, ElementsAre(ElementsAre(1, 9, 3)));
+  EXPECT_EQ(recipe->conditionings[1].clip_skip, 0) << "of the positive prompt alone";
+  EXPECT_TRUE(CheckRecipe(*recipe).ok());
+}
+
+TEST(RecipeTest, WhatNobodyLooksAtIsNotThere) {
+  const SharedRecipe recipe = PlainRecipe(TextRequest(), Program(/*guided=*/false));
+  EXPECT_EQ(recipe->conditionings.size(), 1u);
+  EXPECT_EQ(recipe->stages.front().row_sets.size(), 1u);
+  EXPECT_TRUE(CheckRecipe(*recipe).ok());
+}
+
+TEST(RecipeTest, EqualInputsAreOne) {
+  GenerationRequest request = TextRequest();
+  request.negative_prompt_ids = request.prompt_ids;
+  request.clip_skip = 0;
+  const SharedRecipe recipe = PlainRecipe(request, Program(/*guided=*/true));
+  EXPECT_EQ(recipe->conditionings.size(), 1u);
+  EXPECT_EQ(recipe->stages.front().row_sets[1].rows, PlainPair(0, 0).rows);
+}
+
+TEST(RecipeTest, ClassesAreGuidedAwayFromAnyClass) {
+  GenerationRequest request = TextRequest();
+  auto model = std::make_shared<ModelInfo>();
+  model->conditioning = ConditioningKind::kClassLabel;
+  request.model = model;
+  request.class_index = 7;
+  const SharedRecipe recipe = PlainRecipe(request, Program(/*guided=*/true));
+  ASSERT_EQ(recipe->conditionings.size(), 2u);
+  EXPECT_EQ(recipe->conditionings[0], (ConditioningInput{.class_index = 7}));
+  EXPECT_EQ(recipe->conditionings[1], ConditioningInput());
+}
+
+TEST(RecipeTest, SizesAndUnsetNegativesBelongToTheInput) {
+  GenerationRequest request = TextRequest();
+  auto model = std::make_shared<ModelInfo>();
+  model->size_conditioning = SizeConditioning::kTarget;
+  model->zeroes_unset_negative = true;
+  request.model = model;
+  request.sizes = {.original_width = 8, .original_height = 9};
+  request.negative_prompt_ids = request.prompt_ids;
+  const SharedRecipe recipe = PlainRecipe(request, Program(/*guided=*/true));
+  ASSERT_EQ(recipe->conditionings.size(), 2u);
+  EXPECT_EQ(recipe->conditionings[0].size_ids.size(), 6u);
+  EXPECT_FALSE(recipe->conditionings[0].zero);
+  EXPECT_TRUE(recipe->conditionings[1].zero) << "an unset negative prompt of such a model";
+}
+
+TEST(RecipeTest, EveryEvaluationNeedsItsRows) {
+  Recipe recipe = *PlainRecipe(TextRequest(), Program(/*guided=*/true));
+  recipe.stages.front().row_sets.pop_back();
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckRecipe(recipe)));
+  recipe = *PlainRecipe(TextRequest(), Program(/*guided=*/true));
+  recipe.conditionings.pop_back();
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckRecipe(recipe)));
+}
+
+}  // namespace
+}  // namespace stepcast::sampling
