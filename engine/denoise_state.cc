@@ -96,6 +96,7 @@ void DenoiseState::Park(const ComputeDevice& device) {
   parked_ = host;
   tensors_.clear();
   maps_.clear();
+  sums_ = {};
 }
 
 void DenoiseState::Resume(const ComputeDevice& device) {

@@ -26,6 +26,14 @@ namespace stepcast::engine {
 // The others (model output, mostly x0 and noise) exist only inside a tick.
 std::vector<sampling::Slot> PersistentSlots(const sampling::SamplingProgram& program);
 
+// Weighted sums of the first rows of an evaluation over the whole picture.
+struct RowSums {
+  int rows = 0;  // that are summed
+  // [1, C, h, w] float32 each, of models that predict a variance [1, 2C, h, w]. Undefined where nobody asks for it.
+  at::Tensor guided;
+  at::Tensor cond;
+};
+
 // State of one image: its latents and sampler history, its noise generator, its pinned conditioning.
 //
 // Belongs to its Job; destroying it frees every tensor. Engine thread only.
@@ -67,6 +75,10 @@ class DenoiseState final : public JobState {
   const std::vector<sampling::Slot>& slots() const { return slots_; }
   const std::vector<at::Tensor>& tensors() const { return tensors_; }
 
+  // What earlier ticks have summed of the evaluation at hand. Park forgets it, and so does the evaluation's end.
+  const RowSums& sums() const { return sums_; }
+  void set_sums(RowSums sums) { sums_ = std::move(sums); }
+
   // Index of `slot` in slots(), or -1.
   int IndexOf(sampling::Slot slot) const { return index_[static_cast<size_t>(slot)]; }
 
@@ -85,6 +97,7 @@ class DenoiseState final : public JobState {
   const std::vector<sampling::Slot> slots_;
   std::array<int8_t, sampling::kSlotCount> index_;
   std::vector<at::Tensor> tensors_;
+  RowSums sums_;
   at::Tensor parked_;  // [S, C, h, w] on the host
   std::vector<SharedEmbedding> embeddings_;
   std::map<const sampling::WeightMap*, at::Tensor> maps_;

@@ -25,12 +25,6 @@ DenoiseState& StateOf(const Job& job) { return static_cast<DenoiseState&>(*job.s
 // Rows of ticks that leave nothing behind worth giving back: one guided picture.
 constexpr int kSmallTick = 2;
 
-int RowsOf(absl::Span<Job* const> jobs) {
-  int rows = 0;
-  for (const Job* job : jobs) rows += job->rows();
-  return rows;
-}
-
 absl::Status NumericFault(absl::string_view what) {
   return WithReason(absl::InternalError(absl::StrCat(what, " has values that are not finite")), "NUMERIC_FAULT");
 }
@@ -108,6 +102,8 @@ std::vector<StepResult> DiffusionExecutor::Execute(const StepPlan& plan, absl::S
   BindThreadOnce();
   largest_tick_ = std::max(largest_tick_, plan.rows);
   memory_caps_.erase(jobs.front()->key());
+  parts_.clear();
+  for (const RowPart& part : plan.parts) parts_.emplace(part.job, part);
   std::vector<StepResult> results(jobs.size());
   const Results all = absl::MakeSpan(results);
   switch (plan.phase()) {
@@ -207,6 +203,7 @@ void DiffusionExecutor::RunOrSplit(absl::string_view what, Jobs jobs, Results re
     if (log_) log_(absl::StrCat(what, " of ", jobs.size(), " jobs ran out of memory; ", device_->MemoryReport()));
     batch_.Clear();
     device_->ReleaseCachedMemory();
+    if (jobs.size() == 1 && work == &DiffusionExecutor::RunDenoise && RunInHalves(jobs, results)) return;
     if (jobs.size() > 1) {
       memory_caps_[jobs.front()->key()] = 0;  // until a part succeeds
       const size_t half = jobs.size() / 2;
@@ -218,6 +215,35 @@ void DiffusionExecutor::RunOrSplit(absl::string_view what, Jobs jobs, Results re
   for (StepResult& result : results) result = {.status = status, .preview = nullptr, .image = nullptr};
 }
 
+int DiffusionExecutor::RowsOf(Jobs jobs) const {
+  int rows = 0;
+  for (const Job* job : jobs) {
+    const auto part = parts_.find(job->id());
+    rows += part == parts_.end() ? job->rows() : part->second.rows;
+  }
+  return rows;
+}
+
+// The rows of one job in two forwards. False where they are no more than a pair, which is never split.
+bool DiffusionExecutor::RunInHalves(Jobs jobs, Results results) {
+  const Job& job = *jobs.front();
+  const auto known = parts_.find(job.id());
+  const RowPart all = known != parts_.end()
+                          ? known->second
+                          : RowPart{.job = job.id(), .first_row = job.rows_done(), .rows = job.rows()};
+  if (all.rows <= 2) return false;
+  memory_caps_[job.key()] = 0;  // until a part succeeds
+  const int half = all.rows / 2;
+  for (const RowPart& part :
+       {RowPart{all.job, all.first_row, half}, RowPart{all.job, all.first_row + half, all.rows - half}}) {
+    parts_.insert_or_assign(job.id(), part);
+    RunOrSplit("denoise", jobs, results, &DiffusionExecutor::RunDenoise);
+    if (!results.front().status.ok()) break;
+  }
+  parts_.insert_or_assign(job.id(), all);
+  return true;
+}
+
 void DiffusionExecutor::RunDenoise(Jobs jobs, Results results) {
   std::vector<TickGroup> groups = GroupByShape(jobs);
   std::vector<LatentGroup> latents;
@@ -225,16 +251,23 @@ void DiffusionExecutor::RunDenoise(Jobs jobs, Results results) {
     group.slots = runner_.Gather(group.active);
     latents.push_back({group.active, group.slots.latents()});
   }
-  std::vector<at::Tensor> predictions = batch_.Predict(latents);
+  std::vector<GroupPrediction> predictions = batch_.Predict(latents);
   std::vector<SlotUpdate> updates;
   for (size_t i = 0; i < groups.size(); ++i) {
     TickGroup& group = groups[i];
-    group.lost = SteerByClassifier(group.active, group.slots.latents(), predictions[i]);
-    updates.push_back(runner_.Compute(group.active, predictions[i], group.slots));
+    if (!group.finishes()) continue;
+    group.lost = SteerByClassifier(group.active, group.slots.latents(), predictions[i].prediction);
+    updates.push_back(runner_.Compute(group.active, predictions[i].prediction, group.slots));
   }
   // No group before all are done: what fails may be tried again.
   for (const SlotUpdate& update : updates) ProgramRunner::Commit(update);
+  for (size_t i = 0; i < groups.size(); ++i) {
+    for (size_t n = 0; n < predictions[i].sums.size(); ++n) {
+      groups[i].active[n].state->set_sums(std::move(predictions[i].sums[n]));
+    }
+  }
   for (const TickGroup& group : groups) {
+    if (!group.finishes()) continue;
     MakePreviews(group, jobs, results);
     for (const size_t n : group.lost) results[group.places[n]].status = NumericFault("the gradient of the classifier");
   }
@@ -247,12 +280,18 @@ std::vector<DiffusionExecutor::TickGroup> DiffusionExecutor::GroupByShape(Jobs j
     const sampling::Stage& stage = job.stage();
     DenoiseState& state = StateOf(job);
     state.Begin(stage.latent_height, stage.latent_width, *device_);
+    ActiveJob active{&state, &job.evaluation(), &stage.RowsOf(job.evaluation())};
+    if (const auto part = parts_.find(job.id()); part != parts_.end()) {
+      active.first_row = part->second.first_row;
+      active.row_count = part->second.rows;
+    }
     const auto fits = [&](const TickGroup& group) {
-      return group.active.front().state->tensors().front().sizes() == state.tensors().front().sizes();
+      return group.finishes() == active.finishes() &&
+             group.active.front().state->tensors().front().sizes() == state.tensors().front().sizes();
     };
     auto group = std::ranges::find_if(groups, fits);
     if (group == groups.end()) group = groups.insert(groups.end(), TickGroup());
-    group->active.push_back({&state, &job.evaluation(), &stage.RowsOf(job.evaluation())});
+    group->active.push_back(active);
     group->places.push_back(i);
   }
   return groups;

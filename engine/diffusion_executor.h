@@ -79,12 +79,18 @@ class DiffusionExecutor final : public StepExecutor {
   // Classifier guidance, job by job in strict mode. Returns the indices of the jobs it lost.
   std::vector<size_t> SteerByClassifier(absl::Span<const ActiveJob> jobs, const at::Tensor& latents,
                                         at::Tensor& prediction) const;
-  // Jobs of a tick whose latents have one shape.
+  // Forward rows of jobs in this tick.
+  int RowsOf(Jobs jobs) const;
+  bool RunInHalves(Jobs jobs, Results results);
+
+  // Jobs of a tick whose latents have one shape, and whose evaluations it finishes, or none of them.
   struct TickGroup {
     std::vector<ActiveJob> active;
     std::vector<size_t> places;  // in the tick
     SlotBatch slots;
     std::vector<size_t> lost;  // of `active`, to the classifier
+
+    bool finishes() const { return active.front().finishes(); }
   };
   std::vector<TickGroup> GroupByShape(Jobs jobs) const;
   void MakePreviews(const TickGroup& group, Jobs jobs, Results results) const;
@@ -103,8 +109,9 @@ class DiffusionExecutor final : public StepExecutor {
   ClassifierGuidance classifier_guidance_;
   ProgramRunner runner_;
   SyntheticTicks synthetic_;
-  std::map<BatchKey, int> memory_caps_;  // rows that fitted after a split, until they are taken
-  int largest_tick_ = 0;                 // rows, since memory was last given back
+  absl::flat_hash_map<JobId, RowPart> parts_;  // of the tick that runs
+  std::map<BatchKey, int> memory_caps_;        // rows that fitted after a split, until they are taken
+  int largest_tick_ = 0;                       // rows, since memory was last given back
   bool thread_bound_ = false;
 };
 

@@ -139,7 +139,10 @@ SlotUpdate ProgramRunner::Compute(absl::Span<const ActiveJob> jobs, const at::Te
 void ProgramRunner::Commit(const SlotUpdate& update) {
   std::vector<at::Tensor> to = update.to;
   at::_foreach_copy_(to, update.from);
-  for (DenoiseState* state : update.states) state->ConsumeNoise();
+  for (DenoiseState* state : update.states) {
+    state->ConsumeNoise();
+    state->set_sums({});
+  }
 }
 
 void ProgramRunner::EstimateX0(absl::Span<const ActiveJob> jobs, SlotBatch& batch) const {

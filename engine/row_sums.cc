@@ -4,6 +4,7 @@
 #include <ATen/ops/std.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
+#include <c10/util/Exception.h>
 
 namespace stepcast::engine {
 namespace {
@@ -28,9 +29,13 @@ RowSums SumRows(const ActiveJob& job, const at::Tensor& output, const ComputeDev
   const auto zeros = [&] { return at::zeros({1, output.size(1), latents.size(1), latents.size(2)}, output.options()); };
   const sampling::Guidance& guidance = job.evaluation->guidance;
   const bool wants_cond = guidance.rescale != 0.0f || output.size(1) > latents.size(0);
-  RowSums sums{.guided = zeros(), .cond = wants_cond ? zeros() : at::Tensor()};
-  for (size_t i = 0; i < job.rows->rows.size(); ++i) {
-    const Row& row = job.rows->rows[i];
+  const auto begun = [&](const at::Tensor& sum) { return job.first_row > 0 ? sum.clone() : zeros(); };
+  const RowSums& before = job.state->sums();
+  TORCH_CHECK(before.rows == job.first_row, "row ", job.first_row, " follows ", before.rows, " rows");
+  RowSums sums{
+      .rows = job.last_row(), .guided = begun(before.guided), .cond = wants_cond ? begun(before.cond) : at::Tensor()};
+  for (size_t i = 0; i < job.own_rows().size(); ++i) {
+    const Row& row = job.own_rows()[i];
     at::Tensor prediction = output.narrow(0, static_cast<int64_t>(i), 1);
     if (row.map != nullptr) prediction = prediction * job.state->MapOf(row.map, device);
     Add(prediction, row.guided.At(guidance.scale), row.window, sums.guided);

@@ -4,18 +4,14 @@
 #include <ATen/core/Tensor.h>
 
 #include "engine/active_job.h"
+#include "engine/denoise_state.h"
 #include "engine/device.h"
 
 namespace stepcast::engine {
 
-// [1, C, h, w] float32 each, of models that predict a variance [1, 2C, h, w]. Undefined where nobody asks for it.
-struct RowSums {
-  at::Tensor guided;
-  at::Tensor cond;
-};
-
-// Adds `output`, the float32 predictions [r, C, h', w'] of the rows of `job`, to the sums, in row order: each row times
-// its weights, where its window lies. Throws what tensor code throws.
+// What the job's earlier ticks have summed, and `output`, the float32 predictions [r, C, h', w'] of its rows in this
+// tick, in row order: each row times its weights, where its window lies. New tensors: what fails may be tried again.
+// Throws what tensor code throws.
 RowSums SumRows(const ActiveJob& job, const at::Tensor& output, const ComputeDevice& device);
 
 // `combined` [N, C, h, w] rescaled towards the standard deviation of `cond`, per job, by phi [N, 1, 1, 1]

@@ -48,7 +48,7 @@ at::Tensor CatRows(const std::vector<const Embedding*>& rows, int64_t padding,
 
 }  // namespace
 
-std::vector<at::Tensor> StepBatch::Predict(absl::Span<const LatentGroup> groups) {
+std::vector<GroupPrediction> StepBatch::Predict(absl::Span<const LatentGroup> groups) {
   std::vector<ActiveJob> jobs;
   for (const LatentGroup& group : groups) jobs.insert(jobs.end(), group.jobs.begin(), group.jobs.end());
   const RowLayout layout = RowLayout::Of(jobs);
@@ -61,15 +61,25 @@ std::vector<at::Tensor> StepBatch::Predict(absl::Span<const LatentGroup> groups)
   }
   const at::Tensor input = PadRows(DenoiserInput(jobs, layout, groups), Padding(layout)).to(bundle.dtype());
   const at::Tensor output = bundle.denoiser()(input, timesteps, conditioning).to(c10::ScalarType::Float);
-  if (groups.size() == 1) return {Combine(jobs, layout, output)};
-  std::vector<at::Tensor> predictions;
+  std::vector<GroupPrediction> concluded;
   int64_t done = 0;
   for (const LatentGroup& group : groups) {
-    const RowLayout own = RowLayout::Of(group.jobs);
-    predictions.push_back(Combine(group.jobs, own, output.narrow(0, done, own.rows())));
-    done += own.rows();
+    const int64_t rows = groups.size() == 1 ? layout.rows() : RowLayout::Of(group.jobs).rows();
+    concluded.push_back(Conclude(group.jobs, output.narrow(0, done, rows)));
+    done += rows;
   }
-  return predictions;
+  return concluded;
+}
+
+GroupPrediction StepBatch::Conclude(absl::Span<const ActiveJob> jobs, const at::Tensor& output) const {
+  const RowLayout layout = RowLayout::Of(jobs);
+  if (jobs.front().finishes()) return {.prediction = Combine(jobs, layout, output), .sums = {}};
+  GroupPrediction partial;
+  for (size_t n = 0; n < jobs.size(); ++n) {
+    const at::Tensor rows = output.narrow(0, layout.uncond_row[n], layout.rows_of(n));
+    partial.sums.push_back(SumRows(jobs[n], rows, device_));
+  }
+  return partial;
 }
 
 at::Tensor StepBatch::PerRow(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
@@ -104,7 +114,7 @@ at::Tensor StepBatch::RowsOf(absl::Span<const ActiveJob> jobs, const RowLayout& 
   for (const LatentGroup& group : groups) {
     for (int64_t n = 0; n < group.latents.size(0); ++n, ++job) {
       const at::Tensor picture = group.latents.narrow(0, n, 1);
-      for (const sampling::Row& row : job->rows->rows) {
+      for (const sampling::Row& row : job->own_rows()) {
         const sampling::Window& window = row.window;
         rows.push_back(window.whole()
                            ? picture
@@ -119,7 +129,7 @@ const model::Conditioning& StepBatch::ConditioningRows(absl::Span<const ActiveJo
   std::vector<const Embedding*> rows;
   rows.reserve(layout.job_of_row.size());
   for (const ActiveJob& job : jobs) {
-    for (const sampling::Row& row : job.rows->rows) rows.push_back(job.state->embedding(row.conditioning).get());
+    for (const sampling::Row& row : job.own_rows()) rows.push_back(job.state->embedding(row.conditioning).get());
   }
   std::vector<int64_t> ids;
   ids.reserve(rows.size());

@@ -15,10 +15,16 @@
 
 namespace stepcast::engine {
 
-// Jobs whose latents have one shape.
+// Jobs whose latents have one shape, and whose evaluations this tick finishes, or none of them.
 struct LatentGroup {
   absl::Span<const ActiveJob> jobs;
   at::Tensor latents;  // [N, C, h, w] float32, one per job, not yet scaled
+};
+
+// What came of a group.
+struct GroupPrediction {
+  at::Tensor prediction;      // where the tick finishes the jobs' evaluations
+  std::vector<RowSums> sums;  // else: of each job, with this tick's rows
 };
 
 // Builds the inputs of denoiser forwards and combines their outputs.
@@ -36,13 +42,13 @@ class StepBatch {
   // `device` must outlive the batch. `strict_rows` 0: forwards have as many rows as the jobs need.
   explicit StepBatch(const ComputeDevice& device, int strict_rows = 0) : device_(device), strict_rows_(strict_rows) {}
 
-  // Returns the prediction of each group [N, C, h, w] float32: what the jobs' row sets sum to, rescaled where asked; of
-  // models that predict a variance [N, 2C, h, w], the variance of the conditional sum behind the prediction.
+  // Returns what came of each group: a prediction [N, C, h, w] float32, what the jobs' row sets sum to, rescaled where
+  // asked; of models that predict a variance [N, 2C, h, w], the variance of the conditional sum behind the prediction.
   // REQUIRES: all jobs use the same bundle; no group is empty; all rows see equal shapes; with strict_rows, no more
   // rows than that.
-  std::vector<at::Tensor> Predict(absl::Span<const LatentGroup> groups);
+  std::vector<GroupPrediction> Predict(absl::Span<const LatentGroup> groups);
   at::Tensor Predict(absl::Span<const ActiveJob> jobs, const at::Tensor& latents) {
-    return Predict({LatentGroup{jobs, latents}}).front();
+    return Predict({LatentGroup{jobs, latents}}).front().prediction;
   }
 
   // Forgets the kept conditioning rows.
@@ -63,6 +69,7 @@ class StepBatch {
                     absl::Span<const LatentGroup> groups) const;
   void DropOldRows();
   const model::Conditioning& ConditioningRows(absl::Span<const ActiveJob> jobs, const RowLayout& layout);
+  GroupPrediction Conclude(absl::Span<const ActiveJob> jobs, const at::Tensor& output) const;
   at::Tensor Combine(absl::Span<const ActiveJob> jobs, const RowLayout& layout, const at::Tensor& output) const;
   at::Tensor CombinePlain(absl::Span<const ActiveJob> jobs, const RowLayout& layout, const at::Tensor& output) const;
   at::Tensor CombineSums(const ActiveJob& job, const at::Tensor& output) const;

@@ -44,7 +44,11 @@ void SchedulerInvariants::Planned(const StepPlan& plan, const ExecutorLimits& li
     const auto entry = live_.find(id);
     const bool parkable =
         entry != live_.end() && entry->second.in_plan == 0 && entry->second.job->status() == JobStatus::kRunning;
-    if (!parkable) Violated(absl::StrCat(text, ": job ", id.value, " cannot be parked"));
+    if (!parkable) {
+      Violated(absl::StrCat(text, ": job ", id.value, " cannot be parked"));
+    } else {
+      entry->second.rows_done = 0;
+    }
     if (std::find(plan.jobs.begin(), plan.jobs.end(), id) != plan.jobs.end()) {
       Violated(absl::StrCat(text, ": job ", id.value, " is parked and planned"));
     }
@@ -63,11 +67,29 @@ void SchedulerInvariants::Planned(const StepPlan& plan, const ExecutorLimits& li
       Violated(absl::StrCat(text, ": job ", id.value, " has key ", books.job->key().ToString()));
     }
     books.in_plan = plan.id;
-    rows += books.job->rows();
+    books.rows = books.job->next().rows;
+    rows += RowsIn(plan, books);
   }
   if (rows != plan.rows) Violated(absl::StrCat(text, ": its jobs have ", rows, " rows"));
   const int cap = limits.RowCap(plan.phase());
   if (rows > cap) Violated(absl::StrCat(text, ": more rows than the cap of ", cap));
+}
+
+int SchedulerInvariants::RowsIn(const StepPlan& plan, const Books& books) {
+  const int whole = books.job->next().rows;
+  const RowPart* part = plan.PartOf(books.job->id());
+  const std::string who = absl::StrCat(plan.ToString(), ": job ", books.job->id().value);
+  if (part == nullptr) {
+    if (books.rows_done > 0) Violated(absl::StrCat(who, " does rows again"));
+    return whole;
+  }
+  if (plan.phase() != Phase::kDenoise || part->rows < 1 || part->first_row != books.rows_done ||
+      part->first_row + part->rows > whole) {
+    Violated(absl::StrCat(who, " has a part that does not follow its last"));
+  }
+  // Memory may have taught a smaller cap than the limits have, but never one below a pair.
+  if (whole <= 2) Violated(absl::StrCat(who, " is split, and every tick holds it"));
+  return part->rows;
 }
 
 void SchedulerInvariants::Completed(const StepPlan& plan) {
@@ -79,8 +101,12 @@ void SchedulerInvariants::Completed(const StepPlan& plan) {
     if (books.in_plan != plan.id) {
       Violated(absl::StrCat("plan ", plan.id, " completed for job ", id.value, ", which is in plan ", books.in_plan));
     }
-    if (plan.phase() != Phase::kEncode) {
+    const RowPart* part = plan.PartOf(id);
+    if (part != nullptr && part->first_row + part->rows < books.rows) {
+      books.rows_done = part->first_row + part->rows;
+    } else if (plan.phase() != Phase::kEncode) {
       ++books.ticks;
+      books.rows_done = 0;
     } else if (!books.to_encode.empty()) {
       books.to_encode.erase(books.to_encode.begin());
     }
@@ -125,6 +151,9 @@ void SchedulerInvariants::CheckJob(const JobView& view) {
   if (books.job != view.job) Violated(absl::StrCat(who, " is not the job that was admitted"));
   if (IsTerminal(job.status())) Violated(absl::StrCat(who, " is live and ", ToAbsl(JobStatusName(job.status()))));
   if (job.ticks() != books.ticks) Violated(absl::StrCat(who, " is at tick ", job.ticks(), ", expected ", books.ticks));
+  if (job.rows_done() != books.rows_done) {
+    Violated(absl::StrCat(who, " has done ", job.rows_done(), " rows, expected ", books.rows_done));
+  }
   if (job.to_encode() != books.to_encode) Violated(absl::StrCat(who, " was encoded out of turn"));
   if (view.in_flight != (books.in_plan != 0)) Violated(absl::StrCat(who, " has a wrong in-flight mark"));
   if (view.rows != job.rows()) Violated(absl::StrCat(who, " is shown with ", view.rows, " rows"));

@@ -16,6 +16,7 @@ namespace stepcast {
 //   - a live job is in at most one plan that has not completed;
 //   - a planned job advances by exactly one tick of its work, or leaves; no other job moves, but a job may be told
 //     before its first plan that it needs fewer encodes;
+//   - an evaluation is split only where it does not fit a tick, and its parts follow one another;
 //   - a plan has one key, and its rows are its jobs' rows and fit the limits;
 //   - a job told to leave is never planned again and is gone once its plan has completed;
 //   - each admitted job is live or has ended, never both, and ends once;
@@ -43,12 +44,15 @@ class SchedulerInvariants {
  private:
   struct Books {
     const Job* job = nullptr;
-    int ticks = 0;  // encodes aside
+    int ticks = 0;      // encodes aside
+    int rows_done = 0;  // of the next evaluation
     std::vector<int> to_encode;
     int64_t in_plan = 0;  // 0: in none
     bool leaving = false;
+    int rows = 0;  // of the evaluation that the plan it is in works on
   };
 
+  int RowsIn(const StepPlan& plan, const Books& books);
   void Violated(std::string what);
   void CheckJob(const JobView& view);
   void CheckKeys(const SchedulerSnapshot& snapshot);

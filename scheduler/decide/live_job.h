@@ -35,6 +35,7 @@ struct Flight {
   StepPlan plan;
   absl::Time planned;
   std::vector<LiveJob*> records;  // in the plan's order
+  std::vector<int> rows;          // of each
   absl::Duration previews;        // what they add to the tick
 
   absl::Time expected_end() const { return planned + plan.predicted; }

@@ -141,7 +141,11 @@ void StepScheduler::Launch(StepPlan& plan, absl::Time now) {
     LiveJob* record = RecordOf(id);
     BeginTick(*record, plan, now);
     flight->records.push_back(record);
-    members.push_back(&record->view);
+    const RowPart* part = plan.PartOf(id);
+    flight->rows.push_back(part == nullptr ? record->view.rows : part->rows);
+    if (part == nullptr || part->first_row + part->rows == record->job->next().rows) {
+      members.push_back(&record->view);
+    }
   }
   if (plan.phase() == Phase::kDenoise) {
     flight->previews = previews_.Choose(members, costs_, now, plan);
@@ -165,6 +169,8 @@ void StepScheduler::Remember(const StepPlan& plan) {
 
 void StepScheduler::Evict(LiveJob& record) {
   Move(*record.job, JobStatus::kParked);
+  record.job->DropRows();
+  index_.Refresh(record.view, newest_plan_);
   residents_.Leave(record.view);
 }
 
@@ -193,7 +199,7 @@ void StepScheduler::Complete(const StepPlan& plan, std::vector<StepResult> resul
     } else {
       result.status = EngineError("the executor returned no result for this job");
     }
-    EndTick(*flight->records[i], std::move(result), *flight, now);
+    EndTick(*flight->records[i], flight->rows[i], std::move(result), *flight, now);
   }
   if (invariants_ != nullptr) invariants_->Completed(flight->plan);
   AfterCall();
@@ -310,12 +316,11 @@ void StepScheduler::BeginTick(LiveJob& record, const StepPlan& plan, absl::Time 
   job.statistics().queued = now - (arrival == absl::InfinitePast() ? record.submitted : arrival);
 }
 
-void StepScheduler::EndTick(LiveJob& record, StepResult result, const Flight& flight, absl::Time now) {
-  metrics_.AddTenantTime(record.job->request().tenant,
-                         (now - flight.planned) * record.view.rows / std::max(1, flight.plan.rows));
+void StepScheduler::EndTick(LiveJob& record, int rows, StepResult result, const Flight& flight, absl::Time now) {
+  metrics_.AddTenantTime(record.job->request().tenant, (now - flight.planned) * rows / std::max(1, flight.plan.rows));
   Job& job = *record.job;
   record.view.in_flight = false;
-  lanes_.Charge(record.view, absl::ToDoubleSeconds(now - flight.planned) * record.view.rows / flight.plan.rows);
+  lanes_.Charge(record.view, absl::ToDoubleSeconds(now - flight.planned) * rows / flight.plan.rows);
   job.CountTick(flight.plan.phase(), flight.plan.rows, now - flight.planned);
   if (!record.leaving.ok()) {
     const absl::Status reason = record.leaving;
@@ -323,14 +328,15 @@ void StepScheduler::EndTick(LiveJob& record, StepResult result, const Flight& fl
   }
   if (!result.status.ok()) return End(record, JobStatus::kFailed, std::move(result.status), now);
   if (job.on_last_tick()) return EndLast(record, result, now);
-  const bool denoises = flight.plan.phase() == Phase::kDenoise;
-  job.Advance();
-  if (denoises) ++job.statistics().evaluations;
+  const int position = job.position();
+  job.Advance(rows);
+  const bool evaluated = job.position() > position;
+  if (evaluated) ++job.statistics().evaluations;
   const JobStatus next = StatusIn(job.phase());
   if (job.status() != next) Move(job, next);
   index_.Refresh(record.view, newest_plan_);
   lanes_.Refresh(record.view);
-  if (denoises) Report(record, result, now);
+  if (evaluated) Report(record, result, now);
 }
 
 void StepScheduler::Report(LiveJob& record, StepResult& result, absl::Time now) {

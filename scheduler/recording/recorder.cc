@@ -159,6 +159,10 @@ void Recorder::OnPlan(const StepPlan& plan, absl::Time now) {
   recording::AppendJobs(line_, plan.jobs);
   line_ += ' ';
   recording::AppendDuration(line_, plan.predicted);
+  if (!plan.parts.empty()) {
+    line_ += " p";
+    recording::AppendParts(line_, plan.parts);
+  }
   if (!plan.group.empty()) {
     line_ += " g";
     recording::AppendJobs(line_, plan.group);

@@ -20,7 +20,9 @@
 //   H <dt> <job> <encodes>                         only these are, after all
 //   X <dt> R<n> J<n> <image> <arrival> <deadline> <code>           refused with this status code; the rest as for S
 //   L <dt> <job> <code>                            told to leave with this status code
-//   P <dt> <plan> K<n> <rows> <jobs> <predicted> [g<jobs>] [e<jobs>]     planned; g: group, e: evicted
+//   P <dt> <plan> K<n> <rows> <jobs> <predicted> [p<parts>] [g<jobs>] [e<jobs>]     planned; p: <job>:<first
+//   row>+<rows>
+//                                                  of evaluations that are split, with commas; g: group, e: evicted
 //   C <dt> <plan> [<index>:<code|NO_IMAGE|MISSING>]...             completed; jobs that are not named did well
 //   W 0 K<n> <rows>:<cost>...                      a cost curve was measured
 //   M 0 K<n> <rows>                                no more than these rows fit the memory

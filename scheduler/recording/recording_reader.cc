@@ -319,7 +319,8 @@ absl::StatusOr<RecordedLeave> RecordingReader::ReadLeave() {
 }
 
 absl::StatusOr<RecordedPlan> RecordingReader::ReadPlan() {
-  if (words_.size() < 7) return Bad("a plan is P <dt> <plan> K<n> <rows> <jobs> <predicted> [g<jobs>] [e<jobs>]");
+  if (words_.size() < 7)
+    return Bad("a plan is P <dt> <plan> K<n> <rows> <jobs> <predicted> [p<parts>] [g<jobs>] [e<jobs>]");
   RecordedPlan recorded;
   StepPlan& plan = recorded.plan;
   STEPCAST_ASSIGN_OR_RETURN(plan.id, ParseInt(words_[2], 1, kMost));
@@ -329,7 +330,13 @@ absl::StatusOr<RecordedPlan> RecordingReader::ReadPlan() {
   STEPCAST_ASSIGN_OR_RETURN(plan.jobs, recording::ParseJobs(words_[5]));
   STEPCAST_ASSIGN_OR_RETURN(plan.predicted, ParseDuration(words_[6]));
   for (size_t i = 7; i < words_.size(); ++i) {
-    if (words_[i].empty() || (words_[i][0] != 'g' && words_[i][0] != 'e')) return Bad("after a plan: g<jobs>, e<jobs>");
+    if (!words_[i].empty() && words_[i][0] == 'p') {
+      STEPCAST_ASSIGN_OR_RETURN(plan.parts, recording::ParseParts(words_[i].substr(1)));
+      continue;
+    }
+    if (words_[i].empty() || (words_[i][0] != 'g' && words_[i][0] != 'e')) {
+      return Bad("after a plan: p<parts>, g<jobs>, e<jobs>");
+    }
     STEPCAST_ASSIGN_OR_RETURN((words_[i][0] == 'g' ? plan.group : plan.evict),
                               recording::ParseJobs(words_[i].substr(1)));
   }

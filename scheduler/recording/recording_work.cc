@@ -56,6 +56,27 @@ void AppendItems(std::string& line, const std::vector<int>& items) {
   line += items.empty() ? "-" : absl::StrJoin(items, ",");
 }
 
+void AppendParts(std::string& line, const std::vector<RowPart>& parts) {
+  for (size_t i = 0; i < parts.size(); ++i) {
+    absl::StrAppend(&line, i == 0 ? "" : ",", parts[i].job.value, ":", parts[i].first_row, "+", parts[i].rows);
+  }
+}
+
+absl::StatusOr<std::vector<RowPart>> ParseParts(std::string_view word) {
+  std::vector<RowPart> parts;
+  for (const absl::string_view text : absl::StrSplit(ToAbsl(word), ',')) {
+    const std::vector<absl::string_view> numbers = absl::StrSplit(text, absl::ByAnyChar(":+"));
+    if (numbers.size() != 3) return Bad(ToStd(text), "<job>:<first row>+<rows>");
+    RowPart& part = parts.emplace_back();
+    STEPCAST_ASSIGN_OR_RETURN(part.job.value, ParseInt(ToStd(numbers[0]), 1, int64_t{1} << 60));
+    STEPCAST_ASSIGN_OR_RETURN(const int64_t first, ParseInt(ToStd(numbers[1]), 0, kMostRows));
+    STEPCAST_ASSIGN_OR_RETURN(const int64_t rows, ParseInt(ToStd(numbers[2]), 1, kMostRows));
+    part.first_row = static_cast<int>(first);
+    part.rows = static_cast<int>(rows);
+  }
+  return parts;
+}
+
 absl::StatusOr<SharedWorkList> ParseWork(const std::vector<std::string_view>& words, size_t first) {
   if (words.size() < first + 1 + kWordsOfItem || (words.size() - first - 1) % kWordsOfItem != 0) {
     return absl::InvalidArgumentError(

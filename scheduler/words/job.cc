@@ -20,13 +20,18 @@ void Job::PassEncodes() {
   while (!done() && work().items()[place_].key.phase == Phase::kEncode) ++place_;
 }
 
-void Job::Advance() {
+void Job::Advance(int rows) {
   shows_preview_.reset();
+  if (rows < this->rows()) {
+    rows_done_ += rows;
+    return;
+  }
   if (needs_encode()) {
     --left_[static_cast<size_t>(work().LineOf(to_encode_.front()))];
     to_encode_.erase(to_encode_.begin());
     return;
   }
+  rows_done_ = 0;
   const WorkItem& item = work().items()[place_];
   --left_[static_cast<size_t>(work().LineOf(static_cast<int>(place_)))];
   ++ticks_;

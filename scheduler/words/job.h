@@ -60,8 +60,10 @@ class Job {
   // Whether only the last decode is missing, and what follows it.
   bool finishing() const { return denoised() && position_ > 0 && !needs_encode(); }
 
-  // Takes note that one tick of what the job waits for is done. REQUIRES: !done().
-  void Advance();
+  // Takes note that one tick of what the job waits for is done: all its rows(), or a part of an evaluation that does
+  // not fit a tick. REQUIRES: !done(); 1 <= rows <= rows().
+  void Advance() { Advance(rows()); }
+  void Advance(int rows);
 
   // Ticks left of a line of work(); evaluations left; and those of them until the key changes.
   int left(size_t line) const { return left_[line]; }
@@ -94,8 +96,12 @@ class Job {
     return place_ + 1 == work().items().size() && done_ + 1 == after_encodes().count && !needs_encode();
   }
 
-  // Forward rows of the next tick: rows of the next evaluation while denoising, 1 otherwise.
-  int rows() const { return next().rows; }
+  // Forward rows of the next tick if it has room for them all: those of the next evaluation that are not done while
+  // denoising, 1 otherwise.
+  int rows() const { return next().rows - (needs_encode() ? 0 : rows_done_); }
+  int rows_done() const { return rows_done_; }
+  // An evaluation that was begun begins anew: what its rows came to is lost.
+  void DropRows() { rows_done_ = 0; }
 
   // Whether the evaluation at position() ends a step for which the request wants a preview. The last step
   // never does: the picture itself follows. REQUIRES: phase() == kDenoise.
@@ -125,8 +131,9 @@ class Job {
   const JobId id_;
   const JobSpec spec_;
   JobStatus status_ = JobStatus::kWaiting;
-  size_t place_ = 0;  // item of work(), no encode
-  int done_ = 0;      // ticks of it
+  size_t place_ = 0;   // item of work(), no encode
+  int done_ = 0;       // ticks of it
+  int rows_done_ = 0;  // of the evaluation at done_
   int ticks_ = 0;
   int position_ = 0;
   std::vector<int> to_encode_;

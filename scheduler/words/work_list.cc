@@ -1,6 +1,8 @@
 #include "scheduler/words/work_list.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <tuple>
 #include <utility>
 
@@ -53,6 +55,15 @@ class Runs {
   const int steps_;
 };
 
+// Whether rows of `stage` show its model something that nobody did before; `shown` is (model, conditioning).
+bool ShowsMore(const sampling::Stage& stage, std::set<std::pair<std::string, int>>& shown) {
+  const size_t before = shown.size();
+  for (const sampling::RowSet& set : stage.row_sets) {
+    for (const sampling::Row& row : set.rows) shown.emplace(stage.model->id, row.conditioning);
+  }
+  return shown.size() > before;
+}
+
 }  // namespace
 
 WorkList::WorkList(std::vector<WorkItem> items, int steps) : items_(std::move(items)), steps_(steps) {
@@ -85,12 +96,13 @@ WorkList::WorkList(std::vector<WorkItem> items, int steps) : items_(std::move(it
 
 SharedWorkList CompileWork(const sampling::Recipe& recipe) {
   std::vector<WorkItem> items;
+  std::set<std::pair<std::string, int>> shown;
   int steps = 0;
   for (size_t i = 0; i < recipe.stages.size(); ++i) {
     const sampling::Stage& stage = recipe.stages[i];
     const int number = static_cast<int>(i);
     BatchKey key{.phase = Phase::kEncode, .model = stage.model->id};
-    items.push_back({.key = key, .stage = number});
+    if (ShowsMore(stage, shown)) items.push_back({.key = key, .stage = number});
     key.latent_height = stage.latent_height;
     key.latent_width = stage.latent_width;
     key.phase = Phase::kDenoise;

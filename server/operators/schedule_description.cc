@@ -104,6 +104,9 @@ v1::WatchTicksResponse DescribeTick(const TickRecord& tick, int64_t dropped) {
     job.set_position(part.position);
     job.set_evaluations(part.evaluations);
     job.set_failed(part.failed);
+    job.set_rows(part.rows);
+    job.set_evaluation_rows(part.whole_rows);
+    job.set_rows_done(part.first_row);
   }
   for (const JobId job : tick.plan.evict) wire.add_parked_job_ids(job.value);
   if (tick.plan.predicted > absl::ZeroDuration()) *wire.mutable_predicted_cost() = ToProto(tick.plan.predicted);

@@ -51,7 +51,13 @@ class TickFeed::Observer final : public SchedulerObserver {
     tick->start = now;
     tick->parts.reserve(jobs.size());
     for (const Job* job : jobs) {
-      tick->parts.push_back({.job = job->id(), .position = job->position(), .evaluations = job->work().evaluations()});
+      const RowPart* part = plan.PartOf(job->id());
+      tick->parts.push_back({.job = job->id(),
+                             .position = job->position(),
+                             .evaluations = job->work().evaluations(),
+                             .first_row = part == nullptr ? 0 : part->first_row,
+                             .rows = part == nullptr ? job->rows() : part->rows,
+                             .whole_rows = job->next().rows});
     }
     in_flight_.push_back(std::move(tick));
   }

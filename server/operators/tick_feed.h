@@ -22,6 +22,9 @@ struct TickRecord {
     JobId job;
     int position = 0;  // evaluations done before the tick
     int evaluations = 0;
+    int first_row = 0;  // of its evaluation: 0 unless that does not fit a tick
+    int rows = 1;       // that the tick does
+    int whole_rows = 1;
     bool failed = false;
   };
 

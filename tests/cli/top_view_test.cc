@@ -77,6 +77,15 @@ TEST(TopViewTest, TellsQueueTicksTenantsAndJobs) {
                           "    5 waiting  emoji          64x64 .....    0/30 bat nightly~   75s     -    3m"));
 }
 
+TEST(TopViewTest, TicksWithAPartOfAnEvaluationAreCounted) {
+  TopFrame frame = TwoDevices();
+  for (size_t i = 0; i < 2; ++i) {
+    frame.ticks[i].mutable_jobs(0)->set_rows(2);
+    frame.ticks[i].mutable_jobs(0)->set_evaluation_rows(24);
+  }
+  EXPECT_EQ(Lines(frame)[2], "  6 denoise ticks, rows 2.3 of 16:  5x2  1x4  2 in parts");
+}
+
 TEST(TopViewTest, EveryLineFitsEightyColumnsWhateverTheServerSays) {
   TopFrame frame = TwoDevices();
   frame.host = std::string(300, 'h');

@@ -343,6 +343,59 @@ TEST_F(DiffusionExecutorTest, AParkedJobComesBackUnchanged) {
   EXPECT_EQ(results[0].image->pixels, results[1].image->pixels);
 }
 
+// An evaluation of five rows: a picture in five ways at once.
+JobSpec FiveRows(const JobSpec& plain) {
+  auto recipe = std::make_shared<sampling::Recipe>(*plain.recipe);
+  recipe->conditionings.push_back({.token_ids = {{7, 8, 0, 0}}});
+  sampling::RowSet& set = recipe->stages.front().row_sets.back();
+  for (int i = 0; i < 3; ++i) {
+    set.rows.push_back({.conditioning = 2 - i, .guided = {0.01f * static_cast<float>(i), 0.02f}, .cond = {}});
+  }
+  JobSpec spec = MakeJobSpec(plain.request, std::move(recipe));
+  spec.sink = plain.sink;
+  return spec;
+}
+
+TEST_F(DiffusionExecutorTest, AnEvaluationInPartsPaintsWhatItPaintsAsAWhole) {
+  const JobSpec spec = FiveRows(Add({.steps = 3, .sampler = Sampler::kEulerAncestral})->spec());
+  for (int64_t id = 50; id < 53; ++id) jobs_.push_back(std::make_unique<Job>(JobId{id}, spec));
+  Job* const whole = jobs_[1].get();
+  Job* const parted = jobs_[2].get();
+  Job* const short_of_memory = jobs_[3].get();
+  Job* const plain = Add({.steps = 6, .seed = 4});
+  Prepare({whole, parted, short_of_memory, plain});
+  DenoiseToTheEnd({whole});
+  while (!parted->denoised()) {
+    const int rows = std::min(2, parted->rows());
+    StepPlan plan;
+    plan.key.phase = Phase::kDenoise;
+    plan.jobs = {parted->id(), plain->id()};
+    plan.parts = {{.job = parted->id(), .first_row = parted->rows_done(), .rows = rows}};
+    for (const StepResult& result : executor_->Execute(plan, {parted, plain})) ASSERT_TRUE(result.status.ok());
+    parted->Advance(rows);
+    if (!plain->denoised()) plain->Advance();
+    if (plain->denoised()) break;
+  }
+  while (!parted->denoised()) {
+    const int rows = std::min(3, parted->rows());
+    StepPlan plan;
+    plan.key.phase = Phase::kDenoise;
+    plan.jobs = {parted->id()};
+    plan.parts = {{.job = parted->id(), .first_row = parted->rows_done(), .rows = rows}};
+    ASSERT_TRUE(executor_->Execute(plan, {parted})[0].status.ok());
+    parted->Advance(rows);
+  }
+  script_.max_rows = 3;
+  const BatchKey key = short_of_memory->key();
+  DenoiseToTheEnd({short_of_memory});
+  EXPECT_EQ(executor_->TakeMemoryCap(key), 3) << "its rows came in halves";
+  const std::vector<StepResult> pictures = Execute(Phase::kDecode, {whole, parted});
+  EXPECT_LE(LargestDifference(pictures[0].image->pixels, pictures[1].image->pixels), 1);
+  const StepResult last = Execute(Phase::kDecode, {short_of_memory})[0];
+  EXPECT_LE(LargestDifference(pictures[0].image->pixels, last.image->pixels), 1);
+  EXPECT_LE(LargestDifference(Execute(Phase::kDecode, {plain})[0].image->pixels, ExpectedPixels(*plain)), 1);
+}
+
 TEST_F(DiffusionExecutorTest, TellsOnceHowManyRowsFittedAfterASplit) {
   const std::vector<Job*> jobs = {Add({.seed = 1}), Add({.seed = 2}), Add({.seed = 3}), Add({.seed = 4})};
   Prepare(jobs);

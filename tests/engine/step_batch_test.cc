@@ -199,6 +199,14 @@ TEST_F(StepBatchTest, NanInOneJobStaysThere) {
   EXPECT_TRUE(predicted.select(0, 1).isnan().all().item<bool>());
 }
 
+Evaluation EvaluationAt(float timestep, const sampling::Guidance& guidance = {}, float input_scale = 1.0f) {
+  Evaluation evaluation;
+  evaluation.timestep = timestep;
+  evaluation.guidance = guidance;
+  evaluation.input_scale = input_scale;
+  return evaluation;
+}
+
 // Row sets that are no plain pair: what they sum to, one row at a time.
 class RowSumsTest : public StepBatchTest {
  protected:
@@ -263,9 +271,9 @@ sampling::RowSet TwoPrompts() {
 }
 
 TEST_F(RowSumsTest, SeveralPromptsBesidePlainJobs) {
-  ExpectSums({Job(sampling::PlainPair(1, 0), {.timestep = 9.0f, .guidance = {kGuided, 3.0f}}, 6, 5),
-              Job(TwoPrompts(), {.timestep = 500.0f, .input_scale = 0.4f, .guidance = {kGuided, 7.5f}}, 6, 5),
-              Job(sampling::PlainRow(3), {.timestep = 1.0f}, 6, 5)});
+  ExpectSums({Job(sampling::PlainPair(1, 0), EvaluationAt(9.0f, {kGuided, 3.0f}), 6, 5),
+              Job(TwoPrompts(), EvaluationAt(500.0f, {kGuided, 7.5f}, 0.4f), 6, 5),
+              Job(sampling::PlainRow(3), EvaluationAt(1.0f), 6, 5)});
   EXPECT_THAT(script_.forward_rows, ElementsAre(6)) << "all in one forward";
   EXPECT_THAT(script_.timesteps, ElementsAre(ElementsAre(9.0f, 9.0f, 500.0f, 500.0f, 500.0f, 1.0f)));
 }
@@ -274,13 +282,13 @@ TEST_F(RowSumsTest, RegionsWeighCellByCell) {
   sampling::RowSet set = TwoPrompts();
   set.rows[1].map = Half(6, 4, /*left=*/true);
   set.rows[2].map = Half(6, 4, /*left=*/false);
-  ExpectSums({Job(set, {.guidance = {kGuided, 2.0f}}, 6, 4)});
+  ExpectSums({Job(set, EvaluationAt(500.0f, {kGuided, 2.0f}), 6, 4)});
 }
 
 TEST_F(RowSumsTest, AnEvaluationThatIsThePlainPairComesToTheSameBySums) {
   sampling::RowSet set = sampling::PlainPair(1, 0);
   set.rows.push_back({.conditioning = 2, .guided = {}, .cond = {}});  // a row that weighs nothing
-  const Evaluation evaluation{.timestep = 40.0f, .guidance = {kGuided, 5.0f, 0.6f}};
+  const Evaluation evaluation = EvaluationAt(40.0f, {kGuided, 5.0f, 0.6f});
   const ActiveJob sums = Job(set, evaluation, 6, 4), pair = Job(sampling::PlainPair(1, 0), evaluation, 6, 4);
   const at::Tensor latents = at::randn({1, 4, 6, 4});
   const at::Tensor by_sums = batch_.Predict({&sums, 1}, latents), by_pair = batch_.Predict({&pair, 1}, latents);
@@ -288,19 +296,44 @@ TEST_F(RowSumsTest, AnEvaluationThatIsThePlainPairComesToTheSameBySums) {
   EXPECT_TRUE(at::allclose(by_sums, by_pair, 1e-4, 1e-5));
 }
 
+// What an evaluation comes to in one tick, in two, and in as many as it has rows.
+TEST_F(RowSumsTest, PartsAddUpToTheWhole) {
+  sampling::RowSet set = TwoPrompts();
+  set.rows[2].map = Half(6, 4, /*left=*/false);
+  const ActiveJob whole = Job(set, EvaluationAt(40.0f, {kGuided, 5.0f, 0.6f}), 6, 4);
+  const at::Tensor latents = at::randn({1, 4, 6, 4});
+  const at::Tensor expected = batch_.Predict({&whole, 1}, latents);
+  for (const std::vector<int>& parts : {std::vector<int>{1, 2}, {2, 1}, {1, 1, 1}}) {
+    ActiveJob part = whole;
+    at::Tensor predicted;
+    for (const int rows : parts) {
+      part.row_count = rows;
+      const LatentGroup group{.jobs = {&part, 1}, .latents = latents};
+      // A tick that is tried again adds nothing twice.
+      batch_.Predict({&group, 1});
+      GroupPrediction result = std::move(batch_.Predict({&group, 1}).front());
+      EXPECT_EQ(result.prediction.defined(), part.finishes());
+      if (part.finishes()) predicted = result.prediction;
+      part.state->set_sums(part.finishes() ? RowSums() : std::move(result.sums.front()));
+      part.first_row += rows;
+    }
+    EXPECT_TRUE(at::allclose(predicted, expected, 1e-5, 1e-6)) << parts.size() << " parts";
+  }
+}
+
 TEST_F(RowSumsTest, TilesOfALargePictureShareAForwardWithWholeSmallOnes) {
   sampling::RowSet tiles;
   for (const int left : {0, 2, 4}) {
     tiles.rows.push_back({.conditioning = 1, .window = {0, left, 6, 4}, .map = Half(6, 4, left == 2)});
   }
-  const ActiveJob large = Job(tiles, {.timestep = 70.0f, .input_scale = 0.5f}, 6, 8);
-  const ActiveJob small = Job(sampling::PlainPair(1, 0), {.timestep = 9.0f, .guidance = {kGuided, 3.0f}}, 6, 4);
+  const ActiveJob large = Job(tiles, EvaluationAt(70.0f, {}, 0.5f), 6, 8);
+  const ActiveJob small = Job(sampling::PlainPair(1, 0), EvaluationAt(9.0f, {kGuided, 3.0f}), 6, 4);
   const at::Tensor wide = at::randn({1, 4, 6, 8}), narrow = at::randn({1, 4, 6, 4});
   const LatentGroup groups[] = {{.jobs = {&large, 1}, .latents = wide}, {.jobs = {&small, 1}, .latents = narrow}};
-  const std::vector<at::Tensor> predicted = batch_.Predict(groups);
+  const std::vector<GroupPrediction> predicted = batch_.Predict(groups);
   EXPECT_THAT(script_.forward_rows, ElementsAre(5));
-  EXPECT_TRUE(at::allclose(predicted[0].select(0, 0), Expected(large, wide.select(0, 0)), 1e-4, 1e-5));
-  EXPECT_TRUE(at::allclose(predicted[1].select(0, 0), Expected(small, narrow.select(0, 0)), 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(predicted[0].prediction.select(0, 0), Expected(large, wide.select(0, 0)), 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(predicted[1].prediction.select(0, 0), Expected(small, narrow.select(0, 0)), 1e-4, 1e-5));
 }
 
 TEST(StepBatchDtypeTest, RunsTheForwardInTheComputeDtypeAndGuidesInFloat32) {

@@ -129,6 +129,28 @@ std::vector<Scenario> Scenarios() {
            for (int i = 2; i <= 7; ++i) s.Submit({.steps = 2, .seed = i});
          });
        }},
+      {"split_evaluation",
+       "fifo, five rows: an evaluation of twelve rows comes in parts, and others fill the ticks that its last one "
+       "leaves.",
+       {.limits = five_rows, .embeddings_cached = true},
+       [](Simulation& s) {
+         s.Submit({.steps = 2, .rows = 12});
+         s.Submit({.steps = 3, .seed = 2});
+       }},
+      {"tiles_beside_small_pictures",
+       "fifo, eight rows: the tiles of a large picture share forwards with a whole small one, and are decoded apart.",
+       {.limits = {.max_denoise_rows = 8}, .embeddings_cached = true},
+       [](Simulation& s) {
+         s.Submit({.width = 128, .height = 128, .steps = 2, .rows = 6, .tile = 16});
+         s.Submit({.steps = 3, .seed = 2});
+       }},
+      {"second_pass",
+       "fifo: a picture in two passes beside a plain one; the larger pass is of another key, and is encoded no more.",
+       {.limits = four_rows},
+       [](Simulation& s) {
+         s.Submit({.steps = 2, .second_steps = 2});
+         s.Submit({.steps = 3, .seed = 2});
+       }},
       {"cancel_and_deadline",
        "fifo: a cancel during a tick frees its rows for the next; a deadline stops a decode.",
        {.limits = four_rows, .embeddings_cached = true},

@@ -68,7 +68,7 @@ class FakeExecutor final : public StepExecutor {
     if (device_.options().latency) device_.options().clock->Advance(device_.options().latency(plan));
     std::vector<StepResult> results;
     results.reserve(jobs.size());
-    for (Job* job : jobs) results.push_back(ExecuteOne(*job, plan.phase()));
+    for (Job* job : jobs) results.push_back(ExecuteOne(*job, plan));
     return results;
   }
 
@@ -79,14 +79,17 @@ class FakeExecutor final : public StepExecutor {
   void OnIdle() override { ++device_.idles_; }
 
  private:
-  StepResult ExecuteOne(Job& job, Phase phase) {
+  StepResult ExecuteOne(Job& job, const StepPlan& plan) {
+    const Phase phase = plan.phase();
     StepResult result;
     result.status = device_.FaultOf(job, phase);
     if (!result.status.ok()) return result;
     auto& state = static_cast<FakeJobState&>(*job.state());
     const GenerationRequest& request = job.request();
-    if (phase == Phase::kDenoise) {
-      state.Evaluate(job.evaluation(), job.rows());
+    const RowPart* part = plan.PartOf(job.id());
+    const bool evaluates = part == nullptr || part->first_row + part->rows == job.next().rows;
+    if (phase == Phase::kDenoise && evaluates) {
+      state.Evaluate(job.evaluation(), job.next().rows);
       if (job.shows_preview()) {
         result.preview = Paint(request.latent_width(), request.latent_height(), state.digest());
       }

@@ -61,8 +61,29 @@ sampling::SharedProgram MakeProgram(const TestJob& job) {
   return program;
 }
 
+sampling::SharedRecipe MakeRecipe(const TestJob& job) {
+  const SharedRequest request = MakeRequest(job);
+  auto recipe = std::make_shared<sampling::Recipe>(*sampling::PlainRecipe(*request, MakeProgram(job)));
+  sampling::Stage& stage = recipe->stages.front();
+  if (job.rows > 0) {
+    const sampling::Window window{0, 0, job.tile, job.tile};
+    stage.row_sets.back().rows.assign(static_cast<size_t>(job.rows),
+                                      {.window = job.tile > 0 ? window : sampling::Window()});
+  }
+  if (job.second_steps > 0) {
+    sampling::Stage second = stage;
+    TestJob pass = job;
+    pass.steps = job.second_steps;
+    second.program = MakeProgram(pass);
+    second.latent_height *= 2;
+    second.latent_width *= 2;
+    recipe->stages.push_back(std::move(second));
+  }
+  return recipe;
+}
+
 std::vector<JobSpec> MakeSpecs(const TestJob& job, std::shared_ptr<EventSink> sink) {
-  JobSpec spec = MakeJobSpec(MakeRequest(job), MakeProgram(job));
+  JobSpec spec = MakeJobSpec(MakeRequest(job), MakeRecipe(job));
   spec.arrival = job.arrival;
   spec.deadline = job.deadline;
   spec.sink = std::move(sink);

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "core/generation_request.h"
+#include "sampling/recipe.h"
 #include "sampling/sampling_program.h"
 #include "scheduler/words/event_sink.h"
 #include "scheduler/words/job.h"
@@ -22,6 +23,9 @@ struct TestJob {
   int evaluations_per_step = 1;  // 2: a Heun-like sampler
   double guidance_scale = 2.5;   // <= 1: one row per evaluation
   int unguided_tail = 0;         // last evaluations that run unguided, as with a guidance interval
+  int rows = 0;                  // of a guided evaluation; 0: the plain pair
+  int tile = 0;                  // side of the windows of those rows, cells; 0: they see the whole picture
+  int second_steps = 0;          // of a second pass over the picture in twice its size; 0: none
   int64_t seed = 1;
   int image_count = 1;
   int preview_every = 0;
@@ -36,6 +40,9 @@ SharedRequest MakeRequest(const TestJob& job);
 
 // A program with the right number of evaluations and rows; its coefficients are those of an identity.
 sampling::SharedProgram MakeProgram(const TestJob& job);
+
+// One stage, or two with a second pass.
+sampling::SharedRecipe MakeRecipe(const TestJob& job);
 
 // One spec per image of the request.
 std::vector<JobSpec> MakeSpecs(const TestJob& job, std::shared_ptr<EventSink> sink);

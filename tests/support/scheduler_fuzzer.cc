@@ -123,6 +123,8 @@ class Fuzzer final : public EventSink {
                 .tenant = std::string(1, static_cast<char>('a' + numbers_.Below(3))),
                 .priority = static_cast<Priority>(numbers_.Below(3))};
     if (job.guidance_scale > 1.0 && numbers_.Chance(30)) job.unguided_tail = 1;
+    if (job.guidance_scale > 1.0 && numbers_.Chance(20)) job.rows = 3 + numbers_.Below(30);
+    if (numbers_.Chance(15)) job.second_steps = 1 + numbers_.Below(3);
     if (numbers_.Chance(70)) job.arrival = now_ - absl::Milliseconds(numbers_.Below(50));
     if (numbers_.Chance(40)) job.deadline = now_ + absl::Milliseconds(1 + numbers_.Below(4000));
     return job;
@@ -170,6 +172,11 @@ class Fuzzer final : public EventSink {
     flights_.push_back({.plan = plan});
   }
 
+  static bool Finishes(const StepPlan& plan, const Job& job) {
+    const RowPart* part = plan.PartOf(job.id());
+    return part == nullptr || part->first_row + part->rows == job.next().rows;
+  }
+
   void Complete() {
     if (flights_.empty()) return;
     const size_t which = static_cast<size_t>(numbers_.Below(static_cast<int>(flights_.size())));
@@ -186,7 +193,7 @@ class Fuzzer final : public EventSink {
         results[i].status = absl::InternalError("row");
       } else if (plan.phase() == Phase::kEncode) {
         job.cold = false;
-      } else if (plan.phase() == Phase::kDenoise) {
+      } else if (plan.phase() == Phase::kDenoise && Finishes(plan, *job.job)) {
         --job.left;
       }
     }

@@ -90,21 +90,26 @@ class DevicePart {
     return std::min(1.0, busy / frame_.seconds);
   }
 
-  // "  12 denoise ticks, rows 5.2 of 16:  3x2  1x4  8x6": how often which row count.
+  // "  12 denoise ticks, rows 5.2 of 16:  3x2  1x4  8x6": how often which row count; "  2 in parts": ticks with an
+  // evaluation that does not fit one.
   std::string Rows() const {
     std::map<int, int> counts;
-    int ticks = 0;
+    int ticks = 0, in_parts = 0;
     long long rows = 0;
     for (const v1::Tick* tick : ticks_) {
       if (tick->key().phase() != v1::TICK_PHASE_DENOISE) continue;
       ++counts[tick->rows()];
       ++ticks;
       rows += tick->rows();
+      const auto& jobs = tick->jobs();
+      in_parts += std::any_of(jobs.begin(), jobs.end(),
+                              [](const v1::TickJob& job) { return job.rows() < job.evaluation_rows(); });
     }
     std::string line = Format("  %d denoise ticks", ticks);
     if (ticks == 0) return line;
     line += Format(", rows %.1f of %d:", static_cast<double>(rows) / ticks, device_.device().max_rows());
     for (const auto& [count, times] : counts) line += Format("  %dx%d", times, count);
+    if (in_parts > 0) line += Format("  %d in parts", in_parts);
     return line;
   }
 

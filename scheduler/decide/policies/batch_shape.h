@@ -26,6 +26,7 @@ class BatchShape {
   bool Add(const JobView& view, int rows, int evaluations);
 
   bool full() const { return rows_ >= limit_; }
+  int room() const { return limit_ - rows_; }
   int rows() const { return rows_; }
   double seconds() const { return seconds_; }
 

@@ -6,6 +6,7 @@
 #include "scheduler/decide/lane_index.h"
 #include "scheduler/decide/policies/batch_shape.h"
 #include "scheduler/decide/policies/lane_sequence.h"
+#include "scheduler/decide/policies/row_packing.h"
 #include "scheduler/decide/policies/with_more.h"
 
 namespace stepcast {
@@ -35,7 +36,8 @@ int MostRows(const BatchKey& key, const JobView& lead, int rows, const Scheduler
     most = std::min({most, costs.Knee(key), SloPolicy::kIdleJobs * lead.rows});
   }
   most = std::min<int64_t>(most, static_cast<int64_t>(snapshot.limits.max_resident_jobs) * lead.rows);
-  return std::max(most, lead.rows);
+  // An evaluation that no tick holds comes in parts.
+  return std::max(most, std::min(lead.rows, costs.RowCap(key)));
 }
 
 // Makes one plan.
@@ -106,7 +108,7 @@ class Chooser {
     BatchShape shape(costs_, key, limit, at_);
     StepPlan plan;
     plan.key = key;
-    Seat(lead, plan, shape, out_of_turn || sequence.on_time());
+    SeatIn(lead, plan, shape, out_of_turn || sequence.on_time());
     if (!out_of_turn) sequence.Charge(row_seconds * lead.rows);
     cold_.clear();
     size_t met = 1;
@@ -120,7 +122,7 @@ class Chooser {
       if (view == &lead || view->in_flight) continue;
       if (view->queue == lead.queue) {
         ++met;
-        if (Seat(*view, plan, shape, sequence.on_time())) {
+        if (SeatIn(*view, plan, shape, sequence.on_time())) {
           sequence.Charge(row_seconds * view->rows);
         } else {
           ++misfits;
@@ -135,10 +137,10 @@ class Chooser {
     return plan;
   }
 
-  static bool Seat(const JobView& view, StepPlan& plan, BatchShape& shape, bool on_time) {
-    if (!(on_time ? shape.Add(view) : shape.AddLate(view))) return false;
-    plan.jobs.push_back(view.job->id());
-    plan.rows = shape.rows();
+  bool SeatIn(const JobView& view, StepPlan& plan, BatchShape& shape, bool on_time) const {
+    const int rows = RowsFor(view, shape.room(), costs_.RowCap(plan.key));
+    if (rows == 0 || !shape.Add(view, rows, on_time ? view.job->evaluations_here() : 0)) return false;
+    Seat(view, rows, plan);
     return true;
   }
 

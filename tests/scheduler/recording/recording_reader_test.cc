@@ -107,7 +107,7 @@ TEST(RecordingReaderTest, ErrorsNameTheLine) {
       {"S x 1 R0 A0 0 0 inf e", "'x' is no number of nanoseconds"},
       {"P 0 1 K3 2 1 0", "'K3' was not defined"},
       {"P 0 1 K0 2 1,2 0", "'1,2' is no list of jobs"},
-      {"P 0 1 K0 2 1 0 x1", "after a plan: g<jobs>, e<jobs>"},
+      {"P 0 1 K0 2 1 0 x1", "after a plan: p<parts>, g<jobs>, e<jobs>"},
       {"P 0 1 K0 2 1", "a plan is P"},
       {"C 0 1 0", "a result is <index>:<code>"},
       {"C 0 1 0:SAD", "'SAD' is no status code"},

@@ -88,6 +88,17 @@ TEST(RecordingWorkTest, EncodesAreItemsOfTheWork) {
   EXPECT_FALSE(CheckEncodes({99}, *work).ok());
 }
 
+TEST(RecordingWorkTest, PartsComeBack) {
+  const std::vector<RowPart> parts = {{.job = JobId{7}, .first_row = 0, .rows = 8}, {JobId{9}, 8, 4}};
+  std::string line;
+  AppendParts(line, parts);
+  EXPECT_EQ(line, "7:0+8,9:8+4");
+  EXPECT_EQ(ParseParts(line).value(), parts);
+  for (const char* bad : {"", "7", "7:0", "7:0+0", "0:0+1", "7:-1+2", "7:0+8,", "7:0+8+1", "7:0+9999", "x:0+1"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseParts(bad).status())) << bad;
+  }
+}
+
 TEST(RecordingWorkTest, ProgramsOfEarlierVersionsKeepStepsAndRows) {
   const struct {
     TestJob job;

@@ -50,13 +50,14 @@ TEST(ScheduleDescriptionTest, ATickWithAllItsParts) {
   tick.plan.rows = 3;
   tick.plan.evict = {JobId{4}};
   tick.plan.predicted = absl::Milliseconds(20);
-  tick.parts = {{.job = JobId{7}, .position = 3, .evaluations = 20},
+  tick.parts = {{.job = JobId{7}, .position = 3, .evaluations = 20, .first_row = 8, .rows = 2, .whole_rows = 12},
                 {.job = JobId{9}, .position = 0, .evaluations = 4, .failed = true}};
   const auto expected = FromText<v1::WatchTicksResponse>(R"(
     tick {
       device: "cuda:0" plan_id: 12 rows: 3
       key { phase: TICK_PHASE_DENOISE model: "emoji" latent_height: 16 latent_width: 24 }
-      jobs { job_id: 7 position: 3 evaluations: 20 } jobs { job_id: 9 evaluations: 4 failed: true }
+      jobs { job_id: 7 position: 3 evaluations: 20 rows: 2 evaluation_rows: 12 rows_done: 8 }
+      jobs { job_id: 9 evaluations: 4 failed: true rows: 1 evaluation_rows: 1 }
       parked_job_ids: 4
       predicted_cost { nanos: 20000000 } measured_cost { nanos: 25000000 } start_time { seconds: 1000 }
     }

@@ -105,6 +105,8 @@ TEST_F(TickFeedTest, ATickIsTheJobsBeforeItAndWhatBecameOfThem) {
   EXPECT_EQ(tick->parts[0].job, JobId{7});
   EXPECT_EQ(tick->parts[0].position, 1);
   EXPECT_EQ(tick->parts[0].evaluations, 4);
+  EXPECT_EQ(tick->parts[0].rows, 2);
+  EXPECT_EQ(tick->parts[0].whole_rows, 2);
   EXPECT_FALSE(tick->parts[0].failed);
   EXPECT_EQ(tick->parts[1].position, 3);
   EXPECT_TRUE(tick->parts[1].failed);

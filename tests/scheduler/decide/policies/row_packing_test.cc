@@ -29,6 +29,14 @@ TEST(PackRowsTest, Table) {
        {{.id = 1, .in_flight = true}, {.id = 2}},
        2,
        "#0 denoise:emoji:16x16 rows=2 jobs=2"},
+      {"five rows are not split where they fit",
+       {{.id = 1}, {.id = 2, .job = {.rows = 5}}},
+       6,
+       "#0 denoise:emoji:16x16 rows=2 jobs=1"},
+      {"nine rows that fit no tick take what is left",
+       {{.id = 1}, {.id = 2, .job = {.rows = 9}}, {.id = 3}},
+       6,
+       "#0 denoise:emoji:16x16 rows=6 jobs=1,2 parts=2:0+4"},
       {"everything in flight", {{.id = 1, .in_flight = true}}, 2, "idle"},
   };
   for (const Case& c : cases) {
