@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/types/span.h"
+#include "engine/latent_resize.h"
 #include "engine/upload.h"
 
 namespace stepcast::engine {
@@ -54,11 +55,45 @@ DenoiseState::DenoiseState(std::shared_ptr<const model::ModelBundle> bundle, sam
                            int64_t seed)
     : bundle_(std::move(bundle)),
       recipe_(std::move(recipe)),
-      slots_(PersistentSlots(program())),
+      seed_(static_cast<uint64_t>(seed)),
       embeddings_(recipe_->conditionings.size()),
-      generator_(static_cast<uint64_t>(seed)) {
+      generator_(seed_) {
+  PlaceSlots();
+}
+
+void DenoiseState::PlaceSlots() {
+  slots_ = PersistentSlots(program());
   index_.fill(-1);
   for (size_t i = 0; i < slots_.size(); ++i) index_[static_cast<size_t>(slots_[i])] = static_cast<int8_t>(i);
+}
+
+void DenoiseState::EnterNextStage(std::shared_ptr<const model::ModelBundle> bundle, const ComputeDevice& device) {
+  Resume(device);
+  const sampling::Stage& next = recipe_->stages[static_cast<size_t>(stage_) + 1];
+  const sampling::Start& start = next.program->start;
+  at::Tensor latents =
+      Resized(FinishedLatents(), next.resize, next.latent_height, next.latent_width).mul(start.image_coef);
+  std::vector<float> noise(static_cast<size_t>(latents.numel()));
+  sampling::NoiseGenerator generator = generator_;
+  if (start.noise_coef != 0.0f) {
+    generator = sampling::NoiseGenerator(seed_);
+    generator.Fill(absl::MakeSpan(noise));
+    latents.add_(UploadFloats(device, noise).view(latents.sizes()), start.noise_coef);
+  }
+  std::vector<at::Tensor> tensors = {latents};
+  const size_t slots = PersistentSlots(*next.program).size();
+  while (tensors.size() < slots) tensors.push_back(at::zeros(latents.sizes(), latents.options()));
+
+  ++stage_;
+  PlaceSlots();
+  tensors_ = std::move(tensors);
+  generator_ = generator;
+  noise_ = std::move(noise);
+  ConsumeNoise();
+  if (bundle != bundle_) embeddings_.assign(embeddings_.size(), nullptr);
+  bundle_ = std::move(bundle);
+  maps_.clear();
+  sums_ = {};
 }
 
 void DenoiseState::Begin(int height, int width, const ComputeDevice& device) {

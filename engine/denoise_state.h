@@ -44,7 +44,8 @@ class DenoiseState final : public JobState {
 
   const model::ModelBundle& bundle() const { return *bundle_; }
   const sampling::Recipe& recipe() const { return *recipe_; }
-  const sampling::Stage& stage() const { return recipe_->stages.front(); }
+  int stage_index() const { return stage_; }
+  const sampling::Stage& stage() const { return recipe_->stages[static_cast<size_t>(stage_)]; }
   const sampling::SamplingProgram& program() const { return *stage().program; }
 
   // The pinned embedding of one of the recipe's conditionings; null where no row of the stage shows it, and until it is
@@ -63,6 +64,10 @@ class DenoiseState final : public JobState {
   // Makes the slots for latents of `height` x `width` cells, if not done yet: latents = noise_coef * the first
   // normals of the generator (drawn before any step noise, as diffusers does), everything else zero.
   void Begin(int height, int width, const ComputeDevice& device);
+
+  // Begins the next stage, whose model is `bundle`, with the latents that this one has come to. What it throws leaves
+  // the job where it was. REQUIRES: Begin; the program is done; there is a next stage.
+  void EnterNextStage(std::shared_ptr<const model::ModelBundle> bundle, const ComputeDevice& device);
 
   // Moves the slots to host memory and waits for the copy, so that the device's is free. Nothing to do before Begin.
   void Park(const ComputeDevice& device);
@@ -92,9 +97,14 @@ class DenoiseState final : public JobState {
   at::Tensor FinishedLatents() const;
 
  private:
-  const std::shared_ptr<const model::ModelBundle> bundle_;
+  // Lays out slots_ and index_ for the program.
+  void PlaceSlots();
+
+  std::shared_ptr<const model::ModelBundle> bundle_;
   const sampling::SharedRecipe recipe_;
-  const std::vector<sampling::Slot> slots_;
+  const uint64_t seed_;
+  int stage_ = 0;
+  std::vector<sampling::Slot> slots_;
   std::array<int8_t, sampling::kSlotCount> index_;
   std::vector<at::Tensor> tensors_;
   RowSums sums_;

@@ -78,21 +78,29 @@ void DiffusionExecutor::BindThreadOnce() {
   device_->BindThread();
 }
 
+absl::StatusOr<std::shared_ptr<const model::ModelBundle>> DiffusionExecutor::BundleOf(const std::string& model) const {
+  const auto bundle = bundles_.find(model);
+  if (bundle != bundles_.end()) return bundle->second;
+  return absl::NotFoundError(absl::StrCat("model '", model, "' is not loaded on ", device_->name()));
+}
+
 absl::Status DiffusionExecutor::Start(Job& job) {
   BindThreadOnce();
-  const GenerationRequest& request = job.request();
-  const auto bundle = bundles_.find(request.model->id);
-  if (bundle == bundles_.end()) {
-    return absl::NotFoundError(absl::StrCat("model '", request.model->id, "' is not loaded on ", device_->name()));
-  }
   const sampling::SharedRecipe& recipe = job.spec().recipe;
   STEPCAST_RETURN_IF_ERROR(sampling::CheckRecipe(*recipe));
-  STEPCAST_RETURN_IF_ERROR(CheckProgram(*recipe->stages.front().program, request, *bundle->second));
-  auto state = std::make_unique<DenoiseState>(bundle->second, recipe, job.seed());
-  state->class_index = request.class_index;
-  const absl::StatusOr<bool> needs_encode = encoder_.Start(*state);
-  if (!needs_encode.ok()) return needs_encode.status();
-  job.set_needs_encode(*needs_encode);
+  for (const sampling::Stage& stage : recipe->stages) {
+    STEPCAST_ASSIGN_OR_RETURN(const auto bundle, BundleOf(stage.model->id));
+    STEPCAST_RETURN_IF_ERROR(CheckProgram(*stage.program, job.request(), *bundle));
+  }
+  STEPCAST_ASSIGN_OR_RETURN(auto bundle, BundleOf(recipe->stages.front().model->id));
+  auto state = std::make_unique<DenoiseState>(std::move(bundle), recipe, job.seed());
+  state->class_index = job.request().class_index;
+  STEPCAST_ASSIGN_OR_RETURN(const bool needs_encode, encoder_.Start(*state));
+  // What later stages show is looked up when they come.
+  std::vector<int> to_encode = job.to_encode();
+  std::erase_if(to_encode,
+                [&](int item) { return !needs_encode && job.work().items()[static_cast<size_t>(item)].stage == 0; });
+  job.set_to_encode(std::move(to_encode));
   job.set_state(std::move(state));
   return absl::OkStatus();
 }
@@ -106,6 +114,12 @@ std::vector<StepResult> DiffusionExecutor::Execute(const StepPlan& plan, absl::S
   for (const RowPart& part : plan.parts) parts_.emplace(part.job, part);
   std::vector<StepResult> results(jobs.size());
   const Results all = absl::MakeSpan(results);
+  std::vector<Job*> ready;
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    results[i].status = EnterStage(*jobs[i]);
+    if (results[i].status.ok()) ready.push_back(jobs[i]);
+  }
+  if (ready.size() < jobs.size()) return WithoutTheLost(plan, ready, std::move(results));
   switch (plan.phase()) {
     case Phase::kEncode:
       Encode(jobs, all);
@@ -132,13 +146,34 @@ std::vector<StepResult> DiffusionExecutor::Execute(const StepPlan& plan, absl::S
   return results;
 }
 
+// Whoever has done a stage begins the next one.
+absl::Status DiffusionExecutor::EnterStage(const Job& job) {
+  DenoiseState& state = StateOf(job);
+  while (state.stage_index() < job.next().stage) {
+    const sampling::Stage& next = state.recipe().stages[static_cast<size_t>(state.stage_index()) + 1];
+    STEPCAST_ASSIGN_OR_RETURN(auto bundle, BundleOf(next.model->id));
+    STEPCAST_RETURN_IF_ERROR(guard_.Run("stage", [&] { state.EnterNextStage(bundle, *device_); }));
+  }
+  return absl::OkStatus();
+}
+
+// The tick of those jobs that are `ready`; the others have their result.
+std::vector<StepResult> DiffusionExecutor::WithoutTheLost(StepPlan plan, Jobs ready, std::vector<StepResult> results) {
+  if (ready.empty()) return results;
+  plan.jobs.clear();
+  for (const Job* job : ready) plan.jobs.push_back(job->id());
+  std::vector<StepResult> others = Execute(plan, ready);
+  auto next = others.begin();
+  for (StepResult& result : results) {
+    if (result.status.ok()) result = std::move(*next++);
+  }
+  return results;
+}
+
 absl::Status DiffusionExecutor::RunSynthetic(const BatchKey& key, int rows) {
   const c10::InferenceMode inference_mode;
   BindThreadOnce();
-  const auto bundle = bundles_.find(key.model);
-  if (bundle == bundles_.end()) {
-    return absl::NotFoundError(absl::StrCat("model '", key.model, "' is not loaded on ", device_->name()));
-  }
+  STEPCAST_ASSIGN_OR_RETURN(const auto bundle, BundleOf(key.model));
   largest_tick_ = std::max(largest_tick_, rows);
   const SyntheticTick tick = {.phase = key.phase,
                               .latent_height = key.latent_height,
@@ -146,7 +181,7 @@ absl::Status DiffusionExecutor::RunSynthetic(const BatchKey& key, int rows) {
                               .rows = strict() && key.phase == Phase::kDenoise ? limits_.strict_rows : rows,
                               .alone = strict(),
                               .decode_chunk = limits_.max_decode_jobs};
-  const absl::Status status = guard_.Run("synthetic tick", [&] { synthetic_.Run(*bundle->second, tick); });
+  const absl::Status status = guard_.Run("synthetic tick", [&] { synthetic_.Run(*bundle, tick); });
   if (IsOutOfMemory(status)) device_->ReleaseCachedMemory();
   return status;
 }

@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/metrics.h"
 #include "engine/classifier_guidance.h"
@@ -68,6 +69,9 @@ class DiffusionExecutor final : public StepExecutor {
   using Results = absl::Span<StepResult>;
 
   void BindThreadOnce();
+  absl::StatusOr<std::shared_ptr<const model::ModelBundle>> BundleOf(const std::string& model) const;
+  absl::Status EnterStage(const Job& job);
+  std::vector<StepResult> WithoutTheLost(StepPlan plan, Jobs ready, std::vector<StepResult> results);
   bool strict() const { return limits_.strict_rows > 0; }
   void Encode(Jobs jobs, Results results);
   void Denoise(Jobs jobs, Results results);

@@ -64,15 +64,15 @@ std::vector<GroupPrediction> StepBatch::Predict(absl::Span<const LatentGroup> gr
   std::vector<GroupPrediction> concluded;
   int64_t done = 0;
   for (const LatentGroup& group : groups) {
-    const int64_t rows = groups.size() == 1 ? layout.rows() : RowLayout::Of(group.jobs).rows();
-    concluded.push_back(Conclude(group.jobs, output.narrow(0, done, rows)));
-    done += rows;
+    const RowLayout own = groups.size() == 1 ? layout : RowLayout::Of(group.jobs);
+    concluded.push_back(Conclude(group.jobs, own, output.narrow(0, done, own.rows())));
+    done += own.rows();
   }
   return concluded;
 }
 
-GroupPrediction StepBatch::Conclude(absl::Span<const ActiveJob> jobs, const at::Tensor& output) const {
-  const RowLayout layout = RowLayout::Of(jobs);
+GroupPrediction StepBatch::Conclude(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
+                                    const at::Tensor& output) const {
   if (jobs.front().finishes()) return {.prediction = Combine(jobs, layout, output), .sums = {}};
   GroupPrediction partial;
   for (size_t n = 0; n < jobs.size(); ++n) {

@@ -69,7 +69,7 @@ class StepBatch {
                     absl::Span<const LatentGroup> groups) const;
   void DropOldRows();
   const model::Conditioning& ConditioningRows(absl::Span<const ActiveJob> jobs, const RowLayout& layout);
-  GroupPrediction Conclude(absl::Span<const ActiveJob> jobs, const at::Tensor& output) const;
+  GroupPrediction Conclude(absl::Span<const ActiveJob> jobs, const RowLayout& layout, const at::Tensor& output) const;
   at::Tensor Combine(absl::Span<const ActiveJob> jobs, const RowLayout& layout, const at::Tensor& output) const;
   at::Tensor CombinePlain(absl::Span<const ActiveJob> jobs, const RowLayout& layout, const at::Tensor& output) const;
   at::Tensor CombineSums(const ActiveJob& job, const at::Tensor& output) const;

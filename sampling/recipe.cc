@@ -52,8 +52,33 @@ SharedRecipe PlainRecipe(const GenerationRequest& request, SharedProgram program
   return recipe;
 }
 
+namespace {
+
+absl::Status CheckStart(const Recipe& recipe, size_t i) {
+  const Stage& stage = recipe.stages[i];
+  const bool first = i == 0;
+  if (first != (stage.start == StageStart::kNoise)) {
+    return absl::InvalidArgumentError(absl::StrCat("stage ", i, " cannot begin with ", first ? "latents" : "noise"));
+  }
+  if (first) return absl::OkStatus();
+  const Stage& before = recipe.stages[i - 1];
+  if (stage.model->latent_channels != before.model->latent_channels) {
+    return absl::InvalidArgumentError(absl::StrCat("stage ", i, " cannot read the latents of the one before"));
+  }
+  const bool same = stage.latent_height == before.latent_height && stage.latent_width == before.latent_width;
+  if (!same && stage.resize == LatentResize::kNone) {
+    return absl::InvalidArgumentError(absl::StrCat("stage ", i, " has another size and no way to resize"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status CheckRecipe(const Recipe& recipe) {
-  for (const Stage& stage : recipe.stages) {
+  if (recipe.stages.empty()) return absl::InvalidArgumentError("a picture needs a stage");
+  for (size_t i = 0; i < recipe.stages.size(); ++i) {
+    const Stage& stage = recipe.stages[i];
+    STEPCAST_RETURN_IF_ERROR(CheckStart(recipe, i));
     for (const Evaluation& evaluation : stage.program->evaluations) {
       if (static_cast<size_t>(RowSetOf(evaluation)) < stage.row_sets.size()) continue;
       return absl::InvalidArgumentError(absl::StrCat("an evaluation sums row set ", RowSetOf(evaluation),

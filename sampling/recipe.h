@@ -1,6 +1,7 @@
 #pragma once
 // Everything that makes one picture of a request, as plain values: what an executor carries out.
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -13,6 +14,24 @@
 
 namespace stepcast::sampling {
 
+// What a stage begins with.
+enum class StageStart : uint8_t {
+  kNoise,    // noise alone
+  kLatents,  // what the stage before has come to, and, where the program's start has a share of noise, the first
+             // normals of a fresh generator with the picture's seed
+};
+
+// How latents of one size become latents of another. As torch's interpolate with align_corners off.
+enum class LatentResize : uint8_t {
+  kNone,
+  kNearest,
+  kNearestExact,
+  kBilinear,
+  kBilinearAntialias,
+  kBicubic,
+  kBicubicAntialias,
+};
+
 // One pass of one model over latents of one size.
 struct Stage {
   SharedModelInfo model;
@@ -20,6 +39,8 @@ struct Stage {
   std::vector<RowSet> row_sets;  // by RowSetOf(evaluation)
   int latent_height = 0;
   int latent_width = 0;
+  StageStart start = StageStart::kNoise;
+  LatentResize resize = LatentResize::kNone;  // of kLatents: where the sizes differ
 
   const RowSet& RowsOf(const Evaluation& evaluation) const {
     return row_sets[static_cast<size_t>(RowSetOf(evaluation))];
@@ -37,8 +58,9 @@ using SharedRecipe = std::shared_ptr<const Recipe>;
 // guided away from.
 SharedRecipe PlainRecipe(const GenerationRequest& request, SharedProgram program);
 
-// Whether every evaluation of `recipe` has a row set, and each of those is what CheckRowSet allows.
-// Errors: INVALID_ARGUMENT saying what is wrong.
+// Whether every evaluation of `recipe` has a row set, each of those is what CheckRowSet allows, and every stage can
+// begin with what it is given: the first one with noise, each other one with the latents of the one before. Errors:
+// INVALID_ARGUMENT saying what is wrong.
 absl::Status CheckRecipe(const Recipe& recipe);
 
 }  // namespace stepcast::sampling

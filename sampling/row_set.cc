@@ -70,8 +70,14 @@ RowSet PlainPair(int uncond, int cond) {
 }
 
 bool IsPlain(const RowSet& set) {
-  if (set.size() == 1) return set.rows == PlainRow(set.rows[0].conditioning).rows;
-  return set.size() == 2 && set.rows == PlainPair(set.rows[0].conditioning, set.rows[1].conditioning).rows;
+  static const RowSet& one = *new RowSet(PlainRow(0));
+  static const RowSet& pair = *new RowSet(PlainPair(0, 0));
+  const RowSet& plain = set.size() == 1 ? one : pair;
+  return std::equal(set.rows.begin(), set.rows.end(), plain.rows.begin(), plain.rows.end(),
+                    [](const Row& a, const Row& b) {
+                      return a.window == b.window && a.guided == b.guided && a.cond == b.cond && a.uncond == b.uncond &&
+                             a.map == b.map;
+                    });
 }
 
 absl::Status CheckRowSet(const RowSet& set, int conditionings, int height, int width) {

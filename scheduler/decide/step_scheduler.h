@@ -58,8 +58,7 @@ class StepScheduler {
   // REQUIRES: ids greater than all before.
   void Submit(std::vector<std::unique_ptr<Job>> jobs, absl::Time now);
 
-  // Takes note that of a job which has not been planned yet only these items are to be encoded (Job::to_encode).
-  // Unknown ids are ignored.
+  // Takes note of what is to be encoded (Job::to_encode) of a job without a plan. Unknown ids are ignored.
   void EncodeOnly(JobId id, std::vector<int> items, absl::Time now);
 
   // Ends a job with `reason`: at once, or, when a plan in flight contains it, as that plan completes, whatever

@@ -1,7 +1,7 @@
 #include "clients/cli/arguments/generate_arguments.h"
 
-#include <CLI/CLI.hpp>
 #include <gtest/gtest.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <fstream>

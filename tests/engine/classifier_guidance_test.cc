@@ -68,7 +68,9 @@ class ClassJobsTest : public ::testing::Test {
   }
 
   Job* Add(const Picture& picture, const std::string& model = "digits") {
-    jobs_.push_back(MakePictureJob(static_cast<int64_t>(jobs_.size()) + 1, MakePictureModel(model), picture));
+    auto info = std::make_shared<ModelInfo>(*MakePictureModel(model));
+    if (model != "text") info->conditioning = ConditioningKind::kClassLabel;
+    jobs_.push_back(MakePictureJob(static_cast<int64_t>(jobs_.size()) + 1, info, picture));
     return jobs_.back().get();
   }
   Job* Started(const Picture& picture) {

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "core/error_reason.h"
+#include "engine/latent_resize.h"
+#include "sampling/compile.h"
 #include "sampling/reference_interpreter.h"
 #include "tests/engine/fake_bundle.h"
 #include "tests/engine/picture_jobs.h"
@@ -394,6 +396,66 @@ TEST_F(DiffusionExecutorTest, AnEvaluationInPartsPaintsWhatItPaintsAsAWhole) {
   const StepResult last = Execute(Phase::kDecode, {short_of_memory})[0];
   EXPECT_LE(LargestDifference(pictures[0].image->pixels, last.image->pixels), 1);
   EXPECT_LE(LargestDifference(Execute(Phase::kDecode, {plain})[0].image->pixels, ExpectedPixels(*plain)), 1);
+}
+
+// A second pass of `steps` steps at `strength` over the finished latents, in twice their size.
+JobSpec TwoPasses(const JobSpec& plain, const Picture& picture, double strength) {
+  auto recipe = std::make_shared<sampling::Recipe>(*plain.recipe);
+  sampling::Stage second = recipe->stages.front();
+  sampling::SamplerSpec spec;
+  spec.sampler = picture.sampler;
+  spec.steps = picture.steps;
+  spec.guidance_scale = picture.guidance_scale;
+  spec.strength = strength;
+  second.program = *sampling::Compile(TestSchedule(), spec);
+  second.start = sampling::StageStart::kLatents;
+  second.resize = sampling::LatentResize::kBilinear;
+  second.latent_height *= 2;
+  second.latent_width *= 2;
+  recipe->stages.push_back(std::move(second));
+  JobSpec two = MakeJobSpec(plain.request, std::move(recipe));
+  two.sink = plain.sink;
+  return two;
+}
+
+TEST_F(DiffusionExecutorTest, ASecondPassBeginsWithTheResizedLatentsAndFreshNoise) {
+  const Picture picture{.steps = 4, .sampler = Sampler::kEulerAncestral, .guidance_scale = 1.0, .seed = 9};
+  const JobSpec spec = TwoPasses(Add(picture)->spec(), picture, 0.5);
+  jobs_.push_back(std::make_unique<Job>(JobId{50}, spec));
+  Job* const job = jobs_.back().get();
+  Job* const neighbour = Add({.width = 64, .height = 64, .steps = 9, .seed = 4});
+  Prepare({job, neighbour});
+  EXPECT_EQ(job->work().evaluations(), 4 + 2);
+  for (int i = 0; i < 4; ++i) Denoise({job});
+  const auto& state = static_cast<const DenoiseState&>(*job->state());
+  const at::Tensor small = state.FinishedLatents().clone();
+  EXPECT_EQ(job->key().ToString(), "denoise:fake:16x16");
+  Denoise({job, neighbour});
+  EXPECT_EQ(state.stage_index(), 1);
+  Denoise({job, neighbour});
+  DenoiseToTheEnd({neighbour});
+
+  const sampling::SamplingProgram& program = *spec.recipe->stages[1].program;
+  const at::Tensor large = Resized(small, sampling::LatentResize::kBilinear, 16, 16).contiguous();
+  const auto size = static_cast<size_t>(large.numel());
+  const auto predict = [&](absl::Span<const float> input, const Evaluation& evaluation) {
+    std::vector<float> copy(input.begin(), input.end());
+    const at::Tensor latents = at::from_blob(copy.data(), {4, 16, 16});
+    const at::Tensor output =
+        FakePrediction(latents, evaluation.timestep, job->request().prompt_ids.front()).contiguous();
+    return std::vector<float>(output.data_ptr<float>(), output.data_ptr<float>() + size);
+  };
+  sampling::NoiseGenerator noise(9);
+  std::vector<float> initial(size);
+  noise.Fill(absl::MakeSpan(initial));
+  const std::vector<float> expected = sampling::RunProgram(
+      program, sampling::StartLatents(program.start, {large.data_ptr<float>(), size}, initial), predict, noise);
+  const at::Tensor painted = state.FinishedLatents().contiguous();
+  ASSERT_EQ(painted.numel(), static_cast<int64_t>(size));
+  for (size_t i = 0; i < size; ++i) ASSERT_NEAR(painted.data_ptr<float>()[i], expected[i], 1e-4f) << i;
+  const std::vector<StepResult> pictures = Execute(Phase::kDecode, {job, neighbour});
+  EXPECT_EQ(pictures[0].image->width, 64);
+  EXPECT_LE(LargestDifference(pictures[1].image->pixels, ExpectedPixels(*neighbour)), 1);
 }
 
 TEST_F(DiffusionExecutorTest, TellsOnceHowManyRowsFittedAfterASplit) {

@@ -94,6 +94,31 @@ TEST(RecipeTest, SizesAndUnsetNegativesBelongToTheInput) {
   EXPECT_TRUE(recipe->conditionings[1].zero) << "an unset negative prompt of such a model";
 }
 
+TEST(RecipeTest, AStageBeginsWithWhatTheOneBeforeHasComeTo) {
+  const auto two = [](auto change) {
+    Recipe recipe = *PlainRecipe(TextRequest(), Program(/*guided=*/true));
+    Stage second = recipe.stages.front();
+    second.start = StageStart::kLatents;
+    recipe.stages.push_back(second);
+    change(recipe);
+    return CheckRecipe(recipe);
+  };
+  EXPECT_TRUE(two([](Recipe&) {}).ok()) << "another program in the same size";
+  EXPECT_FALSE(two([](Recipe& r) { r.stages.clear(); }).ok());
+  EXPECT_FALSE(two([](Recipe& r) { r.stages[0].start = StageStart::kLatents; }).ok());
+  EXPECT_FALSE(two([](Recipe& r) { r.stages[1].start = StageStart::kNoise; }).ok());
+  EXPECT_FALSE(two([](Recipe& r) { r.stages[1].latent_width *= 2; }).ok()) << "without a way to resize";
+  EXPECT_TRUE(two([](Recipe& r) {
+                r.stages[1].latent_width *= 2;
+                r.stages[1].resize = LatentResize::kBilinear;
+              }).ok());
+  EXPECT_FALSE(two([](Recipe& r) {
+                 auto pixels = std::make_shared<ModelInfo>(*r.stages[1].model);
+                 pixels->latent_channels = 3;
+                 r.stages[1].model = pixels;
+               }).ok());
+}
+
 TEST(RecipeTest, EveryEvaluationNeedsItsRows) {
   Recipe recipe = *PlainRecipe(TextRequest(), Program(/*guided=*/true));
   recipe.stages.front().row_sets.pop_back();

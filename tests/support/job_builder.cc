@@ -63,22 +63,27 @@ sampling::SharedProgram MakeProgram(const TestJob& job) {
 
 sampling::SharedRecipe MakeRecipe(const TestJob& job) {
   const SharedRequest request = MakeRequest(job);
-  auto recipe = std::make_shared<sampling::Recipe>(*sampling::PlainRecipe(*request, MakeProgram(job)));
-  sampling::Stage& stage = recipe->stages.front();
-  if (job.rows > 0) {
+  const auto pass = [&](int steps) {
+    TestJob own = job;
+    own.steps = steps;
+    sampling::Recipe recipe = *sampling::PlainRecipe(*request, MakeProgram(own));
+    std::vector<sampling::RowSet>& sets = recipe.stages.front().row_sets;
     const sampling::Window window{0, 0, job.tile, job.tile};
-    stage.row_sets.back().rows.assign(static_cast<size_t>(job.rows),
-                                      {.window = job.tile > 0 ? window : sampling::Window()});
-  }
-  if (job.second_steps > 0) {
-    sampling::Stage second = stage;
-    TestJob pass = job;
-    pass.steps = job.second_steps;
-    second.program = MakeProgram(pass);
-    second.latent_height *= 2;
-    second.latent_width *= 2;
-    recipe->stages.push_back(std::move(second));
-  }
+    const sampling::Row row{.window = job.tile > 0 ? window : sampling::Window()};
+    if (job.rows > 0 && sets.size() > 1) sets[1].rows.assign(static_cast<size_t>(job.rows), row);
+    return recipe;
+  };
+  auto recipe = std::make_shared<sampling::Recipe>(pass(job.steps));
+  if (job.second_steps == 0) return recipe;
+  sampling::Recipe second = pass(job.second_steps);
+  sampling::Stage& stage = second.stages.front();
+  stage.latent_height *= 2;
+  stage.latent_width *= 2;
+  stage.start = sampling::StageStart::kLatents;
+  stage.resize = sampling::LatentResize::kBilinear;
+  recipe->stages.push_back(std::move(stage));
+  // The one may show what the other does not.
+  if (second.conditionings.size() > recipe->conditionings.size()) recipe->conditionings = second.conditionings;
   return recipe;
 }
 

@@ -1,6 +1,7 @@
 #include "tests/support/scheduler_fuzzer.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -38,10 +39,9 @@ class Numbers {
 // What the model knows of a live job.
 struct Expected {
   const Job* job = nullptr;
-  int left = 0;  // evaluations
-  bool cold = true;
-  int64_t plan = 0;      // in flight; 0: in none
-  bool leaving = false;  // was cancelled while in flight
+  std::deque<Phase> todo;  // its ticks, as if none were split
+  int64_t plan = 0;        // in flight; 0: in none
+  bool leaving = false;    // was cancelled while in flight
 };
 
 class Fuzzer final : public EventSink {
@@ -87,7 +87,7 @@ class Fuzzer final : public EventSink {
       if (progress->evaluations_done > progress->evaluations_total) Wrong("progress beyond the end");
     }
     if (finished == nullptr) return;
-    if (finished->status.ok() && (entry->second.left > 0 || entry->second.cold)) {
+    if (finished->status.ok() && !entry->second.todo.empty()) {
       Wrong(absl::StrCat("job ", event.job.value, " ended well too early"));
     }
     live_.erase(entry);
@@ -137,8 +137,9 @@ class Fuzzer final : public EventSink {
       const JobId id{++last_id_};
       auto job = std::make_unique<Job>(id, std::move(spec));
       job->set_state(std::make_unique<CountedState>(states_));
-      job->set_needs_encode(numbers_.Chance(60));
-      live_[id] = {.job = job.get(), .left = job->evaluations_left(), .cold = job->needs_encode()};
+      const bool cold = numbers_.Chance(60);
+      job->set_needs_encode(cold);
+      live_[id] = {.job = job.get(), .todo = TicksOf(job->work(), cold)};
       if (numbers_.Chance(3)) failing.push_back(id);
       jobs.push_back(std::move(job));
     }
@@ -156,8 +157,7 @@ class Fuzzer final : public EventSink {
       if (entry == live_.end()) return Wrong(plan.ToString() + ": a job that is not live");
       Expected& job = entry->second;
       if (!once.insert(id).second || job.plan != 0) return Wrong(plan.ToString() + ": a job twice");
-      const Phase phase = job.cold ? Phase::kEncode : job.left > 0 ? Phase::kDenoise : Phase::kDecode;
-      if (phase != plan.phase()) return Wrong(plan.ToString() + ": a job waits for another phase");
+      if (job.todo.front() != plan.phase()) return Wrong(plan.ToString() + ": a job waits for another phase");
       job.plan = plan.id;
     }
     if (plan.rows > scheduler_->costs().RowCap(plan.key)) Wrong(plan.ToString() + ": too many rows");
@@ -170,6 +170,15 @@ class Fuzzer final : public EventSink {
       if (!once.contains(id)) Wrong(plan.ToString() + ": a preview of somebody else");
     }
     flights_.push_back({.plan = plan});
+  }
+
+  static std::deque<Phase> TicksOf(const WorkList& work, bool cold) {
+    std::deque<Phase> ticks;
+    for (const WorkItem& item : work.items()) {
+      if (cold || item.key.phase != Phase::kEncode)
+        ticks.insert(ticks.end(), static_cast<size_t>(item.count), item.key.phase);
+    }
+    return ticks;
   }
 
   static bool Finishes(const StepPlan& plan, const Job& job) {
@@ -191,10 +200,8 @@ class Fuzzer final : public EventSink {
       job.plan = 0;
       if (numbers_.Chance(2)) {
         results[i].status = absl::InternalError("row");
-      } else if (plan.phase() == Phase::kEncode) {
-        job.cold = false;
-      } else if (plan.phase() == Phase::kDenoise && Finishes(plan, *job.job)) {
-        --job.left;
+      } else if (Finishes(plan, *job.job)) {
+        job.todo.pop_front();
       }
     }
     if (numbers_.Chance(1)) results.pop_back();
@@ -232,8 +239,8 @@ class Fuzzer final : public EventSink {
       const auto entry = live_.find(view->job->id());
       if (entry == live_.end()) return Wrong("a job the model does not know");
       const Expected& job = entry->second;
-      if (view->job->evaluations_left() != job.left || view->job->needs_encode() != job.cold ||
-          view->in_flight != (job.plan != 0)) {
+      if (view->job->evaluations_left() != std::count(job.todo.begin(), job.todo.end(), Phase::kDenoise) ||
+          view->job->phase() != job.todo.front() || view->in_flight != (job.plan != 0)) {
         return Wrong(absl::StrCat("job ", view->job->id().value, " is not where the model has it"));
       }
     }
