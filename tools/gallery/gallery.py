@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Re-makes the pictures of the docs from a running server: every preview and every picture is the server's own.
 
-    tools/gallery/gallery.py [--host localhost:50051] [--grpcurl .deps/bin/grpcurl] [--only preview_strip,samplers]
+    tools/gallery/gallery.py [--host localhost:50051] [--grpcurl .deps/bin/grpcurl] [--only preview_strip,samplers,preview_decoders]
 
 Needs grpcurl and Pillow.
 """
@@ -90,7 +90,18 @@ def samplers(server):
         strip([frames], IMAGES / "samplers" / f"{short}.png", cell=64)
 
 
-PICTURES = {f.__name__: f for f in (preview_strip, samplers)}
+def preview_decoders(server):
+    """What a tiny decoder is worth: the same pictures unfinished, by the matrix, by the network. Needs a server with
+    models/emoji twice: as `emoji`, and as `emoji-linear` with `preview: linear`."""
+    rows = []
+    for prompt, seed in (("rocket in space", 7), ("panda", 3), ("a slice of pizza", 9)):
+        for model in ("emoji-linear", "emoji"):
+            rows.append(server.frames(model=model, prompt=prompt, seed=seed, steps=24, sampler="SAMPLER_EULER",
+                                      preview=previews(4), priority="PRIORITY_INTERACTIVE"))
+    strip(rows, IMAGES / "preview_decoders.png", cell=96)
+
+
+PICTURES = {f.__name__: f for f in (preview_strip, samplers, preview_decoders)}
 
 
 def main():

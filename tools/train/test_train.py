@@ -13,6 +13,7 @@ from transformers import CLIPTokenizer
 
 import architecture
 import denoiser
+import preview
 import text
 import tokenizer
 import vae
@@ -107,6 +108,20 @@ class Denoiser(unittest.TestCase):
         self.assertAlmostEqual(learning_rate(settings, 0, 0.0), 0.1)
         self.assertAlmostEqual(learning_rate(settings, 500, 0.5), 1.0)
         self.assertAlmostEqual(learning_rate(settings, 1000, 1.0), 0.02)
+
+
+class Previews(unittest.TestCase):
+    def test_estimates_are_mixtures_of_latents_with_little_noise(self):
+        latents = torch.full((5, 4, 16, 16), 2.0)
+        drawn = [preview.estimates(latents, 6, torch.Generator().manual_seed(1)) for _ in range(2)]
+        self.assertTrue(torch.equal(*drawn))
+        self.assertEqual(drawn[0].shape, (6, 4, 16, 16))
+        self.assertLess((drawn[0] - 2).std().item(), preview.NOISE)  # weights sum to 1
+
+    def test_the_decoder_is_small_and_makes_pictures(self):
+        decoder = preview.build_preview_decoder().decoder
+        self.assertLess(2 * architecture.count_parameters(decoder), 500_000)  # bytes, in half precision
+        self.assertEqual(decoder(torch.zeros(2, 4, 16, 16)).shape, (2, 3, 64, 64))
 
 
 if __name__ == "__main__":

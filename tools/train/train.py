@@ -14,6 +14,7 @@ import dataset
 import denoiser
 import evaluate
 import export
+import preview
 import text
 import tokenizer
 import vae
@@ -98,6 +99,16 @@ def run_export(work: Work, arguments: argparse.Namespace) -> None:
     export.save_preview_map(arguments.output, autoencoder, dataset.to_float(work.named_images))
 
 
+def run_preview(work: Work, arguments: argparse.Namespace) -> None:
+    settings = StageSettings("preview", arguments.preview_steps, batch_size=8, learning_rate=1e-3, ema_decay=0.998,
+                             weight_decay=1e-4, decay_start=0.3, seed=5, minutes=arguments.minutes)
+    run_workers(arguments.workers, preview.train_preview, settings, work.images, arguments.output, work.dir)
+    preview.export_preview(arguments.output / "preview", preview.load_preview(work.dir / "preview_final.pt"))
+    preview.save_in_card(arguments.output)
+    for label, images in (("named", work.named_images), ("all", work.images)):
+        print(label, preview.report_preview(arguments.output, images))
+
+
 def run_sheet(work: Work, arguments: argparse.Namespace) -> None:
     model = evaluate.LoadedModel.load(arguments.output)
     evaluate.contact_sheet(model, arguments.output / "contact_sheet.png", arguments.guidance)
@@ -111,7 +122,7 @@ def run_evaluate(work: Work, arguments: argparse.Namespace) -> None:
 
 
 STAGES = {"tokenizer": run_tokenizer, "text": run_text, "vae": run_vae, "denoiser": run_denoiser, "decoder": run_decoder,
-          "export": run_export, "sheet": run_sheet, "evaluate": run_evaluate}
+          "export": run_export, "preview": run_preview, "sheet": run_sheet, "evaluate": run_evaluate}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -123,6 +134,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--text-steps", type=int, default=700)
     parser.add_argument("--vae-steps", type=int, default=4700)
     parser.add_argument("--decoder-steps", type=int, default=2500)
+    parser.add_argument("--preview-steps", type=int, default=2360)
     parser.add_argument("--denoiser-steps", type=int, default=3800)
     parser.add_argument("--minutes", type=float, help="trials: end a training stage after so long (not reproducible)")
     parser.add_argument("--guidance", type=float, default=2.5)
