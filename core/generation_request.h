@@ -52,8 +52,9 @@ struct GenerationRequest {
 
   PictureSizes sizes;  // read where ModelInfo.size_conditioning is not kNone
 
-  int width = 0;   // pixels
-  int height = 0;  // pixels
+  int width = 0;            // pixels
+  int height = 0;           // pixels
+  bool vae_tiling = false;  // decoded in tiles; only where the picture is larger than one
   int steps = 0;
   Sampler sampler = Sampler::kDdim;
   SigmaSchedule sigma_schedule = SigmaSchedule::kDefault;

@@ -1,10 +1,12 @@
 #pragma once
 // What people say of a model beside its files: its card, or its entry in the server's configuration.
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/decoding.h"
 #include "core/dtype.h"
 #include "core/sampling_enums.h"
 
@@ -37,7 +39,16 @@ struct ModelCard {
   std::optional<bool> zero_terminal_snr = std::nullopt;
   DtypeWish dtype = {};
   std::string vae = {};  // the path of another autoencoder, a file or a folder; "": the model's own
+  // "linear", "none", or the path of a small decoder, a file or a folder; "": linear.
+  std::string preview = {};
+  std::optional<VaeTiling> vae_tiling = std::nullopt;
+  std::optional<int64_t> vae_tiling_pixels = std::nullopt;
   CardDefaults defaults = {};
 };
+
+// Whether `preview` is a path.
+inline bool NamesPreviewFile(const ModelCard& card) {
+  return !card.preview.empty() && card.preview != "linear" && card.preview != "none";
+}
 
 }  // namespace stepcast

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/decoding.h"
 #include "core/sampling_types.h"
 #include "core/size_conditioning.h"
 
@@ -93,6 +94,7 @@ struct ModelInfo {
   int latent_channels = 4;
   bool predicts_variance = false;  // the denoiser has twice as many output channels, for learned DDPM variances
   int vae_scale_factor = 8;        // pixels per latent cell
+  Decoding decoding;
   int64_t parameter_count = 0;
   std::string dtype;   // compute dtype of the denoiser: "fp32", "bf16", "fp16"
   std::string device;  // "cpu", "cuda:0"

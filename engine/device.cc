@@ -13,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "core/cpu_budget.h"
 #include "core/dtype.h"
+#include "core/free_memory.h"
 #include "core/status_macros.h"
 #include "core/string_view.h"
 #include "engine/cuda/cuda_device.h"
@@ -49,6 +50,7 @@ class CpuDevice final : public ComputeDevice {
     malloc_trim(0);
 #endif
   }
+  int64_t FreeMemory() const override { return ReadFreeMemory(); }
   std::string MemoryReport() const override { return ""; }
 
  private:

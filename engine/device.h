@@ -6,6 +6,7 @@
 #include <c10/core/ScalarType.h>
 #include <c10/util/ArrayRef.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -45,6 +46,9 @@ class ComputeDevice {
 
   // Gives cached blocks back: for another try after memory ran out, or because nobody needs them now.
   virtual void ReleaseCachedMemory() const = 0;
+
+  // Bytes that tensors could still take; 0: not known.
+  virtual int64_t FreeMemory() const { return 0; }
 
   // One line for the log: used and total memory. "" where the operating system is the better source.
   virtual std::string MemoryReport() const = 0;

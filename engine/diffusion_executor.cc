@@ -1,7 +1,7 @@
 #include "engine/diffusion_executor.h"
 
 #include <ATen/ops/index_select.h>
-#include <ATen/ops/stack.h>
+#include <ATen/ops/isfinite.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/decoding.h"
 #include "core/error_reason.h"
 #include "core/status_macros.h"
 #include "core/string_view.h"
@@ -66,6 +67,7 @@ DiffusionExecutor::DiffusionExecutor(DiffusionExecutorOptions options, EngineMet
       batch_(*device_, options.limits.strict_rows),
       classifier_guidance_(*device_),
       runner_(*device_, /*strict=*/options.limits.strict_rows > 0),
+      decoder_(log_, guard_),
       synthetic_(*device_) {
   for (auto& bundle : options.bundles) {
     const std::string id = bundle->info()->id;
@@ -201,7 +203,7 @@ std::optional<int> DiffusionExecutor::TakeMemoryCap(const BatchKey& key) {
 }
 
 void DiffusionExecutor::OnIdle() {
-  if (largest_tick_ <= kSmallTick) return;
+  if (!decoder_.Forget() && largest_tick_ <= kSmallTick) return;
   largest_tick_ = 0;
   batch_.Clear();
   device_->ReleaseCachedMemory();
@@ -219,10 +221,25 @@ void DiffusionExecutor::Denoise(Jobs jobs, Results results) {
 }
 
 void DiffusionExecutor::Decode(Jobs jobs, Results results) {
-  const size_t chunk = strict() ? 1 : static_cast<size_t>(limits_.max_decode_jobs);
-  for (size_t begin = 0; begin < jobs.size(); begin += chunk) {
-    RunOrSplit("decode", jobs.subspan(begin, chunk), results.subspan(begin, chunk), &DiffusionExecutor::RunDecode);
+  for (size_t begin = 0, count = 0; begin < jobs.size(); begin += count) {
+    count = DecodedTogether(jobs.subspan(begin));
+    RunOrSplit("decode", jobs.subspan(begin, count), results.subspan(begin, count), &DiffusionExecutor::RunDecode);
   }
+}
+
+size_t DiffusionExecutor::DecodedTogether(Jobs jobs) const {
+  const GenerationRequest& request = jobs.front()->request();
+  const Decoding& decoding = request.model->decoding;
+  // Of the stage that the job is in.
+  const BatchKey key = jobs.front()->key();
+  const int factor = request.model->vae_scale_factor;
+  const int64_t each = DecodeBytes(decoding, key.latent_width * factor, key.latent_height * factor, request.vae_tiling);
+  int64_t most = strict() ? 1 : limits_.max_decode_jobs;
+  if (each > 0 && decoding.max_bytes > 0) most = std::clamp<int64_t>(decoding.max_bytes / each, 1, most);
+  most = std::min<int64_t>(most, static_cast<int64_t>(jobs.size()));
+  const auto alike = [&](const Job* job) { return job->request().vae_tiling == request.vae_tiling; };
+  const auto end = std::find_if_not(jobs.begin(), jobs.begin() + most, alike);
+  return static_cast<size_t>(end - jobs.begin());
 }
 
 void DiffusionExecutor::RunOrSplit(absl::string_view what, Jobs jobs, Results results,
@@ -345,27 +362,35 @@ std::vector<size_t> DiffusionExecutor::SteerByClassifier(absl::Span<const Active
 }
 
 void DiffusionExecutor::MakePreviews(const TickGroup& group, Jobs jobs, Results results) const {
-  std::vector<int64_t> due;
+  std::vector<Job*> shown;
+  std::vector<int64_t> due;  // of the group
   for (size_t i = 0; i < group.places.size(); ++i) {
-    if (jobs[group.places[i]]->shows_preview()) due.push_back(static_cast<int64_t>(i));
+    Job* const job = jobs[group.places[i]];
+    if (!job->shows_preview()) continue;
+    shown.push_back(job);
+    due.push_back(static_cast<int64_t>(i));
   }
-  if (due.empty()) return;
-  const model::ModelBundle& bundle = group.active.front().state->bundle();
-  // A preview that fails costs no job its picture.
-  std::vector<SharedImage> images;
-  const absl::Status status = guard_.Run("preview", [&] {
-    const at::Tensor estimates = at::index_select(group.slots.x0(), 0, UploadIndices(*device_, due));
-    const int64_t chunk = strict() ? 1 : estimates.size(0);
-    for (int64_t begin = 0; begin < estimates.size(0); begin += chunk) {
-      std::ranges::move(ToImages(bundle.preview().Decode(estimates.narrow(0, begin, chunk))),
-                        std::back_inserter(images));
-    }
-  });
-  if (!status.ok()) return;
+  const Jobs all = absl::MakeSpan(shown);
+  for (size_t begin = 0, count = 0; begin < due.size(); begin += count) {
+    count = DecodedTogether(all.subspan(begin));
+    // A preview that fails costs no job its picture.
+    (void)guard_.Run("preview", [&] {
+      ShowEstimates(group, all.subspan(begin, count), absl::MakeSpan(due).subspan(begin, count), results);
+    });
+  }
+}
+
+void DiffusionExecutor::ShowEstimates(const TickGroup& group, Jobs shown, absl::Span<const int64_t> due,
+                                      Results results) const {
+  const model::PreviewDecoder& decoder = group.active.front().state->bundle().preview();
+  const at::Tensor estimates = at::index_select(group.slots.x0(), 0, UploadIndices(*device_, {due.begin(), due.end()}));
+  const bool tiled = shown.front()->request().vae_tiling;
+  const std::vector<SharedImage> images = ToImages(tiled ? decoder.DecodeTiled(estimates) : decoder.Decode(estimates));
   for (size_t i = 0; i < due.size(); ++i) {
     StepResult& result = results[group.places[static_cast<size_t>(due[i])]];
     result.preview = images[i];
-    if (images[i] == nullptr) result.status = NumericFault("the estimate of the picture");
+    if (images[i] != nullptr || at::isfinite(estimates[static_cast<int64_t>(i)]).all().item<bool>()) continue;
+    result.status = NumericFault("the estimate of the picture");
   }
 }
 
@@ -375,7 +400,8 @@ void DiffusionExecutor::RunDecode(Jobs jobs, Results results) {
     StateOf(*job).Resume(*device_);
     latents.push_back(StateOf(*job).FinishedLatents());
   }
-  const std::vector<SharedImage> images = ToImages(StateOf(*jobs.front()).bundle().codec().Decode(at::stack(latents)));
+  const Job& first = *jobs.front();
+  const std::vector<SharedImage> images = decoder_.Decode(StateOf(first).bundle(), latents, first.request().vae_tiling);
   for (size_t i = 0; i < jobs.size(); ++i) {
     results[i].image = images[i];
     if (images[i] == nullptr) results[i].status = NumericFault("the picture");

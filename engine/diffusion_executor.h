@@ -15,6 +15,7 @@
 #include "engine/classifier_guidance.h"
 #include "engine/device.h"
 #include "engine/embedding_cache.h"
+#include "engine/picture_decoder.h"
 #include "engine/program_runner.h"
 #include "engine/prompt_encoder.h"
 #include "engine/step_batch.h"
@@ -36,7 +37,8 @@ struct DiffusionExecutorOptions {
 // Runs every phase of a job's life: encodes prompts in batches through a cache, steps rows of any mixture of
 // samplers, positions and guidance in one forward, decodes latents to 8-bit pictures.
 //
-// A job whose numbers are bad fails alone (INTERNAL, reason NUMERIC_FAULT). When memory runs out, the tick is
+// A job whose numbers are bad fails alone (INTERNAL, reason NUMERIC_FAULT); a picture that a decoder of less than
+// float32 made so is decoded once more in float32 first. When memory runs out, the tick is
 // split in halves and tried again; only a job that does not fit alone fails (RESOURCE_EXHAUSTED, DEVICE_MEMORY).
 // Any other failure of a forward fails the jobs in it (INTERNAL, ENGINE_ERROR).
 //
@@ -98,6 +100,10 @@ class DiffusionExecutor final : public StepExecutor {
   };
   std::vector<TickGroup> GroupByShape(Jobs jobs) const;
   void MakePreviews(const TickGroup& group, Jobs jobs, Results results) const;
+  void ShowEstimates(const TickGroup& group, Jobs shown, absl::Span<const int64_t> due, Results results) const;
+  // How many of the jobs from the first one on are decoded together: those that are decoded alike, as many as memory
+  // allows.
+  size_t DecodedTogether(Jobs jobs) const;
 
   // Guards `work`; on OUT OF MEMORY halves the jobs, tries again and remembers how much fitted.
   void RunOrSplit(absl::string_view what, Jobs jobs, Results results, void (DiffusionExecutor::*work)(Jobs, Results));
@@ -112,6 +118,7 @@ class DiffusionExecutor final : public StepExecutor {
   StepBatch batch_;
   ClassifierGuidance classifier_guidance_;
   ProgramRunner runner_;
+  PictureDecoder decoder_;
   SyntheticTicks synthetic_;
   absl::flat_hash_map<JobId, RowPart> parts_;  // of the tick that runs
   std::map<BatchKey, int> memory_caps_;        // rows that fitted after a split, until they are taken

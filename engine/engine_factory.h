@@ -47,7 +47,8 @@ struct EngineOptions {
   int strict_rows = 0;
   int max_resident_jobs = std::numeric_limits<int>::max();  // per executor; more are parked, >= 1
   int embedding_cache_entries = 1024;                       // prompts kept encoded; 0: none
-  bool warm_up = true;  // run each model once, so that the first request does not pay for it
+  int64_t max_decode_bytes = 0;  // that the decode of one picture may take; 0: what a device has free after loading
+  bool warm_up = true;           // run each model once, so that the first request does not pay for it
 
   // Receives what clients must not see: the text behind an error id. Called on the engine thread; may be empty.
   std::function<void(std::string_view)> log_error;

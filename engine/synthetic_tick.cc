@@ -92,8 +92,7 @@ void SyntheticTicks::Run(const model::ModelBundle& bundle, const SyntheticTick& 
       Denoise(bundle, tick);
       break;
     case Phase::kPreview:
-      DecodeChunks(Latents(bundle, tick), tick.alone ? 1 : tick.rows,
-                   [&](const at::Tensor& x0) { return bundle.preview().Decode(x0); });
+      DecodeChunks(Latents(bundle, tick), chunk, [&](const at::Tensor& x0) { return bundle.preview().Decode(x0); });
       break;
     case Phase::kDecode:
       DecodeChunks(Latents(bundle, tick), chunk,

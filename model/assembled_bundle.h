@@ -1,6 +1,7 @@
 #pragma once
 // A model put together from parts that are already loaded, whatever its family.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,12 +11,16 @@
 
 namespace stepcast::model {
 
+// Makes a codec of weights that it keeps open.
+using CodecLoader = std::function<absl::StatusOr<std::unique_ptr<const LatentCodec>>()>;
+
 struct BundleParts {
   SharedModelInfo info;
   std::unique_ptr<const Conditioner> conditioner;
   std::unique_ptr<const Denoiser> denoiser;
   std::unique_ptr<const LatentCodec> codec;
   std::unique_ptr<const PreviewDecoder> preview;
+  CodecLoader precise_codec = nullptr;           // null: codec computes in float32
   std::unique_ptr<const Classifier> classifier;  // null: none
   std::vector<std::string> warnings;
   std::vector<std::string> notes = {};
@@ -32,6 +37,9 @@ class AssembledBundle final : public ModelBundle {
   const Denoiser& denoiser() const override { return *parts_.denoiser; }
   const LatentCodec& codec() const override { return *parts_.codec; }
   const PreviewDecoder& preview() const override { return *parts_.preview; }
+  absl::StatusOr<std::unique_ptr<const LatentCodec>> LoadPreciseCodec() const override {
+    return parts_.precise_codec ? parts_.precise_codec() : ModelBundle::LoadPreciseCodec();
+  }
   const Classifier* classifier() const override { return parts_.classifier.get(); }
   c10::Device device() const override { return device_; }
   c10::ScalarType dtype() const override { return dtype_; }

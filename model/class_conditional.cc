@@ -17,6 +17,7 @@
 #include "model/latent_space.h"
 #include "model/load_report.h"
 #include "model/unet/unet_2d_model.h"
+#include "model/vae/autoencoder_kl.h"
 
 namespace stepcast::model {
 namespace {
@@ -118,13 +119,17 @@ std::unique_ptr<const Conditioner> MakeConditioner(const UNetConfig& unet, const
   return std::make_unique<const ClassConditioner>(unet.num_class_embeds, classes.null_class.value_or(-1), device);
 }
 
+LatentShape ShapeOf(const UNetConfig& unet, const LatentSpace& space) {
+  return {.channels = space.channels,
+          .height = unet.sample_height,
+          .width = unet.sample_width,
+          .factor = space.factor,
+          .halvings = unet.halvings()};
+}
+
 ModelInfo Describe(const ComponentLoader& loader, const NoiseScheduleConfig& schedule, const UNetConfig& unet,
                    const LatentSpace& space, const ClassLabels& classes) {
-  const LatentShape shape{.channels = space.channels,
-                          .height = unet.sample_height,
-                          .width = unet.sample_width,
-                          .factor = space.factor,
-                          .halvings = unet.halvings()};
+  const LatentShape shape = ShapeOf(unet, space);
   const int64_t native_side = std::min(shape.height, shape.width) * shape.factor;
   ModelInfo info = loader.Describe(schedule, shape, std::min(kSmallestSide, native_side));
   info.conditioning = classes.labels.empty() ? ConditioningKind::kNone : ConditioningKind::kClassLabel;
@@ -175,7 +180,8 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadClassConditional(const Mo
                                                              return std::make_unique<const UNet2DModel>(weights, unet);
                                                            }));
   STEPCAST_ASSIGN_OR_RETURN(parts.codec, LoadCodec(loader, space));
-  STEPCAST_ASSIGN_OR_RETURN(parts.preview, LoadPreview(loader, space));
+  STEPCAST_ASSIGN_OR_RETURN(parts.preview, LoadPreview(loader, space, ShapeOf(unet.unet, space)));
+  parts.precise_codec = loader.TakePreciseCodec();
   STEPCAST_ASSIGN_OR_RETURN(parts.classifier, LoadClassifier(loader, classes, space.channels));
   ModelInfo info = Describe(loader, schedule, unet.unet, space, classes);
   info.has_classifier = parts.classifier != nullptr;

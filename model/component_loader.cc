@@ -9,12 +9,17 @@
 #include "model/load_report.h"
 #include "model/model_card.h"
 #include "model/model_digest.h"
+#include "model/preview/linear_preview_decoder.h"
 #include "model/scheduler_class.h"
 #include "model/scheduler_config.h"
+#include "model/vae/autoencoder_kl.h"
+#include "model/vae/decode_memory.h"
+#include "model/vae/tiling.h"
 
 namespace stepcast::model {
 namespace {
 
+constexpr char kNetworkFile[] = "diffusion_pytorch_model";
 constexpr size_t kNamed = 20;  // of unused weights or keys, in one line of the log
 constexpr int kDefaultSteps = 30;
 constexpr int64_t kLargestSide = 2048;
@@ -38,6 +43,15 @@ std::vector<std::string> Variants(c10::ScalarType dtype) {
     default:
       return {"", "fp16", "bf16"};
   }
+}
+
+std::unique_ptr<const LatentCodec> MakeCodec(WeightMap& weights, const VaeConfig& config) {
+  if (config.kl.has_value()) return std::make_unique<const AutoencoderKL>(weights, *config.kl);
+  return std::make_unique<const AutoencoderTiny>(weights, *config.tiny);
+}
+
+int64_t TileSide(const VaeConfig& config) {
+  return config.kl.has_value() ? TileGrid::Of(config.kl->sample_size, config.factor).pixels() : kMaskedTilePixels;
 }
 
 ModelLimits LimitsOf(const LatentShape& shape, int64_t smallest_side, int train_steps) {
@@ -161,27 +175,80 @@ void ComponentLoader::ApplyCards(NoiseScheduleConfig& schedule) {
   }
 }
 
-absl::StatusOr<AutoencoderConfig> ComponentLoader::AutoencoderSettings() {
-  STEPCAST_RETURN_IF_ERROR(index_.ClassOf("vae", {"AutoencoderKL"}).status());
-  STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, Config("vae"));
+absl::StatusOr<VaeConfig> ComponentLoader::AutoencoderSettings(const std::string& component) {
+  STEPCAST_ASSIGN_OR_RETURN(const std::string kind, index_.ClassOf(component, {"AutoencoderKL", "AutoencoderTiny"}));
+  STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, Config(component));
+  if (kind == "AutoencoderTiny") {
+    STEPCAST_ASSIGN_OR_RETURN(AutoencoderTinyConfig tiny, ParseAutoencoderTinyConfig(json));
+    NoteUnknownKeys(json);
+    return VaeConfig(std::move(tiny));
+  }
   STEPCAST_ASSIGN_OR_RETURN(AutoencoderConfig config, ParseAutoencoderConfig(json));
   NoteUnknownKeys(json);
-  return config;
+  return VaeConfig(std::move(config));
 }
 
-absl::StatusOr<std::unique_ptr<const AutoencoderKL>> ComponentLoader::Autoencoder(const AutoencoderConfig& config,
-                                                                                  Precision precision,
-                                                                                  const std::string& component) {
-  const auto make = [&](WeightMap& weights) { return std::make_unique<const AutoencoderKL>(weights, config); };
-  return Network(component, "diffusion_pytorch_model", &CanonicalAutoencoderName, make, precision);
+absl::StatusOr<std::unique_ptr<const LatentCodec>> ComponentLoader::Autoencoder(const VaeConfig& config,
+                                                                                Precision precision,
+                                                                                const std::string& component) {
+  const auto make = [config](WeightMap& weights) { return MakeCodec(weights, config); };
+  STEPCAST_ASSIGN_OR_RETURN(std::unique_ptr<const LatentCodec> codec,
+                            Network(component, kNetworkFile, &CanonicalAutoencoderName, make, precision));
+  const auto element = static_cast<double>(c10::elementSize(codec->dtype()));
+  decoding_.tile_side = static_cast<int>(TileSide(config));
+  decoding_.bytes_per_pixel =
+      config.kl.has_value() ? PeakBytesPerPixel(*config.kl, element) : PeakBytesPerPixel(*config.tiny, element);
+  if (codec->dtype() == c10::ScalarType::Float || options_.device.is_meta()) return codec;
+  STEPCAST_ASSIGN_OR_RETURN(WeightSet set, OpenWeights(component, kNetworkFile, &CanonicalAutoencoderName, precision));
+  precise_codec_ = [set = std::make_shared<const WeightSet>(std::move(set)), make,
+                    device = options_.device]() -> absl::StatusOr<std::unique_ptr<const LatentCodec>> {
+    WeightMap weights(*set, device, c10::ScalarType::Float);
+    return make(weights);
+  };
+  return codec;
 }
 
-absl::StatusOr<std::unique_ptr<const LinearPreviewDecoder>> ComponentLoader::Preview(int64_t latent_channels,
-                                                                                     bool sdxl) {
+absl::StatusOr<std::unique_ptr<const PreviewDecoder>> ComponentLoader::Preview(const LatentShape& shape,
+                                                                               const PreviewMatrix& otherwise) {
+  if (index_.components.contains("preview")) return TinyPreview(shape);
+  for (const ModelCard& card : index_.cards) {
+    if (card.preview.empty()) continue;
+    decoding_.preview = card.preview == "none" ? PreviewKind::kNone : PreviewKind::kLinear;
+  }
+  return LinearPreview(shape.channels, otherwise);
+}
+
+absl::StatusOr<std::unique_ptr<const PreviewDecoder>> ComponentLoader::TinyPreview(const LatentShape& shape) {
+  STEPCAST_RETURN_IF_ERROR(index_.ClassOf("preview", {"AutoencoderTiny"}).status());
+  STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, Config("preview"));
+  STEPCAST_ASSIGN_OR_RETURN(const AutoencoderTinyConfig config, ParseAutoencoderTinyConfig(json));
+  NoteUnknownKeys(json);
+  const int64_t factor = config.scale_factor();
+  if (config.latent_channels != shape.channels || factor > shape.factor) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(json.where(), ": a preview decoder of ", config.latent_channels, " latent channels and ", factor,
+                     " pixels per cell does not go with a model of ", shape.channels, " and ", shape.factor));
+  }
+  STEPCAST_ASSIGN_OR_RETURN(std::unique_ptr<const AutoencoderTiny> decoder,
+                            Network("preview", kNetworkFile, nullptr, [&](WeightMap& weights) {
+                              return std::make_unique<const AutoencoderTiny>(weights, config,
+                                                                             SpatialSize{shape.height, shape.width});
+                            }));
+  decoding_.preview = PreviewKind::kNetwork;
+  decoding_.preview_scale = static_cast<int>(factor);
+  // What is decoded together is bounded by one number for both.
+  const double share = static_cast<double>(factor * factor) / static_cast<double>(shape.factor * shape.factor);
+  const auto element = static_cast<double>(c10::elementSize(decoder->dtype()));
+  decoding_.bytes_per_pixel = std::max(decoding_.bytes_per_pixel, share * PeakBytesPerPixel(config, element));
+  return decoder;
+}
+
+absl::StatusOr<std::unique_ptr<const PreviewDecoder>> ComponentLoader::LinearPreview(int64_t latent_channels,
+                                                                                     const PreviewMatrix& otherwise) {
   const std::string path = index_.Beside("preview.json", ".preview.json");
   absl::StatusOr<PreviewMatrix> matrix = ReadPreviewMatrix(path, latent_channels);
   if (absl::IsNotFound(matrix.status())) {
-    matrix = FallbackPreviewMatrix(latent_channels, sdxl);
+    matrix = otherwise;
   } else {
     paths_.push_back(path);
   }
@@ -208,6 +275,7 @@ ModelInfo ComponentLoader::Describe(const NoiseScheduleConfig& schedule, const L
 }
 
 absl::StatusOr<SharedModelInfo> ComponentLoader::Finish(ModelInfo info) {
+  info.decoding = decoding_;
   for (const ModelCard& card : index_.cards) STEPCAST_RETURN_IF_ERROR(ApplyModelCard(card, info));
   info.decisions = decisions_;
   info.components = components_;

@@ -12,13 +12,14 @@
 #include "absl/strings/string_view.h"
 #include "core/model_info.h"
 #include "core/status_macros.h"
+#include "model/assembled_bundle.h"
 #include "model/compute_dtypes.h"
 #include "model/file_digests.h"
 #include "model/json_config.h"
 #include "model/model_bundle.h"
 #include "model/model_index.h"
 #include "model/preview/linear_preview_decoder.h"
-#include "model/vae/autoencoder_kl.h"
+#include "model/vae/vae_config.h"
 #include "model/weights/weight_map.h"
 #include "model/weights/weight_set.h"
 
@@ -72,13 +73,16 @@ class ComponentLoader {
 
   // Parts that several families have.
   absl::StatusOr<NoiseScheduleConfig> Schedule();
-  absl::StatusOr<AutoencoderConfig> AutoencoderSettings();
+  absl::StatusOr<VaeConfig> AutoencoderSettings(const std::string& component = "vae");
   // `component`: its name.
-  absl::StatusOr<std::unique_ptr<const AutoencoderKL>> Autoencoder(const AutoencoderConfig& config,
-                                                                   Precision precision = Precision::kAny,
-                                                                   const std::string& component = "vae");
-  // `sdxl`: without a preview.json, by the matrix of SDXL's latent space instead of Stable Diffusion's.
-  absl::StatusOr<std::unique_ptr<const LinearPreviewDecoder>> Preview(int64_t latent_channels, bool sdxl = false);
+  absl::StatusOr<std::unique_ptr<const LatentCodec>> Autoencoder(const VaeConfig& config,
+                                                                 Precision precision = Precision::kAny,
+                                                                 const std::string& component = "vae");
+  // Says what another decoder takes at its peak.
+  void NoteDecodeBytes(double per_pixel) { decoding_.bytes_per_pixel = per_pixel; }
+  // The decoder that a card names; else a matrix, that of preview.json or, without one, `otherwise`.
+  absl::StatusOr<std::unique_ptr<const PreviewDecoder>> Preview(const LatentShape& shape,
+                                                                const PreviewMatrix& otherwise);
 
   // What is told of every model: identity, schedule, sizes and their limits, device. `smallest_side` and
   // the multiples of it bound a request from below, in pixels.
@@ -96,6 +100,8 @@ class ComponentLoader {
   // What the denoiser computes in. REQUIRES: the component "unet" is loaded.
   c10::ScalarType denoiser_dtype() const { return denoiser_dtype_; }
 
+  // What makes the autoencoder again in float32; null where it computes in that.
+  CodecLoader TakePreciseCodec() { return std::move(precise_codec_); }
   std::vector<std::string> TakeWarnings() { return std::move(warnings_); }
   std::vector<std::string> TakeNotes() { return std::move(notes_); }
 
@@ -104,6 +110,9 @@ class ComponentLoader {
                                         Precision precision) const;
   void ApplyCards(NoiseScheduleConfig& schedule);
   void NoteDtype(const std::string& component, c10::ScalarType dtype);
+  absl::StatusOr<std::unique_ptr<const PreviewDecoder>> LinearPreview(int64_t latent_channels,
+                                                                      const PreviewMatrix& otherwise);
+  absl::StatusOr<std::unique_ptr<const PreviewDecoder>> TinyPreview(const LatentShape& shape);
   absl::Status Account(const std::string& component, const WeightSet& set, const WeightMap& weights);
 
   const ModelIndex& index_;
@@ -119,6 +128,8 @@ class ComponentLoader {
   std::vector<std::string> said_;  // by people, and decides what is painted
   int64_t parameters_ = 0;
   c10::ScalarType denoiser_dtype_ = c10::ScalarType::Undefined;
+  Decoding decoding_;
+  CodecLoader precise_codec_;
 };
 
 }  // namespace stepcast::model

@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "model/vae/autoencoder_kl.h"
+#include "model/vae/decode_memory.h"
 
 namespace stepcast::model {
 
@@ -11,17 +13,18 @@ absl::StatusOr<LatentSpace> ReadAutoencoderSpace(ComponentLoader& loader) {
   const ModelIndex& index = loader.index();
   LatentSpace space;
   space.component = index.components.contains("vae") || !index.components.contains("vqvae") ? "vae" : "vqvae";
-  STEPCAST_ASSIGN_OR_RETURN(const std::string cls, index.ClassOf(space.component, {"AutoencoderKL", "VQModel"}));
-  STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, loader.Config(space.component));
-  if (cls == "VQModel") {
-    STEPCAST_ASSIGN_OR_RETURN(space.vq, ParseVqModelConfig(json));
-    space.channels = space.vq->vq_embed_dim;
-    space.factor = space.vq->decoder.scale_factor();
-  } else {
-    STEPCAST_ASSIGN_OR_RETURN(space.kl, ParseAutoencoderConfig(json));
-    space.channels = space.kl->latent_channels;
-    space.factor = space.kl->scale_factor();
+  STEPCAST_ASSIGN_OR_RETURN(const std::string cls,
+                            index.ClassOf(space.component, {"AutoencoderKL", "VQModel", "AutoencoderTiny"}));
+  if (cls != "VQModel") {
+    STEPCAST_ASSIGN_OR_RETURN(space.vae, loader.AutoencoderSettings(space.component));
+    space.channels = space.vae->latent_channels;
+    space.factor = space.vae->factor;
+    return space;
   }
+  STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, loader.Config(space.component));
+  STEPCAST_ASSIGN_OR_RETURN(space.vq, ParseVqModelConfig(json));
+  space.channels = space.vq->vq_embed_dim;
+  space.factor = space.vq->decoder.scale_factor();
   loader.NoteUnknownKeys(json);
   return space;
 }
@@ -46,17 +49,22 @@ absl::StatusOr<LatentSpace> ReadPixelSpace(const ComponentLoader& loader, const 
 
 absl::StatusOr<std::unique_ptr<const LatentCodec>> LoadCodec(ComponentLoader& loader, const LatentSpace& space) {
   if (space.is_pixels()) return std::make_unique<const PixelCodec>(space.range);
-  if (space.kl.has_value()) return loader.Autoencoder(*space.kl, Precision::kAny, space.component);
-  return loader.Network(space.component, "diffusion_pytorch_model", &CanonicalAutoencoderName,
-                        [&](WeightMap& weights) -> std::unique_ptr<const LatentCodec> {
-                          return std::make_unique<const VqModel>(weights, *space.vq);
-                        });
+  if (space.vae.has_value()) return loader.Autoencoder(*space.vae, Precision::kAny, space.component);
+  const auto make = [&](WeightMap& weights) -> std::unique_ptr<const LatentCodec> {
+    return std::make_unique<const VqModel>(weights, *space.vq);
+  };
+  STEPCAST_ASSIGN_OR_RETURN(
+      std::unique_ptr<const LatentCodec> codec,
+      loader.Network(space.component, "diffusion_pytorch_model", &CanonicalAutoencoderName, make));
+  const auto element = static_cast<double>(c10::elementSize(codec->dtype()));
+  loader.NoteDecodeBytes(PeakBytesPerPixel(space.vq->decoder, element));
+  return codec;
 }
 
-absl::StatusOr<std::unique_ptr<const PreviewDecoder>> LoadPreview(ComponentLoader& loader, const LatentSpace& space) {
-  if (!space.is_pixels()) return loader.Preview(space.channels);
-  return std::make_unique<const LinearPreviewDecoder>(PixelPreviewMatrix(space.channels, space.range),
-                                                      loader.options().device);
+absl::StatusOr<std::unique_ptr<const PreviewDecoder>> LoadPreview(ComponentLoader& loader, const LatentSpace& space,
+                                                                  const LatentShape& shape) {
+  return loader.Preview(shape, space.is_pixels() ? PixelPreviewMatrix(space.channels, space.range)
+                                                 : FallbackPreviewMatrix(space.channels, /*sdxl=*/false));
 }
 
 }  // namespace stepcast::model

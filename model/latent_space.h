@@ -10,15 +10,15 @@
 #include "model/component_loader.h"
 #include "model/latent_codec.h"
 #include "model/unet/unet_config.h"
-#include "model/vae/autoencoder_config.h"
 #include "model/vae/pixel_codec.h"
+#include "model/vae/vae_config.h"
 #include "model/vae/vq_model.h"
 
 namespace stepcast::model {
 
 struct LatentSpace {
   std::string component;                          // that decodes: "vae", "vqvae"; "": pixels
-  std::optional<AutoencoderConfig> kl;            // of an AutoencoderKL
+  std::optional<VaeConfig> vae;                   // of an AutoencoderKL or AutoencoderTiny
   std::optional<VqModelConfig> vq;                // of a VQModel
   PixelRange range = PixelRange::kMinusOneToOne;  // of pixels
   int64_t channels = 0;
@@ -34,6 +34,8 @@ absl::StatusOr<LatentSpace> ReadAutoencoderSpace(ComponentLoader& loader);
 absl::StatusOr<LatentSpace> ReadPixelSpace(const ComponentLoader& loader, const UNetConfig& unet, PixelRange range);
 
 absl::StatusOr<std::unique_ptr<const LatentCodec>> LoadCodec(ComponentLoader& loader, const LatentSpace& space);
-absl::StatusOr<std::unique_ptr<const PreviewDecoder>> LoadPreview(ComponentLoader& loader, const LatentSpace& space);
+// `shape`: of the same space.
+absl::StatusOr<std::unique_ptr<const PreviewDecoder>> LoadPreview(ComponentLoader& loader, const LatentSpace& space,
+                                                                  const LatentShape& shape);
 
 }  // namespace stepcast::model

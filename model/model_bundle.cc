@@ -35,6 +35,18 @@ std::string CardPath(const std::string& path) {
   return std::filesystem::path(path).replace_extension(".json").string();
 }
 
+// What the config of a part by itself says that it is.
+absl::StatusOr<std::string> ClassOfSource(const ComponentSource& source) {
+  nlohmann::json config;
+  if (const auto known = source.configs.find("config.json"); known != source.configs.end()) {
+    config = known->second;
+  } else {
+    STEPCAST_ASSIGN_OR_RETURN(config, ReadJsonObject(absl::StrCat(source.path, "/config.json")));
+  }
+  const auto name = config.find("_class_name");
+  return name != config.end() && name->is_string() ? name->get<std::string>() : "AutoencoderKL";
+}
+
 // Puts another autoencoder in the place of the model's own.
 absl::Status ReplaceVae(const std::string& path, ModelIndex& index) {
   std::error_code ignored;
@@ -52,7 +64,22 @@ absl::Status ReplaceVae(const std::string& path, ModelIndex& index) {
     }
     STEPCAST_ASSIGN_OR_RETURN(index.sources["vae"], OpenVaeFile(path, like));
   }
-  index.components["vae"] = {"diffusers", "AutoencoderKL"};
+  STEPCAST_ASSIGN_OR_RETURN(const std::string class_name, ClassOfSource(index.sources["vae"]));
+  index.components["vae"] = {"diffusers", class_name};
+  return absl::OkStatus();
+}
+
+// Adds the small decoder that shows unfinished pictures.
+absl::Status AddPreview(const std::string& path, const std::string& source, ModelIndex& index) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    index.sources["preview"] = {path, {}, nullptr, nullptr};
+  } else {
+    STEPCAST_ASSIGN_OR_RETURN(index.sources["preview"], OpenVaeFile(path, nlohmann::json::object()));
+  }
+  STEPCAST_ASSIGN_OR_RETURN(const std::string class_name, ClassOfSource(index.sources["preview"]));
+  index.components["preview"] = {"diffusers", class_name};
+  index.decisions.push_back({"preview", path, source});
   return absl::OkStatus();
 }
 
@@ -61,10 +88,12 @@ absl::StatusOr<ModelIndex> OpenModel(const LoadOptions& options) {
   std::vector<ModelCard> cards = {std::move(card), options.card};
   SingleFileOptions said;
   std::string vae, vae_source;
+  const ModelCard* preview = nullptr;
   for (const ModelCard& each : cards) {
     if (each.prediction_type.has_value() || each.zero_terminal_snr.has_value()) said.source = each.source;
     if (each.prediction_type.has_value()) said.prediction_type = each.prediction_type;
     if (each.zero_terminal_snr.has_value()) said.zero_terminal_snr = each.zero_terminal_snr;
+    if (!each.preview.empty()) preview = &each;
     if (each.vae.empty()) continue;
     vae = each.vae;
     vae_source = each.source;
@@ -75,6 +104,9 @@ absl::StatusOr<ModelIndex> OpenModel(const LoadOptions& options) {
   if (said.has_vae) {
     STEPCAST_RETURN_IF_ERROR(ReplaceVae(vae, index));
     index.decisions.push_back({"vae", vae, vae_source});
+  }
+  if (preview != nullptr && NamesPreviewFile(*preview)) {
+    STEPCAST_RETURN_IF_ERROR(AddPreview(preview->preview, preview->source, index));
   }
   index.cards = std::move(cards);
   std::vector<std::string> parts;

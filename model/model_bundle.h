@@ -55,6 +55,11 @@ class ModelBundle {
   virtual const Denoiser& denoiser() const = 0;
   virtual const LatentCodec& codec() const = 0;
   virtual const PreviewDecoder& preview() const = 0;
+  // codec() once more, computing in float32, from the same weights. Throws as Load.
+  // Errors: UNIMPLEMENTED where codec() does so itself.
+  virtual absl::StatusOr<std::unique_ptr<const LatentCodec>> LoadPreciseCodec() const {
+    return absl::UnimplementedError("the decoder computes in fp32 already");
+  }
   // What classifier guidance asks; null: the model has none.
   virtual const Classifier* classifier() const { return nullptr; }
   virtual c10::Device device() const = 0;

@@ -198,6 +198,12 @@ absl::StatusOr<ModelCard> ReadModelCard(const std::string& path) {
   card.dtype = ReadDtypes(*json);
   card.vae = json->String("vae", "");
   if (!card.vae.empty()) card.vae = (std::filesystem::path(path).parent_path() / card.vae).lexically_normal().string();
+  card.preview = json->String("preview", "");
+  if (NamesPreviewFile(card)) {
+    card.preview = (std::filesystem::path(path).parent_path() / card.preview).lexically_normal().string();
+  }
+  card.vae_tiling = Named<VaeTiling>(*json, "vae_tiling", &VaeTilingFromName);
+  card.vae_tiling_pixels = json->OptionalInt("vae_tiling_pixels", 1, kMostTilingPixels);
   const nlohmann::json* defaults = json->Find("defaults");
   for (const std::string& key : json->UnknownKeys()) json->Problem(key, "unknown key");
   STEPCAST_RETURN_IF_ERROR(json->Finish());
@@ -212,6 +218,12 @@ absl::Status ApplyModelCard(const ModelCard& card, ModelInfo& info) {
   info.description = card.description.value_or(info.description);
   info.license = card.license.value_or(info.license);
   info.attribution = card.attribution.value_or(info.attribution);
+  info.decoding.tiling = card.vae_tiling.value_or(info.decoding.tiling);
+  info.decoding.tiling_pixels = card.vae_tiling_pixels.value_or(info.decoding.tiling_pixels);
+  if (info.decoding.tile_side == 0 && (card.vae_tiling == VaeTiling::kOn || card.vae_tiling_pixels.has_value())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(card.source, ": vae_tiling: the decoder of this model does not work in tiles"));
+  }
   DefaultChecks checks(card, info);
   checks.Apply();
   if (checks.problems().empty()) return absl::OkStatus();

@@ -12,12 +12,14 @@
 namespace stepcast::model {
 
 // Reads `path`:
-//   {"display_name", "description", "license", "attribution", "prediction_type", "zero_terminal_snr",
-//    "vae", "dtype" (a name, or {"unet", "vae", "text_encoder", "text_encoder_2", "classifier"}),
+//   {"display_name", "description", "license", "attribution", "prediction_type", "zero_terminal_snr", "vae", "preview",
+//    "vae_tiling", "vae_tiling_pixels", "dtype" (a name, or {"unet", "vae", "text_encoder", "text_encoder_2",
+//    "classifier"}),
 //    "defaults": {"sampler", "sigma_schedule", "timestep_spacing", "steps", "timesteps", "sigmas", "guidance_scale",
 //                 "guidance_rescale", "eta", "clip_skip", "negative_prompt", "width", "height"}}
-// A relative `vae` is made one of the card's folder. A file that does not exist says nothing; so does one that another
-// program keeps under that name. Errors: INVALID_ARGUMENT listing every unknown key and every value of a wrong type.
+// A relative `vae` or `preview` is made one of the card's folder. A file that does not exist says nothing; so does one
+// that another program keeps under that name. Errors: INVALID_ARGUMENT listing every unknown key and every value of a
+// wrong type.
 absl::StatusOr<ModelCard> ReadModelCard(const std::string& path);
 
 // Sets what `card` says over what `info` says. REQUIRES: info.limits are final.

@@ -24,7 +24,7 @@ constexpr int kConsistencySteps = 4;
 constexpr int64_t kSmallestSide = 64;
 
 // What the pipeline cannot drive although the network could be built.
-absl::Status CheckUNet(const ModelIndex& index, const UNetConfig& unet, const AutoencoderConfig& vae,
+absl::Status CheckUNet(const ModelIndex& index, const UNetConfig& unet, const VaeConfig& vae,
                        const ClipTextConfig& text) {
   const auto refuse = [&](absl::string_view why) {
     return absl::InvalidArgumentError(absl::StrCat(index.PathOf("unet"), "/config.json: ", why));
@@ -53,13 +53,16 @@ void FixOldSampleSize(JsonConfig& json, UNetConfig& unet) {
   unet.sample_height = unet.sample_width = 64;
 }
 
-ModelInfo Describe(const ComponentLoader& loader, const NoiseScheduleConfig& schedule, const UNetConfig& unet,
-                   const AutoencoderConfig& vae, const ClipTextConfig& text) {
-  const LatentShape shape{.channels = vae.latent_channels,
-                          .height = unet.sample_height > 0 ? unet.sample_height : 64,
-                          .width = unet.sample_width > 0 ? unet.sample_width : 64,
-                          .factor = vae.scale_factor(),
-                          .halvings = unet.halvings()};
+LatentShape ShapeOf(const UNetConfig& unet, const VaeConfig& vae) {
+  return {.channels = vae.latent_channels,
+          .height = unet.sample_height > 0 ? unet.sample_height : 64,
+          .width = unet.sample_width > 0 ? unet.sample_width : 64,
+          .factor = vae.factor,
+          .halvings = unet.halvings()};
+}
+
+ModelInfo Describe(const ComponentLoader& loader, const NoiseScheduleConfig& schedule, const LatentShape& shape,
+                   const ClipTextConfig& text) {
   const int64_t native_side = std::min(shape.height, shape.width) * shape.factor;
   ModelInfo info = loader.Describe(schedule, shape, std::min(kSmallestSide, native_side / 2));
   info.conditioning = ConditioningKind::kText;
@@ -101,7 +104,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusion(const Mod
   STEPCAST_ASSIGN_OR_RETURN(NoiseScheduleConfig schedule, loader.Schedule());
   STEPCAST_ASSIGN_OR_RETURN(JsonConfig text_json, loader.Config("text_encoder"));
   STEPCAST_ASSIGN_OR_RETURN(const ClipTextConfig text, ParseClipTextConfig(text_json, text_class));
-  STEPCAST_ASSIGN_OR_RETURN(const AutoencoderConfig vae, loader.AutoencoderSettings());
+  STEPCAST_ASSIGN_OR_RETURN(const VaeConfig vae, loader.AutoencoderSettings());
   STEPCAST_ASSIGN_OR_RETURN(JsonConfig unet_json, loader.Config("unet"));
   STEPCAST_ASSIGN_OR_RETURN(UNetConfig unet, ParseUNetConfig(unet_json));
   FixOldSampleSize(unet_json, unet);
@@ -117,11 +120,14 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusion(const Mod
                               return std::make_unique<const UNet2DConditionModel>(weights, unet);
                             }));
   STEPCAST_ASSIGN_OR_RETURN(parts.codec, loader.Autoencoder(vae));
-  STEPCAST_ASSIGN_OR_RETURN(parts.preview, loader.Preview(vae.latent_channels));
+  const LatentShape shape = ShapeOf(unet, vae);
+  STEPCAST_ASSIGN_OR_RETURN(parts.preview,
+                            loader.Preview(shape, FallbackPreviewMatrix(shape.channels, /*sdxl=*/false)));
+  parts.precise_codec = loader.TakePreciseCodec();
   for (const std::string& name : FileNames(index.PathOf("tokenizer"))) {
     loader.AddPath(absl::StrCat(index.PathOf("tokenizer"), "/", name));
   }
-  STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(Describe(loader, schedule, unet, vae, text)));
+  STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(Describe(loader, schedule, shape, text)));
   parts.warnings = loader.TakeWarnings();
   parts.notes = loader.TakeNotes();
   return std::make_shared<const AssembledBundle>(std::move(parts), options.device, loader.denoiser_dtype());

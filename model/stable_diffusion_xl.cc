@@ -30,7 +30,7 @@ struct Settings {
   std::vector<std::string> encoders;  // "text_encoder", "text_encoder_2"
   std::vector<std::string> tokenizers;
   std::vector<ClipTextConfig> texts;  // one per encoder
-  AutoencoderConfig vae;
+  VaeConfig vae;
   UNetConfig unet;
   NoiseScheduleConfig schedule;
   SizeConditioning size_conditioning = SizeConditioning::kNone;
@@ -118,13 +118,17 @@ absl::StatusOr<Settings> ReadSettings(ComponentLoader& loader) {
   return settings;
 }
 
-ModelInfo Describe(const ComponentLoader& loader, const Settings& settings) {
+LatentShape ShapeOf(const Settings& settings) {
   const UNetConfig& unet = settings.unet;
-  const LatentShape shape{.channels = settings.vae.latent_channels,
-                          .height = unet.sample_height > 0 ? unet.sample_height : kDefaultSampleSize,
-                          .width = unet.sample_width > 0 ? unet.sample_width : kDefaultSampleSize,
-                          .factor = settings.vae.scale_factor(),
-                          .halvings = unet.halvings()};
+  return {.channels = settings.vae.latent_channels,
+          .height = unet.sample_height > 0 ? unet.sample_height : kDefaultSampleSize,
+          .width = unet.sample_width > 0 ? unet.sample_width : kDefaultSampleSize,
+          .factor = settings.vae.factor,
+          .halvings = unet.halvings()};
+}
+
+ModelInfo Describe(const ComponentLoader& loader, const Settings& settings) {
+  const LatentShape shape = ShapeOf(settings);
   const int64_t native_side = std::min(shape.height, shape.width) * shape.factor;
   ModelInfo info = loader.Describe(settings.schedule, shape, std::min(kSmallestSide, native_side / 2));
   info.conditioning = ConditioningKind::kText;
@@ -179,7 +183,9 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusionXl(const M
                               return std::make_unique<const UNet2DConditionModel>(weights, settings.unet);
                             }));
   STEPCAST_ASSIGN_OR_RETURN(parts.codec, loader.Autoencoder(settings.vae, precision));
-  STEPCAST_ASSIGN_OR_RETURN(parts.preview, loader.Preview(settings.vae.latent_channels, /*sdxl=*/true));
+  const LatentShape shape = ShapeOf(settings);
+  STEPCAST_ASSIGN_OR_RETURN(parts.preview, loader.Preview(shape, FallbackPreviewMatrix(shape.channels, /*sdxl=*/true)));
+  parts.precise_codec = loader.TakePreciseCodec();
   for (const std::string& tokenizer : settings.tokenizers) {
     for (const std::string& name : FileNames(index.PathOf(tokenizer))) {
       loader.AddPath(absl::StrCat(index.PathOf(tokenizer), "/", name));

@@ -6,6 +6,7 @@
 #ifdef STEPCAST_CUDA
 #include <ATen/ops/empty.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -54,6 +55,15 @@ class CudaDevice final : public ComputeDevice {
 
   void Synchronize() const override { stream_.synchronize(); }
   void ReleaseCachedMemory() const override { c10::cuda::CUDACachingAllocator::emptyCache(); }
+
+  // What the driver has, and what the allocator keeps of freed tensors.
+  int64_t FreeMemory() const override {
+    const c10::cuda::CUDAGuard guard(device_.index());
+    size_t free = 0, total = 0;
+    C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device_.index());
+    return static_cast<int64_t>(free) + stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;
+  }
 
   std::string MemoryReport() const override {
     const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device_.index());

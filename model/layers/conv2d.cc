@@ -7,7 +7,7 @@ namespace stepcast::model {
 Conv2d::Conv2d(const WeightScope& scope, int64_t in, int64_t out, ConvGeometry geometry)
     : geometry_(geometry),
       weight_(scope.Get("weight", {out, in, geometry.kernel, geometry.kernel})),
-      bias_(scope.Get("bias", {out})) {
+      bias_(geometry.bias ? scope.Get("bias", {out}) : at::Tensor()) {
   packed_ = geometry.usual.height > 0 && geometry.usual.width > 0 && CanPackConvolution(weight_);
   weight_ = packed_ ? PackConvolution(weight_, geometry) : weight_.contiguous(at::MemoryFormat::ChannelsLast);
   if (!packed_) return;

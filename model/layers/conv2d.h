@@ -16,7 +16,7 @@ namespace stepcast::model {
 // x [B, in, H, W] -> [B, out, H', W'], channels last in memory.
 class Conv2d {
  public:
-  // Reads `weight` [out, in, kernel, kernel] and `bias` [out].
+  // Reads `weight` [out, in, kernel, kernel] and, unless the geometry says otherwise, `bias` [out].
   Conv2d(const WeightScope& scope, int64_t in, int64_t out, ConvGeometry geometry = {});
 
   at::Tensor operator()(const at::Tensor& x) const;

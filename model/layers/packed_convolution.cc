@@ -74,7 +74,8 @@ at::Tensor RunPackedConvolution(const at::Tensor& x, const at::Tensor& packed, c
   const std::array<int64_t, 2> padding = {geometry.padding, geometry.padding};
   const std::array<int64_t, 2> stride = {geometry.stride, geometry.stride};
   const std::array<int64_t, 2> dilation = {1, 1};
-  return convolve.call(x, packed, bias, padding, stride, dilation, 1, "none", c10::List<std::optional<at::Scalar>>(),
+  const std::optional<at::Tensor> added = bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
+  return convolve.call(x, packed, added, padding, stride, dilation, 1, "none", c10::List<std::optional<at::Scalar>>(),
                        std::nullopt);
 }
 

@@ -21,6 +21,7 @@ struct ConvGeometry {
   int64_t stride = 1;
   int64_t padding = 1;
   SpatialSize usual = {};  // of most inputs; the weights are packed for it. {0, 0}: not known, not packed
+  bool bias = true;
 };
 
 // Whether `weight` can be packed: a CPU tensor of a dtype that oneDNN computes in here.
@@ -37,7 +38,8 @@ int64_t PackedBytes(const at::Tensor& packed);
 // say.
 bool SamePackedBytes(const at::Tensor& a, const at::Tensor& b);
 
-// x [B, in, H, W], channels last, of a size that `packed` is laid out for. REQUIRES: `packed` is from PackConvolution.
+// x [B, in, H, W], channels last, of a size that `packed` is laid out for. `bias` may be undefined. REQUIRES: `packed`
+// is from PackConvolution.
 at::Tensor RunPackedConvolution(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
                                 const ConvGeometry& geometry);
 

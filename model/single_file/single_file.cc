@@ -11,10 +11,13 @@
 #include "model/single_file/checkpoint.h"
 #include "model/single_file/foreign_files.h"
 #include "model/single_file/name_rules.h"
+#include "model/single_file/tiny_layout.h"
 #include "text/built_in_clip.h"
 
 namespace stepcast::model {
 namespace {
+
+constexpr int64_t kPixelsPerCell = 8;  // of the families below
 
 using nlohmann::json;
 using SharedFile = std::shared_ptr<const SafetensorsFile>;
@@ -53,6 +56,16 @@ absl::StatusOr<SharedFile> OpenFile(const std::string& path) {
   absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
   STEPCAST_RETURN_IF_ERROR(file.status());
   return std::make_shared<const SafetensorsFile>(*std::move(file));
+}
+
+// What another autoencoder's config says and a file of weights does not. Values of other types say nothing.
+VaeFacts FactsOf(const json& config) {
+  VaeFacts facts;
+  const auto find = [&config](const char* key) { return config.contains(key) ? config.at(key) : json(); };
+  if (const json factor = find("scaling_factor"); factor.is_number()) facts.scaling_factor = factor.get<double>();
+  if (const json upcast = find("force_upcast"); upcast.is_boolean()) facts.force_upcast = upcast.get<bool>();
+  if (const json size = find("sample_size"); size.is_number_integer()) facts.sample_size = size.get<int64_t>();
+  return facts;
 }
 
 absl::Status InFile(const std::string& path, const absl::Status& status) {
@@ -140,14 +153,15 @@ absl::StatusOr<ModelIndex> IndexOf(const Checkpoint& checkpoint, const SharedFil
   STEPCAST_ASSIGN_OR_RETURN(json unet, UNetConfigJson(checkpoint.unet, first, facts.sample_size));
   parts.AddNetwork("unet", {"diffusers", "UNet2DConditionModel"}, std::move(unet), UNetNames(checkpoint.unet));
   STEPCAST_RETURN_IF_ERROR(AddTexts(checkpoint, parts));
+  const VaeFacts vae = {facts.scaling_factor, facts.force_upcast, kPixelsPerCell * facts.sample_size};
   if (checkpoint.vae.has_value()) {
-    parts.AddNetwork("vae", {"diffusers", "AutoencoderKL"},
-                     VaeConfigJson(*checkpoint.vae, facts.scaling_factor, facts.force_upcast),
+    parts.AddNetwork("vae", {"diffusers", "AutoencoderKL"}, VaeConfigJson(*checkpoint.vae, vae),
                      VaeNames(kVaePrefix, static_cast<int64_t>(checkpoint.vae->channels.size())));
   } else if (has_vae) {
     // What another autoencoder inherits.
-    parts.AddConfig("vae", {"diffusers", "AutoencoderKL"}, "config.json",
-                    {{"scaling_factor", facts.scaling_factor}, {"force_upcast", facts.force_upcast}});
+    parts.AddConfig(
+        "vae", {"diffusers", "AutoencoderKL"}, "config.json",
+        {{"scaling_factor", vae.scaling_factor}, {"force_upcast", vae.force_upcast}, {"sample_size", vae.sample_size}});
   } else {
     return absl::InvalidArgumentError(absl::StrCat("this checkpoint holds no autoencoder (", kVaePrefix,
                                                    "*): name a file or folder that does under `vae`"));
@@ -184,15 +198,19 @@ absl::StatusOr<ComponentSource> OpenVaeFile(const std::string& path, const json&
   STEPCAST_ASSIGN_OR_RETURN(const SharedFile file, OpenFile(path));
   const TensorListing tensors(file->header());
   if (const absl::Status quantised = RefuseQuantised(tensors); !quantised.ok()) return InFile(path, quantised);
+  if (const std::optional<TinyLayout> tiny = FindTinyDecoder(tensors); tiny.has_value()) {
+    return ComponentSource{path, {{"config.json", TinyConfigJson(*tiny)}}, file, TinyNames(*tiny)};
+  }
+  if (IsTinyEncoder(tensors)) {
+    return InFile(path, absl::InvalidArgumentError("this is the encoder of a tiny autoencoder: name its decoder"));
+  }
   const std::string prefix = tensors.HasPrefix(kVaePrefix) ? kVaePrefix : "";
   const bool original = tensors.HasPrefix(absl::StrCat(prefix, "decoder.up."));
   const absl::StatusOr<VaeLayout> layout = original ? ReadVaeLayout(tensors, prefix) : ReadDiffusersVaeLayout(tensors);
   if (!layout.ok()) return InFile(path, layout.status());
-  const double scaling_factor = like.value("scaling_factor", 0.18215);
-  const bool force_upcast = like.value("force_upcast", true);
   ComponentSource source;
   source.path = path;
-  source.configs["config.json"] = VaeConfigJson(*layout, scaling_factor, force_upcast);
+  source.configs["config.json"] = VaeConfigJson(*layout, FactsOf(like));
   source.file = file;
   source.views = original ? VaeNames(prefix, static_cast<int64_t>(layout->channels.size())) : SameNames();
   return source;

@@ -53,19 +53,21 @@ absl::StatusOr<VaeLayout> ReadVaeLayout(const TensorListing& tensors, const std:
 
 absl::StatusOr<VaeLayout> ReadDiffusersVaeLayout(const TensorListing& tensors) { return Read(tensors, "", kDiffusers); }
 
-nlohmann::json VaeConfigJson(const VaeLayout& layout, double scaling_factor, bool force_upcast) {
+nlohmann::json VaeConfigJson(const VaeLayout& layout, const VaeFacts& facts) {
   const size_t levels = layout.channels.size();
-  return {{"_class_name", "AutoencoderKL"},
-          {"block_out_channels", layout.channels},
-          {"down_block_types", std::vector<std::string>(levels, "DownEncoderBlock2D")},
-          {"up_block_types", std::vector<std::string>(levels, "UpDecoderBlock2D")},
-          {"layers_per_block", layout.layers_per_block},
-          {"latent_channels", layout.latent_channels},
-          {"scaling_factor", scaling_factor},
-          {"force_upcast", force_upcast},
-          {"use_quant_conv", layout.quant_conv},
-          {"use_post_quant_conv", layout.post_quant_conv},
-          {"mid_block_add_attention", layout.mid_attention}};
+  nlohmann::json config = {{"_class_name", "AutoencoderKL"},
+                           {"block_out_channels", layout.channels},
+                           {"down_block_types", std::vector<std::string>(levels, "DownEncoderBlock2D")},
+                           {"up_block_types", std::vector<std::string>(levels, "UpDecoderBlock2D")},
+                           {"layers_per_block", layout.layers_per_block},
+                           {"latent_channels", layout.latent_channels},
+                           {"scaling_factor", facts.scaling_factor},
+                           {"force_upcast", facts.force_upcast},
+                           {"use_quant_conv", layout.quant_conv},
+                           {"use_post_quant_conv", layout.post_quant_conv},
+                           {"mid_block_add_attention", layout.mid_attention}};
+  if (facts.sample_size > 0) config["sample_size"] = facts.sample_size;
+  return config;
 }
 
 }  // namespace stepcast::model

@@ -28,8 +28,15 @@ absl::StatusOr<VaeLayout> ReadVaeLayout(const TensorListing& tensors, const std:
 // The same for tensors with diffusers' names ("decoder.up_blocks.0..."), as in a folder's own weights file.
 absl::StatusOr<VaeLayout> ReadDiffusersVaeLayout(const TensorListing& tensors);
 
-// The config of an AutoencoderKL. What no tensor says is the family's: the factor between the encoder's latents and the
-// denoiser's, and whether 16 bits suffice.
-nlohmann::json VaeConfigJson(const VaeLayout& layout, double scaling_factor, bool force_upcast);
+// What no tensor says and is the family's: the factor between the encoder's latents and the denoiser's, whether 16 bits
+// suffice, and the side of the pictures that it was trained on; 0: not known.
+struct VaeFacts {
+  double scaling_factor = 0.18215;
+  bool force_upcast = true;
+  int64_t sample_size = 0;
+};
+
+// The config of an AutoencoderKL.
+nlohmann::json VaeConfigJson(const VaeLayout& layout, const VaeFacts& facts);
 
 }  // namespace stepcast::model

@@ -26,6 +26,13 @@ void CheckLatentStatistics(JsonConfig& json, const AutoencoderConfig& config) {
   }
 }
 
+// One number, or a list whose first counts.
+int64_t SampleSize(JsonConfig& json, int64_t fallback) {
+  const nlohmann::json* value = json.Find("sample_size");
+  if (value == nullptr || !value->is_array()) return json.Int("sample_size", fallback, 1, 1 << 16);
+  return json.Ints("sample_size", {fallback}, 1, 1 << 16).front();
+}
+
 }  // namespace
 
 absl::StatusOr<AutoencoderConfig> ParseAutoencoderConfig(JsonConfig& json, AutoencoderConfig config) {
@@ -51,6 +58,7 @@ absl::StatusOr<AutoencoderConfig> ParseAutoencoderConfig(JsonConfig& json, Autoe
                    absl::StrCat(channels, " channels do not divide into ", config.norm_num_groups, " groups"));
     }
   }
+  config.sample_size = SampleSize(json, config.sample_size);
   config.scaling_factor = json.Double("scaling_factor", config.scaling_factor);
   if (config.scaling_factor == 0) json.Problem("scaling_factor", "must not be 0");
   config.shift_factor = json.Double("shift_factor", config.shift_factor);
@@ -62,7 +70,6 @@ absl::StatusOr<AutoencoderConfig> ParseAutoencoderConfig(JsonConfig& json, Autoe
   config.use_post_quant_conv = json.Bool("use_post_quant_conv", config.use_post_quant_conv);
   config.mid_block_add_attention = json.Bool("mid_block_add_attention", config.mid_block_add_attention);
   json.Refuse("quantization_config");
-  json.Ignore({"sample_size"});
   STEPCAST_RETURN_IF_ERROR(json.Finish());
   return config;
 }

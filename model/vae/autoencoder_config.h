@@ -18,6 +18,7 @@ struct AutoencoderConfig {
   Activation activation = Activation::kSilu;
   int64_t latent_channels = 4;
   int64_t norm_num_groups = 32;
+  int64_t sample_size = 32;  // pixels that it was trained at; the side of a tile
   double scaling_factor = 0.18215;
   double shift_factor = 0;
   std::vector<double> latents_mean;  // per latent channel; empty: none

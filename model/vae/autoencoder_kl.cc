@@ -78,7 +78,9 @@ at::Tensor AutoencoderDecoder::operator()(const at::Tensor& z) const {
 }
 
 AutoencoderKL::AutoencoderKL(WeightMap& weights, const AutoencoderConfig& config)
-    : dtype_(weights.dtype()), decoder_(weights.Root() / "decoder", config) {
+    : dtype_(weights.dtype()),
+      grid_(TileGrid::Of(config.sample_size, config.scale_factor())),
+      decoder_(weights.Root() / "decoder", config) {
   if (config.use_post_quant_conv) {
     post_quant_conv_.emplace(weights.Root() / "post_quant_conv", config.latent_channels, config.latent_channels,
                              kPointwise);
@@ -95,10 +97,18 @@ AutoencoderKL::AutoencoderKL(WeightMap& weights, const AutoencoderConfig& config
   shift_ = PerChannel(shift, weights.device());
 }
 
-at::Tensor AutoencoderKL::Decode(const at::Tensor& latents) const {
-  at::Tensor z = latents.mul(scale_).add_(shift_).to(dtype_).contiguous(at::MemoryFormat::ChannelsLast);
+at::Tensor AutoencoderKL::Unscaled(const at::Tensor& latents) const { return latents.mul(scale_).add_(shift_); }
+
+at::Tensor AutoencoderKL::DecodeUnscaled(const at::Tensor& unscaled) const {
+  at::Tensor z = unscaled.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast);
   if (post_quant_conv_.has_value()) z = (*post_quant_conv_)(z);
   return decoder_(z).to(at::kFloat).contiguous();
+}
+
+at::Tensor AutoencoderKL::Decode(const at::Tensor& latents) const { return DecodeUnscaled(Unscaled(latents)); }
+
+at::Tensor AutoencoderKL::DecodeTiled(const at::Tensor& latents) const {
+  return DecodeTiles(Unscaled(latents), grid_, [this](const at::Tensor& z) { return DecodeUnscaled(z); });
 }
 
 std::string CanonicalAutoencoderName(absl::string_view name) {

@@ -15,6 +15,7 @@
 #include "model/layers/resnet_block_2d.h"
 #include "model/unet/unet_blocks.h"
 #include "model/vae/autoencoder_config.h"
+#include "model/vae/tiling.h"
 #include "model/weights/weight_map.h"
 
 namespace stepcast::model {
@@ -52,9 +53,16 @@ class AutoencoderKL final : public LatentCodec {
   AutoencoderKL(WeightMap& weights, const AutoencoderConfig& config);
 
   at::Tensor Decode(const at::Tensor& latents) const override;
+  at::Tensor DecodeTiled(const at::Tensor& latents) const override;
+  c10::ScalarType dtype() const override { return dtype_; }
 
  private:
+  // [B, L, h, w] float32, as the encoder made them.
+  at::Tensor Unscaled(const at::Tensor& latents) const;
+  at::Tensor DecodeUnscaled(const at::Tensor& z) const;
+
   c10::ScalarType dtype_;
+  TileGrid grid_;
   at::Tensor scale_;  // [1, L, 1, 1] float32: z = latents * scale + shift
   at::Tensor shift_;
   std::optional<Conv2d> post_quant_conv_;

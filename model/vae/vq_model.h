@@ -19,6 +19,7 @@ class VqModel final : public LatentCodec {
 
   // latents [B, vq_embed_dim, h, w]: each cell is replaced by the code that is nearest to it.
   at::Tensor Decode(const at::Tensor& latents) const override;
+  c10::ScalarType dtype() const override { return dtype_; }
 
  private:
   // [B, D, h, w] float32 -> the same of codes.

@@ -49,6 +49,22 @@ v1::ModelLimits DescribeModelLimits(const RegisteredModel& model, const LimitsCo
   return described;
 }
 
+v1::ModelDecoding DescribeDecoding(const ModelInfo& info) {
+  const Decoding& decoding = info.decoding;
+  const ModelDefaults& defaults = info.defaults;
+  v1::ModelDecoding described;
+  described.set_tile_side(decoding.tile_side);
+  if (decoding.tile_side > 0 && decoding.tiling != VaeTiling::kOff) {
+    described.set_tiled_above_pixels(decoding.tiling == VaeTiling::kOn ? 0 : decoding.tiling_pixels);
+  }
+  described.set_max_decode_bytes(decoding.max_bytes);
+  described.set_default_decode_bytes(DecodeBytes(decoding, defaults.width, defaults.height,
+                                                 TilesByDefault(decoding, defaults.width, defaults.height)));
+  described.set_preview(ToProto(decoding.preview));
+  described.set_preview_scale(decoding.preview_scale);
+  return described;
+}
+
 // Where it comes from and what it is made of. Paths of files are the operator's and are not told.
 void DescribeOrigin(const ModelInfo& info, v1::Model& described) {
   described.set_family(info.family);
@@ -119,6 +135,7 @@ v1::Model DescribeModel(const RegisteredModel& model, bool is_default, const Lim
   described.set_takes_size_conditioning(info.size_conditioning != SizeConditioning::kNone);
   described.set_takes_aesthetic_score(info.size_conditioning == SizeConditioning::kAestheticScore);
   described.set_zeroes_unset_negative(info.zeroes_unset_negative);
+  *described.mutable_decoding() = DescribeDecoding(info);
   DescribeOrigin(info, described);
   return described;
 }

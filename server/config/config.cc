@@ -93,7 +93,8 @@ void ReadListen(YamlMapping& root, YamlErrors& errors, ListenConfig& listen) {
   section.Finish();
 }
 
-void ReadLimits(YamlMapping& root, YamlErrors& errors, LimitsConfig& limits) {
+void ReadLimits(YamlMapping& root, YamlErrors& errors, ServerConfig& config) {
+  LimitsConfig& limits = config.limits;
   const std::optional<YAML::Node> node = root.Child("limits");
   if (!node.has_value()) return;
   YamlMapping section(*node, "limits", errors);
@@ -102,6 +103,7 @@ void ReadLimits(YamlMapping& root, YamlErrors& errors, LimitsConfig& limits) {
   section.Int("max_image_count", 1, 16, limits.max_image_count);
   section.Int("max_side", 8, 8192, limits.max_side);
   section.Int("max_area", 64, 64 * kMib, limits.max_area);
+  section.Int("max_decode_bytes", 0, int64_t{1} << 40, config.engine.max_decode_bytes);
   section.Int("max_previews_per_image", 0, 1000, limits.max_previews_per_image);
   section.Int("max_preview_side", 1, 2048, limits.max_preview_side);
   section.Real("max_megapixel_steps", 0.0, 1e9, limits.max_megapixel_steps);
@@ -261,7 +263,7 @@ ServerConfig ReadRoot(const YAML::Node& node, const std::string& path, YamlError
   ReadEngine(root, errors, config.engine);
   ReadScheduler(root, path, errors, config);
   ReadListen(root, errors, config.listen);
-  ReadLimits(root, errors, config.limits);
+  ReadLimits(root, errors, config);
   root.DurationOrNone("default_deadline", absl::Milliseconds(1), absl::Hours(24), config.default_deadline);
   ReadDrain(root, errors, config.drain);
   ReadHealth(root, errors, config.health);

@@ -106,6 +106,9 @@ ModelSource ReadModelEntry(YamlMapping& entry, const std::string& place, const s
   entry.Text("id", source.id);
   entry.Text("path", source.path);
   entry.Text("vae", card.vae);
+  entry.Text("preview", card.preview);
+  OptionalName(entry, "vae_tiling", static_cast<int>(VaeTiling::kOff) + 1, &VaeTilingName, card.vae_tiling);
+  entry.Int("vae_tiling_pixels", 1, kMostTilingPixels, [&card](int64_t pixels) { card.vae_tiling_pixels = pixels; });
   OptionalText(entry, "display_name", card.display_name);
   OptionalText(entry, "description", card.description);
   OptionalText(entry, "license", card.license);
@@ -120,6 +123,7 @@ ModelSource ReadModelEntry(YamlMapping& entry, const std::string& place, const s
   entry.Finish();
   source.path = RelativeTo(config_path, source.path);
   card.vae = RelativeTo(config_path, card.vae);
+  if (NamesPreviewFile(card)) card.preview = RelativeTo(config_path, card.preview);
   return source;
 }
 

@@ -105,6 +105,26 @@ std::string Defaults(const ModelInfo& info) {
   return text;
 }
 
+// "needs 12 MiB at the default size; in tiles of 512 pixels above 1572864; previews by a network".
+std::string DecodingOf(const ModelInfo& info) {
+  const Decoding& decoding = info.decoding;
+  const int width = info.defaults.width;
+  const int height = info.defaults.height;
+  constexpr int64_t kMib = 1 << 20;
+  const int64_t bytes = DecodeBytes(decoding, width, height, TilesByDefault(decoding, width, height));
+  std::string text = absl::StrCat("needs ", (bytes + kMib - 1) / kMib, " MiB at the default size; ");
+  if (decoding.tile_side == 0 || decoding.tiling == VaeTiling::kOff) {
+    absl::StrAppend(&text, "no tiles");
+  } else {
+    const int64_t tile_area = int64_t{decoding.tile_side} * decoding.tile_side;
+    absl::StrAppend(&text, "in tiles of ", decoding.tile_side, " pixels above ",
+                    decoding.tiling == VaeTiling::kOn ? tile_area : decoding.tiling_pixels);
+  }
+  constexpr const char* kPreviews[] = {"linear", "by a network", "none"};
+  absl::StrAppend(&text, "; previews: ", kPreviews[static_cast<size_t>(decoding.preview)]);
+  return text;
+}
+
 }  // namespace
 
 std::string ModelReport(const RegisteredModel& model, const LimitsConfig& limits,
@@ -123,6 +143,7 @@ std::string ModelReport(const RegisteredModel& model, const LimitsConfig& limits
   Line(text, "defaults", Defaults(info));
   const ModelLimits narrow = NarrowLimits(info, limits);
   Line(text, "sizes", absl::StrCat(narrow.min_side, " to ", narrow.max_side, ", multiples of ", narrow.size_multiple));
+  Line(text, "decoding", DecodingOf(info));
   std::vector<std::string> samplers;
   for (const SamplerSupport& support : model.samplers) samplers.emplace_back(SamplerName(support.sampler));
   Line(text, "samplers", Wrapped(samplers));

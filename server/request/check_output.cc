@@ -40,7 +40,11 @@ void CheckPreview(const RequestContext& context, GenerationRequest& resolved, Fi
   const v1::PreviewOptions& wire = context.wire.preview();
   PreviewOptions preview;
   preview.format = CheckFormat("preview.format", wire.format(), ImageFormat::kJpeg, violations);
-  preview.max_side = std::max(resolved.latent_width(), resolved.latent_height());
+  const Decoding& decoding = context.info().decoding;
+  if (decoding.preview == PreviewKind::kNone) {
+    return violations.Add("preview", "a message", absl::StrCat("unset (", context.info().id, " shows no previews)"));
+  }
+  preview.max_side = std::max(resolved.latent_width(), resolved.latent_height()) * decoding.preview_scale;
   if (wire.has_max_side() &&
       violations.CheckRange("preview.max_side", wire.max_side(), 1, context.limits.max_preview_side,
                             "ServerLimits.max_preview_side of GetServerInfo")) {

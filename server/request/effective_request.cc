@@ -94,6 +94,7 @@ v1::GenerateRequest ToEffectiveRequest(const GenerationRequest& request) {
   SetSampling(request, wire);
   SetSamplerOptions(request.sampler_options, wire);
   SetOutput(request, wire);
+  if (CanTile(request.model->decoding, request.width, request.height)) wire.set_vae_tiling(request.vae_tiling);
   wire.set_priority(ToProto(request.priority));
   return wire;
 }

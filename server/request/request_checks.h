@@ -31,6 +31,9 @@ struct RequestContext {
 // width, height.
 void CheckSize(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
+// vae_tiling, and whether the picture can be decoded. After CheckSize.
+void CheckDecoding(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
+
 // size_conditioning. After CheckSize.
 void CheckSizeConditioning(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 

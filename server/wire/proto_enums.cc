@@ -27,6 +27,8 @@ static_assert(v1::IMAGE_FORMAT_WEBP == static_cast<int>(ImageFormat::kWebp) + 1)
 static_assert(v1::CONDITIONING_KIND_TEXT == static_cast<int>(ConditioningKind::kText) + 1);
 static_assert(v1::PRIORITY_INTERACTIVE == static_cast<int>(Priority::kInteractive) + 1);
 static_assert(v1::PRIORITY_BATCH == static_cast<int>(Priority::kBatch) + 1);
+static_assert(v1::PREVIEW_DECODER_LINEAR == static_cast<int>(PreviewKind::kLinear) + 1);
+static_assert(v1::PREVIEW_DECODER_NONE == static_cast<int>(PreviewKind::kNone) + 1);
 static_assert(v1::CONDITIONING_KIND_NONE == static_cast<int>(ConditioningKind::kNone) + 1);
 
 // Wire values are ours plus one, because 0 is UNSPECIFIED.
@@ -48,6 +50,7 @@ v1::SigmaSchedule ToProto(SigmaSchedule schedule) { return AddOne<v1::SigmaSched
 v1::TimestepSpacing ToProto(TimestepSpacing spacing) { return AddOne<v1::TimestepSpacing>(spacing); }
 v1::ImageFormat ToProto(ImageFormat format) { return AddOne<v1::ImageFormat>(format); }
 v1::Priority ToProto(Priority priority) { return AddOne<v1::Priority>(priority); }
+v1::PreviewDecoder ToProto(PreviewKind kind) { return AddOne<v1::PreviewDecoder>(kind); }
 v1::ConditioningKind ToProto(ConditioningKind kind) { return AddOne<v1::ConditioningKind>(kind); }
 
 std::optional<Sampler> FromProto(v1::Sampler sampler) {

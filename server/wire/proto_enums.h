@@ -19,6 +19,7 @@ v1::TimestepSpacing ToProto(TimestepSpacing spacing);
 v1::ImageFormat ToProto(ImageFormat format);
 v1::ConditioningKind ToProto(ConditioningKind kind);
 v1::Priority ToProto(Priority priority);
+v1::PreviewDecoder ToProto(PreviewKind kind);
 
 // nullopt for UNSPECIFIED and for numbers that are no value.
 std::optional<Sampler> FromProto(v1::Sampler sampler);

@@ -221,6 +221,34 @@ TEST_F(GenerateTest, BadInputIsRefusedByName) {
   EXPECT_THAT(result.status.error_message(), testing::HasSubstr("emoji"));
 }
 
+TEST_F(GenerateTest, PreviewsOfTheBundledModelAreAsLargeAsThePicture) {
+  v1::GenerateRequest request = RedApple();
+  request.mutable_preview()->set_every_n_steps(5);
+  const StreamResult result = Generate(*server_, request);
+  ASSERT_FALSE(result.previews.empty());
+  EXPECT_EQ(result.previews[0].width(), 64);
+  EXPECT_EQ(result.accepted.request().preview().max_side(), 64);
+}
+
+// Its autoencoder's tiles are 64 pixels wide.
+TEST_F(GenerateTest, TilesAreToldChangePixelsAndAreAskedForAgain) {
+  v1::GenerateRequest request = RedApple();
+  request.set_width(128);
+  request.set_steps(4);
+  const StreamResult whole = Generate(*server_, request);
+  ASSERT_EQ(whole.images.size(), 1u) << whole.status.error_message();
+  EXPECT_TRUE(whole.accepted.request().has_vae_tiling());
+  EXPECT_FALSE(whole.accepted.request().vae_tiling());
+  request.set_vae_tiling(true);
+  const StreamResult tiled = Generate(*server_, request);
+  ASSERT_EQ(tiled.images.size(), 1u) << tiled.status.error_message();
+  EXPECT_TRUE(tiled.accepted.request().vae_tiling());
+  EXPECT_NE(tiled.images[0].sha256(), whole.images[0].sha256());
+  const StreamResult again = Generate(*server_, tiled.accepted.request());
+  ASSERT_EQ(again.images.size(), 1u);
+  EXPECT_EQ(again.images[0].sha256(), tiled.images[0].sha256());
+}
+
 TEST_F(GenerateTest, ValidateOnlyPaintsNothing) {
   v1::GenerateRequest request = RedApple();
   request.set_validate_only(true);

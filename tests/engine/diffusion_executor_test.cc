@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -81,7 +82,10 @@ class DiffusionExecutorTest : public ::testing::Test {
   }
 
   Job* Add(const Picture& picture, const std::string& model = "fake") {
-    jobs_.push_back(MakePictureJob(static_cast<int64_t>(jobs_.size()) + 1, MakePictureModel(model), picture));
+    ModelInfo info = *MakePictureModel(model);
+    info.decoding = decoding_;
+    jobs_.push_back(MakePictureJob(static_cast<int64_t>(jobs_.size()) + 1,
+                                   std::make_shared<const ModelInfo>(std::move(info)), picture));
     return jobs_.back().get();
   }
 
@@ -121,6 +125,7 @@ class DiffusionExecutorTest : public ::testing::Test {
   NullEngineMetrics metrics_;
   FakeScript script_;
   std::vector<std::string> log_;
+  Decoding decoding_;  // of the models of jobs that are added
   std::unique_ptr<DiffusionExecutor> executor_ = MakeExecutor();
   std::vector<std::unique_ptr<Job>> jobs_;
 };
@@ -144,6 +149,47 @@ TEST_F(DiffusionExecutorTest, PaintsWhatTheReferencePaintsForAMixedBatch) {
     // Different summation order in float32; a value on the edge between two bytes may fall on either side.
     EXPECT_LE(LargestDifference(results[i].image->pixels, ExpectedPixels(*jobs[i])), 1) << "job " << i;
   }
+}
+
+// 100 bytes a pixel, 32 x 32 pixels: one picture fits, two do not.
+TEST_F(DiffusionExecutorTest, PicturesThatDoNotFitTogetherAreDecodedOneByOne) {
+  decoding_.bytes_per_pixel = 100;
+  decoding_.max_bytes = 2 * 100 * 32 * 32 - 1;
+  const std::vector<Job*> jobs = {Add({.preview_every = 1}), Add({.seed = 2, .preview_every = 1})};
+  Prepare(jobs);
+  DenoiseToTheEnd(jobs);
+  EXPECT_THAT(script_.preview_sizes, ElementsAre(1, 1, 1, 1, 1, 1)) << "previews are decodes, too";
+  for (const StepResult& result : Execute(Phase::kDecode, jobs)) ASSERT_TRUE(result.status.ok()) << result.status;
+  EXPECT_THAT(script_.decode_sizes, ElementsAre(1, 1));
+  decoding_.max_bytes += 1;
+  const std::vector<Job*> small = {Add({.seed = 3}), Add({.seed = 4})};
+  Prepare(small);
+  DenoiseToTheEnd(small);
+  Execute(Phase::kDecode, small);
+  EXPECT_THAT(script_.decode_sizes, ElementsAre(1, 1, 2));
+}
+
+TEST_F(DiffusionExecutorTest, TiledPicturesAreDecodedApartFromOthers) {
+  const std::vector<Job*> jobs = {Add({}), Add({.seed = 2, .vae_tiling = true}), Add({.seed = 3, .vae_tiling = true}),
+                                  Add({.seed = 4})};
+  Prepare(jobs);
+  DenoiseToTheEnd(jobs);
+  const std::vector<StepResult> results = Execute(Phase::kDecode, jobs);
+  EXPECT_THAT(script_.decode_sizes, ElementsAre(1, 2, 1));
+  EXPECT_THAT(script_.tiled_sizes, ElementsAre(2));
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    ASSERT_TRUE(results[i].status.ok()) << results[i].status;
+    EXPECT_LE(LargestDifference(results[i].image->pixels, ExpectedPixels(*jobs[i])), 1);
+  }
+}
+
+TEST_F(DiffusionExecutorTest, APreviewThatMakesNoSenseCostsNoPicture) {
+  script_.previews = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<Job*> jobs = {Add({.preview_every = 1})};
+  Prepare(jobs);
+  const std::vector<StepResult> results = Denoise(jobs);
+  ASSERT_TRUE(results[0].status.ok()) << results[0].status;
+  EXPECT_EQ(results[0].preview, nullptr);
 }
 
 TEST_F(DiffusionExecutorTest, SizesOtherThanSquareKeepTheirSides) {

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_nearest2d.h>
@@ -100,6 +101,10 @@ class FakeCodec final : public model::LatentCodec {
     const at::Tensor pixels = at::tanh(latents.narrow(1, 0, 3));
     return at::upsample_nearest2d(pixels, {latents.size(2) * kScale, latents.size(3) * kScale});
   }
+  at::Tensor DecodeTiled(const at::Tensor& latents) const override {
+    script_->tiled_sizes.push_back(latents.size(0));
+    return Decode(latents);
+  }
 
  private:
   FakeScript* const script_;
@@ -107,13 +112,27 @@ class FakeCodec final : public model::LatentCodec {
 
 class FakePreview final : public model::PreviewDecoder {
  public:
-  at::Tensor Decode(const at::Tensor& x0) const override { return x0.narrow(1, 0, 3).contiguous(); }
+  explicit FakePreview(FakeScript* script) : script_(script) {}
+
+  at::Tensor Decode(const at::Tensor& x0) const override {
+    script_->preview_sizes.push_back(x0.size(0));
+    const at::Tensor shown = x0.narrow(1, 0, 3).contiguous();
+    return script_->previews.has_value() ? at::full_like(shown, *script_->previews) : shown;
+  }
+
+ private:
+  FakeScript* const script_;
 };
 
 class FakeBundle final : public model::ModelBundle {
  public:
   FakeBundle(SharedModelInfo info, FakeScript* script, c10::ScalarType dtype)
-      : info_(std::move(info)), conditioner_(script, dtype), denoiser_(script), codec_(script), dtype_(dtype) {}
+      : info_(std::move(info)),
+        conditioner_(script, dtype),
+        denoiser_(script),
+        codec_(script),
+        preview_(script),
+        dtype_(dtype) {}
   const SharedModelInfo& info() const override { return info_; }
   const model::Conditioner& conditioner() const override { return conditioner_; }
   const model::Denoiser& denoiser() const override { return denoiser_; }

@@ -36,6 +36,9 @@ struct FakeScript {
   std::vector<std::vector<float>> guidance_scales;           // of the forwards that were told any
   c10::ScalarType input_dtype = c10::ScalarType::Undefined;  // of the last denoiser forward
   std::vector<int64_t> decode_sizes;                         // pictures of each decoder forward
+  std::vector<int64_t> tiled_sizes;                          // of those in tiles
+  std::vector<int64_t> preview_sizes;                        // pictures of each forward of the preview decoder
+  std::optional<float> previews = std::nullopt;              // what all previews show instead
 };
 
 // 4 latent channels, 4 pixels per cell, float32 on the CPU. `dtype` is the compute dtype.

@@ -102,6 +102,7 @@ JobSpec MakePictureSpec(const SharedModelInfo& model, const Picture& picture, st
   request->guidance_scale = picture.guidance_scale;
   request->seed = picture.seed;
   request->preview.every_n_steps = picture.preview_every;
+  request->vae_tiling = picture.vae_tiling;
   JobSpec spec = MakeJobSpec(std::move(request), CompilePicture(model->noise_schedule, picture));
   spec.sink = std::move(sink);
   return spec;

@@ -43,6 +43,7 @@ struct Picture {
   std::optional<double> eta = std::nullopt;
   int64_t seed = 1;
   int preview_every = 0;
+  bool vae_tiling = false;
 };
 
 // scaled_linear betas, v_prediction: the schedule of a small latent model.

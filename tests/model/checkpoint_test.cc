@@ -104,7 +104,7 @@ void ExpectCounts(const ShapeList& list, const Counts& counts) {
   ExpectSame(unet_shapes, unet_weights, {});
 
   ASSERT_TRUE(checkpoint->vae.has_value());
-  JsonConfig vae_config = Config(VaeConfigJson(*checkpoint->vae, 0.18215, false));
+  JsonConfig vae_config = Config(VaeConfigJson(*checkpoint->vae, {.scaling_factor = 0.18215, .force_upcast = false}));
   const auto vae = ParseAutoencoderConfig(vae_config);
   ASSERT_TRUE(vae.ok()) << vae.status();
   WeightMap vae_weights;

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "tests/model/safetensors_writer.h"
 
 namespace stepcast::model {
@@ -129,6 +130,31 @@ TEST(ReadModelCard, RefusesOtherDtypesByName) {
   }
 }
 
+TEST(ApplyModelCard, SaysHowPicturesAreDecodedAndShown) {
+  ModelInfo info = Blank();
+  info.decoding.tile_side = 512;
+  EXPECT_EQ(Apply(R"({"vae_tiling": "on", "vae_tiling_pixels": 300000})", info), absl::OkStatus());
+  EXPECT_EQ(info.decoding.tiling, VaeTiling::kOn);
+  EXPECT_EQ(info.decoding.tiling_pixels, 300'000);
+  for (const char* wrong : {R"({"vae_tiling": "yes"})", R"({"vae_tiling": true})", R"({"vae_tiling_pixels": 0})",
+                            R"({"vae_tiling_pixels": "many"})", R"({"preview": 7})"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(Apply(wrong, info))) << wrong;
+  }
+  ModelInfo whole = Blank();
+  EXPECT_EQ(Apply(R"({"vae_tiling": "off"})", whole), absl::OkStatus());
+  EXPECT_THAT(std::string(Apply(R"({"vae_tiling": "on"})", whole).message()), HasSubstr("does not work in tiles"));
+
+  const std::string folder = FreshFolder("card_preview");
+  for (const auto& [said, path] : {std::pair{"linear", std::string("linear")},
+                                   {"none", std::string("none")},
+                                   {"taesd", folder + "/taesd"},
+                                   {"./linear", folder + "/linear"},
+                                   {"/models/taesd.safetensors", std::string("/models/taesd.safetensors")}}) {
+    WriteFile(folder + "/model.json", absl::StrCat(R"({"preview": ")", said, R"("})"));
+    EXPECT_EQ(ReadModelCard(folder + "/model.json")->preview, path);
+  }
+}
+
 TEST(ApplyModelCard, NotesOfOtherProgramsAreNoCards) {
   ModelInfo info = Blank();
   EXPECT_EQ(Apply(R"({"description": "x", "sd version": "SDXL", "activation text": "", "preferred weight": 0})", info),
@@ -154,6 +180,7 @@ TEST(ApplyModelCard, TakesEveryCardOfTheDocs) {
   std::set<std::string> names;
   for (const std::string& card : cards) {
     ModelInfo info = Blank();
+    info.decoding.tile_side = 512;
     info.limits = {.size_multiple = 8, .min_side = 64, .max_side = 2048, .max_area = 4 << 20, .max_steps = 1000};
     info.text_layers = 12;
     EXPECT_EQ(Apply(card, info), absl::OkStatus()) << card;

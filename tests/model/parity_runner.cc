@@ -14,6 +14,7 @@
 #include "model/unet/unet_2d_model.h"
 #include "model/unet/unet_blocks.h"
 #include "model/vae/autoencoder_kl.h"
+#include "model/vae/autoencoder_tiny.h"
 
 namespace stepcast::model {
 namespace {
@@ -159,7 +160,23 @@ at::Tensor RunAutoencoder(const Run& run) {
   auto json = JsonConfig::Parse(run.replay.config(), run.parity.name);
   const auto config = ParseAutoencoderConfig(*json);
   if (!config.ok()) throw std::runtime_error(config.status().ToString());
-  return AutoencoderKL(run.weights, *config).Decode(run.replay.input("latents"));
+  const AutoencoderKL vae(run.weights, *config);
+  const at::Tensor latents = run.replay.input("latents");
+  return run.parity.kind == "autoencoder_tiled" ? vae.DecodeTiled(latents) : vae.Decode(latents);
+}
+
+at::Tensor RunAutoencoderTiny(const Run& run) {
+  auto json = JsonConfig::Parse(run.replay.config(), run.parity.name);
+  const auto config = ParseAutoencoderTinyConfig(*json);
+  if (!config.ok()) throw std::runtime_error(config.status().ToString());
+  if (run.parity.kind == "autoencoder_tiny_encoder") {
+    run.weights.IgnorePrefix("decoder.");
+    const TinyEncoder encoder(run.weights.Root() / "encoder", *config);
+    return encoder(run.input("pictures")).mul(config->scaling_factor);
+  }
+  const AutoencoderTiny vae(run.weights, *config);
+  const at::Tensor latents = run.replay.input("latents").mul(4);  // into the clamp
+  return run.parity.kind == "autoencoder_tiny_tiled" ? vae.DecodeTiled(latents) : vae.Decode(latents);
 }
 
 at::Tensor Dispatch(const Run& run) {
@@ -170,7 +187,8 @@ at::Tensor Dispatch(const Run& run) {
   if (kind == "unet_2d") return RunUNet2D(run);
   if (kind == "latent_classifier" || kind == "latent_classifier_gradient") return RunClassifier(run);
   if (kind == "clip" || kind == "clip_pooled") return RunClip(run);
-  if (kind == "autoencoder") return RunAutoencoder(run);
+  if (kind == "autoencoder" || kind == "autoencoder_tiled") return RunAutoencoder(run);
+  if (kind.rfind("autoencoder_tiny", 0) == 0) return RunAutoencoderTiny(run);
   if (kind == "down" || kind == "mid" || kind == "up" || kind == "up_decoder") return RunBlock(run);
   return RunResampling(run);
 }

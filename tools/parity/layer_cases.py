@@ -1,10 +1,8 @@
 """The networks that make_layer_fixtures.py runs: diffusers' layers and blocks, and whole tiny models."""
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import sys
-from typing import Callable
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel, UNet2DModel
@@ -12,21 +10,14 @@ from diffusers.models import resnet, unets
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from autoencoder_cases import tiled_and_tiny_list
+from parity_case import Case
+
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "train"))
 from digits.architecture import LatentClassifier  # noqa: E402
 from digits.classifier import log_probability_gradient  # noqa: E402
 
 blocks = unets.unet_2d_blocks
-
-
-@dataclasses.dataclass
-class Case:
-    """`run(draws, config_of)` makes the network and its inputs and returns (output, config)."""
-
-    name: str
-    kind: str
-    run: Callable
-    published: list[float] | None = None
 
 
 def layer(name, kind, size, build, published, *, config, channels=32, with_temb=False, context=None):
@@ -323,6 +314,7 @@ def model_list():
                     use_post_quant_conv=False, use_quant_conv=False, mid_block_add_attention=False),
         autoencoder("autoencoder_statistics", (4, 4), block_out_channels=(8,), norm_num_groups=4, latent_channels=2,
                     scaling_factor=.5, latents_mean=[-1.5, .75], latents_std=[2.5, .5]),
+        *tiled_and_tiny_list(),
     ]
 
 

@@ -379,6 +379,9 @@ models:
   - id: noob
     path: checkpoints/noob.safetensors
     vae: vae.safetensors
+    preview: taesdxl
+    vae_tiling: on
+    vae_tiling_pixels: 2000000
     display_name: Noob
     license: x
     prediction_type: v_prediction
@@ -400,6 +403,9 @@ models:
   const ModelSource& model = parsed->engine.models.at(0);
   EXPECT_EQ(model.path, "/etc/stepcast/checkpoints/noob.safetensors");
   EXPECT_EQ(model.card.vae, "/etc/stepcast/vae.safetensors");
+  EXPECT_EQ(model.card.preview, "/etc/stepcast/taesdxl");
+  EXPECT_EQ(model.card.vae_tiling, VaeTiling::kOn);
+  EXPECT_EQ(model.card.vae_tiling_pixels, 2'000'000);
   EXPECT_EQ(model.card.display_name, "Noob");
   EXPECT_EQ(model.card.description, std::nullopt);
   EXPECT_EQ(model.card.prediction_type, PredictionType::kVPrediction);

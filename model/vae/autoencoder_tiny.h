@@ -1,0 +1,102 @@
+#pragma once
+// TAESD: an autoencoder small enough to look at unfinished pictures (Bohan 2023; diffusers' AutoencoderTiny).
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "absl/status/statusor.h"
+#include "model/json_config.h"
+#include "model/latent_codec.h"
+#include "model/layers/activations.h"
+#include "model/layers/conv2d.h"
+#include "model/preview_decoder.h"
+#include "model/weights/weight_map.h"
+
+namespace stepcast::model {
+
+struct AutoencoderTinyConfig {
+  int64_t latent_channels = 4;
+  int64_t encoder_width = 64;  // channels of all its layers
+  int64_t decoder_width = 64;
+  std::vector<int64_t> encoder_blocks = {1, 3, 3, 3};  // per size, from the full one down
+  std::vector<int64_t> decoder_blocks = {3, 3, 3, 1};  // per size, up to the full one
+  Activation activation = Activation::kRelu;
+  double scaling_factor = 1;
+
+  // Pixels per latent cell.
+  int64_t scale_factor() const { return int64_t{1} << (decoder_blocks.size() - 1); }
+};
+
+// The config.json of an AutoencoderTiny. Errors: INVALID_ARGUMENT listing every bad field.
+absl::StatusOr<AutoencoderTinyConfig> ParseAutoencoderTinyConfig(JsonConfig& json);
+
+// Three convolutions beside a skip.
+class TinyBlock {
+ public:
+  TinyBlock(const WeightScope& scope, int64_t channels, Activation activation, SpatialSize usual);
+  at::Tensor operator()(const at::Tensor& x) const;  // [B, C, H, W] -> the same
+
+ private:
+  Activation activation_;
+  std::vector<Conv2d> convolutions_;
+};
+
+// Latents to pixels. The layers of one size: blocks, a doubling, and a convolution without bias; at the full size the
+// convolution to colours in their place.
+class TinyDecoder {
+ public:
+  // `usual`: of most inputs, see ConvGeometry.
+  TinyDecoder(const WeightScope& scope, const AutoencoderTinyConfig& config, SpatialSize usual = {});
+  // [B, L, h, w], soft-clamped to -3..3 first -> [B, 3, H, W], nominally in -1..1.
+  at::Tensor operator()(const at::Tensor& z) const;
+
+ private:
+  struct Size {
+    std::vector<TinyBlock> blocks;
+    std::optional<Conv2d> convolution;
+  };
+
+  Activation activation_;
+  std::optional<Conv2d> conv_in_;
+  std::vector<Size> sizes_;
+};
+
+// Pixels to latents.
+class TinyEncoder {
+ public:
+  TinyEncoder(const WeightScope& scope, const AutoencoderTinyConfig& config);
+  at::Tensor operator()(const at::Tensor& pictures) const;  // [B, 3, H, W] in -1..1 -> [B, L, h, w]
+
+ private:
+  struct Size {
+    std::optional<Conv2d> convolution;  // the first from colours, the others halve
+    std::vector<TinyBlock> blocks;
+  };
+
+  std::vector<Size> sizes_;
+  std::optional<Conv2d> conv_out_;
+};
+
+// Immutable; const methods only, no threads. Pictures of one batch never mix.
+class AutoencoderTiny final : public LatentCodec, public PreviewDecoder {
+ public:
+  // Reads the decoder. The encoder is named to `weights` but not loaded.
+  AutoencoderTiny(WeightMap& weights, const AutoencoderTinyConfig& config, SpatialSize usual = {});
+
+  at::Tensor Decode(const at::Tensor& latents) const override;
+  at::Tensor DecodeTiled(const at::Tensor& latents) const override;
+  c10::ScalarType dtype() const override { return dtype_; }
+
+ private:
+  at::Tensor Prepare(const at::Tensor& latents) const;
+
+  c10::ScalarType dtype_;
+  int64_t factor_;
+  double scaling_factor_;
+  TinyDecoder decoder_;
+};
+
+}  // namespace stepcast::model
