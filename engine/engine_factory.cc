@@ -19,6 +19,7 @@
 #include "absl/strings/str_join.h"
 #include "core/cpu_budget.h"
 #include "core/status_macros.h"
+#include "engine/decode_bound.h"
 #include "engine/device.h"
 #include "engine/diffusion_executor.h"
 #include "engine/strict_check.h"
@@ -30,10 +31,8 @@
 
 namespace stepcast {
 namespace {
-
 constexpr int kMostReplicas = 64;
 constexpr int kCostVersion = 2;  // of the engine's own speed: raised when a change moves the cost of ticks
-
 using engine::ComputeDevice;
 using engine::TorchGuard;
 using model::ModelBundle;
@@ -333,25 +332,6 @@ std::string CostFingerprint(const EngineOptions& options, const LoadedEngine& lo
                       " cpu=", at::get_cpu_capability(), " torch=", TORCH_VERSION, " engine=", kCostVersion);
 }
 
-// Tells every model what the decode of one picture may take: the least that a device has free, which executors that
-// share it share.
-absl::Status BoundDecodes(const EngineOptions& options, const OpenedDevices& devices, const TorchGuard& guard,
-                          LoadedEngine& loaded) {
-  int64_t bound = options.max_decode_bytes;
-  for (size_t i = 0; i < devices.size() && options.max_decode_bytes == 0; ++i) {
-    int64_t free = 0;
-    STEPCAST_RETURN_IF_ERROR(guard.Run("look at free memory", [&] { free = devices[i]->FreeMemory(); }));
-    free /= options.replicas;
-    bound = bound == 0 || free == 0 ? std::max(bound, free) : std::min(bound, free);
-  }
-  for (SharedModelInfo& model : loaded.models) {
-    ModelInfo info = *model;
-    info.decoding.max_bytes = bound;
-    model = std::make_shared<const ModelInfo>(std::move(info));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& metrics) {
   STEPCAST_ASSIGN_OR_RETURN(OpenedDevices devices, OpenDevices(options));
   const TorchGuard guard(options.log_error);
@@ -366,7 +346,7 @@ absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& m
   loaded.strict = DescribeStrict(options, strict);
   if (options.warm_up) WarmUpAll(by_device, strict.rows > 0 ? strict.rows : 2, guard, loaded);
   STEPCAST_RETURN_IF_ERROR(DropRefused(by_device, loaded));
-  STEPCAST_RETURN_IF_ERROR(BoundDecodes(options, devices, guard, loaded));
+  STEPCAST_RETURN_IF_ERROR(engine::BoundDecodes(options, devices, guard, loaded.models));
   for (size_t i = 0; i < devices.size(); ++i) {
     const std::string name = devices[i]->name();
     // Loading leaves the plain copies of packed weights behind.
