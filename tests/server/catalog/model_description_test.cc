@@ -26,7 +26,8 @@ TEST(DescribeModelTest, TellsWhatTheValidatorEnforces) {
       steps: 20 guidance_scale: 5 width: 64 height: 64
     }
     limits { size_multiple: 8 min_side: 32 max_side: 128 max_area: 8192 max_steps: 1000 }
-    parameter_count: 123 dtype: "fp32" device: "cpu" has_classifier: true has_null_class: true)",
+    parameter_count: 123 dtype: "fp32" device: "cpu" has_classifier: true has_null_class: true
+    decoding { preview: PREVIEW_DECODER_LINEAR preview_scale: 1 })",
                                           &expected));
   // What a sampler takes is told by sampling/.
   for (v1::SamplerSupport& support : *expected.mutable_samplers()) {
