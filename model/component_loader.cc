@@ -194,7 +194,7 @@ absl::StatusOr<std::unique_ptr<const LatentCodec>> ComponentLoader::Autoencoder(
   const auto make = [config](WeightMap& weights) { return MakeCodec(weights, config); };
   STEPCAST_ASSIGN_OR_RETURN(std::unique_ptr<const LatentCodec> codec,
                             Network(component, kNetworkFile, &CanonicalAutoencoderName, make, precision));
-  const auto element = static_cast<double>(c10::elementSize(codec->dtype()));
+  const double element = ActivationBytes(codec->dtype(), options_.device);
   decoding_.tile_side = static_cast<int>(TileSide(config));
   decoding_.bytes_per_pixel =
       config.kl.has_value() ? PeakBytesPerPixel(*config.kl, element) : PeakBytesPerPixel(*config.tiny, element);
@@ -206,6 +206,10 @@ absl::StatusOr<std::unique_ptr<const LatentCodec>> ComponentLoader::Autoencoder(
     return make(weights);
   };
   return codec;
+}
+
+void ComponentLoader::NoteDecodeBytes(const AutoencoderConfig& decoder, c10::ScalarType dtype) {
+  decoding_.bytes_per_pixel = PeakBytesPerPixel(decoder, ActivationBytes(dtype, options_.device));
 }
 
 absl::StatusOr<std::unique_ptr<const PreviewDecoder>> ComponentLoader::Preview(const LatentShape& shape,
@@ -238,7 +242,7 @@ absl::StatusOr<std::unique_ptr<const PreviewDecoder>> ComponentLoader::TinyPrevi
   decoding_.preview_scale = static_cast<int>(factor);
   // What is decoded together is bounded by one number for both.
   const double share = static_cast<double>(factor * factor) / static_cast<double>(shape.factor * shape.factor);
-  const auto element = static_cast<double>(c10::elementSize(decoder->dtype()));
+  const double element = ActivationBytes(decoder->dtype(), options_.device);
   decoding_.bytes_per_pixel = std::max(decoding_.bytes_per_pixel, share * PeakBytesPerPixel(config, element));
   return decoder;
 }

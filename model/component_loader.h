@@ -79,7 +79,7 @@ class ComponentLoader {
                                                                  Precision precision = Precision::kAny,
                                                                  const std::string& component = "vae");
   // Says what another decoder takes at its peak.
-  void NoteDecodeBytes(double per_pixel) { decoding_.bytes_per_pixel = per_pixel; }
+  void NoteDecodeBytes(const AutoencoderConfig& decoder, c10::ScalarType dtype);
   // The decoder that a card names; else a matrix, that of preview.json or, without one, `otherwise`.
   absl::StatusOr<std::unique_ptr<const PreviewDecoder>> Preview(const LatentShape& shape,
                                                                 const PreviewMatrix& otherwise);

@@ -5,7 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "model/vae/autoencoder_kl.h"
-#include "model/vae/decode_memory.h"
 
 namespace stepcast::model {
 
@@ -56,8 +55,7 @@ absl::StatusOr<std::unique_ptr<const LatentCodec>> LoadCodec(ComponentLoader& lo
   STEPCAST_ASSIGN_OR_RETURN(
       std::unique_ptr<const LatentCodec> codec,
       loader.Network(space.component, "diffusion_pytorch_model", &CanonicalAutoencoderName, make));
-  const auto element = static_cast<double>(c10::elementSize(codec->dtype()));
-  loader.NoteDecodeBytes(PeakBytesPerPixel(space.vq->decoder, element));
+  loader.NoteDecodeBytes(space.vq->decoder, codec->dtype());
   return codec;
 }
 
