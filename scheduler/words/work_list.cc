@@ -71,9 +71,10 @@ WorkList::WorkList(std::vector<WorkItem> items, int steps) : items_(std::move(it
   std::vector<int> order(items_.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
   const auto item = [this](int i) -> const WorkItem& { return items_[static_cast<size_t>(i)]; };
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-    return std::tuple(item(b).key.phase, item(a).key, item(a).rows) <
-           std::tuple(item(a).key.phase, item(b).key, item(b).rows);
+  // Not std::stable_sort: the standard library's uses functions that C++20 deprecates, of which clang warns.
+  std::sort(order.begin(), order.end(), [&](int a, int b) {
+    return std::tuple(item(b).key.phase, item(a).key, item(a).rows, a) <
+           std::tuple(item(a).key.phase, item(b).key, item(b).rows, b);
   });
   line_of_.resize(items_.size());
   for (const int i : order) {
