@@ -33,6 +33,7 @@
 #include "core/dtype.h"
 #include "engine/engine_environment.h"
 #include "model/model_bundle.h"
+#include "tests/support/process_memory.h"
 
 ABSL_FLAG(std::string, model, "", "folder in diffusers layout, or checkpoint in one file");
 ABSL_FLAG(std::string, dtype, "bf16", "fp32, bf16, fp16");
@@ -45,17 +46,6 @@ namespace stepcast::model {
 namespace {
 
 using Bundle = std::shared_ptr<const ModelBundle>;
-
-// MiB, by name: "VmRSS", "VmHWM".
-double Memory(const std::string& name) {
-  std::ifstream status("/proc/self/status");
-  std::string key;
-  double kibibytes = 0;
-  while (status >> key) {
-    if (key == name + ":") status >> kibibytes;
-  }
-  return kibibytes / 1024;
-}
 
 double CpuSeconds() {
   rusage usage;
@@ -103,11 +93,11 @@ double ModelMiB(const ModelInfo& info) {
 
 void MeasureLoad() {
   for (int i = 0; i < absl::GetFlag(FLAGS_repeat); ++i) {
-    const double before = Memory("VmRSS");
+    const double before = ProcessMemory("VmRSS");
     std::ofstream("/proc/self/clear_refs") << "5" << std::flush;  // forgets the peak so far
     Bundle bundle;
     const Times times = Measure([&] { bundle = Load(); });
-    const double peak = Memory("VmHWM") - before;
+    const double peak = ProcessMemory("VmHWM") - before;
     const double model = ModelMiB(*bundle->info());
     std::printf(
         "{\"load_s\": %.2f, \"cpu_s\": %.2f, \"model_mib\": %.0f, \"peak_mib\": %.0f, \"allowed_mib\": %.0f, "

@@ -10,20 +10,10 @@
 #include "model/model_bundle.h"
 #include "tests/model/checkpoint_shapes.h"
 #include "tests/model/safetensors_writer.h"
+#include "tests/support/process_memory.h"
 
 namespace stepcast::model {
 namespace {
-
-// MiB, by name: "VmRSS", "VmHWM".
-double MemoryOfThisProcess(const std::string& name) {
-  std::ifstream status("/proc/self/status");
-  std::string key;
-  double kibibytes = 0;
-  while (status >> key) {
-    if (key == name + ":") status >> kibibytes;
-  }
-  return kibibytes / 1024;
-}
 
 // Forgets the peak so far. False where the kernel does not offer it.
 bool ResetPeak() {
@@ -62,11 +52,11 @@ TEST(LoadMemory, StaysCloseToTheModel) {
   options.id = "hollow";
   options.path = WriteHollow(shape);
   options.dtype = c10::ScalarType::BFloat16;
-  const double before = MemoryOfThisProcess("VmRSS");
+  const double before = ProcessMemory("VmRSS");
   if (!ResetPeak()) GTEST_SKIP() << "this kernel does not tell a peak anew";
   const auto bundle = ModelBundle::Load(options);
   ASSERT_TRUE(bundle.ok()) << bundle.status();
-  const double peak = MemoryOfThisProcess("VmHWM") - before;
+  const double peak = ProcessMemory("VmHWM") - before;
   const double model = static_cast<double>((*bundle)->info()->parameter_count) * 2 / (1 << 20);
   EXPECT_GT(model, 350);
   EXPECT_GT(peak, model * 0.9) << "the peak is measured";

@@ -13,6 +13,7 @@
 #include "model/model_bundle.h"
 #include "tests/model/replay.h"
 #include "tests/model/safetensors_writer.h"
+#include "tests/model/tiny_model.h"
 
 namespace stepcast::model {
 namespace {
@@ -41,18 +42,9 @@ void Edit(const std::string& path, const std::string& key, const json& value) {
   WriteFile(path, config.dump());
 }
 
-absl::StatusOr<std::shared_ptr<const ModelBundle>> Load(const std::string& folder,
-                                                        c10::ScalarType dtype = c10::ScalarType::Float) {
-  LoadOptions options;
-  options.id = "tiny";
-  options.path = folder;
-  options.dtype = dtype;
-  return ModelBundle::Load(options);
-}
-
 TEST(StableDiffusionXl, ABaseModelDescribesItself) {
   const std::string folder = Folder("base", "base");
-  const auto bundle = Load(folder);
+  const auto bundle = LoadTiny(folder);
   ASSERT_TRUE(bundle.ok()) << bundle.status();
   const ModelInfo& info = *(*bundle)->info();
   EXPECT_THAT(info.tokenizer_dirs, testing::ElementsAre(folder + "/tokenizer", folder + "/tokenizer_2"));
@@ -66,12 +58,12 @@ TEST(StableDiffusionXl, ABaseModelDescribesItself) {
 }
 
 TEST(StableDiffusionXl, VariantsDiffer) {
-  EXPECT_FALSE((*Load(Folder("no_zeros", "no_zeros")))->info()->zeroes_unset_negative);
-  const auto refiner = Load(Folder("refiner", "refiner"));
+  EXPECT_FALSE((*LoadTiny(Folder("no_zeros", "no_zeros")))->info()->zeroes_unset_negative);
+  const auto refiner = LoadTiny(Folder("refiner", "refiner"));
   ASSERT_TRUE(refiner.ok()) << refiner.status();
   EXPECT_EQ((*refiner)->info()->size_conditioning, SizeConditioning::kAestheticScore);
   EXPECT_EQ((*refiner)->info()->tokenizer_dirs.size(), 1U);
-  const auto lcm = Load(Folder("lcm_sdxl", "lcm_sdxl"));
+  const auto lcm = LoadTiny(Folder("lcm_sdxl", "lcm_sdxl"));
   ASSERT_TRUE(lcm.ok()) << lcm.status();
   EXPECT_TRUE((*lcm)->info()->noise_schedule.embeds_guidance);
   EXPECT_EQ((*lcm)->info()->defaults.steps, 4);
@@ -81,7 +73,7 @@ TEST(StableDiffusionXl, VariantsDiffer) {
 TEST(StableDiffusionXl, WithoutASampleSizeItIs128Cells) {
   const std::string folder = Folder("base", "sample_size");
   Edit(folder + "/unet/config.json", "sample_size", nullptr);
-  const auto bundle = Load(folder);
+  const auto bundle = LoadTiny(folder);
   ASSERT_TRUE(bundle.ok()) << bundle.status();
   EXPECT_EQ((*bundle)->info()->defaults.width, 256) << "two pixels per cell";
 }
@@ -90,22 +82,23 @@ TEST(StableDiffusionXl, AHalfPrecisionModelMayDecodeInSingle) {
   const c10::InferenceMode no_autograd;
   const std::string folder = Folder("base", "upcast");
   const at::Tensor latents = at::ones({1, 4, 4, 4}) * 3;
-  const at::Tensor single = (*Load(folder))->codec().Decode(latents);
-  EXPECT_TRUE((*Load(folder, c10::ScalarType::Half))->codec().Decode(latents).equal(single)) << "force_upcast";
+  const at::Tensor single = (*LoadTiny(folder))->codec().Decode(latents);
+  EXPECT_TRUE((*LoadTiny(folder, c10::ScalarType::Half))->codec().Decode(latents).equal(single)) << "force_upcast";
   WriteFile(folder + "/model.json", R"({"dtype": {"vae": "fp16"}})");
-  EXPECT_FALSE((*Load(folder, c10::ScalarType::Half))->codec().Decode(latents).equal(single)) << "who names it gets it";
+  EXPECT_FALSE((*LoadTiny(folder, c10::ScalarType::Half))->codec().Decode(latents).equal(single))
+      << "who names it gets it";
   WriteFile(folder + "/model.json", R"({"dtype": "auto"})");
-  EXPECT_TRUE((*Load(folder, c10::ScalarType::Half))->codec().Decode(latents).equal(single)) << "force_upcast";
+  EXPECT_TRUE((*LoadTiny(folder, c10::ScalarType::Half))->codec().Decode(latents).equal(single)) << "force_upcast";
   fs::remove(folder + "/model.json");
   Edit(folder + "/vae/config.json", "force_upcast", false);
-  EXPECT_FALSE((*Load(folder, c10::ScalarType::Half))->codec().Decode(latents).equal(single));
+  EXPECT_FALSE((*LoadTiny(folder, c10::ScalarType::Half))->codec().Decode(latents).equal(single));
 }
 
 TEST(StableDiffusionXl, TowersMayComputeInDifferentTypes) {
   const c10::InferenceMode no_autograd;
   const std::string folder = Folder("base", "towers");
   const auto encode = [&] {
-    const auto bundle = Load(folder);
+    const auto bundle = LoadTiny(folder);
     EXPECT_TRUE(bundle.ok()) << bundle.status();
     ConditioningInput input;
     input.token_ids = {{0, 5, 6}, {0, 5, 6}};
@@ -126,7 +119,7 @@ TEST(StableDiffusionXl, TowersMayComputeInDifferentTypes) {
 
 TEST(StableDiffusionXl, PreviewsUseItsOwnLatentSpace) {
   const c10::InferenceMode no_autograd;
-  const at::Tensor preview = (*Load(Folder("base", "preview")))->preview().Decode(at::ones({1, 4, 1, 1}));
+  const at::Tensor preview = (*LoadTiny(Folder("base", "preview")))->preview().Decode(at::ones({1, 4, 1, 1}));
   EXPECT_NEAR(preview.flatten()[0].item<double>(), 0.3651 - 0.2533 + 0.1076 - 0.3165 + 0.1084, 1e-5);
 }
 
@@ -149,11 +142,11 @@ TEST(StableDiffusionXl, PartsThatDoNotFitAreRefusedByName) {
   for (const Case& test : cases) {
     const std::string folder = Folder("base", test.name);
     Edit(folder + "/" + test.file + "/config.json", test.key, test.value);
-    EXPECT_THAT(std::string(Load(folder).status().message()), HasSubstr(test.message)) << test.name;
+    EXPECT_THAT(std::string(LoadTiny(folder).status().message()), HasSubstr(test.message)) << test.name;
   }
   const std::string folder = Folder("base", "no_second");
   Edit(folder + "/model_index.json", "text_encoder_2", json::array({nullptr, nullptr}));
-  EXPECT_THAT(std::string(Load(folder).status().message()), HasSubstr("component 'text_encoder_2' is missing"));
+  EXPECT_THAT(std::string(LoadTiny(folder).status().message()), HasSubstr("component 'text_encoder_2' is missing"));
 }
 
 }  // namespace

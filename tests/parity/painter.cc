@@ -1,5 +1,6 @@
 #include "tests/parity/painter.h"
 
+#include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -18,6 +19,8 @@ namespace {
 // Float32 on both sides, but kernels sum in another order: with every weight perturbed by 1e-6 the worst picture of
 // a large corpus moves by 0.44 of 255, so a value next to a rounding edge may land one byte away.
 constexpr int kLargestDifference = 1;
+// Float32 on both sides, sums in another order; of the latents' standard deviation.
+constexpr double kLargestLatent = 2e-3;
 constexpr double kMeanDifference = 0.05;
 
 class NullSink final : public EventSink {
@@ -126,6 +129,11 @@ void ExpectEqualToReference(const std::string& path, const SharedImage& image) {
   }
   EXPECT_LE(largest, kLargestDifference) << path;
   EXPECT_LE(static_cast<double>(sum) / static_cast<double>(image->pixels.size()), kMeanDifference) << path;
+}
+
+void ExpectLatentsLike(const at::Tensor& reference, const Job& job, const std::string& what) {
+  const at::Tensor difference = (Painter::LatentsOf(job) - reference).abs();
+  EXPECT_LE(difference.max().item<double>() / reference.std().item<double>(), kLargestLatent) << what;
 }
 
 }  // namespace stepcast

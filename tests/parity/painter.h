@@ -47,4 +47,7 @@ class Painter {
 // Fails the test unless `image` is the picture in `path` but for the rounding of sums in another order.
 void ExpectEqualToReference(const std::string& path, const SharedImage& image);
 
+// Fails the test unless the finished latents of `job`, which `what` names, are those of the reference but for the same.
+void ExpectLatentsLike(const at::Tensor& reference, const Job& job, const std::string& what);
+
 }  // namespace stepcast

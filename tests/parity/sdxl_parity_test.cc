@@ -27,9 +27,6 @@ using nlohmann::json;
 
 constexpr char kData[] = STEPCAST_SOURCE_DIR "/tests/parity/data/sdxl";
 
-// Float32 on both sides, sums in another order; of the latents' standard deviation.
-constexpr double kLargestDifference = 2e-3;
-
 // A whole model folder of the components that a variant names.
 std::string Assemble(const std::string& name, const json& variant) {
   const fs::path folder = fs::path(testing::TempDir()) / ("sdxl_parity_" + name);
@@ -111,10 +108,7 @@ class SdxlParityTest : public ::testing::Test {
   }
 
   static void ExpectLikeReference(const json& wanted, const Job& job, const SharedImage& image) {
-    const at::Tensor& expected = latents_.at(wanted["name"]);
-    const at::Tensor difference = (Painter::LatentsOf(job) - expected).abs();
-    const double relative = difference.max().item<double>() / expected.std().item<double>();
-    EXPECT_LE(relative, kLargestDifference) << wanted;
+    ExpectLatentsLike(latents_.at(wanted["name"]), job, wanted.dump());
     ExpectEqualToReference(std::string(kData) + "/" + wanted["name"].get<std::string>() + ".png", image);
   }
 

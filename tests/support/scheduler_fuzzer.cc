@@ -39,9 +39,9 @@ class Numbers {
 // What the model knows of a live job.
 struct Expected {
   const Job* job = nullptr;
-  std::deque<Phase> todo;  // its ticks, as if none were split
-  int64_t plan = 0;        // in flight; 0: in none
-  bool leaving = false;    // was cancelled while in flight
+  std::deque<Phase> ticks_left;  // its ticks, as if none were split
+  int64_t plan = 0;              // in flight; 0: in none
+  bool leaving = false;          // was cancelled while in flight
 };
 
 class Fuzzer final : public EventSink {
@@ -87,7 +87,7 @@ class Fuzzer final : public EventSink {
       if (progress->evaluations_done > progress->evaluations_total) Wrong("progress beyond the end");
     }
     if (finished == nullptr) return;
-    if (finished->status.ok() && !entry->second.todo.empty()) {
+    if (finished->status.ok() && !entry->second.ticks_left.empty()) {
       Wrong(absl::StrCat("job ", event.job.value, " ended well too early"));
     }
     live_.erase(entry);
@@ -139,7 +139,7 @@ class Fuzzer final : public EventSink {
       job->set_state(std::make_unique<CountedState>(states_));
       const bool cold = numbers_.Chance(60);
       job->set_needs_encode(cold);
-      live_[id] = {.job = job.get(), .todo = TicksOf(job->work(), cold)};
+      live_[id] = {.job = job.get(), .ticks_left = TicksOf(job->work(), cold)};
       if (numbers_.Chance(3)) failing.push_back(id);
       jobs.push_back(std::move(job));
     }
@@ -157,7 +157,7 @@ class Fuzzer final : public EventSink {
       if (entry == live_.end()) return Wrong(plan.ToString() + ": a job that is not live");
       Expected& job = entry->second;
       if (!once.insert(id).second || job.plan != 0) return Wrong(plan.ToString() + ": a job twice");
-      if (job.todo.front() != plan.phase()) return Wrong(plan.ToString() + ": a job waits for another phase");
+      if (job.ticks_left.front() != plan.phase()) return Wrong(plan.ToString() + ": a job waits for another phase");
       job.plan = plan.id;
     }
     if (plan.rows > scheduler_->costs().RowCap(plan.key)) Wrong(plan.ToString() + ": too many rows");
@@ -201,7 +201,7 @@ class Fuzzer final : public EventSink {
       if (numbers_.Chance(2)) {
         results[i].status = absl::InternalError("row");
       } else if (Finishes(plan, *job.job)) {
-        job.todo.pop_front();
+        job.ticks_left.pop_front();
       }
     }
     if (numbers_.Chance(1)) results.pop_back();
@@ -239,8 +239,8 @@ class Fuzzer final : public EventSink {
       const auto entry = live_.find(view->job->id());
       if (entry == live_.end()) return Wrong("a job the model does not know");
       const Expected& job = entry->second;
-      if (view->job->evaluations_left() != std::count(job.todo.begin(), job.todo.end(), Phase::kDenoise) ||
-          view->job->phase() != job.todo.front() || view->in_flight != (job.plan != 0)) {
+      if (view->job->evaluations_left() != std::count(job.ticks_left.begin(), job.ticks_left.end(), Phase::kDenoise) ||
+          view->job->phase() != job.ticks_left.front() || view->in_flight != (job.plan != 0)) {
         return Wrong(absl::StrCat("job ", view->job->id().value, " is not where the model has it"));
       }
     }
