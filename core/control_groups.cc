@@ -4,7 +4,9 @@
 #include <fstream>
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -108,6 +110,16 @@ std::string ReadKernelFile(const std::string& path) {
   file.read(text.data(), kMaxBytes);
   text.resize(static_cast<size_t>(file.gcount()));
   return text;
+}
+
+std::optional<int64_t> ReadKernelBytes(const std::string& path, std::string_view key) {
+  const std::string text = ReadKernelFile(path);
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    int64_t kibibytes = 0;
+    if (!absl::ConsumePrefix(&line, {key.data(), key.size()}) || !absl::ConsumeSuffix(&line, "kB")) continue;
+    if (absl::SimpleAtoi(absl::StripAsciiWhitespace(line), &kibibytes) && kibibytes >= 0) return kibibytes * 1024;
+  }
+  return std::nullopt;
 }
 
 std::vector<ControlGroup> ControlGroupsOf(const std::string& controller, const std::string& root) {

@@ -1,7 +1,10 @@
 #pragma once
 // The control groups that bound what this process may use, where the kernel tells of them.
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace stepcast {
@@ -20,5 +23,8 @@ std::vector<ControlGroup> ControlGroupsOf(const std::string& controller, const s
 
 // A file of the kernel: the first MiB, "" when it cannot be read.
 std::string ReadKernelFile(const std::string& path);
+
+// The bytes behind `key` in a file of lines like "MemTotal:   123 kB"; nullopt where there is no such line.
+std::optional<int64_t> ReadKernelBytes(const std::string& path, std::string_view key);
 
 }  // namespace stepcast
