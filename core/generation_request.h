@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/input_picture.h"
 #include "core/model_info.h"
 #include "core/sampler_options.h"
 #include "core/sampling_types.h"
@@ -68,6 +69,19 @@ struct GenerationRequest {
   std::vector<double> timesteps;  // explicit, strictly descending; empty: from `steps`
   std::vector<double> sigmas;     // explicit, strictly descending; empty: from `steps`
   double classifier_scale = 0.0;  // classifier guidance; 0: off
+
+  InputPicture init_image;               // of width x height
+  double strength = 0.8;                 // above 0, at most 1: the fraction of the steps that are run
+  std::optional<Inpainting> inpainting;  // only beside init_image
+  double image_guidance_scale = 1.5;     // InstructPix2Pix
+  std::vector<ControlInput> control;
+  bool invert = false;  // begins with the DDIM-inverted latents of init_image
+
+  // Of the pictures above: what was asked, and what becomes of the painted one.
+  ResizeMode resize_mode = ResizeMode::kExact;
+  MaskSettings mask_settings;
+  std::optional<PasteBack> paste_back;
+  std::vector<SentPicture> sent_pictures;
 
   int64_t seed = 0;  // of image 0; image i uses seed + i
   int image_count = 1;

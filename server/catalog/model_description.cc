@@ -154,6 +154,10 @@ v1::ServerLimits DescribeLimits(const LimitsConfig& limits, int max_queued_jobs)
   described.set_max_queued_jobs(max_queued_jobs);
   described.set_max_side(limits.max_side);
   described.set_max_area(limits.max_area);
+  described.set_max_input_picture_bytes(limits.input_pictures.max_bytes);
+  described.set_max_input_picture_pixels(limits.input_pictures.max_pixels);
+  described.set_max_input_picture_side(limits.input_pictures.max_side);
+  described.set_max_control_inputs(limits.input_pictures.max_control);
   return described;
 }
 

@@ -93,6 +93,18 @@ void ReadListen(YamlMapping& root, YamlErrors& errors, ListenConfig& listen) {
   section.Finish();
 }
 
+void ReadInputPictures(YamlMapping& parent, YamlErrors& errors, InputPictureLimits& limits) {
+  const std::optional<YAML::Node> node = parent.Child("input_pictures");
+  if (!node.has_value()) return;
+  YamlMapping section(*node, "limits.input_pictures", errors);
+  section.Int("max_bytes", 1024, 64 * kMib, limits.max_bytes);
+  section.Int("max_pixels", 64, 64 * kMib, limits.max_pixels);
+  section.Int("max_side", 8, 16384, limits.max_side);
+  section.Int("max_control", 0, 8, limits.max_control);
+  section.Int("budget_bytes", 16 * kMib, int64_t{1} << 40, limits.budget_bytes);
+  section.Finish();
+}
+
 void ReadLimits(YamlMapping& root, YamlErrors& errors, ServerConfig& config) {
   LimitsConfig& limits = config.limits;
   const std::optional<YAML::Node> node = root.Child("limits");
@@ -110,6 +122,7 @@ void ReadLimits(YamlMapping& root, YamlErrors& errors, ServerConfig& config) {
   section.Int("max_request_bytes", kMib, 64 * kMib, limits.max_request_bytes);
   section.Int("max_unary_response_bytes", 64 << 10, 1024 * kMib, limits.max_unary_response_bytes);
   section.Int("image_chunk_bytes", 1024, 64 * kMib, limits.image_chunk_bytes);
+  ReadInputPictures(section, errors, limits.input_pictures);
   section.Finish();
 }
 

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "engine/engine_factory.h"
 #include "scheduler/loop/engine_loop.h"
+#include "server/config/limits_config.h"
 
 namespace stepcast {
 
@@ -22,21 +23,6 @@ struct ListenConfig {
   std::optional<int> admin_port = 50052;  // health, for probes; gRPC
   std::string metrics_host = "127.0.0.1";
   std::optional<int> metrics_port = 9464;  // Prometheus, HTTP
-};
-
-// What a request may ask for, whatever the model; a model may allow less. Told by GetServerInfo.
-struct LimitsConfig {
-  int max_prompt_bytes = 8192;                 // 1..65536; prompt and negative prompt, each
-  int max_steps = 1000;                        // 1..1000
-  int max_image_count = 4;                     // 1..16
-  int max_side = 2048;                         // 8..8192 pixels
-  int64_t max_area = 4'194'304;                // 64..67108864 pixels
-  int max_previews_per_image = 25;             // 0..1000; 0: no previews
-  int max_preview_side = 512;                  // 1..2048 pixels
-  double max_megapixel_steps = 0.0;            // megapixels x steps x images x rows; 0: no limit, ..1e9
-  int64_t max_request_bytes = 4 << 20;         // 65536..67108864
-  int64_t max_unary_response_bytes = 4 << 20;  // 65536..1073741824; clients receive 4 MiB by default
-  int64_t image_chunk_bytes = 3 << 20;         // 1024..67108864
 };
 
 // How a stop goes: not ready at once, `linger`, refuse new work, `timeout` for what runs, cancel the rest.

@@ -57,6 +57,9 @@ void CheckClassifierGuidance(const RequestContext& context, GenerationRequest& r
 // what has no effect.
 void CheckGuidance(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
+// image_guidance_scale, init_image, mask_image, strength, resize_mode, inpaint, invert, sent_pictures, control.
+void CheckPictures(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
+
 // output, preview. After CheckSize and CheckSampling.
 void CheckOutput(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 

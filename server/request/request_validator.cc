@@ -112,6 +112,7 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, c
   CheckSeeds(context, seeds, *resolved, violations);
   CheckSize(context, *resolved, violations);
   CheckDecoding(context, *resolved, violations);
+  CheckPictures(context, *resolved, violations);
   CheckSizeConditioning(context, *resolved, violations);
   CheckSampling(context, *resolved, violations);
   CheckSamplerOptions(context, *resolved, violations);

@@ -103,7 +103,8 @@ TEST(ContractTest, HasNoUnsignedIntegersAndNoFloats) {
 TEST(ContractTest, EveryTunableKnowsWhetherItWasSet) {
   for (const Descriptor* message :
        {v1::GenerateRequest::descriptor(), v1::OutputOptions::descriptor(), v1::PreviewOptions::descriptor(),
-        v1::SamplerOptions::descriptor(), v1::LangevinOptions::descriptor()}) {
+        v1::SamplerOptions::descriptor(), v1::LangevinOptions::descriptor(), v1::InpaintOptions::descriptor(),
+        v1::ControlInput::descriptor()}) {
     for (int i = 0; i < message->field_count(); ++i) {
       const FieldDescriptor& field = *message->field(i);
       const auto type = field.cpp_type();

@@ -88,10 +88,10 @@ TEST_F(ImageServiceTest, MessagesAboveOurLimitReachTheValidator) {
   const StreamResult prompt = Generate("prompt: \"" + std::string(1 << 20, 'a') + "\"");
   EXPECT_EQ(prompt.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(ViolationsIn(prompt.status), ElementsAre("prompt"));
-  const StreamResult request = Generate("prompt: \"" + std::string(5 << 20, 'a') + "\"");
+  const StreamResult request = Generate("prompt: \"" + std::string(25 << 20, 'a') + "\"");
   EXPECT_EQ(request.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(request.reason, "WORK_LIMIT");
-  EXPECT_EQ(MetadataIn(request.status, "max_request_bytes"), "4194304");
+  EXPECT_EQ(MetadataIn(request.status, "max_request_bytes"), "25165824");
   EXPECT_THAT(request.status.error_message(), HasSubstr("see ServerLimits.max_request_bytes of GetServerInfo"));
 }
 

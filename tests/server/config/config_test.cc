@@ -62,6 +62,11 @@ void ExpectEqual(const ServerConfig& a, const ServerConfig& b) {
   EXPECT_EQ(a.limits.max_request_bytes, b.limits.max_request_bytes);
   EXPECT_EQ(a.limits.max_unary_response_bytes, b.limits.max_unary_response_bytes);
   EXPECT_EQ(a.limits.image_chunk_bytes, b.limits.image_chunk_bytes);
+  EXPECT_EQ(a.limits.input_pictures.max_bytes, b.limits.input_pictures.max_bytes);
+  EXPECT_EQ(a.limits.input_pictures.max_pixels, b.limits.input_pictures.max_pixels);
+  EXPECT_EQ(a.limits.input_pictures.max_side, b.limits.input_pictures.max_side);
+  EXPECT_EQ(a.limits.input_pictures.max_control, b.limits.input_pictures.max_control);
+  EXPECT_EQ(a.limits.input_pictures.budget_bytes, b.limits.input_pictures.budget_bytes);
   EXPECT_EQ(a.default_deadline, b.default_deadline);
   EXPECT_EQ(a.drain.linger, b.drain.linger);
   EXPECT_EQ(a.drain.timeout, b.drain.timeout);
@@ -115,6 +120,7 @@ limits:
   max_request_bytes: 1048576
   max_unary_response_bytes: 65536
   image_chunk_bytes: 1024
+  input_pictures: {max_bytes: 2048, max_pixels: 4096, max_side: 99, max_control: 8, budget_bytes: 16777216}
 default_deadline: 2m
 drain: {linger: 5s, timeout: 10m}
 health: {stall_timeout: 5m}
@@ -157,7 +163,7 @@ TEST(ConfigTest, ReadsEveryKey) {
   expected.scheduler.profile.budget = absl::ZeroDuration();
   expected.scheduler.profile.cache_file = "/etc/stepcast/run/costs";
   expected.listen = {"0.0.0.0", 0, "::1", 1, "10.0.0.1", std::nullopt};
-  expected.limits = {100, 200, 16, 1024, 65536, 0, 64, 12.5, 1 << 20, 65536, 1024};
+  expected.limits = {100, 200, 16, 1024, 65536, 0, 64, 12.5, 1 << 20, 65536, 1024, {2048, 4096, 99, 8, 16 << 20}};
   expected.default_deadline = absl::Minutes(2);
   expected.drain = {absl::Seconds(5), absl::Minutes(10)};
   expected.health.stall_timeout = absl::Minutes(5);
@@ -246,6 +252,11 @@ TEST(ConfigTest, ExampleEqualsTheDefaultsAndNamesEveryKey) {
                           "max_request_bytes",
                           "max_unary_response_bytes",
                           "image_chunk_bytes",
+                          "input_pictures",
+                          "max_bytes",
+                          "max_pixels",
+                          "max_control",
+                          "budget_bytes",
                           "default_deadline",
                           "drain",
                           "linger",
