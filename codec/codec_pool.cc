@@ -1,7 +1,5 @@
 #include "codec/codec_pool.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <deque>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "core/low_priority.h"
 #include "core/mutex.h"
 
 namespace stepcast {
@@ -18,13 +17,6 @@ namespace {
 using Work = absl::AnyInvocable<void() &&>;
 
 constexpr int kMaxThreads = 64;
-constexpr int kNiceness = 10;  // added to the process's: a tenth of an engine thread's share when both want one core
-
-// Linux keeps niceness per thread, and 0 names the calling one. Where it is not allowed the pool still works.
-void LowerOwnPriority() {
-  const int current = getpriority(PRIO_PROCESS, 0);
-  setpriority(PRIO_PROCESS, 0, std::min(current + kNiceness, 19));
-}
 
 }  // namespace
 

@@ -62,6 +62,8 @@ struct ModelComponent {
   std::vector<std::string> stored_types;  // of the weights that were read: "F16", sorted
   int64_t parameters = 0;
   std::string compute_type = {};  // "fp32", "bf16", "fp16"
+  std::string sha256 = {};        // of its settings and weights; equal ones are held once. "": not worked out
+  int64_t bytes = 0;              // of its weights, in what it computes in
 
   friend bool operator==(const ModelComponent&, const ModelComponent&) = default;
 };
@@ -96,8 +98,9 @@ struct ModelInfo {
   int vae_scale_factor = 8;        // pixels per latent cell
   Decoding decoding;
   int64_t parameter_count = 0;
-  std::string dtype;   // compute dtype of the denoiser: "fp32", "bf16", "fp16"
-  std::string device;  // "cpu", "cuda:0"
+  std::string dtype;                 // compute dtype of the denoiser: "fp32", "bf16", "fp16"
+  std::string device;                // "cpu", "cuda:0"
+  std::vector<std::string> devices;  // that paint it, by the names of their loops; empty: all
 };
 
 // What its parts compute in: "bf16", or "bf16, vae fp32" where some differ from the denoiser.

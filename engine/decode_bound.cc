@@ -7,8 +7,9 @@
 
 namespace stepcast::engine {
 
-absl::Status BoundDecodes(const EngineOptions& options, const std::vector<std::unique_ptr<ComputeDevice>>& devices,
-                          const TorchGuard& guard, std::vector<SharedModelInfo>& models) {
+absl::StatusOr<int64_t> DecodeBound(const EngineOptions& options,
+                                    const std::vector<std::unique_ptr<ComputeDevice>>& devices,
+                                    const TorchGuard& guard) {
   int64_t bound = options.max_decode_bytes;
   for (size_t i = 0; i < devices.size() && options.max_decode_bytes == 0; ++i) {
     int64_t free = 0;
@@ -16,12 +17,12 @@ absl::Status BoundDecodes(const EngineOptions& options, const std::vector<std::u
     free /= options.replicas;
     bound = bound == 0 || free == 0 ? std::max(bound, free) : std::min(bound, free);
   }
-  for (SharedModelInfo& model : models) {
-    ModelInfo info = *model;
-    info.decoding.max_bytes = bound;
-    model = std::make_shared<const ModelInfo>(std::move(info));
-  }
-  return absl::OkStatus();
+  return bound;
+}
+
+SharedModelInfo WithDecodeBound(ModelInfo model, int64_t bound) {
+  model.decoding.max_bytes = bound;
+  return std::make_shared<const ModelInfo>(std::move(model));
 }
 
 }  // namespace stepcast::engine

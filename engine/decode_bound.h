@@ -1,19 +1,24 @@
 #pragma once
 // What the decode of one picture may take.
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "engine/device.h"
 #include "engine/engine_factory.h"
 #include "engine/torch_guard.h"
 
 namespace stepcast::engine {
 
-// Tells every model the bound of the options, or the least that a device has free, which executors that share it share.
+// The bound of the options, or the least that a device has free, which executors that share it share; 0: not known.
 // Errors: of the device.
-absl::Status BoundDecodes(const EngineOptions& options, const std::vector<std::unique_ptr<ComputeDevice>>& devices,
-                          const TorchGuard& guard, std::vector<SharedModelInfo>& models);
+absl::StatusOr<int64_t> DecodeBound(const EngineOptions& options,
+                                    const std::vector<std::unique_ptr<ComputeDevice>>& devices,
+                                    const TorchGuard& guard);
+
+// `model` with that bound.
+SharedModelInfo WithDecodeBound(ModelInfo model, int64_t bound);
 
 }  // namespace stepcast::engine

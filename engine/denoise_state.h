@@ -58,6 +58,9 @@ class DenoiseState final : public JobState {
   // A weight map of the recipe on the device, [1, 1, h, w].
   const at::Tensor& MapOf(const sampling::SharedWeightMap& map, const ComputeDevice& device);
 
+  // The models of its stages, one for each, which stay in memory as long as the job.
+  std::vector<std::shared_ptr<const model::ModelBundle>> stage_bundles;
+
   // What classifier guidance steers towards; of class-conditional models.
   std::optional<int> class_index;
 

@@ -14,6 +14,7 @@
 #include "core/cpu_budget.h"
 #include "core/dtype.h"
 #include "core/free_memory.h"
+#include "core/memory_limit.h"
 #include "core/status_macros.h"
 #include "core/string_view.h"
 #include "engine/cuda/cuda_device.h"
@@ -51,6 +52,7 @@ class CpuDevice final : public ComputeDevice {
 #endif
   }
   int64_t FreeMemory() const override { return ReadFreeMemory(); }
+  int64_t TotalMemory() const override { return ReadMemoryLimit(); }
   std::string MemoryReport() const override { return ""; }
 
  private:

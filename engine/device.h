@@ -49,6 +49,8 @@ class ComputeDevice {
 
   // Bytes that tensors could still take; 0: not known.
   virtual int64_t FreeMemory() const { return 0; }
+  // Bytes of memory that the process may use on the device; 0: unknown.
+  virtual int64_t TotalMemory() const = 0;
 
   // One line for the log: used and total memory. "" where the operating system is the better source.
   virtual std::string MemoryReport() const = 0;

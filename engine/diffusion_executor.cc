@@ -62,18 +62,14 @@ DiffusionExecutor::DiffusionExecutor(DiffusionExecutorOptions options, EngineMet
       limits_(options.limits),
       log_(options.log),
       guard_(std::move(options.log)),
+      shelf_(std::move(options.shelf)),
       cache_(options.embedding_cache_entries, metrics),
       encoder_(cache_, guard_, /*alone=*/options.limits.strict_rows > 0),
       batch_(*device_, options.limits.strict_rows),
       classifier_guidance_(*device_),
       runner_(*device_, /*strict=*/options.limits.strict_rows > 0),
       decoder_(log_, guard_),
-      synthetic_(*device_) {
-  for (auto& bundle : options.bundles) {
-    const std::string id = bundle->info()->id;
-    bundles_.emplace(id, std::move(bundle));
-  }
-}
+      synthetic_(*device_) {}
 
 void DiffusionExecutor::BindThreadOnce() {
   if (std::exchange(thread_bound_, true)) return;
@@ -81,8 +77,7 @@ void DiffusionExecutor::BindThreadOnce() {
 }
 
 absl::StatusOr<std::shared_ptr<const model::ModelBundle>> DiffusionExecutor::BundleOf(const std::string& model) const {
-  const auto bundle = bundles_.find(model);
-  if (bundle != bundles_.end()) return bundle->second;
+  if (SharedBundle bundle = shelf_->Find(model)) return bundle;
   return absl::NotFoundError(absl::StrCat("model '", model, "' is not loaded on ", device_->name()));
 }
 
@@ -90,12 +85,14 @@ absl::Status DiffusionExecutor::Start(Job& job) {
   BindThreadOnce();
   const sampling::SharedRecipe& recipe = job.spec().recipe;
   STEPCAST_RETURN_IF_ERROR(sampling::CheckRecipe(*recipe));
+  std::vector<SharedBundle> bundles;
   for (const sampling::Stage& stage : recipe->stages) {
-    STEPCAST_ASSIGN_OR_RETURN(const auto bundle, BundleOf(stage.model->id));
+    STEPCAST_ASSIGN_OR_RETURN(SharedBundle bundle, BundleOf(stage.model->id));
     STEPCAST_RETURN_IF_ERROR(CheckProgram(*stage.program, job.request(), *bundle));
+    bundles.push_back(std::move(bundle));
   }
-  STEPCAST_ASSIGN_OR_RETURN(auto bundle, BundleOf(recipe->stages.front().model->id));
-  auto state = std::make_unique<DenoiseState>(std::move(bundle), recipe, job.seed());
+  auto state = std::make_unique<DenoiseState>(bundles.front(), recipe, job.seed());
+  state->stage_bundles = std::move(bundles);
   state->class_index = job.request().class_index;
   STEPCAST_ASSIGN_OR_RETURN(const bool needs_encode, encoder_.Start(*state));
   // What later stages show is looked up when they come.
@@ -152,8 +149,7 @@ std::vector<StepResult> DiffusionExecutor::Execute(const StepPlan& plan, absl::S
 absl::Status DiffusionExecutor::EnterStage(const Job& job) {
   DenoiseState& state = StateOf(job);
   while (state.stage_index() < job.next().stage) {
-    const sampling::Stage& next = state.recipe().stages[static_cast<size_t>(state.stage_index()) + 1];
-    STEPCAST_ASSIGN_OR_RETURN(auto bundle, BundleOf(next.model->id));
+    const SharedBundle& bundle = state.stage_bundles[static_cast<size_t>(state.stage_index()) + 1];
     STEPCAST_RETURN_IF_ERROR(guard_.Run("stage", [&] { state.EnterNextStage(bundle, *device_); }));
   }
   return absl::OkStatus();

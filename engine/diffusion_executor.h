@@ -15,19 +15,19 @@
 #include "engine/classifier_guidance.h"
 #include "engine/device.h"
 #include "engine/embedding_cache.h"
+#include "engine/model_shelf.h"
 #include "engine/picture_decoder.h"
 #include "engine/program_runner.h"
 #include "engine/prompt_encoder.h"
 #include "engine/step_batch.h"
 #include "engine/synthetic_tick.h"
 #include "engine/torch_guard.h"
-#include "model/model_bundle.h"
 #include "scheduler/words/step_executor.h"
 
 namespace stepcast::engine {
 
 struct DiffusionExecutorOptions {
-  std::vector<std::shared_ptr<const model::ModelBundle>> bundles;  // ids are distinct; all on `device`
+  std::shared_ptr<const ModelShelf> shelf;  // the models that are on `device` at the moment
   std::unique_ptr<ComputeDevice> device;
   ExecutorLimits limits;
   size_t embedding_cache_entries = 1024;
@@ -48,7 +48,7 @@ struct DiffusionExecutorOptions {
 // Thread-safety: none after construction; the engine thread is the only caller.
 class DiffusionExecutor final : public StepExecutor {
  public:
-  // `metrics` must outlive the executor. REQUIRES: options.device is set.
+  // `metrics` must outlive the executor. REQUIRES: options.device and options.shelf are set.
   DiffusionExecutor(DiffusionExecutorOptions options, EngineMetrics& metrics);
 
   // Errors: NOT_FOUND for a model that is not loaded; INVALID_ARGUMENT for token ids outside its vocabulary;
@@ -112,7 +112,7 @@ class DiffusionExecutor final : public StepExecutor {
   const ExecutorLimits limits_;
   const ErrorLog log_;
   const TorchGuard guard_;
-  absl::flat_hash_map<std::string, std::shared_ptr<const model::ModelBundle>> bundles_;
+  const std::shared_ptr<const ModelShelf> shelf_;
   EmbeddingCache cache_;
   PromptEncoder encoder_;
   StepBatch batch_;

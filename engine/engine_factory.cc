@@ -2,14 +2,11 @@
 
 #include <ATen/Context.h>
 #include <ATen/Version.h>
-#include <ATen/ops/ones.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/version.h>
 
 #include <algorithm>
-#include <functional>
-#include <map>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <thread>
@@ -18,25 +15,26 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/cpu_budget.h"
+#include "core/model_memory.h"
 #include "core/status_macros.h"
 #include "engine/decode_bound.h"
 #include "engine/device.h"
 #include "engine/diffusion_executor.h"
+#include "engine/model_library.h"
 #include "engine/strict_check.h"
-#include "engine/synthetic_tick.h"
 #include "engine/torch_guard.h"
-#include "model/classifier.h"
-#include "model/model_bundle.h"
-#include "sampling/usable.h"
+#include "engine/warm_up.h"
+#include "scheduler/costs/profiler.h"
 
 namespace stepcast {
 namespace {
 constexpr int kMostReplicas = 64;
-constexpr int kCostVersion = 2;  // of the engine's own speed: raised when a change moves the cost of ticks
+constexpr double kAutoBudgetShare = 0.7;  // of a device's memory; the rest is for ticks
+constexpr int kCostVersion = 2;           // of the engine's own speed: raised when a change moves the cost of ticks
+
 using engine::ComputeDevice;
+using engine::ModelLibrary;
 using engine::TorchGuard;
-using model::ModelBundle;
-using SharedBundle = std::shared_ptr<const ModelBundle>;
 
 absl::Status CheckOptions(const EngineOptions& options) {
   if (options.models.empty()) return absl::InvalidArgumentError("models is empty; at least one is needed");
@@ -67,79 +65,6 @@ absl::Status CheckOptions(const EngineOptions& options) {
         absl::StrCat("embedding_cache_entries is ", options.embedding_cache_entries, "; allowed: 0 or more"));
   }
   return absl::OkStatus();
-}
-
-// Runs every part of the model once in the shapes of a default request: the libraries below choose and build
-// their kernels on first use.
-void RunOnce(const ModelBundle& bundle, const ComputeDevice& device, const engine::SyntheticTick& shape) {
-  const c10::InferenceMode inference_mode;
-  engine::SyntheticTicks ticks(device);
-  engine::SyntheticTick tick = shape;
-  for (const Phase phase : {Phase::kEncode, Phase::kDenoise, Phase::kPreview, Phase::kDecode}) {
-    tick.phase = phase;
-    tick.rows = phase == Phase::kDenoise ? shape.rows : 1;
-    ticks.Run(bundle, tick);
-  }
-  if (bundle.classifier() == nullptr) return;
-  const at::TensorOptions floats = at::TensorOptions(c10::ScalarType::Float).device(bundle.device());
-  const at::Tensor latents =
-      at::zeros({2, bundle.info()->latent_channels, shape.latent_height, shape.latent_width}, floats);
-  bundle.classifier()->Gradient(latents, at::ones({2}, floats), at::zeros({2}, floats.dtype(c10::ScalarType::Long)));
-}
-
-absl::Status WarmUp(const ModelBundle& bundle, const ComputeDevice& device, int rows, const TorchGuard& guard) {
-  const ModelInfo& info = *bundle.info();
-  const engine::SyntheticTick shape = {.latent_height = info.defaults.height / info.vae_scale_factor,
-                                       .latent_width = info.defaults.width / info.vae_scale_factor,
-                                       .rows = rows};
-  return guard.Run(absl::StrCat("warm-up of model '", info.id, "'"), [&] {
-    device.BindThread();
-    RunOnce(bundle, device, shape);
-  });
-}
-
-// What all models are loaded with on one device.
-struct LoadDefaults {
-  c10::ScalarType dtype;
-  model::AutoDtypes auto_dtypes;
-  std::function<void(std::string_view)> log_notice;
-};
-
-absl::StatusOr<LoadDefaults> DefaultsFor(const EngineOptions& options, const ComputeDevice& device,
-                                         const TorchGuard& guard) {
-  LoadDefaults defaults;
-  defaults.log_notice = options.log_notice;
-  STEPCAST_ASSIGN_OR_RETURN(defaults.dtype, engine::ParseDtype(options.dtype));
-  STEPCAST_RETURN_IF_ERROR(guard.Run("choice of a dtype", [&] { defaults.auto_dtypes = device.auto_dtypes(); }));
-  return defaults;
-}
-
-std::function<void(const std::string&)> NoticeOf(const ModelSource& source, const LoadDefaults& defaults) {
-  if (!defaults.log_notice) return {};
-  return [id = source.id, log = defaults.log_notice](const std::string& text) {
-    log(absl::StrCat("model '", id, "': ", text));
-  };
-}
-
-absl::StatusOr<SharedBundle> LoadBundle(const ModelSource& source, c10::Device device, const LoadDefaults& defaults,
-                                        const TorchGuard& guard) {
-  absl::StatusOr<SharedBundle> bundle = absl::InternalError("not loaded");
-  const absl::Status status = guard.Run(absl::StrCat("loading of model '", source.id, "'"), [&] {
-    bundle = ModelBundle::Load({.id = source.id,
-                                .path = source.path,
-                                .card = source.card,
-                                .device = device,
-                                .dtype = defaults.dtype,
-                                .auto_dtypes = defaults.auto_dtypes,
-                                .packed_bytes = source.packed_bytes,
-                                .notice = NoticeOf(source, defaults)});
-  });
-  STEPCAST_RETURN_IF_ERROR(status);
-  if (!bundle.ok()) {
-    return absl::Status(bundle.status().code(),
-                        absl::StrCat("model '", source.id, "' in '", source.path, "': ", bundle.status().message()));
-  }
-  return bundle;
 }
 
 using OpenedDevices = std::vector<std::unique_ptr<ComputeDevice>>;
@@ -185,66 +110,109 @@ absl::StatusOr<OpenedDevices> OpenDevices(const EngineOptions& options) {
   return opened;
 }
 
+// "cpu:1": one of several executors of a device.
+std::string LoopName(const EngineOptions& options, const std::string& device, size_t index) {
+  return options.replicas > 1 ? absl::StrCat(device, ":", index) : device;
+}
+
+// What weights may take on `device`.
+int64_t BudgetOf(const EngineOptions& options, const ComputeDevice& device) {
+  if (options.memory_budget != kAutoMemoryBudget) return options.memory_budget;
+  const int64_t total = device.TotalMemory();
+  return total > 0 ? static_cast<int64_t>(static_cast<double>(total) * kAutoBudgetShare) : kNoMemoryBudget;
+}
+
+// One per device, whatever the number of executors on it.
+absl::StatusOr<std::vector<engine::ModelPlace>> PlacesOn(const EngineOptions& options, const OpenedDevices& devices) {
+  std::vector<engine::ModelPlace> places;
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const std::string name = devices[i]->name();
+    const auto known =
+        std::ranges::find_if(places, [&](const engine::ModelPlace& place) { return place.memory.device == name; });
+    if (known != places.end()) {
+      known->memory.loops.push_back(LoopName(options, name, i));
+      continue;
+    }
+    engine::ModelPlace& place = places.emplace_back();
+    place.memory = {.device = name, .loops = {LoopName(options, name, i)}, .budget = BudgetOf(options, *devices[i])};
+    place.threads = devices[i]->device().is_cpu() ? ThreadsOfEach(options) : 0;
+    STEPCAST_ASSIGN_OR_RETURN(place.device, engine::OpenDevice(name, place.threads));
+  }
+  return places;
+}
+
 bool IsRefused(const std::string& id, const LoadedEngine& engine) {
   return std::ranges::any_of(engine.refused, [&id](const RefusedModel& model) { return model.id == id; });
 }
 
-void Describe(const ModelSource& source, const ModelBundle& bundle, LoadedEngine& engine) {
-  for (const std::string& warning : bundle.warnings()) {
+bool IsUnloaded(const std::string& id, const LoadedEngine& engine) {
+  return std::ranges::find(engine.unloaded, id) != engine.unloaded.end();
+}
+
+void Refuse(const std::string& id, absl::string_view why, LoadedEngine& engine) {
+  engine.refused.push_back({id, std::string(why)});
+}
+
+// Those of `engine.models` that are in memory.
+std::vector<SharedModelInfo> Held(const LoadedEngine& engine) {
+  std::vector<SharedModelInfo> held = engine.models;
+  std::erase_if(held, [&](const SharedModelInfo& info) { return IsUnloaded(info->id, engine); });
+  return held;
+}
+
+// Whether `id` is read at the start. Refuses what never fits.
+absl::StatusOr<bool> Wanted(ModelLibrary& library, const ModelSource& source, LoadedEngine& engine) {
+  const std::vector<ModelMemory> memory = library.memory();
+  const bool bounded =
+      std::ranges::any_of(memory, [](const ModelMemory& device) { return device.budget != kNoMemoryBudget; });
+  const bool later = source.loading == ModelLoading::kOnDemand;
+  if (!later && !bounded) return true;
+  STEPCAST_ASSIGN_OR_RETURN(const SharedModelInfo info,
+                            later ? library.Describe(source.id) : library.Inspect(source.id));
+  if (const std::string alone = DescribeTooLarge(info, {}, memory); !alone.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(alone, ": it can never be loaded"));
+  }
+  const std::string now = later ? "" : DescribeTooLarge(info, Held(engine), memory);
+  if (!now.empty() && source.loading == ModelLoading::kPinned) {
+    return absl::FailedPreconditionError(absl::StrCat(now, ": what is pinned must fit together"));
+  }
+  if (!later && now.empty()) return true;
+  if (!now.empty()) engine.warnings.push_back(absl::StrCat(now, ": it is loaded when somebody asks for it"));
+  engine.models.push_back(info);
+  engine.unloaded.push_back(source.id);
+  return false;
+}
+
+absl::Status ReadAtStart(ModelLibrary& library, const ModelSource& source, LoadedEngine& engine) {
+  STEPCAST_ASSIGN_OR_RETURN(const bool wanted, Wanted(library, source, engine));
+  if (!wanted) return absl::OkStatus();
+  STEPCAST_ASSIGN_OR_RETURN(HostedModel model, library.Read(source.id));
+  for (const std::string& warning : model.warnings) {
     engine.warnings.push_back(absl::StrCat("model '", source.id, "': ", warning));
   }
-  for (const std::string& note : bundle.notes()) {
-    engine.notes.push_back(absl::StrCat("model '", source.id, "': ", note));
-  }
-  ModelInfo info = *bundle.info();
-  info.samplers = sampling::UsableSamplers(info);
-  engine.models.push_back(std::make_shared<const ModelInfo>(std::move(info)));
+  for (const std::string& note : model.notes) engine.notes.push_back(absl::StrCat("model '", source.id, "': ", note));
+  engine.models.push_back(std::move(model.info));
+  return absl::OkStatus();
 }
 
-// Loads all models onto one device, but for those that failed on another, and, the first time, tells what they are.
-absl::StatusOr<std::vector<SharedBundle>> LoadModels(const EngineOptions& options, const ComputeDevice& device,
-                                                     const TorchGuard& guard, LoadedEngine& engine) {
-  device.BindThread();  // weights are packed by as many threads as will use them
-  STEPCAST_ASSIGN_OR_RETURN(const LoadDefaults defaults, DefaultsFor(options, device, guard));
-  const bool first = engine.models.empty();
-  std::vector<SharedBundle> bundles;
-  for (const ModelSource& source : options.models) {
-    if (IsRefused(source.id, engine)) continue;
-    absl::StatusOr<SharedBundle> bundle = LoadBundle(source, device.device(), defaults, guard);
-    if (!bundle.ok()) {
-      engine.refused.push_back({source.id, std::string(bundle.status().message())});
-      continue;
+// Pinned ones first: they must fit, whatever else does.
+void ReadAll(ModelLibrary& library, const EngineOptions& options, LoadedEngine& engine) {
+  for (const bool pinned : {true, false}) {
+    for (const ModelSource& source : options.models) {
+      if ((source.loading == ModelLoading::kPinned) != pinned) continue;
+      const absl::Status read = ReadAtStart(library, source, engine);
+      if (!read.ok()) Refuse(source.id, read.message(), engine);
     }
-    if (first) Describe(source, **bundle, engine);
-    bundles.push_back(*std::move(bundle));
   }
-  return bundles;
+  const auto place = [&](const SharedModelInfo& info) {
+    return std::ranges::find(options.models, info->id, &ModelSource::id) - options.models.begin();
+  };
+  std::ranges::stable_sort(engine.models, {}, place);
 }
 
-// The models on each device, by its name, and one device of that name.
-struct Loaded {
-  std::vector<SharedBundle> bundles;
-  ComputeDevice* device = nullptr;
-};
-using LoadedByDevice = std::map<std::string, Loaded>;
-
-absl::StatusOr<LoadedByDevice> LoadAll(const EngineOptions& options, const OpenedDevices& devices,
-                                       const TorchGuard& guard, LoadedEngine& engine) {
-  LoadedByDevice loaded;
-  for (const auto& device : devices) {
-    Loaded& entry = loaded[device->name()];
-    if (entry.device != nullptr) continue;
-    entry.device = device.get();
-    STEPCAST_ASSIGN_OR_RETURN(entry.bundles, LoadModels(options, *device, guard, engine));
-  }
-  return loaded;
-}
-
-// Lets go of the models that were refused, on all devices. Errors: FAILED_PRECONDITION when none is left.
-absl::Status DropRefused(LoadedByDevice& loaded, LoadedEngine& engine) {
-  for (auto& [name, entry] : loaded) {
-    std::erase_if(entry.bundles, [&](const SharedBundle& bundle) { return IsRefused(bundle->info()->id, engine); });
-  }
+// Lets go of the models that were refused. Errors: FAILED_PRECONDITION when none is left.
+absl::Status DropRefused(ModelLibrary& library, LoadedEngine& engine) {
+  for (const RefusedModel& model : engine.refused) library.Unload(model.id);
   std::erase_if(engine.models, [&](const SharedModelInfo& info) { return IsRefused(info->id, engine); });
   if (!engine.models.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrJoin(
@@ -252,24 +220,24 @@ absl::Status DropRefused(LoadedByDevice& loaded, LoadedEngine& engine) {
 }
 
 // The bits of these models on these devices with these threads, before anyone relies on them.
-absl::StatusOr<engine::StrictChoice> ChooseStrict(const EngineOptions& options, const LoadedByDevice& loaded,
-                                                  const TorchGuard& guard) {
+absl::StatusOr<engine::StrictChoice> ChooseStrict(const EngineOptions& options, const ModelLibrary& library,
+                                                  const std::vector<SharedModelInfo>& held, const TorchGuard& guard) {
   if (options.strict_rows == 0) return engine::StrictChoice();
   const engine::StrictProbe probe = [&](int rows) -> absl::StatusOr<std::optional<std::string>> {
-    for (const auto& [name, entry] : loaded) {
-      for (const SharedBundle& bundle : entry.bundles) {
+    for (const SharedModelInfo& info : held) {
+      for (const engine::ModelPlace* place : library.PlacesOf(info->id)) {
         bool independent = false;
-        STEPCAST_RETURN_IF_ERROR(guard.Run("strict mode's check", [&, device = entry.device] {
+        STEPCAST_RETURN_IF_ERROR(guard.Run("strict mode's check", [&] {
           const c10::InferenceMode inference_mode;
-          device->BindThread();
-          independent = engine::RowsAreIndependent(*bundle, *device, rows);
+          place->device->BindThread();
+          independent = engine::RowsAreIndependent(*place->shelf->Find(info->id), *place->device, rows);
         }));
-        if (!independent) return bundle->info()->id;
+        if (!independent) return info->id;
       }
     }
     return std::nullopt;
   };
-  const absl::Span<const int> candidates = engine::StrictCandidates(loaded.begin()->second.device->device().is_cpu());
+  const absl::Span<const int> candidates = engine::StrictCandidates(library.places().front().device->device().is_cpu());
   if (options.strict_rows == kAutoStrictRows) return engine::ChooseStrictRows(candidates, options.max_rows, probe);
   STEPCAST_RETURN_IF_ERROR(engine::CheckStrictRows(options.strict_rows, candidates, options.max_rows, probe));
   return engine::StrictChoice{.rows = options.strict_rows, .one_job = false, .failed = {}};
@@ -285,13 +253,13 @@ std::string DescribeStrict(const EngineOptions& options, const engine::StrictCho
 }
 
 // A model that cannot run is refused.
-void WarmUpAll(const LoadedByDevice& loaded, int rows, const TorchGuard& guard, LoadedEngine& engine) {
-  for (const auto& [name, entry] : loaded) {
-    for (const SharedBundle& bundle : entry.bundles) {
-      const std::string& id = bundle->info()->id;
-      if (IsRefused(id, engine)) continue;
-      const absl::Status warm = WarmUp(*bundle, *entry.device, rows, guard);
-      if (!warm.ok()) engine.refused.push_back({id, absl::StrCat("model '", id, "': ", warm.message())});
+void WarmUpAll(const ModelLibrary& library, int rows, const TorchGuard& guard, LoadedEngine& engine) {
+  for (const SharedModelInfo& info : Held(engine)) {
+    for (const engine::ModelPlace* place : library.PlacesOf(info->id)) {
+      if (IsRefused(info->id, engine)) continue;
+      const absl::Status warm =
+          engine::WarmUp(*place->shelf->Find(info->id), *place->device, rows, engine::WarmUpSize::kDefault, guard);
+      if (!warm.ok()) Refuse(info->id, absl::StrCat("model '", info->id, "': ", warm.message()), engine);
     }
   }
 }
@@ -303,19 +271,6 @@ ExecutorLimits LimitsOf(const EngineOptions& options, const engine::StrictChoice
   // A tick never holds more jobs than may be on the device.
   limits.max_resident_jobs = strict.one_job ? 1 : options.max_resident_jobs;
   return limits;
-}
-
-std::vector<BatchKey> ProfileKeys(const std::vector<SharedModelInfo>& models) {
-  std::vector<BatchKey> keys;
-  for (const SharedModelInfo& info : models) {
-    const int height = info->defaults.height / info->vae_scale_factor;
-    const int width = info->defaults.width / info->vae_scale_factor;
-    if (info->conditioning == ConditioningKind::kText) keys.push_back({.phase = Phase::kEncode, .model = info->id});
-    for (const Phase phase : {Phase::kDenoise, Phase::kPreview, Phase::kDecode}) {
-      keys.push_back({.phase = phase, .model = info->id, .latent_height = height, .latent_width = width});
-    }
-  }
-  return keys;
 }
 
 std::string CostFingerprint(const EngineOptions& options, const LoadedEngine& loaded,
@@ -332,6 +287,31 @@ std::string CostFingerprint(const EngineOptions& options, const LoadedEngine& lo
                       " cpu=", at::get_cpu_capability(), " torch=", TORCH_VERSION, " engine=", kCostVersion);
 }
 
+std::shared_ptr<const engine::ModelShelf> ShelfOf(const ModelLibrary& library, const std::string& device) {
+  for (const engine::ModelPlace& place : library.places()) {
+    if (place.memory.device == device) return place.shelf;
+  }
+  return nullptr;
+}
+
+void MakeExecutors(const EngineOptions& options, const engine::StrictChoice& strict, OpenedDevices devices,
+                   EngineMetrics& metrics, const ModelLibrary& library, LoadedEngine& engine) {
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const std::string name = devices[i]->name();
+    // Loading leaves the plain copies of packed weights behind.
+    devices[i]->ReleaseCachedMemory();
+    engine::DiffusionExecutorOptions executor;
+    executor.shelf = ShelfOf(library, name);
+    executor.device = std::move(devices[i]);
+    executor.limits = LimitsOf(options, strict);
+    executor.embedding_cache_entries = static_cast<size_t>(options.embedding_cache_entries);
+    executor.log = options.log_error;
+    engine.devices.push_back({.name = LoopName(options, name, i),
+                              .executor = std::make_unique<engine::DiffusionExecutor>(std::move(executor), metrics),
+                              .threads = ThreadsOfEach(options)});
+  }
+}
+
 absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& metrics) {
   STEPCAST_ASSIGN_OR_RETURN(OpenedDevices devices, OpenDevices(options));
   const TorchGuard guard(options.log_error);
@@ -339,44 +319,38 @@ absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& m
     at::globalContext().setDeterministicCuDNN(true);
     at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
   }
+  STEPCAST_ASSIGN_OR_RETURN(std::vector<engine::ModelPlace> places, PlacesOn(options, devices));
+  auto library = std::make_unique<ModelLibrary>(options, std::move(places));
+  STEPCAST_RETURN_IF_ERROR(library->CheckDevices());
   LoadedEngine loaded;
-  STEPCAST_ASSIGN_OR_RETURN(LoadedByDevice by_device, LoadAll(options, devices, guard, loaded));
-  STEPCAST_RETURN_IF_ERROR(DropRefused(by_device, loaded));
-  STEPCAST_ASSIGN_OR_RETURN(const engine::StrictChoice strict, ChooseStrict(options, by_device, guard));
+  ReadAll(*library, options, loaded);
+  STEPCAST_RETURN_IF_ERROR(DropRefused(*library, loaded));
+  STEPCAST_ASSIGN_OR_RETURN(const engine::StrictChoice strict, ChooseStrict(options, *library, Held(loaded), guard));
   loaded.strict = DescribeStrict(options, strict);
-  if (options.warm_up) WarmUpAll(by_device, strict.rows > 0 ? strict.rows : 2, guard, loaded);
-  STEPCAST_RETURN_IF_ERROR(DropRefused(by_device, loaded));
-  STEPCAST_RETURN_IF_ERROR(engine::BoundDecodes(options, devices, guard, loaded.models));
-  for (size_t i = 0; i < devices.size(); ++i) {
-    const std::string name = devices[i]->name();
-    // Loading leaves the plain copies of packed weights behind.
-    devices[i]->ReleaseCachedMemory();
-    engine::DiffusionExecutorOptions executor;
-    executor.bundles = by_device.at(name).bundles;
-    executor.device = std::move(devices[i]);
-    executor.limits = LimitsOf(options, strict);
-    executor.embedding_cache_entries = static_cast<size_t>(options.embedding_cache_entries);
-    executor.log = options.log_error;
-    loaded.devices.push_back({.name = options.replicas > 1 ? absl::StrCat(name, ":", i) : name,
-                              .executor = std::make_unique<engine::DiffusionExecutor>(std::move(executor), metrics),
-                              .threads = ThreadsOfEach(options)});
+  library->set_strict_rows(strict.rows);
+  if (options.warm_up) WarmUpAll(*library, strict.rows > 0 ? strict.rows : 2, guard, loaded);
+  STEPCAST_RETURN_IF_ERROR(DropRefused(*library, loaded));
+  STEPCAST_ASSIGN_OR_RETURN(const int64_t decode_bound, engine::DecodeBound(options, devices, guard));
+  library->set_max_decode_bytes(decode_bound);
+  for (SharedModelInfo& model : loaded.models) model = engine::WithDecodeBound(*model, decode_bound);
+  MakeExecutors(options, strict, std::move(devices), metrics, *library, loaded);
+  loaded.memory = library->memory();
+  for (const SharedModelInfo& info : Held(loaded)) {
+    std::ranges::copy(ProfileKeys(*info), std::back_inserter(loaded.profile_keys));
   }
-  loaded.profile_keys = ProfileKeys(loaded.models);
   loaded.cost_fingerprint = CostFingerprint(options, loaded, strict);
+  STEPCAST_RETURN_IF_ERROR(library->StandBack());
+  loaded.host = std::move(library);
   return loaded;
 }
 
 // The model as it would be loaded, on no device.
 absl::StatusOr<CheckedModel> Check(const EngineOptions& options) {
   STEPCAST_ASSIGN_OR_RETURN(const OpenedDevices devices, OpenDevices(options));
-  const TorchGuard guard(options.log_error);
-  STEPCAST_ASSIGN_OR_RETURN(const LoadDefaults defaults, DefaultsFor(options, *devices.front(), guard));
-  const auto nowhere = c10::Device(c10::DeviceType::Meta);
-  STEPCAST_ASSIGN_OR_RETURN(const SharedBundle bundle, LoadBundle(options.models.front(), nowhere, defaults, guard));
-  ModelInfo info = *bundle->info();
-  info.samplers = sampling::UsableSamplers(info);
-  info.device = devices.front()->name();
-  return CheckedModel{std::make_shared<const ModelInfo>(std::move(info)), bundle->warnings()};
+  STEPCAST_ASSIGN_OR_RETURN(std::vector<engine::ModelPlace> places, PlacesOn(options, devices));
+  ModelLibrary library(options, std::move(places));
+  STEPCAST_RETURN_IF_ERROR(library.CheckDevices());
+  return library.CheckOnly(options.models.front().id);
 }
 
 }  // namespace

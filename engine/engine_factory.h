@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "core/metrics.h"
 #include "core/model_card.h"
+#include "core/model_host.h"
 #include "core/model_info.h"
 #include "engine/engine_environment.h"
 #include "scheduler/words/step_executor.h"
@@ -26,7 +27,12 @@ struct ModelSource {
   ModelCard card = {};  // what the operator says of it; wins over the card beside the model
   // Bytes of convolution weights that are kept in the layouts of other sizes; nullopt: a fifth of the packed ones.
   std::optional<int64_t> packed_bytes = std::nullopt;
+  ModelLoading loading = ModelLoading::kEager;
+  std::vector<std::string> devices = {};  // that paint it, or whose loops do: "cuda:0", "cpu:1"; empty: all
 };
+
+// EngineOptions::memory_budget: most of what the device has.
+inline constexpr int64_t kAutoMemoryBudget = -1;
 
 // EngineOptions::strict_rows: the engine chooses.
 inline constexpr int kAutoStrictRows = -1;
@@ -49,6 +55,7 @@ struct EngineOptions {
   int embedding_cache_entries = 1024;                       // prompts kept encoded; 0: none
   int64_t max_decode_bytes = 0;  // that the decode of one picture may take; 0: what a device has free after loading
   bool warm_up = true;           // run each model once, so that the first request does not pay for it
+  int64_t memory_budget = kNoMemoryBudget;  // bytes that weights may take on each device, or kAutoMemoryBudget
 
   // Receives what clients must not see: the text behind an error id. Called on the engine thread; may be empty.
   std::function<void(std::string_view)> log_error;
@@ -71,7 +78,10 @@ struct RefusedModel {
 
 // Ready executors and what they can paint.
 struct LoadedEngine {
-  std::vector<SharedModelInfo> models;  // in the order of the options, at least one
+  std::vector<SharedModelInfo> models;  // in the order of the options, at least one, in memory or not
+  std::vector<std::string> unloaded;    // ids of those that are not
+  std::vector<ModelMemory> memory;      // the devices that hold them
+  std::unique_ptr<ModelHost> host;      // moves them in and out; null: they stay as they are
   std::vector<RefusedModel> refused;    // those that could not be loaded
   std::vector<LoadedDevice> devices;    // at least one
   std::vector<std::string> notes;       // where the models' parts come from, what is not run; for the log
@@ -83,10 +93,10 @@ struct LoadedEngine {
   std::string cost_fingerprint;
 };
 
-// Loads the models and makes the executors. `metrics` must outlive them, and is called from each one's thread. A model
-// that cannot be loaded stops no other.
-// Errors: INVALID_ARGUMENT or FAILED_PRECONDITION for options; FAILED_PRECONDITION when no model can be loaded, one
-// line for each, naming the model, the file and the remedy.
+// Loads the models, but for those that are loaded on demand, and makes the executors. `metrics` must outlive them, and
+// is called from each one's thread. A model that cannot be loaded, or would never fit the memory budget, stops no
+// other. Errors: INVALID_ARGUMENT or FAILED_PRECONDITION for options; FAILED_PRECONDITION when no model can be loaded,
+// one line for each, naming the model, the file and the remedy.
 absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMetrics& metrics);
 
 // A model as it would be served, without its weights in memory.

@@ -34,6 +34,7 @@ std::vector<SharedImage> PictureDecoder::Decode(const model::ModelBundle& bundle
 }
 
 SharedImage PictureDecoder::DecodePrecisely(const model::ModelBundle& bundle, const at::Tensor& latents, bool tiled) {
+  DropUnloaded();
   Precise& precise = precise_[bundle.info()];
   if (!std::exchange(precise.told, true) && log_) {
     log_(absl::StrCat("model '", bundle.info()->id, "': its decoder made values that are not finite in ",
@@ -57,9 +58,14 @@ SharedImage PictureDecoder::DecodePrecisely(const model::ModelBundle& bundle, co
   return image;
 }
 
+void PictureDecoder::DropUnloaded() {
+  std::erase_if(precise_, [](const auto& entry) { return entry.first.use_count() == 1; });
+}
+
 bool PictureDecoder::Forget() {
   bool any = false;
   for (auto& [info, precise] : precise_) any = std::exchange(precise.codec, nullptr) != nullptr || any;
+  DropUnloaded();
   return any;
 }
 

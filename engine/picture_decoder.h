@@ -34,11 +34,13 @@ class PictureDecoder {
     bool told = false;
   };
 
+  // Of models that nobody else has any more.
+  void DropUnloaded();
   SharedImage DecodePrecisely(const model::ModelBundle& bundle, const at::Tensor& latents, bool tiled);
 
   const ErrorLog log_;
   const TorchGuard& guard_;
-  std::map<SharedModelInfo, Precise> precise_;  // by what tells models apart, also those that are gone
+  std::map<SharedModelInfo, Precise> precise_;  // by what tells models apart, also those that came back
 };
 
 }  // namespace stepcast::engine

@@ -14,14 +14,15 @@ namespace stepcast::model {
 // Makes a codec of weights that it keeps open.
 using CodecLoader = std::function<absl::StatusOr<std::unique_ptr<const LatentCodec>>()>;
 
+// Other models may have the same parts.
 struct BundleParts {
   SharedModelInfo info;
-  std::unique_ptr<const Conditioner> conditioner;
-  std::unique_ptr<const Denoiser> denoiser;
-  std::unique_ptr<const LatentCodec> codec;
-  std::unique_ptr<const PreviewDecoder> preview;
+  std::shared_ptr<const Conditioner> conditioner;
+  std::shared_ptr<const Denoiser> denoiser;
+  std::shared_ptr<const LatentCodec> codec;
+  std::shared_ptr<const PreviewDecoder> preview;
   CodecLoader precise_codec = nullptr;           // null: codec computes in float32
-  std::unique_ptr<const Classifier> classifier;  // null: none
+  std::shared_ptr<const Classifier> classifier;  // null: none
   std::vector<std::string> warnings;
   std::vector<std::string> notes = {};
 };

@@ -89,7 +89,7 @@ absl::Status ResolveClasses(const ModelIndex& index, const UNetConfig& unet, Cla
 }
 
 // Null when the folder has none.
-absl::StatusOr<std::unique_ptr<const Classifier>> LoadClassifier(ComponentLoader& loader, const ClassLabels& classes,
+absl::StatusOr<std::shared_ptr<const Classifier>> LoadClassifier(ComponentLoader& loader, const ClassLabels& classes,
                                                                  int64_t latent_channels) {
   const ModelIndex& index = loader.index();
   if (!index.components.contains("classifier")) return nullptr;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "model/component_cache.h"
 #include "model/load_report.h"
 #include "model/model_card.h"
 #include "model/model_digest.h"
@@ -72,13 +73,18 @@ ModelLimits LimitsOf(const LatentShape& shape, int64_t smallest_side, int train_
 
 absl::StatusOr<JsonConfig> ComponentLoader::Config(const std::string& component, const std::string& file) {
   std::string path = absl::StrCat(index_.PathOf(component), "/", file);
-  const auto source = index_.sources.find(component);
-  if (source != index_.sources.end()) {
-    const auto config = source->second.configs.find(file);
-    if (config != source->second.configs.end()) return JsonConfig::Parse(config->second.dump(), std::move(path));
-  }
-  paths_.push_back(path);
-  return JsonConfig::Read(path);
+  const auto read = [&]() -> absl::StatusOr<JsonConfig> {
+    const auto source = index_.sources.find(component);
+    if (source != index_.sources.end()) {
+      const auto config = source->second.configs.find(file);
+      if (config != source->second.configs.end()) return JsonConfig::Parse(config->second.dump(), path);
+    }
+    paths_.push_back(path);
+    return JsonConfig::Read(path);
+  };
+  STEPCAST_ASSIGN_OR_RETURN(JsonConfig config, read());
+  settings_[component] = NetworkSettings(config.root());
+  return config;
 }
 
 void ComponentLoader::NoteUnknownKeys(const JsonConfig& json) {
@@ -104,7 +110,8 @@ void ComponentLoader::NoteDtype(const std::string& component, c10::ScalarType dt
                     ", the server's dtype; dtype of its entry in models wins"));
 }
 
-absl::Status ComponentLoader::Account(const std::string& component, const WeightSet& set, const WeightMap& weights) {
+absl::Status ComponentLoader::Account(const std::string& component, const WeightSet& set, const WeightMap& weights,
+                                      const std::string& digest) {
   paths_.insert(paths_.end(), set.paths().begin(), set.paths().end());
   STEPCAST_RETURN_IF_ERROR(weights.Report(component));
   const std::vector<std::string> unused = weights.Unused();
@@ -129,8 +136,23 @@ absl::Status ComponentLoader::Account(const std::string& component, const Weight
                          .files = set.paths(),
                          .stored_types = {types.begin(), types.end()},
                          .parameters = weights.parameter_count(),
-                         .compute_type = DtypeName(weights.dtype())});
+                         .compute_type = DtypeName(weights.dtype()),
+                         .sha256 = digest,
+                         .bytes = weights.parameter_count() * static_cast<int64_t>(c10::elementSize(weights.dtype()))});
   return absl::OkStatus();
+}
+
+void ComponentLoader::AddToDigest(const WeightSet& set) {
+  if (!options_.digest) return;
+  for (const auto& file : set.files()) digests_.Add(file->data());
+}
+
+absl::StatusOr<std::string> ComponentLoader::DigestOf(const std::string& component, const WeightSet& set,
+                                                      const WeightMap& shapes) {
+  STEPCAST_RETURN_IF_ERROR(shapes.Report(component));
+  // How a denoiser is built depends on its pipeline, too.
+  const std::string pipeline = component == "unet" ? index_.pipeline_class : "";
+  return options_.components->DigestOf(absl::StrCat(pipeline, settings_[component]), set, shapes.requested());
 }
 
 absl::StatusOr<NoiseScheduleConfig> ComponentLoader::Schedule() {
@@ -188,11 +210,11 @@ absl::StatusOr<VaeConfig> ComponentLoader::AutoencoderSettings(const std::string
   return VaeConfig(std::move(config));
 }
 
-absl::StatusOr<std::unique_ptr<const LatentCodec>> ComponentLoader::Autoencoder(const VaeConfig& config,
+absl::StatusOr<std::shared_ptr<const LatentCodec>> ComponentLoader::Autoencoder(const VaeConfig& config,
                                                                                 Precision precision,
                                                                                 const std::string& component) {
   const auto make = [config](WeightMap& weights) { return MakeCodec(weights, config); };
-  STEPCAST_ASSIGN_OR_RETURN(std::unique_ptr<const LatentCodec> codec,
+  STEPCAST_ASSIGN_OR_RETURN(std::shared_ptr<const LatentCodec> codec,
                             Network(component, kNetworkFile, &CanonicalAutoencoderName, make, precision));
   const double element = ActivationBytes(codec->dtype(), options_.device);
   decoding_.tile_side = static_cast<int>(TileSide(config));
@@ -212,7 +234,7 @@ void ComponentLoader::NoteDecodeBytes(const AutoencoderConfig& decoder, c10::Sca
   decoding_.bytes_per_pixel = PeakBytesPerPixel(decoder, ActivationBytes(dtype, options_.device));
 }
 
-absl::StatusOr<std::unique_ptr<const PreviewDecoder>> ComponentLoader::Preview(const LatentShape& shape,
+absl::StatusOr<std::shared_ptr<const PreviewDecoder>> ComponentLoader::Preview(const LatentShape& shape,
                                                                                const PreviewMatrix& otherwise) {
   if (index_.components.contains("preview")) return TinyPreview(shape);
   for (const ModelCard& card : index_.cards) {
@@ -222,18 +244,20 @@ absl::StatusOr<std::unique_ptr<const PreviewDecoder>> ComponentLoader::Preview(c
   return LinearPreview(shape.channels, otherwise);
 }
 
-absl::StatusOr<std::unique_ptr<const PreviewDecoder>> ComponentLoader::TinyPreview(const LatentShape& shape) {
+absl::StatusOr<std::shared_ptr<const PreviewDecoder>> ComponentLoader::TinyPreview(const LatentShape& shape) {
   STEPCAST_RETURN_IF_ERROR(index_.ClassOf("preview", {"AutoencoderTiny"}).status());
   STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, Config("preview"));
   STEPCAST_ASSIGN_OR_RETURN(const AutoencoderTinyConfig config, ParseAutoencoderTinyConfig(json));
   NoteUnknownKeys(json);
+  // What its weights are laid out for is the model's.
+  absl::StrAppend(&settings_["preview"], " ", shape.height, "x", shape.width);
   const int64_t factor = config.scale_factor();
   if (config.latent_channels != shape.channels || factor > shape.factor) {
     return absl::InvalidArgumentError(
         absl::StrCat(json.where(), ": a preview decoder of ", config.latent_channels, " latent channels and ", factor,
                      " pixels per cell does not go with a model of ", shape.channels, " and ", shape.factor));
   }
-  STEPCAST_ASSIGN_OR_RETURN(std::unique_ptr<const AutoencoderTiny> decoder,
+  STEPCAST_ASSIGN_OR_RETURN(std::shared_ptr<const AutoencoderTiny> decoder,
                             Network("preview", kNetworkFile, nullptr, [&](WeightMap& weights) {
                               return std::make_unique<const AutoencoderTiny>(weights, config,
                                                                              SpatialSize{shape.height, shape.width});
@@ -247,7 +271,7 @@ absl::StatusOr<std::unique_ptr<const PreviewDecoder>> ComponentLoader::TinyPrevi
   return decoder;
 }
 
-absl::StatusOr<std::unique_ptr<const PreviewDecoder>> ComponentLoader::LinearPreview(int64_t latent_channels,
+absl::StatusOr<std::shared_ptr<const PreviewDecoder>> ComponentLoader::LinearPreview(int64_t latent_channels,
                                                                                      const PreviewMatrix& otherwise) {
   const std::string path = index_.Beside("preview.json", ".preview.json");
   absl::StatusOr<PreviewMatrix> matrix = ReadPreviewMatrix(path, latent_channels);
@@ -288,7 +312,9 @@ absl::StatusOr<SharedModelInfo> ComponentLoader::Finish(ModelInfo info) {
                                    [](const ModelDecision& decision) { return decision.about == "family"; });
   info.family = family == decisions_.end() ? index_.pipeline_class : family->value;
   if (std::string left_out = DescribeLeftOut(index_, paths_); !left_out.empty()) notes_.push_back(std::move(left_out));
-  STEPCAST_ASSIGN_OR_RETURN(info.sha256, ModelDigest(index_.folder, paths_, digests_, said_));
+  if (options_.digest) {
+    STEPCAST_ASSIGN_OR_RETURN(info.sha256, ModelDigest(index_.folder, paths_, digests_, said_));
+  }
   return std::make_shared<const ModelInfo>(std::move(info));
 }
 

@@ -2,20 +2,23 @@
 // Loads the parts of one model and gathers what the loading has to say at its end.
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "core/model_info.h"
 #include "core/status_macros.h"
 #include "model/assembled_bundle.h"
+#include "model/component_cache.h"
 #include "model/compute_dtypes.h"
 #include "model/file_digests.h"
 #include "model/json_config.h"
+#include "model/latent_shape.h"
 #include "model/model_bundle.h"
 #include "model/model_index.h"
 #include "model/preview/linear_preview_decoder.h"
@@ -24,15 +27,6 @@
 #include "model/weights/weight_set.h"
 
 namespace stepcast::model {
-
-// What every family says of its latents.
-struct LatentShape {
-  int64_t channels = 4;
-  int64_t height = 0;    // cells that the denoiser was trained at
-  int64_t width = 0;     // cells
-  int64_t factor = 8;    // pixels per cell
-  int64_t halvings = 3;  // times that the denoiser halves height and width
-};
 
 // One load of one folder. The family decides which parts there are; every part is loaded through this, so that files,
 // warnings and parameters are counted once. `index` and `options` must outlive it.
@@ -54,34 +48,50 @@ class ComponentLoader {
   absl::StatusOr<JsonConfig> Config(const std::string& component, const std::string& file = "config.json");
   // Warns of keys of `json` that nobody asked for.
   void NoteUnknownKeys(const JsonConfig& json);
-  // Says that the bytes of `path` decide what is painted.
+  // The bytes of `path` decide what is painted.
   void AddPath(std::string path) { paths_.push_back(std::move(path)); }
 
-  // Makes one network from the weights of its folder. `make` takes a WeightMap and makes a copy or pointer.
-  // It computes in what the cards and the server's default come to, in `precision` where they leave that open.
+  // Makes one network from the weights of its folder, or finds the equal one of another model. `make` takes a WeightMap
+  // and makes a unique_ptr; where parts are shared it is called twice, first without memory. The network computes in
+  // what the cards and the server's default come to, in `precision` where they leave that open.
   template <typename Make>
   auto Network(const std::string& component, const std::string& basename, NameRule rule, Make make,
-               Precision precision = Precision::kAny) -> absl::StatusOr<decltype(make(std::declval<WeightMap&>()))> {
+               Precision precision = Precision::kAny) -> absl::StatusOr<PartOf<Make>> {
     STEPCAST_ASSIGN_OR_RETURN(const WeightSet set, OpenWeights(component, basename, rule, precision));
-    for (const auto& file : set.files()) digests_.Add(file->data());
-    WeightMap weights(set, options_.device, dtypes_.For(component, precision, MostlyStoredAs(set)));
+    AddToDigest(set);
+    const c10::ScalarType dtype = dtypes_.For(component, precision, MostlyStoredAs(set));
+    std::string digest, key;
+    if (options_.components != nullptr) {
+      // What is asked for is known without memory for it.
+      WeightMap shapes(set, c10::Device(c10::DeviceType::Meta), dtype);
+      const PartOf<Make> part = make(shapes);
+      STEPCAST_ASSIGN_OR_RETURN(digest, DigestOf(component, set, shapes));
+      key = PartKey(digest, {typeid(*part), typeid(typename PartOf<Make>::element_type)}, dtype, options_.device);
+      if (const auto known = options_.components->Find(key)) {
+        STEPCAST_RETURN_IF_ERROR(Account(component, set, shapes, digest));
+        notes_.push_back(absl::StrCat(component, ": shared with a model that is loaded already, sha256 ", digest));
+        return std::static_pointer_cast<typename PartOf<Make>::element_type>(known);
+      }
+    }
+    WeightMap weights(set, options_.device, dtype);
     weights.ShareLayouts(layouts_);
-    auto network = make(weights);
-    STEPCAST_RETURN_IF_ERROR(Account(component, set, weights));
+    PartOf<Make> network = make(weights);
+    STEPCAST_RETURN_IF_ERROR(Account(component, set, weights, digest));
+    // Shapes without numbers are nobody's part.
+    if (!key.empty() && !options_.device.is_meta()) options_.components->Insert(key, network);
     return network;
   }
 
   // Parts that several families have.
   absl::StatusOr<NoiseScheduleConfig> Schedule();
   absl::StatusOr<VaeConfig> AutoencoderSettings(const std::string& component = "vae");
-  // `component`: its name.
-  absl::StatusOr<std::unique_ptr<const LatentCodec>> Autoencoder(const VaeConfig& config,
+  absl::StatusOr<std::shared_ptr<const LatentCodec>> Autoencoder(const VaeConfig& config,
                                                                  Precision precision = Precision::kAny,
                                                                  const std::string& component = "vae");
   // Says what another decoder takes at its peak.
   void NoteDecodeBytes(const AutoencoderConfig& decoder, c10::ScalarType dtype);
   // The decoder that a card names; else a matrix, that of preview.json or, without one, `otherwise`.
-  absl::StatusOr<std::unique_ptr<const PreviewDecoder>> Preview(const LatentShape& shape,
+  absl::StatusOr<std::shared_ptr<const PreviewDecoder>> Preview(const LatentShape& shape,
                                                                 const PreviewMatrix& otherwise);
 
   // What is told of every model: identity, schedule, sizes and their limits, device. `smallest_side` and
@@ -110,10 +120,14 @@ class ComponentLoader {
                                         Precision precision) const;
   void ApplyCards(NoiseScheduleConfig& schedule);
   void NoteDtype(const std::string& component, c10::ScalarType dtype);
-  absl::StatusOr<std::unique_ptr<const PreviewDecoder>> LinearPreview(int64_t latent_channels,
+  absl::StatusOr<std::shared_ptr<const PreviewDecoder>> LinearPreview(int64_t latent_channels,
                                                                       const PreviewMatrix& otherwise);
-  absl::StatusOr<std::unique_ptr<const PreviewDecoder>> TinyPreview(const LatentShape& shape);
-  absl::Status Account(const std::string& component, const WeightSet& set, const WeightMap& weights);
+  absl::StatusOr<std::shared_ptr<const PreviewDecoder>> TinyPreview(const LatentShape& shape);
+  absl::Status Account(const std::string& component, const WeightSet& set, const WeightMap& weights,
+                       const std::string& digest);
+  // With LoadOptions::components.
+  absl::StatusOr<std::string> DigestOf(const std::string& component, const WeightSet& set, const WeightMap& shapes);
+  void AddToDigest(const WeightSet& set);
 
   const ModelIndex& index_;
   const LoadOptions& options_;
@@ -125,7 +139,8 @@ class ComponentLoader {
   std::vector<std::string> notes_;
   std::vector<ModelDecision> decisions_;
   std::vector<ModelComponent> components_;
-  std::vector<std::string> said_;  // by people, and decides what is painted
+  std::map<std::string, std::string> settings_;  // of each component, for its digest
+  std::vector<std::string> said_;                // by people, and decides what is painted
   int64_t parameters_ = 0;
   c10::ScalarType denoiser_dtype_ = c10::ScalarType::Undefined;
   Decoding decoding_;

@@ -70,6 +70,8 @@ class JsonConfig {
   // Keys that nobody asked for (bookkeeping keys, which start with '_', do not count).
   std::vector<std::string> UnknownKeys() const;
   const std::string& where() const { return where_; }
+  // The object as it was read.
+  const nlohmann::json& root() const { return root_; }
 
   static constexpr int64_t kMaxDimension = 1'000'000;
 

@@ -46,20 +46,20 @@ absl::StatusOr<LatentSpace> ReadPixelSpace(const ComponentLoader& loader, const 
   return space;
 }
 
-absl::StatusOr<std::unique_ptr<const LatentCodec>> LoadCodec(ComponentLoader& loader, const LatentSpace& space) {
+absl::StatusOr<std::shared_ptr<const LatentCodec>> LoadCodec(ComponentLoader& loader, const LatentSpace& space) {
   if (space.is_pixels()) return std::make_unique<const PixelCodec>(space.range);
   if (space.vae.has_value()) return loader.Autoencoder(*space.vae, Precision::kAny, space.component);
   const auto make = [&](WeightMap& weights) -> std::unique_ptr<const LatentCodec> {
     return std::make_unique<const VqModel>(weights, *space.vq);
   };
   STEPCAST_ASSIGN_OR_RETURN(
-      std::unique_ptr<const LatentCodec> codec,
+      std::shared_ptr<const LatentCodec> codec,
       loader.Network(space.component, "diffusion_pytorch_model", &CanonicalAutoencoderName, make));
   loader.NoteDecodeBytes(space.vq->decoder, codec->dtype());
   return codec;
 }
 
-absl::StatusOr<std::unique_ptr<const PreviewDecoder>> LoadPreview(ComponentLoader& loader, const LatentSpace& space,
+absl::StatusOr<std::shared_ptr<const PreviewDecoder>> LoadPreview(ComponentLoader& loader, const LatentSpace& space,
                                                                   const LatentShape& shape) {
   return loader.Preview(shape, space.is_pixels() ? PixelPreviewMatrix(space.channels, space.range)
                                                  : FallbackPreviewMatrix(space.channels, /*sdxl=*/false));

@@ -33,9 +33,9 @@ absl::StatusOr<LatentSpace> ReadAutoencoderSpace(ComponentLoader& loader);
 // an autoencoder.
 absl::StatusOr<LatentSpace> ReadPixelSpace(const ComponentLoader& loader, const UNetConfig& unet, PixelRange range);
 
-absl::StatusOr<std::unique_ptr<const LatentCodec>> LoadCodec(ComponentLoader& loader, const LatentSpace& space);
+absl::StatusOr<std::shared_ptr<const LatentCodec>> LoadCodec(ComponentLoader& loader, const LatentSpace& space);
 // `shape`: of the same space.
-absl::StatusOr<std::unique_ptr<const PreviewDecoder>> LoadPreview(ComponentLoader& loader, const LatentSpace& space,
+absl::StatusOr<std::shared_ptr<const PreviewDecoder>> LoadPreview(ComponentLoader& loader, const LatentSpace& space,
                                                                   const LatentShape& shape);
 
 }  // namespace stepcast::model

@@ -24,6 +24,8 @@
 
 namespace stepcast::model {
 
+class ComponentCache;
+
 struct LoadOptions {
   std::string id;       // becomes ModelInfo::id
   std::string path;     // a folder in diffusers layout, or a checkpoint in one .safetensors file
@@ -36,6 +38,9 @@ struct LoadOptions {
   // Bytes of convolution weights kept in the layouts of other sizes than the trained one; nullopt: a fifth of the
   // weights.
   std::optional<int64_t> packed_bytes = std::nullopt;
+  // Where parts are looked for that another model has, and put. Null: none is shared.
+  std::shared_ptr<ComponentCache> components = nullptr;
+  bool digest = true;  // whether ModelInfo::sha256 is worked out, which reads every byte
   std::function<void(const std::string&)> notice = {};  // of what happens later and an operator should know; any thread
 };
 

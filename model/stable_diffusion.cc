@@ -75,13 +75,13 @@ ModelInfo Describe(const ComponentLoader& loader, const NoiseScheduleConfig& sch
   return info;
 }
 
-absl::StatusOr<std::unique_ptr<const TextConditioner>> LoadText(ComponentLoader& loader, const ClipTextConfig& text) {
+absl::StatusOr<std::shared_ptr<const TextConditioner>> LoadText(ComponentLoader& loader, const ClipTextConfig& text) {
   return loader.Network("text_encoder", "model", &CanonicalClipName, [&](WeightMap& weights) {
     // A projection may be in the file; these pipelines read the hidden states only.
     weights.IgnorePrefix("text_projection.");
     ClipTextConfig without_projection = text;
     without_projection.with_projection = false;
-    return std::make_unique<const TextConditioner>(ClipTextModel(weights, without_projection), loader.options().device);
+    return std::make_unique<const TextConditioner>(ClipTextModel(weights, without_projection), weights.device());
   });
 }
 

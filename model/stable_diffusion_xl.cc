@@ -146,7 +146,7 @@ ModelInfo Describe(const ComponentLoader& loader, const Settings& settings) {
 }
 
 absl::StatusOr<std::unique_ptr<const Conditioner>> LoadTexts(ComponentLoader& loader, const Settings& settings) {
-  std::vector<ClipTextModel> towers;
+  std::vector<std::shared_ptr<const ClipTextModel>> towers;
   for (size_t i = 0; i < settings.texts.size(); ++i) {
     const ClipTextConfig& text = settings.texts[i];
     STEPCAST_ASSIGN_OR_RETURN(
@@ -155,9 +155,9 @@ absl::StatusOr<std::unique_ptr<const Conditioner>> LoadTexts(ComponentLoader& lo
           if (!text.with_projection) {
             weights.IgnorePrefix("text_projection.");
           }
-          return std::make_unique<ClipTextModel>(weights, text);
+          return std::make_unique<const ClipTextModel>(weights, text);
         }));
-    towers.push_back(*std::move(tower));
+    towers.push_back(std::move(tower));
   }
   return std::make_unique<const SdxlTextConditioner>(std::move(towers), loader.options().device);
 }

@@ -13,6 +13,7 @@
 #include "clients/cli/call/address.h"
 #include "clients/cli/call/interrupt.h"
 #include "clients/cli/commands/health.h"
+#include "clients/cli/commands/model_control.h"
 #include "clients/cli/commands/queries.h"
 #include "clients/cli/commands/samplers.h"
 #include "clients/cli/commands/top.h"
@@ -30,6 +31,7 @@ struct Arguments {
   bool json = false;
   HealthOptions health;
   TopOptions top;
+  UnloadOptions unload;
 };
 
 // An option that takes an address.
@@ -85,6 +87,19 @@ void AddTop(CLI::App& app, Arguments& a) {
   command->add_flag("--json", a.top.json, "A JSON object per frame");
 }
 
+void AddModelControl(CLI::App& app, Arguments& a) {
+  CLI::App* const load = app.add_subcommand("load", "Read a model into memory, through the admin port");
+  CLI::App* const unload = app.add_subcommand("unload", "Take a model out of memory, through the admin port");
+  for (CLI::App* const command : {load, unload}) {
+    AddAddress(*command, "--admin", a.admin, "host:port of the server's admin port")->envname("STEPCAST_ADMIN");
+    AddTimeout(*command, a);
+    command->add_option("model", a.model, "Model id")->required();
+  }
+  AddReal(*unload, "--drain", [&a](double v) { a.unload.drain_s = v; },
+          "Seconds that its pictures may take (default: as the server drains)", {0, 86400});
+  unload->add_flag("--reload", a.unload.reload, "The next request for it loads it again");
+}
+
 ExitCode Usage(const std::string& problem) {
   std::fprintf(stderr, "stepcast: %s\nRun with --help for more information.\n", problem.c_str());
   return kUsage;
@@ -135,12 +150,18 @@ ExitCode Run(const CLI::App& app, Arguments& a) {
   if (app.got_subcommand("samplers")) return Samplers(a.connection, a.model, a.json);
   if (app.got_subcommand("info")) return Info(a.connection, a.json);
   if (app.got_subcommand("top")) return Top(a.admin, a.top);
+  if (app.got_subcommand("load")) return LoadModel(a.admin, a.model);
+  if (app.got_subcommand("unload")) return UnloadModel(a.admin, a.model, a.unload);
   return Health(a.connection, a.health);
 }
 
-// Whether --host was given for a command that speaks to another port.
-bool HostIsIgnored(const CLI::App& app) {
-  return app.got_subcommand("top") && app.count("--host") > 0 && app.get_subcommand("top")->count("--admin") == 0;
+// The command that speaks to another port although --host was given; "" when there is none.
+std::string WithHostIgnored(const CLI::App& app) {
+  for (const char* const name : {"top", "load", "unload"}) {
+    if (app.got_subcommand(name) && app.count("--host") > 0 && app.get_subcommand(name)->count("--admin") == 0)
+      return name;
+  }
+  return "";
 }
 
 ExitCode Main(int argc, char** argv) {
@@ -155,12 +176,15 @@ ExitCode Main(int argc, char** argv) {
   AddQueries(app, a);
   AddHealth(app, a);
   AddTop(app, a);
+  AddModelControl(app, a);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return OnParseEnd(app, error);
   }
-  if (HostIsIgnored(app)) return Usage("top speaks to the admin port: name it with --admin instead of --host");
+  if (const std::string name = WithHostIgnored(app); !name.empty()) {
+    return Usage(name + " speaks to the admin port: name it with --admin instead of --host");
+  }
   std::string problem;
   if (!ParseAddress(a.connection.host, kServicePort, problem)) return Usage("STEPCAST_HOST: " + problem);
   return Run(app, a);

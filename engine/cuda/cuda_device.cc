@@ -65,6 +65,9 @@ class CudaDevice final : public ComputeDevice {
     return static_cast<int64_t>(free) + stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;
   }
 
+  int64_t TotalMemory() const override {
+    return static_cast<int64_t>(at::cuda::getDeviceProperties(device_.index())->totalGlobalMem);
+  }
   std::string MemoryReport() const override {
     const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device_.index());
     constexpr double kMebibyte = 1024.0 * 1024.0;

@@ -10,8 +10,8 @@
 namespace stepcast::model {
 
 int64_t SdxlTextConditioner::Shared(int64_t ClipTextConfig::* limit) const {
-  int64_t smallest = towers_.front().config().*limit;
-  for (const ClipTextModel& tower : towers_) smallest = std::min(smallest, tower.config().*limit);
+  int64_t smallest = towers_.front()->config().*limit;
+  for (const auto& tower : towers_) smallest = std::min(smallest, tower->config().*limit);
   return smallest;
 }
 
@@ -65,9 +65,9 @@ Conditioning SdxlTextConditioner::Encode(const std::vector<ConditioningInput>& i
   at::Tensor ids;
   for (size_t tower = 0; tower < towers_.size(); ++tower) {
     ids = Ids(inputs, tower);
-    states.push_back(towers_[tower].HiddenStates(ids, skip));
+    states.push_back(towers_[tower]->HiddenStates(ids, skip));
   }
-  const ClipTextModel& last = towers_.back();
+  const ClipTextModel& last = *towers_.back();
 
   Conditioning conditioning;
   conditioning.prompt_embeds = at::cat(states, 2);

@@ -1,6 +1,7 @@
 #pragma once
 // Prompts to conditioning, as the Stable Diffusion XL pipelines take it (Podell et al. 2023).
 
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -20,7 +21,7 @@ namespace stepcast::model {
 class SdxlTextConditioner final : public Conditioner {
  public:
   // REQUIRES: one tower or two; the last has a projection.
-  SdxlTextConditioner(std::vector<ClipTextModel> towers, c10::Device device)
+  SdxlTextConditioner(std::vector<std::shared_ptr<const ClipTextModel>> towers, c10::Device device)
       : towers_(std::move(towers)), device_(device) {}
 
   // REQUIRES, beyond the base class: as many token lists per row as towers, all of one length; equally many size ids in
@@ -35,7 +36,7 @@ class SdxlTextConditioner final : public Conditioner {
   at::Tensor Ids(const std::vector<ConditioningInput>& inputs, size_t tower) const;
   at::Tensor SizeIds(const std::vector<ConditioningInput>& inputs, c10::ScalarType dtype) const;
 
-  std::vector<ClipTextModel> towers_;
+  std::vector<std::shared_ptr<const ClipTextModel>> towers_;  // other models may have them too
   c10::Device device_;
 };
 

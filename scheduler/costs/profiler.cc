@@ -9,19 +9,10 @@
 namespace stepcast {
 namespace {
 
-// The row counts of one key, coarse first: one job, the cap, then halves of it, then a single row.
-std::vector<int> RowCounts(const BatchKey& key, int cap) {
-  const int job = std::min(key.phase == Phase::kDenoise ? 2 : 1, cap);
-  std::vector<int> counts = {job};
-  for (int rows = cap; rows > job; rows /= 2) counts.push_back(rows);
-  if (job > 1) counts.push_back(1);
-  return counts;
-}
-
 // What is known of one key.
 class KeyProfile {
  public:
-  KeyProfile(const BatchKey& key, int cap) : key_(key), counts_(RowCounts(key, cap)) {}
+  KeyProfile(const BatchKey& key, int cap) : key_(key), counts_(ProfiledRows(key, cap)) {}
 
   const BatchKey& key() const { return key_; }
   size_t counts() const { return counts_.size(); }
@@ -91,6 +82,25 @@ class Profile {
 };
 
 }  // namespace
+
+std::vector<BatchKey> ProfileKeys(const ModelInfo& model) {
+  const int height = model.defaults.height / model.vae_scale_factor;
+  const int width = model.defaults.width / model.vae_scale_factor;
+  std::vector<BatchKey> keys;
+  if (model.conditioning == ConditioningKind::kText) keys.push_back({.phase = Phase::kEncode, .model = model.id});
+  for (const Phase phase : {Phase::kDenoise, Phase::kPreview, Phase::kDecode}) {
+    keys.push_back({.phase = phase, .model = model.id, .latent_height = height, .latent_width = width});
+  }
+  return keys;
+}
+
+std::vector<int> ProfiledRows(const BatchKey& key, int cap) {
+  const int job = std::min(key.phase == Phase::kDenoise ? 2 : 1, cap);
+  std::vector<int> counts = {job};
+  for (int rows = cap; rows > job; rows /= 2) counts.push_back(rows);
+  if (job > 1) counts.push_back(1);
+  return counts;
+}
 
 absl::Status ProfileCosts(StepExecutor& executor, absl::Span<const BatchKey> keys, absl::Duration budget,
                           const Clock& clock, CostModel& costs, int passes) {

@@ -6,8 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/error_reason.h"
+#include "core/model_memory.h"
 #include "core/mutex.h"
 #include "core/status_macros.h"
+#include "scheduler/costs/profiler.h"
 #include "scheduler/dispatch/loop_books.h"
 #include "scheduler/dispatch/placement.h"
 #include "scheduler/dispatch/split_submit.h"
@@ -68,7 +70,10 @@ Dispatcher::Impl::SharedTour Dispatcher::Impl::Plan(std::vector<JobSpec> specs) 
     // Under the lock: a loop reports whom it lets in before it decides, so whoever is in the books no more is in here.
     std::vector<EngineStatus> statuses;
     for (const Device& device : devices) statuses.push_back(device.loop->status());
-    const std::vector<LoopLoad> loads = books.LoadsFor(specs.front(), statuses);
+    std::vector<LoopLoad> loads = books.LoadsFor(specs.front(), statuses);
+    for (size_t i = 0; i < devices.size(); ++i) {
+      loads[i].usable = loads[i].usable && IsPaintedBy(*specs.front().request->model, devices[i].name);
+    }
     tour->placed = PlaceImages(loads, images);
     tour->fallbacks = ByFinish(loads, images);
   }
@@ -154,6 +159,9 @@ absl::StatusOr<std::unique_ptr<Dispatcher>> Dispatcher::Create(const EngineLoopO
     own.id_first = static_cast<int64_t>(i) + 1;
     own.id_stride = static_cast<int64_t>(devices.size());
     own.observer = device.observer;
+    std::erase_if(own.profile.keys, [&device](const BatchKey& key) {
+      return std::find(device.foreign.begin(), device.foreign.end(), key.model) != device.foreign.end();
+    });
     own.profile.fingerprint = absl::StrCat(options.profile.fingerprint, " ", device.name);
     if (i > 0 && !options.profile.cache_file.empty()) absl::StrAppend(&own.profile.cache_file, ".", i);
     const ExecutorLimits limits = device.executor->Limits();
@@ -208,6 +216,12 @@ void Dispatcher::Snapshot(absl::AnyInvocable<void(std::vector<DeviceView>) &&> o
       collection->views[i].schedule = std::move(view);
       collection->OnOne();
     });
+  }
+}
+
+void Dispatcher::Learn(const ModelInfo& model) {
+  for (const Impl::Device& device : impl_->devices) {
+    if (IsPaintedBy(model, device.name)) device.loop->Learn(ProfileKeys(model));
   }
 }
 

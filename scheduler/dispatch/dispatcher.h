@@ -21,6 +21,7 @@ struct DispatchDevice {
   std::unique_ptr<StepExecutor> executor;
   EngineMetrics* metrics = nullptr;       // outlives the dispatcher
   SchedulerObserver* observer = nullptr;  // outlives the dispatcher; null: none
+  std::vector<std::string> foreign = {};  // models that other devices paint; not profiled here
 };
 
 // One device at this moment.
@@ -37,7 +38,8 @@ struct DeviceView {
 };
 
 // EngineLoop's surface over one loop per device. A request's images go, each, to the loop that will be done with it
-// first; where two are about even, to one that runs its key or has its prompt encoded (scheduler/dispatch/placement.h).
+// first, of those that paint its model; where two are about even, to one that runs its key or has its prompt encoded
+// (scheduler/dispatch/placement.h).
 // A loop that refuses for want of room passes the request on to the next. Limits of admission count per device.
 //
 // A lost device ends its own jobs with UNAVAILABLE/DEVICE_LOST and gets no more; the others go on.
@@ -66,6 +68,9 @@ class Dispatcher {
 
   // Calls `on_views` once with every device, in order.
   void Snapshot(absl::AnyInvocable<void(std::vector<DeviceView>) &&> on_views);
+
+  // EngineLoop's, for the loops that paint `model`: ticks of a default request.
+  void Learn(const ModelInfo& model);
 
   // As those of EngineLoop, for all loops. Stop waits for each running tick.
   void Cancel(JobId job, absl::Status reason);

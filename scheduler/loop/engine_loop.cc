@@ -63,9 +63,10 @@ struct EngineLoop::Impl {
     StepPlan plan;
     std::vector<Job*> jobs = {};  // its own; they stay while it is in flight
     std::vector<Evicted> evicted = {};
-    absl::Time due = {};       // when the desk has something to do meanwhile
-    absl::Duration idle = {};  // how long there is nothing to do; of an empty plan
-    bool empties = false;      // the executor is to be told that no job is left
+    absl::Time due = {};                              // when the desk has something to do meanwhile
+    std::optional<IdleProfile::Tick> synthetic = {};  // to run instead: nobody is here
+    absl::Duration idle = {};                         // how long there is nothing to do; of an empty plan
+    bool empties = false;                             // the executor is to be told that no job is left
   };
 
   // Any thread.
@@ -78,6 +79,7 @@ struct EngineLoop::Impl {
   Tick Begin();
   void Execute(Tick& tick);
   void End(Tick& tick, std::vector<StepResult> results, absl::Time start, absl::Time end);
+  void Measure(const Tick& tick);
   void ReadMail(absl::Duration timeout);
   void ReadLetters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(desk.mutex);
   void StartNew(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(desk.mutex);
@@ -156,6 +158,7 @@ void EngineLoop::Impl::Turn() {
   Tick tick = Begin();
   GiveAnswers();
   if (!tick.plan.empty()) return Execute(tick);
+  if (tick.synthetic.has_value()) return Measure(tick);
   if (tick.empties) {
     mailbox.Leave(tick.due);
     executor->OnIdle();
@@ -180,7 +183,9 @@ EngineLoop::Impl::Tick EngineLoop::Impl::Begin() {
     absl::Time until = tick.due;
     if (tick.plan.wake_at.has_value()) until = std::min(until, *tick.plan.wake_at);
     tick.idle = until - clock.Now();
-    tick.empties = scheduler.live() == 0 && std::exchange(busy, false);
+    if (scheduler.live() == 0) tick.synthetic = desk.profile().Next();
+    if (tick.synthetic.has_value()) busy = true;
+    tick.empties = scheduler.live() == 0 && !tick.synthetic.has_value() && std::exchange(busy, false);
   } else {
     busy = true;
     desk.BeginTick();
@@ -261,6 +266,19 @@ void EngineLoop::Impl::End(Tick& tick, std::vector<StepResult> results, absl::Ti
   desk.GiveUpIfLost(end);
 }
 
+void EngineLoop::Impl::Measure(const Tick& tick) {
+  mailbox.Leave(tick.due);
+  const absl::Time start = clock.Now();
+  const absl::Status ran = Guarded([&] { return executor->RunSynthetic(tick.synthetic->key, tick.synthetic->rows); });
+  const absl::Duration took = clock.Now() - start;
+  mailbox.Return();
+  {
+    MutexLock lock(desk.mutex);
+    desk.OnLearned(ran, took);
+  }
+  ReadMail(absl::ZeroDuration());
+}
+
 void EngineLoop::Impl::ReadMail(absl::Duration timeout) {
   open = mailbox.Take(timeout, letters);
   {
@@ -323,6 +341,8 @@ void EngineLoop::Estimate(std::vector<JobSpec> specs,
 void EngineLoop::Snapshot(absl::AnyInvocable<void(ScheduleView) &&> on_view) {
   impl_->Post(SnapshotMail{.on_view = std::move(on_view)});
 }
+
+void EngineLoop::Learn(std::vector<BatchKey> keys) { impl_->Post(LearnMail{.keys = std::move(keys)}); }
 
 void EngineLoop::Cancel(JobId job, absl::Status reason) {
   impl_->Post(CancelMail{.job = job, .reason = std::move(reason)});

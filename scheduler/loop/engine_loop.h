@@ -82,6 +82,10 @@ class EngineLoop {
   // What Submit would answer, by the same rules; nothing is admitted. `on_verdict` is called exactly once.
   void Estimate(std::vector<JobSpec> specs, absl::AnyInvocable<void(absl::StatusOr<AdmissionVerdict>) &&> on_verdict);
 
+  // Measures what is not known of `keys` with synthetic ticks, one at a time and only while no job is here; real ticks
+  // teach meanwhile, and what the profile's budget does not allow is left to them.
+  void Learn(std::vector<BatchKey> keys);
+
   // Calls `on_view` exactly once with the loop as it stands; after Stop with an empty view.
   void Snapshot(absl::AnyInvocable<void(ScheduleView) &&> on_view);
 

@@ -1,6 +1,7 @@
 #include "scheduler/loop/front_desk.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -37,6 +38,7 @@ FrontDesk::FrontDesk(const EngineLoopOptions& options, std::unique_ptr<Schedulin
                         if (in_tick_) left_behind_.push_back(std::move(state));
                       }},
                  metrics),
+      profile_(options.profile.budget),
       next_job_id_(options.id_first),
       last_progress_(clock.Now()),
       status_{.last_progress = last_progress_} {}
@@ -107,6 +109,18 @@ FrontDesk::Answer FrontDesk::Do(DrainMail mail) {
   drain_deadline_ = std::min(drain_deadline_, mail.deadline);
   on_drained_.push_back(std::move(mail.on_drained));
   return nullptr;
+}
+
+FrontDesk::Answer FrontDesk::Do(LearnMail mail) {
+  profile_.Add(mail.keys, scheduler_.costs());
+  return nullptr;
+}
+
+void FrontDesk::OnLearned(const absl::Status& status, absl::Duration took) {
+  const std::optional<CostEntry> learned = profile_.OnRan(status, took);
+  if (!learned.has_value()) return;
+  if (!learned->points.empty()) scheduler_.SetCurve(learned->key, learned->points);
+  if (learned->row_cap > 0) scheduler_.LowerRowCap(learned->key, learned->row_cap);
 }
 
 void FrontDesk::Tend(absl::Time now) {

@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/metrics.h"
 #include "core/mutex.h"
+#include "scheduler/costs/idle_profile.h"
 #include "scheduler/decide/policy.h"
 #include "scheduler/decide/step_scheduler.h"
 #include "scheduler/loop/engine_loop.h"
@@ -54,6 +55,7 @@ class FrontDesk {
   // Makes status() say how things stand.
   void Publish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
+  const IdleProfile& profile() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return profile_; }
   StepScheduler& scheduler() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return scheduler_; }
 
   // The engine's. Costs are known from now on.
@@ -64,6 +66,8 @@ class FrontDesk {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   // The jobs that came in since the last call and are to be started.
   [[nodiscard]] std::vector<JobId> TakeNew() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  // What came of the synthetic tick that profile().Next() told.
+  void OnLearned(const absl::Status& status, absl::Duration took) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   // Whoever is left of a lost device ends with UNAVAILABLE; nothing happens while it is not lost.
   void GiveUpIfLost(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   // From now on everybody is refused.
@@ -84,6 +88,7 @@ class FrontDesk {
   Answer Do(DrainMail mail) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   Answer Do(EstimateMail mail) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   Answer Do(SnapshotMail mail) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  Answer Do(LearnMail mail) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   absl::StatusOr<AdmissionVerdict> Judge(absl::Span<const JobSpec> specs, absl::Time now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   Admission Admit(std::vector<JobSpec> specs, const AdmissionVerdict& verdict, absl::Time now)
@@ -96,6 +101,7 @@ class FrontDesk {
   std::vector<std::unique_ptr<JobState>> left_behind_ ABSL_GUARDED_BY(mutex);
   bool in_tick_ ABSL_GUARDED_BY(mutex) = false;
   StepScheduler scheduler_ ABSL_GUARDED_BY(mutex);
+  IdleProfile profile_ ABSL_GUARDED_BY(mutex);
   std::vector<JobId> new_jobs_ ABSL_GUARDED_BY(mutex);
   int64_t next_job_id_ ABSL_GUARDED_BY(mutex);
   bool open_ ABSL_GUARDED_BY(mutex) = true;

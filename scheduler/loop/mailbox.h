@@ -48,7 +48,10 @@ struct EstimateMail {
 struct SnapshotMail {
   absl::AnyInvocable<void(ScheduleView) &&> on_view;
 };
-using Mail = std::variant<SubmitMail, CancelMail, DrainMail, EstimateMail, SnapshotMail>;
+struct LearnMail {
+  std::vector<BatchKey> keys;
+};
+using Mail = std::variant<SubmitMail, CancelMail, DrainMail, EstimateMail, SnapshotMail, LearnMail>;
 
 // Letters in order of posting. Any thread posts. The engine takes them, but while it is away for a tick the desk does
 // (scheduler/loop/front_desk.h), so that nobody waits for the tick. At most one of the two is told of a letter.

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "core/error_reason.h"
+#include "core/status_macros.h"
 #include "scheduler/decide/admission.h"
 #include "server/call/picture_encoder.h"
 #include "server/request/status_mapping.h"
@@ -40,12 +41,73 @@ std::vector<JobSpec> GenerationStream::Specs() {
 }
 
 void GenerationStream::Submit() {
+  if (services_.models == nullptr) return SubmitJobs();
+  {
+    MutexLock lock(mutex_);
+    holding_ = true;
+  }
+  const int64_t ticket = services_.models->Acquire(
+      request_.request->model->id,
+      [weak = weak_from_this()](const absl::Status& reason) {
+        if (const auto self = weak.lock()) self->Cancel(reason);
+      },
+      [self = shared_from_this()](absl::StatusOr<ModelLease> lease) { self->OnLease(std::move(lease)); });
+  bool gone = false;
+  {
+    MutexLock lock(mutex_);
+    ticket_ = ticket;
+    gone = holding_ && broken_;  // cancelled before the ticket was known
+  }
+  if (gone) services_.models->Abandon(ticket);
+}
+
+void GenerationStream::OnLease(absl::StatusOr<ModelLease> lease) {
+  {
+    MutexLock lock(mutex_);
+    holding_ = false;
+    if (broken_) return;
+    absl::Status ready = lease.ok() ? absl::OkStatus() : FromModelError(lease.status(), request_.request->model->id);
+    if (lease.ok()) {
+      lease_ = *std::move(lease);
+      ready = Refresh();
+    }
+    if (!ready.ok()) {
+      end_ = ready;
+      return PostPump();
+    }
+  }
+  SubmitJobs();
+}
+
+// What was read anew is asked anew.
+absl::Status GenerationStream::Refresh() {
+  const auto again = std::exchange(request_.again, nullptr);
+  if (again == nullptr) return absl::OkStatus();
+  const std::shared_ptr<const ModelRegistry> models = services_.models->registry();
+  if (models->Find(request_.request->model->id)->info == request_.request->model) return absl::OkStatus();
+  STEPCAST_ASSIGN_OR_RETURN(request_, again(*models));
+  return absl::OkStatus();
+}
+
+void GenerationStream::SubmitJobs() {
   services_.loops.Submit(Specs(), [self = shared_from_this()](absl::StatusOr<Admission> admission) {
     self->OnAdmission(std::move(admission));
   });
 }
 
 void GenerationStream::SubmitNothing() {
+  if (services_.models != nullptr) {
+    const std::string& model = request_.request->model->id;
+    const absl::Status ready = services_.models->Check(model);
+    MutexLock lock(mutex_);
+    if (!ready.ok()) {
+      end_ = FromModelError(ready, model);
+      return PostPump();
+    }
+    if (services_.models->Standing(model).state != ModelState::kReady) {
+      request_.accepted.add_warnings("the model is not in memory: the pictures wait until it is loaded");
+    }
+  }
   services_.loops.Estimate(Specs(), [self = shared_from_this()](absl::StatusOr<AdmissionVerdict> verdict) {
     self->OnVerdict(std::move(verdict));
   });
@@ -237,10 +299,13 @@ void GenerationStream::CancelJobs(const std::vector<JobId>& jobs, const absl::St
 
 void GenerationStream::Cancel(const absl::Status& reason) {
   std::vector<JobId> jobs;
+  int64_t ticket = 0;
   {
     MutexLock lock(mutex_);
     jobs = Break(reason);
+    if (holding_) ticket = ticket_;
   }
+  if (ticket != 0) services_.models->Abandon(ticket);
   CancelJobs(jobs, reason);
   Pump();
 }
@@ -252,6 +317,13 @@ bool GenerationStream::Stalled(absl::Duration limit, absl::Time now) const {
 void GenerationStream::CheckStall(absl::Time now) {
   const absl::Status reason = WithReason(absl::CancelledError("the client stopped reading"), "CLIENT_STALLED");
   std::vector<JobId> jobs;
+  bool late = false;
+  {
+    MutexLock lock(mutex_);
+    late = holding_ && now >= request_.deadline;
+  }
+  // Whoever waits for a model is not in a queue that looks at deadlines.
+  if (late) return Cancel(absl::DeadlineExceededError("the deadline passed"));
   {
     MutexLock lock(mutex_);
     if (broken_ || !Stalled(services_.client_stall, now)) return;

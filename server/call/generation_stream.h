@@ -17,7 +17,9 @@
 #include "server/call/completion_pace.h"
 #include "server/call/live_calls.h"
 #include "server/call/request_tally.h"
+#include "server/call/stream_request.h"
 #include "server/call/stream_writer.h"
+#include "server/catalog/model_store.h"
 #include "server/request/status_mapping.h"
 
 namespace stepcast {
@@ -47,20 +49,12 @@ struct StreamServices {
   ServerMetrics& metrics;
   CompletionPace& pace;
   const Clock& clock;
+  ModelStore* models = nullptr;  // keeps a request's model in memory; null: it stays there anyway
   std::function<void()> on_device_lost = [] {};
   int64_t chunk_bytes = 3 << 20;
   int64_t max_waiting_bytes = 16 << 20;              // of encoded pictures; more are encoded as these are written
   absl::Duration preview_stall = absl::Seconds(10);  // a write this old: previews are dropped
   absl::Duration client_stall = absl::Seconds(30);   // a write this old: the call is cancelled
-};
-
-// What a stream is made for.
-struct StreamRequest {
-  SharedRequest request;
-  sampling::SharedProgram program;
-  v1::Accepted accepted;  // complete but for the queue position
-  absl::Time arrival;
-  absl::Time deadline;
 };
 
 // The sink of a request's jobs. Held by its jobs, its codec tasks and its reactor; the jobs never see the reactor.
@@ -77,7 +71,7 @@ class GenerationStream final : public EventSink,
   // `transport` lives until its End returns.
   GenerationStream(StreamRequest request, ResponseTransport& transport, const StreamServices& services);
 
-  // Submits the jobs: all or none. REQUIRES: called once.
+  // Submits the jobs, all or none, once their model is in memory. REQUIRES: called once.
   void Submit();
   // Answers as Submit would and paints nothing. REQUIRES: called once.
   void SubmitNothing();
@@ -101,6 +95,9 @@ class GenerationStream final : public EventSink,
   };
 
   std::vector<JobSpec> Specs();
+  void OnLease(absl::StatusOr<ModelLease> lease);
+  absl::Status Refresh() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SubmitJobs();
   void OnAdmission(absl::StatusOr<Admission> admission);
   void OnVerdict(absl::StatusOr<AdmissionVerdict> verdict);
   AdmissionContext AdmissionHints() const;
@@ -123,11 +120,15 @@ class GenerationStream final : public EventSink,
   bool Take(v1::GenerateResponse& message) ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<CallOutcome> TakeEnd() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  const StreamRequest request_;
+  // As it is when the jobs are submitted; whoever reads it before holds the lock.
+  StreamRequest request_;
   ResponseTransport& transport_;  // not touched after ended_
   const StreamServices services_;
 
   Mutex mutex_;
+  ModelLease lease_ ABSL_GUARDED_BY(mutex_);      // until the last job has gone, and this with it
+  int64_t ticket_ ABSL_GUARDED_BY(mutex_) = 0;    // of the lease that is waited for
+  bool holding_ ABSL_GUARDED_BY(mutex_) = false;  // waits for it
   StreamWriter writer_ ABSL_GUARDED_BY(mutex_);
   RequestTally tally_ ABSL_GUARDED_BY(mutex_);
   std::vector<ImageState> images_ ABSL_GUARDED_BY(mutex_);

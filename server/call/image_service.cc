@@ -102,21 +102,21 @@ CallStart ImageService::Begin(std::string_view method, grpc::CallbackServerConte
           .request = absl::UnknownError("not checked")};
 }
 
-absl::StatusOr<StreamRequest> ImageService::Prepare(const v1::GenerateRequest& request, const CallRecord& record,
-                                                    bool unary) {
-  if (refusing_) return Draining();
-  STEPCAST_ASSIGN_OR_RETURN(const Backend* backend, Ready());
-  if (unary && request.has_preview()) {
-    FieldViolations violations;
-    violations.Add("preview", "a value", "unset: one answer has no place for previews; call Generate");
-    return violations.ToStatus();
-  }
+// A painting call as it came.
+struct ImageService::AskedFor {
+  v1::GenerateRequest request;
+  std::string tenant;
+  absl::Time arrival;
+  absl::Time deadline;
+  bool unary = false;
+};
+
+absl::StatusOr<StreamRequest> ImageService::Prepare(const std::shared_ptr<const AskedFor>& asked,
+                                                    const ModelRegistry& models) {
   StreamRequest stream;
-  STEPCAST_ASSIGN_OR_RETURN(const std::string tenant,
-                            sources_.tenants.Resolve(record.Metadata(config_.tenants.metadata_key)));
   STEPCAST_ASSIGN_OR_RETURN(stream.request,
-                            ValidateRequest(request, backend->models, config_.limits, sources_.seeds, tenant));
-  if (unary) STEPCAST_RETURN_IF_ERROR(CheckUnaryResponseFits(*stream.request, config_.limits));
+                            ValidateRequest(asked->request, models, config_.limits, sources_.seeds, asked->tenant));
+  if (asked->unary) STEPCAST_RETURN_IF_ERROR(CheckUnaryResponseFits(*stream.request, config_.limits));
   absl::StatusOr<sampling::SharedProgram> program =
       programs_.Get(stream.request->model->noise_schedule, SpecOf(*stream.request));
   if (!program.ok()) return FromCompileError(program.status());
@@ -124,22 +124,42 @@ absl::StatusOr<StreamRequest> ImageService::Prepare(const v1::GenerateRequest& r
   *stream.accepted.mutable_request() = ToEffectiveRequest(*stream.request);
   stream.accepted.set_evaluations(static_cast<int>(stream.program->evaluations.size()));
   for (const std::string& warning : stream.request->warnings) stream.accepted.add_warnings(warning);
-  for (const std::string& warning : Surprises(request, *stream.request, *stream.program)) {
+  for (const std::string& warning : Surprises(asked->request, *stream.request, *stream.program)) {
     stream.accepted.add_warnings(warning);
   }
-  stream.arrival = record.arrival();
-  stream.deadline = record.deadline();
+  stream.arrival = asked->arrival;
+  stream.deadline = asked->deadline;
+  stream.again = [this, asked](const ModelRegistry& newer) { return Prepare(asked, newer); };
   return stream;
 }
 
-void ImageService::Check(const v1::GenerateRequest& request, bool unary, CallStart& start) {
+absl::StatusOr<StreamRequest> ImageService::Prepare(v1::GenerateRequest request, const CallRecord& record, bool unary) {
+  if (refusing_) return Draining();
+  STEPCAST_ASSIGN_OR_RETURN(const Backend* backend, Ready());
+  if (unary && request.has_preview()) {
+    FieldViolations violations;
+    violations.Add("preview", "a value", "unset: one answer has no place for previews; call Generate");
+    return violations.ToStatus();
+  }
+  STEPCAST_ASSIGN_OR_RETURN(std::string tenant,
+                            sources_.tenants.Resolve(record.Metadata(config_.tenants.metadata_key)));
+  const auto asked = std::make_shared<const AskedFor>(AskedFor{.request = std::move(request),
+                                                               .tenant = std::move(tenant),
+                                                               .arrival = record.arrival(),
+                                                               .deadline = record.deadline(),
+                                                               .unary = unary});
+  return Prepare(asked, *backend->models.registry());
+}
+
+void ImageService::Check(v1::GenerateRequest request, bool unary, CallStart& start) {
   if (const Backend* const backend = backend_) {
-    const RegisteredModel* const model = backend->models.Find(request.model());
+    const auto models = backend->models.registry();
+    const RegisteredModel* const model = models->Find(request.model());
     if (model != nullptr) start.model = model->info->id;
     start.services = &backend->streams;
   }
   start.validate_only = request.validate_only();
-  start.request = Prepare(request, *start.record, unary);
+  start.request = Prepare(std::move(request), *start.record, unary);
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* ImageService::Generate(grpc::CallbackServerContext* context,
@@ -149,7 +169,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* ImageService::Generate(grpc::Callbac
   if (absl::Status parsed = ParseOurs(*bytes, config_.limits, request); !parsed.ok()) {
     start.request = std::move(parsed);
   } else {
-    Check(request, /*unary=*/false, start);
+    Check(std::move(request), /*unary=*/false, start);
   }
   return AnswerGenerate(std::move(start));
 }
@@ -161,7 +181,7 @@ grpc::ServerUnaryReactor* ImageService::GenerateImage(grpc::CallbackServerContex
   if (absl::Status parsed = ParseOurs(*bytes, config_.limits, request); !parsed.ok()) {
     start.request = std::move(parsed);
   } else {
-    Check(request.request(), /*unary=*/true, start);
+    Check(std::move(*request.mutable_request()), /*unary=*/true, start);
   }
   return AnswerGenerateImage(std::move(start), *response);
 }
@@ -187,7 +207,8 @@ grpc::ServerUnaryReactor* ImageService::GetServerInfo(grpc::CallbackServerContex
 
 absl::StatusOr<v1::ListModelsResponse> ImageService::List(const v1::ListModelsRequest& request) const {
   STEPCAST_ASSIGN_OR_RETURN(const Backend* backend, Ready());
-  const absl::Span<const RegisteredModel> models = backend->models.models();
+  const std::shared_ptr<const ModelRegistry> registry = backend->models.registry();
+  const absl::Span<const RegisteredModel> models = registry->models();
   FieldViolations violations;
   violations.CheckRange("page_size", request.page_size(), 0, kMaxPageSize);
   // A token is the index of the next model.
@@ -201,7 +222,9 @@ absl::StatusOr<v1::ListModelsResponse> ImageService::List(const v1::ListModelsRe
   const int end = std::min(begin + size, static_cast<int>(models.size()));
   v1::ListModelsResponse response;
   for (int i = begin; i < end; ++i) {
-    *response.add_models() = DescribeModel(models[static_cast<size_t>(i)], /*is_default=*/i == 0, config_.limits);
+    const RegisteredModel& model = models[static_cast<size_t>(i)];
+    *response.add_models() =
+        DescribeModel(model, /*is_default=*/i == 0, config_.limits, backend->models.Standing(model.info->id));
   }
   if (end < static_cast<int>(models.size())) response.set_next_page_token(absl::StrCat(end));
   return response;
@@ -209,9 +232,11 @@ absl::StatusOr<v1::ListModelsResponse> ImageService::List(const v1::ListModelsRe
 
 absl::StatusOr<v1::GetModelResponse> ImageService::Get(const v1::GetModelRequest& request) const {
   STEPCAST_ASSIGN_OR_RETURN(const Backend* backend, Ready());
-  STEPCAST_ASSIGN_OR_RETURN(const RegisteredModel* model, FindModel(request.model(), backend->models));
+  const std::shared_ptr<const ModelRegistry> registry = backend->models.registry();
+  STEPCAST_ASSIGN_OR_RETURN(const RegisteredModel* model, FindModel(request.model(), *registry));
   v1::GetModelResponse response;
-  *response.mutable_model() = DescribeModel(*model, model == &backend->models.default_model(), config_.limits);
+  *response.mutable_model() = DescribeModel(*model, model == &registry->default_model(), config_.limits,
+                                            backend->models.Standing(model->info->id));
   return response;
 }
 
@@ -227,7 +252,7 @@ absl::StatusOr<v1::GetServerInfoResponse> ImageService::Info(const v1::GetServer
                      : backend == nullptr ? v1::SERVING_STATE_LOADING
                                           : v1::SERVING_STATE_SERVING);
   if (backend == nullptr) return response;
-  response.set_default_model(backend->models.default_model().info->id);
+  response.set_default_model(backend->models.registry()->default_model().info->id);
   v1::QueueState& queue = *response.mutable_queue();
   for (const DeviceStatus& device : backend->streams.loops.devices()) {
     const v1::Device& told = *response.add_devices() = DescribeDevice(device);

@@ -23,7 +23,7 @@ namespace stepcast {
 
 // What a server answers with once its models are loaded.
 struct Backend {
-  ModelRegistry models;
+  ModelStore& models;
   StreamServices streams;
 };
 
@@ -70,11 +70,14 @@ class ImageService final : public RawImageGenerationService {
                                           grpc::ByteBuffer* response) override;
 
  private:
+  struct AskedFor;
+
   std::unique_ptr<CallRecord> Record(std::string_view method, grpc::CallbackServerContext& context) const;
   absl::StatusOr<const Backend*> Ready() const;
   CallStart Begin(std::string_view method, grpc::CallbackServerContext& context);
-  absl::StatusOr<StreamRequest> Prepare(const v1::GenerateRequest& request, const CallRecord& record, bool unary);
-  void Check(const v1::GenerateRequest& request, bool unary, CallStart& start);
+  absl::StatusOr<StreamRequest> Prepare(const std::shared_ptr<const AskedFor>& asked, const ModelRegistry& models);
+  absl::StatusOr<StreamRequest> Prepare(v1::GenerateRequest request, const CallRecord& record, bool unary);
+  void Check(v1::GenerateRequest request, bool unary, CallStart& start);
 
   absl::StatusOr<v1::ListModelsResponse> List(const v1::ListModelsRequest& request) const;
   absl::StatusOr<v1::GetModelResponse> Get(const v1::GetModelRequest& request) const;

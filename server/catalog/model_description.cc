@@ -81,6 +81,43 @@ void DescribeOrigin(const ModelInfo& info, v1::Model& described) {
     for (const std::string& type : component.stored_types) told->add_stored_types(type);
     told->set_parameter_count(component.parameters);
     told->set_compute_type(component.compute_type);
+    told->set_memory_bytes(component.bytes);
+    told->set_sha256(component.sha256);
+  }
+}
+
+v1::ModelState ToProto(ModelState state) {
+  switch (state) {
+    case ModelState::kReady:
+      return v1::MODEL_STATE_READY;
+    case ModelState::kUnloaded:
+      return v1::MODEL_STATE_UNLOADED;
+    case ModelState::kLoading:
+      return v1::MODEL_STATE_LOADING;
+    case ModelState::kUnloading:
+      return v1::MODEL_STATE_UNLOADING;
+    case ModelState::kFailed:
+      return v1::MODEL_STATE_FAILED;
+    case ModelState::kOff:
+      break;
+  }
+  return v1::MODEL_STATE_OFF;
+}
+
+// Whether it is in memory, and what it takes there.
+void DescribeMemory(const ModelInfo& info, const ModelStanding& standing, v1::Model& described) {
+  described.set_state(ToProto(standing.state));
+  described.set_loading(standing.loading == ModelLoading::kPinned     ? v1::MODEL_LOADING_PINNED
+                        : standing.loading == ModelLoading::kOnDemand ? v1::MODEL_LOADING_ON_DEMAND
+                                                                      : v1::MODEL_LOADING_EAGER);
+  int64_t bytes = 0;
+  for (const ModelComponent& component : info.components) bytes += component.bytes;
+  described.set_memory_bytes(bytes);
+  for (const std::string& device : info.devices) described.add_devices(device);
+  for (v1::ModelComponent& component : *described.mutable_components()) {
+    const auto shared = standing.shared_with.find(component.name());
+    if (shared == standing.shared_with.end()) continue;
+    for (const std::string& model : shared->second) component.add_shared_with(model);
   }
 }
 
@@ -94,7 +131,8 @@ ModelLimits NarrowLimits(const ModelInfo& model, const LimitsConfig& limits) {
   return narrow;
 }
 
-v1::Model DescribeModel(const RegisteredModel& model, bool is_default, const LimitsConfig& limits) {
+v1::Model DescribeModel(const RegisteredModel& model, bool is_default, const LimitsConfig& limits,
+                        const ModelStanding& standing) {
   const ModelInfo& info = *model.info;
   v1::Model described;
   described.set_id(info.id);
@@ -137,6 +175,7 @@ v1::Model DescribeModel(const RegisteredModel& model, bool is_default, const Lim
   described.set_zeroes_unset_negative(info.zeroes_unset_negative);
   *described.mutable_decoding() = DescribeDecoding(info);
   DescribeOrigin(info, described);
+  DescribeMemory(info, standing, described);
   return described;
 }
 

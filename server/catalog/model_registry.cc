@@ -83,7 +83,9 @@ absl::Status CheckTokenizer(const ModelInfo& info, const ClipTokenizer& tokenize
   return absl::OkStatus();
 }
 
-absl::StatusOr<RegisteredModel> Register(SharedModelInfo info, const ModelRegistry::TokenizerLoader& load) {
+}  // namespace
+
+absl::StatusOr<RegisteredModel> ModelRegistry::Register(SharedModelInfo info, const TokenizerLoader& load) {
   RegisteredModel model{.info = std::move(info)};
   if (!IsModelId(model.info->id)) {
     return absl::InvalidArgumentError(
@@ -113,8 +115,6 @@ absl::StatusOr<RegisteredModel> Register(SharedModelInfo info, const ModelRegist
   }
   return model;
 }
-
-}  // namespace
 
 const SamplerSupport* RegisteredModel::FindSampler(Sampler sampler) const {
   const auto found = std::find_if(samplers.begin(), samplers.end(),
@@ -149,6 +149,14 @@ absl::StatusOr<ModelRegistry> ModelRegistry::Create(std::vector<SharedModelInfo>
   if (const RegisteredModel* const found = registry.Find(default_model); found != nullptr) {
     const auto position = registry.models_.begin() + (found - registry.models_.data());
     std::rotate(registry.models_.begin(), position, position + 1);
+  }
+  return registry;
+}
+
+ModelRegistry ModelRegistry::Replace(RegisteredModel model) const {
+  ModelRegistry registry = *this;
+  for (RegisteredModel& old : registry.models_) {
+    if (old.info->id == model.info->id) old = model;
   }
   return registry;
 }

@@ -41,6 +41,13 @@ class ModelRegistry {
   static absl::StatusOr<ModelRegistry> Create(std::vector<SharedModelInfo> models, std::string_view default_model,
                                               const TokenizerLoader& load_tokenizer = &ClipTokenizer::Load);
 
+  // What Create makes of one model; errors as there.
+  static absl::StatusOr<RegisteredModel> Register(SharedModelInfo info,
+                                                  const TokenizerLoader& load_tokenizer = &ClipTokenizer::Load);
+
+  // The same with `model` in the place of the one of its id. REQUIRES: there is one.
+  ModelRegistry Replace(RegisteredModel model) const;
+
   // The model named `id`, or the default model for ""; null when there is none.
   const RegisteredModel* Find(std::string_view id) const;
 

@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "server/config/byte_size.h"
 #include "server/config/config_checks.h"
 #include "server/config/file_check.h"
 #include "server/config/model_config.h"
@@ -247,6 +248,22 @@ void ReadStrictRows(YamlMapping& root, YamlErrors& errors, int& rows) {
   }
 }
 
+void ReadMemoryBudget(YamlMapping& root, YamlErrors& errors, int64_t& budget) {
+  std::string text = "none";
+  root.Text("memory_budget", text);
+  const std::optional<int64_t> bytes = ParseBytes(text);
+  if (text == "none") {
+    budget = kNoMemoryBudget;
+  } else if (text == "auto") {
+    budget = kAutoMemoryBudget;
+  } else if (bytes.has_value() && *bytes >= kMib) {
+    budget = *bytes;
+  } else {
+    errors.Add(root.LineOf("memory_budget"), absl::StrCat("memory_budget: got ", Quoted(text),
+                                                          "; allowed: none, auto, or ", kByteSizes, " from 1MiB on"));
+  }
+}
+
 void ReadEngine(YamlMapping& root, YamlErrors& errors, EngineOptions& engine) {
   root.Text("device", engine.device);
   if (!IsDevice(engine.device)) {
@@ -266,6 +283,7 @@ void ReadEngine(YamlMapping& root, YamlErrors& errors, EngineOptions& engine) {
   });
   root.Int("embedding_cache_entries", 0, 1'000'000, engine.embedding_cache_entries);
   root.Bool("warm_up", engine.warm_up);
+  ReadMemoryBudget(root, errors, engine.memory_budget);
 }
 
 ServerConfig ReadRoot(const YAML::Node& node, const std::string& path, YamlErrors& errors) {
@@ -274,6 +292,7 @@ ServerConfig ReadRoot(const YAML::Node& node, const std::string& path, YamlError
   ReadModels(root, path, errors, config);
   root.Text("default_model", config.default_model);
   ReadEngine(root, errors, config.engine);
+  root.Int("max_waiting_for_models", 0, 100'000, config.max_waiting_for_models);
   ReadScheduler(root, path, errors, config);
   ReadListen(root, errors, config.listen);
   ReadLimits(root, errors, config);

@@ -15,7 +15,7 @@
 
 namespace stepcast {
 
-// Where the server listens. Port 0 picks a free one; nullopt turns the listener off.
+// Port 0 picks a free one; nullopt turns the listener off.
 struct ListenConfig {
   std::string host = "127.0.0.1";  // of the public port: an address or name, IPv6 without brackets
   int port = 50051;                // public gRPC, 0..65535
@@ -33,8 +33,7 @@ struct DrainConfig {
 
 // When the process is no longer worth keeping.
 struct HealthConfig {
-  // Work is pending and no tick has ended for this long: liveness ends. 1 s..24 h; the slowest ticks take seconds.
-  absl::Duration stall_timeout = absl::Seconds(120);
+  absl::Duration stall_timeout = absl::Seconds(120);  // no tick for so long although work is pending; 1 s..24 h
 };
 
 // What one tenant may have; each device counts for itself.
@@ -79,6 +78,7 @@ inline EngineLoopOptions DefaultLoopOptions() {
 struct ServerConfig {
   EngineOptions engine;                                // models (at least one), devices, dtype, threads, rows, memory
   std::string default_model;                           // "": the first model
+  int max_waiting_for_models = 64;                     // calls held until their model is loaded, 0..100000
   EngineLoopOptions scheduler = DefaultLoopOptions();  // policy, admission's bounds, heartbeat, profile
   ListenConfig listen;
   LimitsConfig limits;

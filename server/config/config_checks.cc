@@ -76,6 +76,28 @@ void CheckPorts(const ListenConfig& listen, const std::string& path, std::vector
   }
 }
 
+// The devices and loops that there will be, as far as the configuration tells; empty where the machine decides.
+std::vector<std::string> KnownDevices(const EngineOptions& engine) {
+  if (!engine.devices.empty()) return engine.devices;
+  if (engine.device == "cuda") return {"cuda:0"};
+  if (engine.device == "auto") return {};
+  std::vector<std::string> devices = {engine.device};
+  for (int i = 0; i < engine.replicas && engine.replicas > 1; ++i) devices.push_back(absl::StrCat("cpu:", i));
+  return devices;
+}
+
+void CheckModelDevices(const EngineOptions& engine, const std::string& path, std::vector<std::string>& mistakes) {
+  const std::vector<std::string> known = KnownDevices(engine);
+  if (known.empty()) return;
+  for (size_t i = 0; i < engine.models.size(); ++i) {
+    for (const std::string& device : engine.models[i].devices) {
+      if (std::find(known.begin(), known.end(), device) != known.end()) continue;
+      mistakes.push_back(absl::StrCat(path, ": models[", i, "].devices: got ", Quoted(device),
+                                      "; allowed: ", absl::StrJoin(known, ", ")));
+    }
+  }
+}
+
 // `names` of one loop's file, and of the loops after the first, which have .1, .2 ... appended.
 NamedFile PerLoop(const char* key, const std::string& path, const std::string& beside, const ServerConfig& config) {
   NamedFile file{.key = key, .path = path, .suffixes = {beside}};
@@ -107,6 +129,11 @@ bool IsDevice(const std::string& device) {
   absl::string_view index = device;
   return absl::ConsumePrefix(&index, "cuda:") && !index.empty() && index.size() <= 3 &&
          std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool IsModelDevice(const std::string& device) {
+  return device == "cpu" || (absl::StartsWith(device, "cpu:") && IsDevice(absl::StrCat("cuda:", device.substr(4)))) ||
+         (absl::StartsWith(device, "cuda:") && IsDevice(device));
 }
 
 bool IsDtype(const std::string& dtype) { return DtypeFromName(dtype).has_value(); }
@@ -193,6 +220,7 @@ absl::Status CheckServerConfig(const ServerConfig& config, const std::string& pa
   }
   CheckPorts(config.listen, path, mistakes);
   const EngineOptions& engine = config.engine;
+  CheckModelDevices(engine, path, mistakes);
   if (engine.strict_rows == 1 || engine.strict_rows > engine.max_rows) {
     mistakes.push_back(absl::StrCat(path, ": strict_rows: got ", engine.strict_rows,
                                     "; allowed: 0, auto, or 2..max_rows (", engine.max_rows, ")"));

@@ -15,6 +15,8 @@ inline constexpr absl::Duration kMaxProfileBudget = absl::Minutes(10);
 inline constexpr char kMetadataKeys[] = "[a-z0-9_.-]{1,64}, no grpc-..., no ...-bin, or nothing";
 
 bool IsDevice(const std::string& device);
+inline constexpr char kModelDevices[] = "cpu, cuda:N, or with replicas cpu:N";
+bool IsModelDevice(const std::string& device);
 bool IsDtype(const std::string& dtype);
 // Whether gRPC carries text under this name.
 bool IsMetadataKey(const std::string& key);

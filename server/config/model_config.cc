@@ -1,5 +1,6 @@
 #include "server/config/model_config.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <limits>
@@ -9,6 +10,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "server/config/config_checks.h"
+#include "server/wire/text_limits.h"
 
 namespace stepcast {
 namespace {
@@ -17,6 +20,7 @@ constexpr int64_t kMaxSide = 65536;
 constexpr int kMaxSteps = 1000;
 constexpr size_t kMaxList = 1000;
 constexpr int64_t kMaxPackedBytes = int64_t{1} << 40;
+constexpr size_t kMaxDevices = 64;
 
 std::string RelativeTo(const std::string& config_path, const std::string& path) {
   const std::filesystem::path folder = std::filesystem::path(config_path).parent_path();
@@ -76,6 +80,25 @@ void ReadDtypes(YamlMapping& entry, const std::string& place, YamlErrors& errors
   parts.Finish();
 }
 
+void ReadDevices(YamlMapping& entry, const std::string& place, YamlErrors& errors, std::vector<std::string>& devices) {
+  const std::optional<YAML::Node> list = entry.Child("devices");
+  if (!list.has_value()) return;
+  const int line = entry.LineOf("devices");
+  const std::string name = absl::StrCat(place, ".devices");
+  if (!list->IsSequence() || list->size() == 0 || list->size() > kMaxDevices) {
+    return errors.Add(line, absl::StrCat(name, ": allowed: a list of 1 to ", kMaxDevices, " of ", kModelDevices));
+  }
+  for (const YAML::Node& node : *list) {
+    const std::string device = node.IsScalar() ? node.Scalar() : "";
+    if (!IsModelDevice(device)) {
+      errors.Add(line, absl::StrCat(name, ": got ", Quoted(device), "; allowed: ", kModelDevices));
+    } else if (std::find(devices.begin(), devices.end(), device) != devices.end()) {
+      errors.Add(line, absl::StrCat(name, ": ", Quoted(device), " was given already"));
+    }
+    devices.push_back(device);
+  }
+}
+
 void ReadDefaults(const YAML::Node& node, const std::string& place, YamlErrors& errors, CardDefaults& defaults) {
   YamlMapping section(node, place, errors);
   OptionalName(section, "sampler", static_cast<int>(Sampler::kSdeVp) + 1, &SamplerName, defaults.sampler);
@@ -105,6 +128,9 @@ ModelSource ReadModelEntry(YamlMapping& entry, const std::string& place, const s
   card.source = "the server's configuration";
   entry.Text("id", source.id);
   entry.Text("path", source.path);
+  entry.Choice("load", {"eager", "on_demand", "pinned"},
+               [&source](size_t index) { source.loading = static_cast<ModelLoading>(index); });
+  ReadDevices(entry, place, errors, source.devices);
   entry.Text("vae", card.vae);
   entry.Text("preview", card.preview);
   OptionalName(entry, "vae_tiling", static_cast<int>(VaeTiling::kOff) + 1, &VaeTilingName, card.vae_tiling);

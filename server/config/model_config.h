@@ -8,8 +8,8 @@
 
 namespace stepcast {
 
-// Reads id, path, packed_bytes and what a card may say of the model (core/model_card.h), with the same keys. Paths are
-// relative to the folder of `config_path`. Mistakes go to `errors`.
+// Reads id, path, packed_bytes, load, devices and what a card may say of the model (core/model_card.h), with the same
+// keys. Paths are relative to the folder of `config_path`. Mistakes go to `errors`.
 ModelSource ReadModelEntry(YamlMapping& entry, const std::string& place, const std::string& config_path,
                            YamlErrors& errors);
 

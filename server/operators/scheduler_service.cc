@@ -11,6 +11,7 @@
 #include "core/status_macros.h"
 #include "server/call/generate_calls.h"
 #include "server/operators/schedule_description.h"
+#include "server/operators/unary_call.h"
 #include "server/request/field_violations.h"
 #include "server/request/request_parser.h"
 #include "server/request/status_mapping.h"
@@ -146,63 +147,6 @@ void TickStream::Pump() {
   reactor_->Send(DescribeTick(*tick, watch_->dropped()));
 }
 
-class ScheduleReactor;
-
-// One GetSchedule call while the devices are asked.
-//
-// Thread-safety: all methods may be called from any thread.
-class ScheduleCall final : public LiveCall {
- public:
-  explicit ScheduleCall(ScheduleReactor* reactor) : reactor_(reactor) {}
-
-  void Cancel(const absl::Status& reason) override { End(reason); }
-  void CheckStall(absl::Time) override {}
-  void End(absl::StatusOr<v1::GetScheduleResponse> answer);
-
- private:
-  Mutex mutex_;
-  ScheduleReactor* reactor_ ABSL_GUARDED_BY(mutex_);  // null once finished
-};
-
-class ScheduleReactor final : public grpc::ServerUnaryReactor {
- public:
-  ScheduleReactor(std::unique_ptr<CallRecord> record, LiveCalls& calls, grpc::ByteBuffer& response)
-      : record_(std::move(record)), calls_(calls), response_(response) {}
-
-  std::shared_ptr<ScheduleCall> Start() {
-    call_ = std::make_shared<ScheduleCall>(this);
-    const std::shared_ptr<ScheduleCall> call = call_;  // the call may end, and this with it, in Add
-    calls_.Add(call);
-    return call;
-  }
-
-  void Answer(const absl::StatusOr<v1::GetScheduleResponse>& answer) {
-    if (answer.ok()) ToBytes(*answer, response_);
-    const int64_t bytes = answer.ok() ? static_cast<int64_t>(response_.Length()) : 0;
-    Finish(record_->Finish({.status = answer.status(), .admitted = true, .bytes = bytes}));
-  }
-  void Refuse(const absl::Status& status) { Finish(record_->Finish({.status = status})); }
-
-  void OnCancel() override {
-    if (call_ != nullptr) call_->Cancel(absl::CancelledError("cancelled by the client"));
-  }
-  void OnDone() override {
-    if (call_ != nullptr) calls_.Remove(call_);
-    delete this;
-  }
-
- private:
-  const std::unique_ptr<CallRecord> record_;
-  LiveCalls& calls_;
-  grpc::ByteBuffer& response_;  // gRPC's, until Finish
-  std::shared_ptr<ScheduleCall> call_;
-};
-
-void ScheduleCall::End(absl::StatusOr<v1::GetScheduleResponse> answer) {
-  MutexLock lock(mutex_);
-  if (reactor_ != nullptr) std::exchange(reactor_, nullptr)->Answer(answer);
-}
-
 }  // namespace
 
 SchedulerService::SchedulerService(TickFeed& feed, CodecPool& writers, ServerMetrics& metrics, const Clock& clock)
@@ -246,7 +190,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* SchedulerService::WatchTicks(grpc::C
 
 grpc::ServerUnaryReactor* SchedulerService::GetSchedule(grpc::CallbackServerContext* context,
                                                         const grpc::ByteBuffer* bytes, grpc::ByteBuffer* response) {
-  auto* reactor = new ScheduleReactor(Record("GetSchedule", *context), calls_, *response);
+  auto* reactor = new UnaryReactor(Record("GetSchedule", *context), calls_, *response);
   v1::GetScheduleRequest request;
   absl::Status status = ParseRequest(*bytes, kMaxRequestBytes, request);
   Dispatcher* const dispatcher = dispatcher_;
@@ -255,9 +199,9 @@ grpc::ServerUnaryReactor* SchedulerService::GetSchedule(grpc::CallbackServerCont
     reactor->Refuse(status);
     return reactor;
   }
-  const std::shared_ptr<ScheduleCall> call = reactor->Start();
+  const std::shared_ptr<UnaryCall> call = reactor->Start();
   dispatcher->Snapshot([call, &writers = writers_](std::vector<DeviceView> views) {
-    writers.Post([call, views = std::move(views)] { call->End(DescribeSchedule(views)); });
+    writers.Post([call, views = std::move(views)] { call->Answer(DescribeSchedule(views)); });
   });
   return reactor;
 }

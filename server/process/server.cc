@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/cpu_budget.h"
+#include "core/model_memory.h"
 #include "core/status_macros.h"
 #include "prometheus/registry.h"
 #include "scheduler/recording/recorder.h"
@@ -56,13 +57,17 @@ Server::Server(ServerConfig config, const Clock& clock, std::function<void()> wa
       tenants_(config_.tenants),
       service_(config_, metrics_, live_, {seeds_, tenants_}, clock),
       scheduler_service_(ticks_, writers_, metrics_, clock),
+      model_service_(config_, writers_, metrics_, clock),
       public_reflection_(
           {v1::ImageGenerationService::service_full_name(), grpc::health::v1::Health::service_full_name()}),
-      admin_reflection_({v1::SchedulerService::service_full_name(), grpc::health::v1::Health::service_full_name()}),
+      admin_reflection_({v1::SchedulerService::service_full_name(), v1::ModelService::service_full_name(),
+                         grpc::health::v1::Health::service_full_name()}),
       devices_(config_.health.stall_timeout) {}
 
 Server::~Server() {
   StopServing();
+  // Before the loops: a model that is freed waits for the tick that still holds it.
+  if (models_ != nullptr) models_->Stop();
   if (loops_ != nullptr) loops_->Stop();
 }
 
@@ -82,7 +87,7 @@ absl::Status Server::Listen() {
     options.name = "admin gRPC";
     options.host = listen.admin_host;
     options.port = *listen.admin_port;
-    options.services = {&admin_health_, &scheduler_service_, &admin_reflection_};
+    options.services = {&admin_health_, &scheduler_service_, &model_service_, &admin_reflection_};
     options.reflection = true;
     options.max_receive_bytes = kAdminReceiveBytes;
     STEPCAST_ASSIGN_OR_RETURN(admin_, Listener::Start(options));
@@ -115,17 +120,20 @@ absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLo
   metrics_.AddModels(engine.models);
   metrics_.AddTenants(tenants_.Labels());
   STEPCAST_RETURN_IF_ERROR(StartLoops(engine));
-  backend_.emplace(Backend{.models = std::move(models),
+  models_ = StoreModels(std::move(models), engine, load_tokenizer);
+  backend_.emplace(Backend{.models = *models_,
                            .streams = {.loops = *loops_,
                                        .codec = codec_,
                                        .writers = writers_,
                                        .metrics = metrics_,
                                        .pace = pace_,
                                        .clock = clock_,
+                                       .models = models_.get(),
                                        .on_device_lost = [this] { wake_(); },
                                        .chunk_bytes = config_.limits.image_chunk_bytes}});
   service_.Serve(*backend_);
   scheduler_service_.Serve(*loops_);
+  model_service_.Serve(*models_);
   if (config_.scheduler.profile.budget == absl::ZeroDuration()) AnnounceReady();
   return absl::OkStatus();
 }
@@ -157,9 +165,32 @@ absl::StatusOr<ModelRegistry> Server::RegisterModels(LoadedEngine& engine,
   return models;
 }
 
+// What is loaded later is judged as what was loaded at the start.
+std::unique_ptr<ModelStore> Server::StoreModels(ModelRegistry models, LoadedEngine& engine,
+                                                const ModelRegistry::TokenizerLoader& load_tokenizer) {
+  ModelStoreOptions options;
+  options.max_waiting = config_.max_waiting_for_models;
+  for (const ModelSource& source : config_.engine.models) options.loading[source.id] = source.loading;
+  options.unloaded = std::move(engine.unloaded);
+  options.memory = std::move(engine.memory);
+  options.admit = [load_tokenizer, limits = config_.limits](SharedModelInfo info) -> absl::StatusOr<RegisteredModel> {
+    STEPCAST_ASSIGN_OR_RETURN(ModelRegistry alone, ModelRegistry::Create({std::move(info)}, "", load_tokenizer));
+    const std::vector<RefusedModel> misfits = FindMisfits(alone, limits);
+    if (!misfits.empty()) return absl::InvalidArgumentError(misfits.front().why);
+    return alone.default_model();
+  };
+  options.on_loaded = [this](const ModelInfo& model) { loops_->Learn(model); };
+  // What is in memory and is not served has no business there.
+  for (const ModelSource& source : config_.engine.models) {
+    if (engine.host != nullptr && models.Find(source.id) == nullptr) engine.host->Unload(source.id);
+  }
+  return std::make_unique<ModelStore>(std::move(models), std::move(options), std::move(engine.host), metrics_.models(),
+                                      clock_);
+}
+
 std::vector<SharedModelInfo> Server::models() const {
   std::vector<SharedModelInfo> infos;
-  for (const RegisteredModel& model : backend_->models.models()) infos.push_back(model.info);
+  for (const RegisteredModel& model : models_->registry()->models()) infos.push_back(model.info);
   return infos;
 }
 
@@ -186,6 +217,9 @@ absl::Status Server::StartLoops(LoadedEngine& engine) {
                        .executor = std::move(device.executor),
                        .metrics = &metrics_.AddDevice(device.name),
                        .observer = observer});
+    for (const SharedModelInfo& model : engine.models) {
+      if (!IsPaintedBy(*model, device.name)) devices.back().foreign.push_back(model->id);
+    }
   }
   STEPCAST_ASSIGN_OR_RETURN(loops_, Dispatcher::Create(options, std::move(devices), clock_));
   return absl::OkStatus();
@@ -218,6 +252,7 @@ absl::StatusOr<SchedulerObserver*> Server::ObserverOf(const std::string& device,
 void Server::Housekeep() {
   const absl::Time now = clock_.Now();
   live_.CheckStalls(now);
+  if (models_ != nullptr) models_->Tend();
   LookAfterDevices(now);
 }
 
@@ -239,6 +274,8 @@ void Server::AnnounceNotReady() {
 void Server::RefuseNew() { service_.RefuseNew(); }
 
 void Server::FinishAdmitted(absl::Time deadline) {
+  // Whoever waits for a model is not admitted.
+  if (models_ != nullptr) models_->Close(Draining());
   if (loops_ != nullptr) loops_->Drain(deadline, [this] { wake_(); });
 }
 
@@ -249,7 +286,7 @@ bool Server::Idle() const { return live_.size() == 0; }
 bool Server::engine_idle() const {
   if (loops_ == nullptr) return true;
   const EngineStatus engine = loops_->status();
-  return engine.ready && engine.waiting + engine.running == 0;
+  return engine.ready && engine.waiting + engine.running == 0 && !(models_ != nullptr && models_->busy());
 }
 
 void Server::StopServing() {
@@ -258,6 +295,7 @@ void Server::StopServing() {
   service_.RefuseNew();
   live_.Close(Draining());
   scheduler_service_.EndCalls();
+  model_service_.EndCalls();
   health_.EndWatches();
   public_reflection_.EndStreams();
   admin_reflection_.EndStreams();

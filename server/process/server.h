@@ -15,7 +15,9 @@
 #include "server/call/completion_pace.h"
 #include "server/call/image_service.h"
 #include "server/call/live_calls.h"
+#include "server/catalog/model_store.h"
 #include "server/config/config.h"
+#include "server/operators/model_service.h"
 #include "server/operators/scheduler_service.h"
 #include "server/operators/tick_feed.h"
 #include "server/process/device_watch.h"
@@ -77,7 +79,7 @@ class Server final : public DrainActions {
   // Whether no device is left, as of the last Housekeep.
   bool device_lost() const { return devices_.all_lost(); }
   int live_calls() const { return live_.size(); }
-  // Whether the engine has no job and makes no profile; true before Serve.
+  // Whether the engine has no job, makes no profile and moves no model; true before Serve.
   bool engine_idle() const;
 
  private:
@@ -86,6 +88,8 @@ class Server final : public DrainActions {
   absl::Status WritePortFile() const;
   absl::StatusOr<ModelRegistry> RegisterModels(LoadedEngine& engine,
                                                const ModelRegistry::TokenizerLoader& load_tokenizer) const;
+  std::unique_ptr<ModelStore> StoreModels(ModelRegistry models, LoadedEngine& engine,
+                                          const ModelRegistry::TokenizerLoader& load_tokenizer);
   absl::Status StartLoops(LoadedEngine& engine);
   absl::StatusOr<SchedulerObserver*> ObserverOf(const std::string& device, const ExecutorLimits& limits,
                                                 const EngineLoopOptions& options);
@@ -108,10 +112,12 @@ class Server final : public DrainActions {
   std::vector<std::unique_ptr<SchedulerObserver>> observers_;  // of the devices' schedulers
   int recorders_ = 0;                                          // among them
   std::unique_ptr<Dispatcher> loops_;
+  std::unique_ptr<ModelStore> models_;
   Tenants tenants_;
   std::optional<Backend> backend_;
   ImageService service_;
   SchedulerService scheduler_service_;
+  ModelService model_service_;
   HealthService public_health_{health_};
   HealthService admin_health_{health_};
   ReflectionService public_reflection_;

@@ -65,6 +65,8 @@ constexpr std::array kReasons = {
               "the server lost its device; try again elsewhere with the same seed"},
     ReasonRow{v1::ERROR_REASON_MODEL_LOADING, absl::StatusCode::kUnavailable,
               "the server still loads its models; try again in a moment"},
+    ReasonRow{v1::ERROR_REASON_MODEL_FAILED, absl::StatusCode::kUnavailable,
+              "the model could not be loaded; try another one, or again later"},
     ReasonRow{v1::ERROR_REASON_DEADLINE, absl::StatusCode::kDeadlineExceeded,
               "the deadline passed before the pictures were done"},
     ReasonRow{v1::ERROR_REASON_CLIENT_CANCELLED, absl::StatusCode::kCancelled, "the client cancelled the call"},
@@ -243,6 +245,19 @@ absl::Status FromAdmissionError(const absl::Status& refusal, const AdmissionCont
   if (reason == v1::ERROR_REASON_TENANT_LIMIT) {
     details.quota_subject = absl::StrCat("tenant:", context.tenant);
     details.metadata.emplace_back("tenant", context.tenant);
+  }
+  return MakeError(details);
+}
+
+absl::Status FromModelError(const absl::Status& refusal, const std::string& model) {
+  const v1::ErrorReason reason =
+      ReasonFromName(ErrorReason(refusal).value_or("")).value_or(v1::ERROR_REASON_ENGINE_ERROR);
+  const bool ours = reason == v1::ERROR_REASON_MODEL_LOADING || reason == v1::ERROR_REASON_MODEL_FAILED ||
+                    reason == v1::ERROR_REASON_MODEL_NOT_FOUND;
+  if (!ours) return ToClientError(refusal);
+  ErrorDetails details{.reason = reason, .message = std::string(refusal.message()), .metadata = {{"model", model}}};
+  if (const std::optional<absl::Duration> delay = RetryDelayOf(refusal)) {
+    details.retry_after = std::clamp(*delay, kMinRetryDelay, kMaxRetryDelay);
   }
   return MakeError(details);
 }

@@ -58,6 +58,10 @@ struct AdmissionContext {
 // which name numbers of ours alone, and its retry delay; TENANT_LIMIT also names the tenant. Others as ToClientError.
 absl::Status FromAdmissionError(const absl::Status& refusal, const AdmissionContext& context);
 
+// For a refusal of a ModelStore (server/catalog/model_store.h): its reason, its own words, its retry delay and the
+// model. Others as ToClientError.
+absl::Status FromModelError(const absl::Status& refusal, const std::string& model);
+
 // For a request that ended without all its pictures: as ToClientError, with `steps_done` (by the image that came
 // furthest) and, where some images succeeded, `failed_images` in the metadata.
 absl::Status FromJobError(const absl::Status& outcome, int steps_done, absl::Span<const int> failed_images = {});

@@ -59,20 +59,10 @@ constexpr std::string_view kMethods[] = {"Generate",      "GenerateImage", "List
 constexpr std::string_view kCodes[] = {
     "OK",        "CANCELLED",          "UNKNOWN",  "INVALID_ARGUMENT", "DEADLINE_EXCEEDED",
     "NOT_FOUND", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE",      "FAILED_PRECONDITION"};
-constexpr std::string_view kReasons[] = {"FIELD_INVALID",
-                                         "MALFORMED_REQUEST",
-                                         "WORK_LIMIT",
-                                         "MODEL_NOT_FOUND",
-                                         "QUEUE_FULL",
-                                         "TENANT_LIMIT",
-                                         "DEADLINE_UNREACHABLE",
-                                         "DEVICE_MEMORY",
-                                         "DRAINING",
-                                         "MODEL_LOADING",
-                                         "DEVICE_LOST",
-                                         "DEADLINE",
-                                         "ENGINE_ERROR",
-                                         "UNKNOWN"};
+constexpr std::string_view kReasons[] = {
+    "FIELD_INVALID", "MALFORMED_REQUEST",    "WORK_LIMIT",    "MODEL_NOT_FOUND", "QUEUE_FULL",
+    "TENANT_LIMIT",  "DEADLINE_UNREACHABLE", "DEVICE_MEMORY", "DRAINING",        "MODEL_LOADING",
+    "MODEL_FAILED",  "DEVICE_LOST",          "DEADLINE",      "ENGINE_ERROR",    "UNKNOWN"};
 constexpr std::string_view kPhases[] = {"encode", "denoise", "preview", "decode"};
 constexpr std::string_view kOutcomes[] = {"succeeded", "failed", "cancelled", "expired"};
 
@@ -136,6 +126,8 @@ struct ServerMetrics::Impl {
   const Clock& clock;
   const std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
 
+  ModelMetrics memory{*registry};
+
   SeriesMap<Counter> calls;                // method, "", code
   SeriesMap<Counter> rejections;           // reason
   SeriesMap<Histogram> tick_seconds;       // phase
@@ -195,9 +187,7 @@ void ServerMetrics::Impl::AddModel(const ModelInfo& model, ModelSeries& series) 
                    {{"model", model.id}, {"kind", Str(kind)}}),
         {model.id, kind});
   }
-  AddGauge("stepcast_model_info", "A loaded model; always 1.",
-           {{"model", model.id}, {"sha256", model.sha256}, {"dtype", model.dtype}, {"device", model.device}})
-      .Set(1);
+  memory.SetInfo(model);
 }
 
 ServerMetrics::ServerMetrics(const Clock& clock) : impl_(std::make_unique<Impl>(clock)) {
@@ -231,6 +221,8 @@ ServerMetrics::ServerMetrics(const Clock& clock) : impl_(std::make_unique<Impl>(
 }
 
 ServerMetrics::~ServerMetrics() = default;
+
+ModelMetrics& ServerMetrics::models() { return impl_->memory; }
 
 EngineMetrics& ServerMetrics::AddDevice(const std::string& device) {
   std::unique_ptr<DeviceMetrics>& series = impl_->devices[device];

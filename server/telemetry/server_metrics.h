@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/metrics.h"
 #include "core/model_info.h"
+#include "server/telemetry/model_metrics.h"
 
 namespace prometheus {
 class Registry;
@@ -48,6 +49,9 @@ class ServerMetrics final : public EngineMetrics {
 
   // Makes the series that have a model label. Call once, before jobs run.
   void AddModels(absl::Span<const SharedModelInfo> models);
+
+  // Those of models going in and out of memory.
+  ModelMetrics& models();
 
   // Makes the series of each tenant in `names`; all others share one, kOtherTenants. Call once, before jobs run.
   void AddTenants(const std::vector<std::string>& names);

@@ -60,8 +60,8 @@ class ClassJobsTest : public ::testing::Test {
  protected:
   ClassJobsTest() {
     DiffusionExecutorOptions options;
-    options.bundles = {MakeFakeClassBundle("digits", &script_), MakeFakeClassBundle("plain", &script_, false),
-                       MakeFakeBundle("text", &text_script_)};
+    options.shelf = ShelfOf({MakeFakeClassBundle("digits", &script_), MakeFakeClassBundle("plain", &script_, false),
+                             MakeFakeBundle("text", &text_script_)});
     options.device = *OpenDevice("cpu", 1);
     options.limits = {.max_denoise_rows = 16, .max_encode_jobs = 8, .max_decode_jobs = 8};
     executor_ = std::make_unique<DiffusionExecutor>(std::move(options), metrics_);

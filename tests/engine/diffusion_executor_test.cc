@@ -73,7 +73,8 @@ class DiffusionExecutorTest : public ::testing::Test {
  protected:
   std::unique_ptr<DiffusionExecutor> MakeExecutor(size_t cache_entries = 100, int strict_rows = 0) {
     DiffusionExecutorOptions options;
-    options.bundles = {MakeFakeBundle("fake", &script_), MakeFakeBundle("second", &script_)};
+    shelf_ = ShelfOf({MakeFakeBundle("fake", &script_), MakeFakeBundle("second", &script_)});
+    options.shelf = shelf_;
     options.device = *OpenDevice("cpu", 1);
     options.limits = {.max_denoise_rows = 16, .max_encode_jobs = 8, .max_decode_jobs = 2, .strict_rows = strict_rows};
     options.embedding_cache_entries = cache_entries;
@@ -125,7 +126,8 @@ class DiffusionExecutorTest : public ::testing::Test {
   NullEngineMetrics metrics_;
   FakeScript script_;
   std::vector<std::string> log_;
-  Decoding decoding_;  // of the models of jobs that are added
+  Decoding decoding_;                  // of the models of jobs that are added
+  std::shared_ptr<ModelShelf> shelf_;  // of the newest executor
   std::unique_ptr<DiffusionExecutor> executor_ = MakeExecutor();
   std::vector<std::unique_ptr<Job>> jobs_;
 };
@@ -502,6 +504,17 @@ TEST_F(DiffusionExecutorTest, ASecondPassBeginsWithTheResizedLatentsAndFreshNois
   const std::vector<StepResult> pictures = Execute(Phase::kDecode, {job, neighbour});
   EXPECT_EQ(pictures[0].image->width, 64);
   EXPECT_LE(LargestDifference(pictures[1].image->pixels, ExpectedPixels(*neighbour)), 1);
+}
+
+TEST_F(DiffusionExecutorTest, AJobKeepsTheModelsOfItsLaterStages) {
+  const Picture picture{.steps = 2, .guidance_scale = 1.0, .seed = 9};
+  jobs_.push_back(std::make_unique<Job>(JobId{50}, TwoPasses(Add(picture)->spec(), picture, 0.5)));
+  Job* const job = jobs_.back().get();
+  Prepare({job});
+  ASSERT_NE(shelf_->Take("fake"), nullptr);
+  DenoiseToTheEnd({job});
+  EXPECT_EQ(static_cast<const DenoiseState&>(*job->state()).stage_index(), 1);
+  EXPECT_TRUE(Execute(Phase::kDecode, {job})[0].status.ok());
 }
 
 TEST_F(DiffusionExecutorTest, TellsOnceHowManyRowsFittedAfterASplit) {

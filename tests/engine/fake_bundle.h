@@ -9,9 +9,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/model_info.h"
+#include "engine/model_shelf.h"
 #include "model/model_bundle.h"
 
 namespace stepcast::engine {
@@ -47,6 +49,13 @@ std::shared_ptr<const model::ModelBundle> MakeFakeBundle(const std::string& id, 
 
 // The same with an info of its own.
 std::shared_ptr<const model::ModelBundle> MakeFakeBundle(SharedModelInfo info, FakeScript* script);
+
+// A shelf with all of `bundles`.
+inline std::shared_ptr<ModelShelf> ShelfOf(std::vector<SharedBundle> bundles) {
+  auto shelf = std::make_shared<ModelShelf>();
+  for (SharedBundle& bundle : bundles) shelf->Put(std::move(bundle));
+  return shelf;
+}
 
 // What the fake denoiser predicts for `input` [C, h, w] float32.
 at::Tensor FakePrediction(const at::Tensor& input, float timestep, const std::vector<int32_t>& prompt);

@@ -109,6 +109,19 @@ TEST_F(PictureDecoderTest, TheSecondDecoderIsLetGoAndLoadedAgainAtNeed) {
   EXPECT_EQ(bundle.loads, 2);
 }
 
+TEST_F(PictureDecoderTest, NothingIsKeptOfAModelThatWasUnloaded) {
+  std::weak_ptr<const ModelInfo> info;
+  {
+    const GreyBundle unloaded(c10::ScalarType::Half);
+    Decode(unloaded, {500});
+    info = unloaded.info();
+  }
+  const GreyBundle reloaded(c10::ScalarType::Half);
+  Decode(reloaded, {500});
+  EXPECT_TRUE(info.expired());
+  EXPECT_EQ(reloaded.loads, 1);
+}
+
 TEST_F(PictureDecoderTest, WhatMorePrecisionCannotSaveIsNoPicture) {
   const GreyBundle bundle(c10::ScalarType::Half);
   const float nan = std::numeric_limits<float>::quiet_NaN();

@@ -1,6 +1,7 @@
 // SdxlTextConditioner: what the Stable Diffusion XL pipelines take from their two towers.
 #include "model/text_encoder/sdxl_text_conditioner.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,7 +33,8 @@ struct Towers {
   Towers()
       : first(Tower(Replay(FindCase("clip_quick_gelu")), "CLIPTextModel")),
         second(Tower(Replay(FindCase("clip_pooled")), "CLIPTextModelWithProjection")),
-        conditioner({first, second}, c10::DeviceType::CPU) {}
+        conditioner({std::make_shared<const ClipTextModel>(first), std::make_shared<const ClipTextModel>(second)},
+                    c10::DeviceType::CPU) {}
 
   c10::InferenceMode no_autograd;
   ClipTextModel first;

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "stepcast/v1/error_reason.pb.h"
 #include "stepcast/v1/image_generation.pb.h"
+#include "stepcast/v1/model_service.pb.h"
 #include "stepcast/v1/scheduler.pb.h"
 
 namespace stepcast {
@@ -35,6 +36,7 @@ std::vector<const FileDescriptor*> OurFiles() {
   }
   files.push_back(service);
   files.push_back(v1::Tick::descriptor()->file());
+  files.push_back(v1::LoadModelRequest::descriptor()->file());
   return files;
 }
 

@@ -108,6 +108,7 @@ std::unique_ptr<StepExecutor> ServiceFixture::WithNoisyPreviews(std::unique_ptr<
 
 ServiceFixture::~ServiceFixture() {
   device_.Release();
+  if (host_ != nullptr) host_->Release();
   server_.reset();
   EXPECT_EQ(device_.live_states(), 0) << "a job's state outlived the server";
 }
@@ -137,6 +138,11 @@ void ServiceFixture::ServeModels(std::unique_ptr<StepExecutor> executor) {
   engine.models = {Share(std::move(texty)), Share(ClassModel())};
   engine.devices.push_back(
       {.name = "cpu", .executor = executor != nullptr ? std::move(executor) : MakeFakeExecutor(device_)});
+  if (host_ != nullptr) {
+    for (const SharedModelInfo& info : engine.models) host_->Set(info);
+    engine.host = std::make_unique<FakeHost>(host_);
+    engine.unloaded = unloaded_;
+  }
   const absl::Status served = server_->Serve(std::move(engine), &LoadFakeTokenizer);
   ASSERT_TRUE(served.ok()) << served;
 }

@@ -13,6 +13,7 @@
 #include "server/config/config.h"
 #include "server/process/server.h"
 #include "stepcast/v1/image_generation.grpc.pb.h"
+#include "tests/server/fake_host.h"
 #include "tests/support/fake_executor.h"
 #include "tests/support/simulated_clock.h"
 
@@ -69,6 +70,9 @@ class ServiceFixture : public testing::Test {
 
   SimulatedClock clock_;
   FakeDevice device_;
+  // Set before ServeModels: who loads models while the server serves, and which are not in memory at the start.
+  std::shared_ptr<HostScript> host_;
+  std::vector<std::string> unloaded_;
   std::unique_ptr<Server> server_;
 };
 

@@ -22,11 +22,13 @@ void PrintJson(const google::protobuf::Message& message) { std::printf("%s\n", F
 std::string SamplerName(v1::Sampler sampler) { return EnumName(v1::Sampler_descriptor(), sampler); }
 
 void PrintRow(const v1::Model& model) {
-  std::printf("%-20s %-12s %4dx%-4d %3d steps  %-16s %6.1f M  %s/%s%s\n", model.id().c_str(),
+  const bool ready = model.state() == v1::MODEL_STATE_READY || model.state() == v1::MODEL_STATE_UNSPECIFIED;
+  const std::string state = ready ? "" : "  " + EnumName(v1::ModelState_descriptor(), model.state());
+  std::printf("%-20s %-12s %4dx%-4d %3d steps  %-16s %6.1f M  %s/%s%s%s\n", model.id().c_str(),
               EnumName(v1::ConditioningKind_descriptor(), model.conditioning()).c_str(), model.defaults().width(),
               model.defaults().height(), model.defaults().steps(), SamplerName(model.defaults().sampler()).c_str(),
               static_cast<double>(model.parameter_count()) * 1e-6, model.device().c_str(), model.dtype().c_str(),
-              model.is_default() ? "  (default)" : "");
+              model.is_default() ? "  (default)" : "", state.c_str());
 }
 
 void PrintClasses(const v1::Model& model) {
@@ -38,6 +40,19 @@ void PrintClasses(const v1::Model& model) {
   }
   if (model.class_labels_size() > kShown) std::printf(" ... (%d; --json lists all)", model.class_labels_size());
   std::printf("%s\n", model.has_classifier() ? "; has a classifier" : "");
+}
+
+// Nothing for a server that does not tell.
+void PrintMemory(const v1::Model& model) {
+  if (model.state() == v1::MODEL_STATE_UNSPECIFIED) return;
+  std::printf("  memory      %s, %.1f MiB", EnumName(v1::ModelState_descriptor(), model.state()).c_str(),
+              static_cast<double>(model.memory_bytes()) / (1024.0 * 1024.0));
+  for (const v1::ModelComponent& part : model.components()) {
+    if (part.shared_with().empty()) continue;
+    std::printf("; %s shared with", part.name().c_str());
+    for (const std::string& other : part.shared_with()) std::printf(" %s", other.c_str());
+  }
+  std::printf("\n");
 }
 
 void PrintModel(const v1::Model& model) {
@@ -55,6 +70,7 @@ void PrintModel(const v1::Model& model) {
   for (const auto& support : model.samplers()) std::printf(" %s", SamplerName(support.sampler()).c_str());
   std::printf("\n  parameters  %.1f M, %s on %s\n", static_cast<double>(model.parameter_count()) * 1e-6,
               model.dtype().c_str(), model.device().c_str());
+  PrintMemory(model);
   std::printf("  sha256      %s\n", model.sha256().c_str());
   if (!model.license().empty()) std::printf("  license     %s\n", model.license().c_str());
   if (!model.attribution().empty()) std::printf("  attribution %s\n", model.attribution().c_str());

@@ -99,6 +99,37 @@ TEST_F(DispatcherTest, ImagesOfARequestAreSpreadAndKeepTheirOrder) {
   EXPECT_THAT(per_loop, ElementsAre(2, 2));
 }
 
+// `job` of a model that is painted by `devices` alone.
+std::vector<JobSpec> SpecsOn(const TestJob& job, std::vector<std::string> devices, std::shared_ptr<EventSink> sink) {
+  std::vector<JobSpec> specs = MakeSpecs(job, std::move(sink));
+  auto model = std::make_shared<ModelInfo>(*specs.front().request->model);
+  model->devices = std::move(devices);
+  auto request = std::make_shared<GenerationRequest>(*specs.front().request);
+  request->model = std::move(model);
+  for (JobSpec& spec : specs) spec.request = request;
+  return specs;
+}
+
+TEST_F(DispatcherTest, AModelIsPaintedByItsDevicesAlone) {
+  Start(3);
+  Decision<Admission> decision;
+  dispatcher_->Submit(SpecsOn({.steps = 2, .image_count = 4}, {"fake:2", "fake:1"}, sink_), decision.Callback());
+  const auto admission = decision.Get();
+  ASSERT_TRUE(admission.ok()) << admission.status();
+  ASSERT_TRUE(sink_->AwaitFinished(4));
+  for (const JobId job : admission->jobs) EXPECT_NE(LoopOf(job), 0u);
+  EXPECT_EQ(devices_[0]->plans(), 0);
+  EXPECT_GT(devices_[1]->plans(), 0);
+  EXPECT_GT(devices_[2]->plans(), 0);
+}
+
+TEST_F(DispatcherTest, WithoutADeviceOfItsOwnAModelIsRefused) {
+  Start(2);
+  Decision<Admission> decision;
+  dispatcher_->Submit(SpecsOn({.steps = 2}, {"gone"}, sink_), decision.Callback());
+  EXPECT_EQ(decision.Get().status().code(), absl::StatusCode::kUnavailable);
+}
+
 TEST_F(DispatcherTest, ABurstWithinOneTickIsBalanced) {
   Start(3);
   HoldAll();

@@ -79,6 +79,8 @@ void ExpectEqual(const ServerConfig& a, const ServerConfig& b) {
   EXPECT_EQ(a.codec.max_queued, b.codec.max_queued);
   EXPECT_EQ(a.log.level, b.log.level);
   EXPECT_EQ(a.log.format, b.log.format);
+  EXPECT_EQ(a.engine.memory_budget, b.engine.memory_budget);
+  EXPECT_EQ(a.max_waiting_for_models, b.max_waiting_for_models);
   EXPECT_EQ(a.reflection, b.reflection);
   EXPECT_EQ(a.port_file, b.port_file);
   EXPECT_EQ(a.record_file, b.record_file);
@@ -100,6 +102,8 @@ strict_rows: 8
 max_resident_jobs: 40
 embedding_cache_entries: 0
 warm_up: false
+memory_budget: 12GiB
+max_waiting_for_models: 5
 scheduler:
   policy: request_level
   max_queue_delay: 50ms
@@ -156,6 +160,8 @@ TEST(ConfigTest, ReadsEveryKey) {
   expected.engine.max_resident_jobs = 40;
   expected.engine.embedding_cache_entries = 0;
   expected.engine.warm_up = false;
+  expected.engine.memory_budget = int64_t{12} << 30;
+  expected.max_waiting_for_models = 5;
   expected.scheduler.policy = {"request_level", absl::Milliseconds(50)};
   expected.scheduler.heartbeat = absl::Seconds(1);
   expected.scheduler.admission.max_queued_jobs = 7;
@@ -382,6 +388,41 @@ TEST(ConfigTest, AModelEntryMaySayWhatItsPartsComputeIn) {
   const DtypeWish parts{.parts = {{"unet", Dtype::kFp16}, {"vae", Dtype::kFp32}, {"text_encoder_2", Dtype::kAuto}}};
   EXPECT_EQ(models[1].card.dtype, parts);
   EXPECT_EQ(models[2].card.dtype, DtypeWish());
+}
+
+TEST(ConfigTest, AModelEntryMaySayWhenItIsInMemoryAndWhere) {
+  const auto parsed = Parse(R"(
+devices: ["cuda:0", "cuda:1"]
+memory_budget: auto
+models:
+  - {id: a, path: a}
+  - {id: b, path: b, load: on_demand, devices: ["cuda:1"]}
+  - {id: c, path: c, load: pinned}
+)");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->engine.memory_budget, kAutoMemoryBudget);
+  EXPECT_EQ(parsed->engine.models[0].loading, ModelLoading::kEager);
+  EXPECT_EQ(parsed->engine.models[1].loading, ModelLoading::kOnDemand);
+  EXPECT_EQ(parsed->engine.models[1].devices, std::vector<std::string>{"cuda:1"});
+  EXPECT_EQ(parsed->engine.models[2].loading, ModelLoading::kPinned);
+}
+
+TEST(ConfigTest, DevicesOfAModelMustBeThere) {
+  const auto message = [](const std::string& text) { return std::string(Parse(text).status().message()); };
+  EXPECT_THAT(message("device: cpu\nmodels: [{id: a, path: a, devices: [\"cuda:1\"]}]"),
+              testing::HasSubstr("models[0].devices: got \"cuda:1\"; allowed: cpu"));
+  EXPECT_THAT(message("device: cpu\nreplicas: 2\nmodels: [{id: a, path: a, devices: [\"cpu:2\"]}]"),
+              testing::HasSubstr("allowed: cpu, cpu:0, cpu:1"));
+  EXPECT_EQ(message("device: cpu\nreplicas: 2\nmodels: [{id: a, path: a, devices: [\"cpu:1\"]}]"), "");
+  EXPECT_THAT(message("models: [{id: a, path: a, devices: [gpu]}]"),
+              testing::HasSubstr("models[0].devices: got \"gpu\""));
+  EXPECT_THAT(message("models: [{id: a, path: a, devices: []}]"),
+              testing::HasSubstr("models[0].devices: allowed: a list"));
+  EXPECT_THAT(message("models: [{id: a, path: a, devices: [cpu, cpu]}]"), testing::HasSubstr("was given already"));
+  EXPECT_THAT(message("models: [{id: a, path: a, load: later}]"), testing::HasSubstr("models[0].load"));
+  EXPECT_THAT(message("models: [{id: a, path: a}]\nmemory_budget: lots"),
+              testing::HasSubstr("memory_budget: got \"lots\"; allowed: none, auto"));
+  EXPECT_THAT(message("models: [{id: a, path: a}]\nmemory_budget: 1000"), testing::HasSubstr("from 1MiB on"));
 }
 
 TEST(ConfigTest, AModelEntryMaySayWhatACardSays) {

@@ -1,0 +1,22 @@
+#pragma once
+// Runs a model before anybody waits for it.
+
+#include "absl/status/status.h"
+#include "engine/device.h"
+#include "engine/torch_guard.h"
+#include "model/model_bundle.h"
+
+namespace stepcast::engine {
+
+// How large the pictures of a warm-up are.
+enum class WarmUpSize {
+  kDefault,   // of a request that names none, so that the first one pays for nothing
+  kSmallest,  // enough to see that the model runs, while others paint
+};
+
+// Runs every part of the model once, the denoiser with `rows` rows: the libraries below choose and build their kernels
+// on first use, and a model that cannot run is found out. Errors: those of `guard`.
+absl::Status WarmUp(const model::ModelBundle& bundle, const ComputeDevice& device, int rows, WarmUpSize size,
+                    const TorchGuard& guard);
+
+}  // namespace stepcast::engine

@@ -1,0 +1,26 @@
+#pragma once
+// A painting call that was checked.
+
+#include <functional>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "core/generation_request.h"
+#include "sampling/sampling_program.h"
+#include "server/catalog/model_registry.h"
+#include "stepcast/v1/image_generation.pb.h"
+
+namespace stepcast {
+
+// What a stream is made for.
+struct StreamRequest {
+  SharedRequest request;
+  sampling::SharedProgram program;
+  v1::Accepted accepted;  // complete but for the queue position
+  absl::Time arrival;
+  absl::Time deadline;
+  // The same request as it is against other models: its own may come back from disk as another one. May be empty.
+  std::function<absl::StatusOr<StreamRequest>(const ModelRegistry&)> again = {};
+};
+
+}  // namespace stepcast
