@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -52,8 +53,9 @@ std::optional<std::vector<std::string>> ChooseLeavers(const SharedModelInfo& new
   for (const ResidentModel& resident : residents) {
     resident.may_leave ? candidates.push_back(resident) : staying.push_back(resident.info);
   }
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const ResidentModel& a, const ResidentModel& b) { return a.last_use < b.last_use; });
+  std::sort(candidates.begin(), candidates.end(), [](const ResidentModel& a, const ResidentModel& b) {
+    return std::tie(a.last_use, a.info->id) < std::tie(b.last_use, b.info->id);
+  });
   // Whoever was used last stays first: what does not fit beside those that stay already leaves.
   if (!Fit(With(newcomer, staying), memory, *newcomer)) return std::nullopt;
   std::vector<std::string> leavers;

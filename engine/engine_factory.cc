@@ -47,6 +47,7 @@ absl::Status CheckOptions(const EngineOptions& options) {
   if (options.max_rows < 2 || options.max_rows > 4096) {
     return absl::InvalidArgumentError(absl::StrCat("max_rows is ", options.max_rows, "; allowed: 2 to 4096"));
   }
+  STEPCAST_RETURN_IF_ERROR(engine::ParseDtype(options.dtype).status());
   const int strict = options.strict_rows;
   if (strict != 0 && strict != kAutoStrictRows && (strict < 2 || strict > options.max_rows)) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -207,7 +208,7 @@ void ReadAll(ModelLibrary& library, const EngineOptions& options, LoadedEngine& 
   const auto place = [&](const SharedModelInfo& info) {
     return std::ranges::find(options.models, info->id, &ModelSource::id) - options.models.begin();
   };
-  std::ranges::stable_sort(engine.models, {}, place);
+  std::ranges::sort(engine.models, {}, place);  // ids are distinct
 }
 
 // Lets go of the models that were refused. Errors: FAILED_PRECONDITION when none is left.

@@ -143,8 +143,9 @@ std::vector<absl::Status> PromptEncoder::Encode(absl::Span<DenoiseState* const> 
   for (Task& task : tasks) {
     if (task.embedding == nullptr) missing.push_back(&task);
   }
-  // One forward takes one clip_skip.
-  std::ranges::stable_sort(missing, {}, [](const Task* task) { return task->key.input.clip_skip; });
+  // One forward takes one clip_skip; within one the order stays, that of the addresses. Not std::stable_sort: the
+  // standard library's uses functions that C++20 deprecates, of which clang warns.
+  std::ranges::sort(missing, {}, [](const Task* task) { return std::pair(task->key.input.clip_skip, task); });
   for (auto begin = missing.begin(); begin != missing.end();) {
     const int clip_skip = (*begin)->key.input.clip_skip;
     const auto end = alone_ ? begin + 1 : std::find_if(begin, missing.end(), [&](const Task* task) {

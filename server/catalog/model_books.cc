@@ -112,11 +112,11 @@ std::optional<ModelTask> ModelBooks::Next(absl::Time now) {
   for (ModelEntry& entry : entries_) {
     if (IsWanted(entry)) wanted.push_back(&entry);
   }
-  std::stable_sort(wanted.begin(), wanted.end(),
-                   [](const ModelEntry* a, const ModelEntry* b) { return a->wanted_since < b->wanted_since; });
-  // The first in line alone: whoever is smaller would take the room that it waits for.
   if (wanted.empty()) return std::nullopt;
-  ModelEntry& first = *wanted.front();
+  // The first in line alone: whoever is smaller would take the room that it waits for.
+  ModelEntry& first = **std::min_element(wanted.begin(), wanted.end(), [](const ModelEntry* a, const ModelEntry* b) {
+    return a->wanted_since < b->wanted_since;
+  });
   if (!Bounded()) return ModelTask{ModelTask::Kind::kLoad, first.id};
   if (!first.inspected) return ModelTask{ModelTask::Kind::kInspect, first.id};
   if (!DescribeTooLarge(first.info, {}, memory_).empty()) return ModelTask{ModelTask::Kind::kTooLarge, first.id};

@@ -75,6 +75,7 @@ TEST(StatusMappingTest, EveryReasonHasItsCode) {
       {v1::ERROR_REASON_DRAINING, grpc::StatusCode::UNAVAILABLE},
       {v1::ERROR_REASON_DEVICE_LOST, grpc::StatusCode::UNAVAILABLE},
       {v1::ERROR_REASON_MODEL_LOADING, grpc::StatusCode::UNAVAILABLE},
+      {v1::ERROR_REASON_MODEL_FAILED, grpc::StatusCode::UNAVAILABLE},
       {v1::ERROR_REASON_DEADLINE, grpc::StatusCode::DEADLINE_EXCEEDED},
       {v1::ERROR_REASON_CLIENT_CANCELLED, grpc::StatusCode::CANCELLED},
       {v1::ERROR_REASON_CLIENT_STALLED, grpc::StatusCode::CANCELLED},
