@@ -1,12 +1,16 @@
 #include "codec/image_codec.h"
 
-#include <algorithm>
 #include <new>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "codec/alpha.h"
 #include "codec/jpeg_codec.h"
+#include "codec/picture_header.h"
+#include "codec/pixel_limits.h"
 #include "codec/png_codec.h"
 #include "codec/webp_codec.h"
+#include "core/status_macros.h"
 
 namespace stepcast {
 namespace {
@@ -38,17 +42,34 @@ absl::StatusOr<std::string> Encode(const Image& image, const EncodeOptions& opti
   return absl::InvalidArgumentError(absl::StrCat("image format ", static_cast<int>(options.format), " is unknown"));
 }
 
-absl::StatusOr<Image> Decode(std::string_view bytes, const DecodeLimits& limits) {
-  if (IsPng(bytes)) {
-    return DecodePng(bytes, limits);
+// 3 or 4 channels, upright.
+absl::StatusOr<Pixels> DecodePixels(std::string_view bytes, const DecodeLimits& limits) {
+  STEPCAST_ASSIGN_OR_RETURN(const PictureHeader header, ReadPictureHeader(bytes, limits));
+  absl::StatusOr<Pixels> pixels = absl::InternalError("no such format");
+  switch (header.format) {
+    case ImageFormat::kPng:
+      pixels = DecodePng(bytes, limits);
+      break;
+    case ImageFormat::kJpeg:
+      pixels = DecodeJpeg(bytes, limits);
+      break;
+    case ImageFormat::kWebp:
+      pixels = DecodeWebp(bytes, limits);
+      break;
   }
-  if (IsJpeg(bytes)) {
-    return DecodeJpeg(bytes, limits);
+  if (!pixels.ok()) return pixels.status();
+  if (pixels->width != header.width || pixels->height != header.height) return DamagedError("file");
+  return Upright(*std::move(pixels), header.orientation);
+}
+
+// `decode` with running out of memory as one picture's failure.
+template <typename Result, typename Decode>
+absl::StatusOr<Result> Guarded(Decode decode) {
+  try {
+    return decode();
+  } catch (const std::bad_alloc&) {
+    return absl::InternalError("no memory to decode a picture");
   }
-  if (IsWebp(bytes)) {
-    return DecodeWebp(bytes, limits);
-  }
-  return absl::InvalidArgumentError("file is no PNG, JPEG or WebP by its first bytes");
 }
 
 }  // namespace
@@ -66,15 +87,19 @@ absl::StatusOr<std::string> EncodeImage(const Image& image, const EncodeOptions&
 }
 
 absl::StatusOr<Image> DecodeImage(std::string_view bytes, const DecodeLimits& limits) {
-  if (bytes.empty() || bytes.size() > limits.max_bytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("file has ", bytes.size(), " bytes; allowed are 1..", limits.max_bytes));
-  }
-  try {
-    return Decode(bytes, limits);
-  } catch (const std::bad_alloc&) {
-    return absl::InternalError("no memory to decode a picture");
-  }
+  return Guarded<Image>([&]() -> absl::StatusOr<Image> {
+    STEPCAST_ASSIGN_OR_RETURN(Pixels pixels, DecodePixels(bytes, limits));
+    if (pixels.channels == 4) ComposeOverWhite(&pixels.values);
+    return Image{.width = pixels.width, .height = pixels.height, .pixels = std::move(pixels.values)};
+  });
+}
+
+absl::StatusOr<Mask> DecodeMask(std::string_view bytes, const DecodeLimits& limits) {
+  return Guarded<Mask>([&]() -> absl::StatusOr<Mask> {
+    STEPCAST_ASSIGN_OR_RETURN(Pixels pixels, DecodePixels(bytes, limits));
+    ReduceToMask(&pixels);
+    return Mask{.width = pixels.width, .height = pixels.height, .values = std::move(pixels.values)};
+  });
 }
 
 std::string_view MimeType(ImageFormat format) {

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "core/generation_request.h"
 #include "core/image.h"
+#include "core/input_picture.h"
 
 namespace stepcast {
 
@@ -34,10 +35,15 @@ struct DecodeLimits {
   int max_side = 4096;
 };
 
-// Reads a single-frame PNG, JPEG or WebP, recognised by its magic bytes, into 8-bit RGB (alpha is composed
-// over white). Sizes are checked before any pixel is allocated. Orientation tags and colour profiles are ignored.
-// Errors: INVALID_ARGUMENT saying what came and what is allowed; never library text.
+// Reads a single-frame PNG, JPEG or WebP, recognised by its magic bytes, into 8-bit RGB: alpha is composed over white,
+// EXIF's orientation applied, colour profiles are ignored. Sizes are checked before any pixel is allocated.
+// Errors: INVALID_ARGUMENT saying what came and what is allowed, with the reason IMAGE_TOO_LARGE or IMAGE_UNDECODABLE
+// (core/error_reason.h); never library text. INTERNAL without memory.
 absl::StatusOr<Image> DecodeImage(std::string_view bytes, const DecodeLimits& limits);
+
+// As DecodeImage, into luminance (ITU-R 601, as Pillow's "L") times opacity; where all that is not transparent has one
+// luminance, a drawing in one colour, opacity alone.
+absl::StatusOr<Mask> DecodeMask(std::string_view bytes, const DecodeLimits& limits);
 
 // "image/png", "image/jpeg", "image/webp".
 std::string_view MimeType(ImageFormat format);

@@ -40,6 +40,52 @@ int CountScans(std::string_view bytes) {
   return scans;
 }
 
+constexpr uint8_t kExifMarker = 0xE1;
+constexpr std::string_view kExifName("Exif\0\0", 6);
+constexpr size_t kFrameBytes = 6;  // precision, height, width, number of components
+
+int ReadU16(std::string_view bytes, size_t at) {
+  return static_cast<uint8_t>(bytes[at]) << 8 | static_cast<uint8_t>(bytes[at + 1]);
+}
+
+// Start of a frame: C0 .. CF but for tables (C4, CC) and the reserved C8.
+bool IsFrame(uint8_t marker) {
+  return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+}
+
+// The segments of a file up to its first scan.
+class SegmentReader {
+ public:
+  explicit SegmentReader(std::string_view bytes) : rest_(bytes.substr(2)) {}
+
+  // Whether there is another one.
+  bool Next() {
+    for (;;) {
+      while (rest_.size() > 2 && rest_.starts_with("\xff\xff")) rest_.remove_prefix(1);
+      if (rest_.size() < 4 || rest_[0] != '\xff') return false;
+      marker_ = static_cast<uint8_t>(rest_[1]);
+      if (marker_ == 0xDA || marker_ == 0xD9) return false;
+      rest_.remove_prefix(2);
+      if (marker_ != 0x01 && (marker_ < 0xD0 || marker_ > 0xD8)) break;  // those have no data
+    }
+    const auto length = static_cast<size_t>(ReadU16(rest_, 0));
+    if (length < 2 || length > rest_.size()) return false;
+    data_ = rest_.substr(2, length - 2);
+    rest_.remove_prefix(length);
+    return true;
+  }
+
+  uint8_t marker() const { return marker_; }
+  std::string_view data() const { return data_; }
+
+ private:
+  std::string_view rest_;
+  std::string_view data_;
+  uint8_t marker_ = 0;
+};
+
+absl::Status CmykError() { return UndecodableError("JPEG is CMYK; allowed are RGB and grey"); }
+
 // The EXIF segment, header included; "" for an empty comment.
 absl::StatusOr<std::string> ExifSegment(std::string_view comment) {
   if (comment.empty()) {
@@ -88,7 +134,24 @@ absl::StatusOr<std::string> EncodeJpeg(const Image& image, int quality, std::str
   return file.insert(kAfterJfif, exif);
 }
 
-absl::StatusOr<Image> DecodeJpeg(std::string_view bytes, const DecodeLimits& limits) {
+absl::StatusOr<PictureHeader> ReadJpegHeader(std::string_view bytes, const DecodeLimits& limits) {
+  PictureHeader header = {.format = ImageFormat::kJpeg};
+  bool has_frame = false;
+  for (SegmentReader segments(bytes); segments.Next();) {
+    const std::string_view data = segments.data();
+    if (segments.marker() == kExifMarker && data.starts_with(kExifName)) header.orientation = OrientationOf(data);
+    if (!IsFrame(segments.marker()) || data.size() < kFrameBytes) continue;
+    if (static_cast<uint8_t>(data[5]) == 4) return CmykError();
+    header.height = ReadU16(data, 1);
+    header.width = ReadU16(data, 3);
+    has_frame = true;
+  }
+  if (!has_frame) return DamagedError(kKind);
+  STEPCAST_RETURN_IF_ERROR(CheckPixelLimits(kKind, header.width, header.height, limits));
+  return header;
+}
+
+absl::StatusOr<Pixels> DecodeJpeg(std::string_view bytes, const DecodeLimits& limits) {
   const Handle handle(tjInitDecompress());
   if (handle == nullptr) {
     return absl::InternalError("libjpeg could not be started");
@@ -105,19 +168,18 @@ absl::StatusOr<Image> DecodeJpeg(std::string_view bytes, const DecodeLimits& lim
     return status;
   }
   if (colour_space == TJCS_CMYK || colour_space == TJCS_YCCK) {
-    return absl::InvalidArgumentError("JPEG is CMYK; allowed are RGB and grey");
+    return CmykError();
   }
   if (const int scans = CountScans(bytes); scans > kMaxScans) {
-    return absl::InvalidArgumentError(absl::StrCat("JPEG has ", scans, " scans; allowed are ", kMaxScans));
+    return UndecodableError(absl::StrCat("JPEG has ", scans, " scans; allowed are ", kMaxScans));
   }
-  Image image = {.width = width, .height = height, .pixels = {}};
-  image.pixels.resize(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
+  Pixels pixels = MakePixels(width, height, 3);
   // A warning is damage too: the library would fill what is missing with grey.
-  if (tjDecompress2(handle.get(), Data(bytes), bytes.size(), image.pixels.data(), width, 0, height, TJPF_RGB,
+  if (tjDecompress2(handle.get(), Data(bytes), bytes.size(), pixels.values.data(), width, 0, height, TJPF_RGB,
                     TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING) != 0) {
     return DamagedError(kKind);
   }
-  return image;
+  return pixels;
 }
 
 }  // namespace stepcast

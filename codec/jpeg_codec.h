@@ -6,6 +6,8 @@
 
 #include "absl/status/statusor.h"
 #include "codec/image_codec.h"
+#include "codec/picture_header.h"
+#include "codec/pixels.h"
 #include "core/image.h"
 
 namespace stepcast {
@@ -18,8 +20,12 @@ bool IsJpeg(std::string_view bytes);
 // is no text or above kMaxJpegExifBytes; INTERNAL.
 absl::StatusOr<std::string> EncodeJpeg(const Image& image, int quality, std::string_view comment = "");
 
-// Reads baseline and progressive JPEG in grey or YCbCr. Orientation tags and colour profiles are ignored.
+// Looks at the segments before the first scan. REQUIRES: IsJpeg(bytes).
+// Errors: INVALID_ARGUMENT for CMYK, a file without a frame, or a too large picture.
+absl::StatusOr<PictureHeader> ReadJpegHeader(std::string_view bytes, const DecodeLimits& limits);
+
+// Reads baseline and progressive JPEG in grey or YCbCr: RGB as stored. Colour profiles are ignored.
 // REQUIRES: IsJpeg(bytes). Errors: INVALID_ARGUMENT for CMYK, a damaged or too large picture, or too many scans.
-absl::StatusOr<Image> DecodeJpeg(std::string_view bytes, const DecodeLimits& limits);
+absl::StatusOr<Pixels> DecodeJpeg(std::string_view bytes, const DecodeLimits& limits);
 
 }  // namespace stepcast

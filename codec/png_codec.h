@@ -6,6 +6,8 @@
 
 #include "absl/status/statusor.h"
 #include "codec/image_codec.h"
+#include "codec/picture_header.h"
+#include "codec/pixels.h"
 #include "core/image.h"
 
 namespace stepcast {
@@ -16,9 +18,13 @@ bool IsPng(std::string_view bytes);
 // REQUIRES: `image` is consistent. Errors: INVALID_ARGUMENT when a text is not UTF-8 or has a NUL; INTERNAL.
 absl::StatusOr<std::string> EncodePng(const Image& image, const EmbeddedTexts& texts);
 
-// Reads any still PNG: palettes, grey, 16 bits (scaled to 8), interlacing; alpha is composed over white. Colour
-// profiles, gamma and texts are skipped unread. REQUIRES: IsPng(bytes).
+// Looks at the chunks' headers alone. REQUIRES: IsPng(bytes).
+// Errors: INVALID_ARGUMENT for an animated or too large picture, or a file without a first chunk.
+absl::StatusOr<PictureHeader> ReadPngHeader(std::string_view bytes, const DecodeLimits& limits);
+
+// Reads any still PNG: palettes, grey, 16 bits (scaled to 8), interlacing. RGB, or RGBA where there is transparency, as
+// stored. Colour profiles, gamma and texts are skipped unread. REQUIRES: IsPng(bytes).
 // Errors: INVALID_ARGUMENT for an animated, damaged or too large picture.
-absl::StatusOr<Image> DecodePng(std::string_view bytes, const DecodeLimits& limits);
+absl::StatusOr<Pixels> DecodePng(std::string_view bytes, const DecodeLimits& limits);
 
 }  // namespace stepcast

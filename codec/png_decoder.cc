@@ -1,14 +1,13 @@
 #include <png.h>
 
-#include <algorithm>
 #include <csetjmp>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
-#include "codec/alpha.h"
 #include "codec/pixel_limits.h"
 #include "codec/png_codec.h"
+#include "core/status_macros.h"
 
 namespace stepcast {
 namespace {
@@ -25,32 +24,6 @@ uint32_t ReadBigEndian(std::string_view bytes, size_t position) {
     value = value << 8 | static_cast<uint8_t>(bytes[position + index]);
   }
   return value;
-}
-
-// Checks size and stillness from the chunk headers alone, before libpng sees the file.
-absl::Status CheckChunks(std::string_view bytes, const DecodeLimits& limits) {
-  size_t position = kSignature.size();
-  if (bytes.size() < position + kChunkFrame + kHeaderChunk || ReadBigEndian(bytes, position) != kHeaderChunk ||
-      bytes.substr(position + 4, 4) != "IHDR") {
-    return DamagedError(kKind);
-  }
-  if (absl::Status status =
-          CheckPixelLimits(kKind, ReadBigEndian(bytes, position + 8), ReadBigEndian(bytes, position + 12), limits);
-      !status.ok()) {
-    return status;
-  }
-  while (bytes.size() - position >= kChunkFrame) {
-    const std::string_view type = bytes.substr(position + 4, 4);
-    if (type == "acTL") {
-      return absl::InvalidArgumentError("PNG is animated; allowed are still pictures");
-    }
-    const size_t length = ReadBigEndian(bytes, position);
-    if (type == "IEND" || length > bytes.size() - position - kChunkFrame) {
-      break;  // libpng judges what is cut short
-    }
-    position += kChunkFrame + length;
-  }
-  return absl::OkStatus();
 }
 
 // Everything that lives across libpng's longjmp, so that no frame between has a destructor to skip.
@@ -137,10 +110,30 @@ class ReadStructs {
 
 bool IsPng(std::string_view bytes) { return bytes.starts_with(kSignature); }
 
-absl::StatusOr<Image> DecodePng(std::string_view bytes, const DecodeLimits& limits) {
-  if (absl::Status status = CheckChunks(bytes, limits); !status.ok()) {
-    return status;
+absl::StatusOr<PictureHeader> ReadPngHeader(std::string_view bytes, const DecodeLimits& limits) {
+  size_t position = kSignature.size();
+  if (bytes.size() < position + kChunkFrame + kHeaderChunk || ReadBigEndian(bytes, position) != kHeaderChunk ||
+      bytes.substr(position + 4, 4) != "IHDR") {
+    return DamagedError(kKind);
   }
+  const uint32_t width = ReadBigEndian(bytes, position + 8);
+  const uint32_t height = ReadBigEndian(bytes, position + 12);
+  STEPCAST_RETURN_IF_ERROR(CheckPixelLimits(kKind, width, height, limits));
+  PictureHeader header = {
+      .format = ImageFormat::kPng, .width = static_cast<int>(width), .height = static_cast<int>(height)};
+  while (bytes.size() - position >= kChunkFrame) {
+    const std::string_view type = bytes.substr(position + 4, 4);
+    if (type == "acTL") return UndecodableError("PNG is animated; allowed are still pictures");
+    const size_t length = ReadBigEndian(bytes, position);
+    if (type == "IEND" || length > bytes.size() - position - kChunkFrame) break;  // libpng judges what is cut short
+    if (type == "eXIf") header.orientation = OrientationOf(bytes.substr(position + 8, length));
+    position += kChunkFrame + length;
+  }
+  return header;
+}
+
+absl::StatusOr<Pixels> DecodePng(std::string_view bytes, const DecodeLimits& limits) {
+  STEPCAST_RETURN_IF_ERROR(ReadPngHeader(bytes, limits).status());
   Reading reading = {.rest = bytes};
   const ReadStructs structs(&reading);
   if (!structs.ok()) {
@@ -149,24 +142,18 @@ absl::StatusOr<Image> DecodePng(std::string_view bytes, const DecodeLimits& limi
   if (!ReadHeader(&reading, static_cast<uint32_t>(limits.max_side))) {
     return DamagedError(kKind);
   }
-  const size_t channels = reading.has_alpha ? 4 : 3;
-  if (reading.row_bytes != channels * reading.width) {
+  Pixels pixels =
+      MakePixels(static_cast<int>(reading.width), static_cast<int>(reading.height), reading.has_alpha ? 4 : 3);
+  if (reading.row_bytes != pixels.row_bytes()) {
     return absl::InternalError("libpng gave rows of an unexpected size");
   }
-  Image image = {.width = static_cast<int>(reading.width), .height = static_cast<int>(reading.height), .pixels = {}};
-  image.pixels.resize(reading.row_bytes * reading.height);
   std::vector<png_bytep> rows(reading.height);
-  for (size_t row = 0; row < rows.size(); ++row) {
-    rows[row] = image.pixels.data() + row * reading.row_bytes;
-  }
+  for (size_t row = 0; row < rows.size(); ++row) rows[row] = pixels.row(static_cast<int>(row));
   reading.rows = rows.data();
   if (!ReadPixels(&reading)) {
     return DamagedError(kKind);
   }
-  if (reading.has_alpha) {
-    ComposeOverWhite(&image.pixels);
-  }
-  return image;
+  return pixels;
 }
 
 }  // namespace stepcast

@@ -4,11 +4,11 @@
 #include <webp/encode.h>
 #include <webp/mux.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "codec/alpha.h"
 #include "codec/exif.h"
 #include "codec/pixel_limits.h"
 #include "core/status_macros.h"
@@ -69,6 +69,30 @@ absl::StatusOr<std::string> WithExif(const WebPMemoryWriter& bare, const std::st
   return file;
 }
 
+absl::StatusOr<WebPBitstreamFeatures> FeaturesOf(std::string_view bytes, const DecodeLimits& limits) {
+  WebPBitstreamFeatures features;
+  if (WebPGetFeatures(Data(bytes), bytes.size(), &features) != VP8_STATUS_OK) {
+    return DamagedError(kKind);
+  }
+  STEPCAST_RETURN_IF_ERROR(CheckPixelLimits(kKind, features.width, features.height, limits));
+  if (features.has_animation != 0) return UndecodableError("WebP is animated; allowed are still pictures");
+  return features;
+}
+
+// The data of the chunk "EXIF"; "" without one.
+std::string_view ExifOf(std::string_view bytes) {
+  constexpr size_t kFrame = 8;  // name and size
+  std::string_view rest = bytes.substr(12);
+  while (rest.size() >= kFrame) {
+    const size_t size = static_cast<size_t>(Data(rest)[4]) | static_cast<size_t>(Data(rest)[5]) << 8 |
+                        static_cast<size_t>(Data(rest)[6]) << 16 | static_cast<size_t>(Data(rest)[7]) << 24;
+    if (size > rest.size() - kFrame) return {};
+    if (rest.starts_with("EXIF")) return rest.substr(kFrame, size);
+    rest.remove_prefix(std::min(kFrame + size + (size & 1), rest.size()));
+  }
+  return {};
+}
+
 }  // namespace
 
 bool IsWebp(std::string_view bytes) {
@@ -92,29 +116,23 @@ absl::StatusOr<std::string> EncodeWebp(const Image& image, int quality, std::str
   return WithExif(writing.writer, exif);
 }
 
-absl::StatusOr<Image> DecodeWebp(std::string_view bytes, const DecodeLimits& limits) {
-  WebPBitstreamFeatures features;
-  if (WebPGetFeatures(Data(bytes), bytes.size(), &features) != VP8_STATUS_OK) {
-    return DamagedError(kKind);
-  }
-  if (absl::Status status = CheckPixelLimits(kKind, features.width, features.height, limits); !status.ok()) {
-    return status;
-  }
-  if (features.has_animation != 0) {
-    return absl::InvalidArgumentError("WebP is animated; allowed are still pictures");
-  }
-  const int channels = features.has_alpha != 0 ? 4 : 3;
-  const int stride = features.width * channels;
-  Image image = {.width = features.width, .height = features.height, .pixels = {}};
-  image.pixels.resize(static_cast<size_t>(stride) * static_cast<size_t>(features.height));
+absl::StatusOr<PictureHeader> ReadWebpHeader(std::string_view bytes, const DecodeLimits& limits) {
+  STEPCAST_ASSIGN_OR_RETURN(const WebPBitstreamFeatures features, FeaturesOf(bytes, limits));
+  return PictureHeader{.format = ImageFormat::kWebp,
+                       .width = features.width,
+                       .height = features.height,
+                       .orientation = OrientationOf(ExifOf(bytes))};
+}
+
+absl::StatusOr<Pixels> DecodeWebp(std::string_view bytes, const DecodeLimits& limits) {
+  STEPCAST_ASSIGN_OR_RETURN(const WebPBitstreamFeatures features, FeaturesOf(bytes, limits));
+  Pixels pixels = MakePixels(features.width, features.height, features.has_alpha != 0 ? 4 : 3);
   const auto decode = features.has_alpha != 0 ? WebPDecodeRGBAInto : WebPDecodeRGBInto;
-  if (decode(Data(bytes), bytes.size(), image.pixels.data(), image.pixels.size(), stride) == nullptr) {
+  if (decode(Data(bytes), bytes.size(), pixels.values.data(), pixels.values.size(),
+             static_cast<int>(pixels.row_bytes())) == nullptr) {
     return DamagedError(kKind);
   }
-  if (features.has_alpha != 0) {
-    ComposeOverWhite(&image.pixels);
-  }
-  return image;
+  return pixels;
 }
 
 }  // namespace stepcast

@@ -6,6 +6,8 @@
 
 #include "absl/status/statusor.h"
 #include "codec/image_codec.h"
+#include "codec/picture_header.h"
+#include "codec/pixels.h"
 #include "core/image.h"
 
 namespace stepcast {
@@ -17,8 +19,12 @@ bool IsWebp(std::string_view bytes);
 // Errors: INVALID_ARGUMENT for a side above 16383 or a comment that is no text; INTERNAL.
 absl::StatusOr<std::string> EncodeWebp(const Image& image, int quality, std::string_view comment = "");
 
-// Reads a still WebP, lossy or lossless; alpha is composed over white. REQUIRES: IsWebp(bytes).
+// Looks at the chunks' headers alone. REQUIRES: IsWebp(bytes).
 // Errors: INVALID_ARGUMENT for an animated, damaged or too large picture.
-absl::StatusOr<Image> DecodeWebp(std::string_view bytes, const DecodeLimits& limits);
+absl::StatusOr<PictureHeader> ReadWebpHeader(std::string_view bytes, const DecodeLimits& limits);
+
+// Reads a still WebP, lossy or lossless: RGB, or RGBA where there is alpha, as stored. REQUIRES: IsWebp(bytes).
+// Errors: INVALID_ARGUMENT for an animated, damaged or too large picture.
+absl::StatusOr<Pixels> DecodeWebp(std::string_view bytes, const DecodeLimits& limits);
 
 }  // namespace stepcast

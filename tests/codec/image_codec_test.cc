@@ -6,11 +6,18 @@
 #include <map>
 #include <random>
 
+#include "codec/jpeg_codec.h"
+#include "codec/orientation.h"
+#include "codec/picture_header.h"
+#include "codec/png_codec.h"
+#include "codec/webp_codec.h"
+#include "core/error_reason.h"
 #include "tests/codec/test_images.h"
 
 namespace stepcast {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr ImageFormat kFormats[] = {ImageFormat::kPng, ImageFormat::kJpeg, ImageFormat::kWebp};
@@ -149,6 +156,105 @@ TEST(ImageCodecTest, SeededMutationsNeverEscape) {
   }
   EXPECT_GT(pictures, 0);     // some mutations only change pixels
   EXPECT_LT(pictures, 5000);  // most are seen
+}
+
+std::string JpegWithExif(const std::string& jpeg, const std::string& exif) {
+  const size_t length = exif.size() + 8;
+  return jpeg.substr(0, 2) + "\xff\xe1" + std::string{static_cast<char>(length >> 8), static_cast<char>(length)} +
+         std::string("Exif\0\0", 6) + exif + jpeg.substr(2);
+}
+
+std::string LittleEndian(size_t value) {
+  return {static_cast<char>(value), static_cast<char>(value >> 8), static_cast<char>(value >> 16), 0};
+}
+
+// A WebP in the extended layout, with a chunk of EXIF behind the picture.
+std::string WebpWithExif(const std::string& webp, int width, int height, const std::string& exif) {
+  const auto side = [](int pixels) { return LittleEndian(static_cast<size_t>(pixels - 1)).substr(0, 3); };
+  const std::string body = "WEBPVP8X" + LittleEndian(10) + LittleEndian(8) + side(width) + side(height) +
+                           webp.substr(12) + "EXIF" + LittleEndian(exif.size()) + exif;
+  return "RIFF" + LittleEndian(body.size()) + body;
+}
+
+TEST(ImageCodecTest, PicturesAreTurnedUpright) {
+  const Image stored = PaintedImage(24, 16);
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    const std::string exif = ExifWithOrientation(orientation, orientation % 2 == 0);
+    const Pixels upright = Upright({24, 16, 3, stored.pixels}, orientation);
+    const std::string files[] = {WithChunk(*EncodePng(stored, {}), PngChunk("eXIf", exif)),
+                                 JpegWithExif(*EncodeJpeg(stored, 100), exif),
+                                 WebpWithExif(*EncodeWebp(stored, 100), 24, 16, exif)};
+    for (const std::string& file : files) {
+      const auto image = DecodeImage(file, {});
+      ASSERT_TRUE(image.ok()) << image.status();
+      EXPECT_EQ(image->width, upright.width);
+      EXPECT_EQ(image->height, upright.height);
+      // Lossy formats at full quality: noise of +-2 around a smooth picture, WebP with half the chroma.
+      EXPECT_LE(MaxDifference(*image, {upright.width, upright.height, upright.values}), 16) << orientation;
+      const auto header = ReadPictureHeader(file, {});
+      ASSERT_TRUE(header.ok()) << header.status();
+      EXPECT_EQ(header->orientation, orientation);
+      EXPECT_EQ(header->upright_width(), upright.width);
+    }
+  }
+}
+
+TEST(ImageCodecTest, ReasonsTellLargeFromBroken) {
+  const std::string png = *EncodePng(PaintedImage(20, 10), {});
+  EXPECT_EQ(ErrorReason(DecodeImage(png, {.max_bytes = 10}).status()), "IMAGE_TOO_LARGE");
+  EXPECT_EQ(ErrorReason(DecodeImage(png, {.max_side = 19}).status()), "IMAGE_TOO_LARGE");
+  EXPECT_EQ(ErrorReason(DecodeImage(png, {.max_pixels = 199}).status()), "IMAGE_TOO_LARGE");
+  EXPECT_EQ(ErrorReason(DecodeImage("GIF89a", {}).status()), "IMAGE_UNDECODABLE");
+  EXPECT_EQ(ErrorReason(DecodeImage("", {}).status()), "IMAGE_UNDECODABLE");
+  EXPECT_EQ(ErrorReason(DecodeImage(png.substr(0, png.size() - 20), {}).status()), "IMAGE_UNDECODABLE");
+  EXPECT_EQ(ErrorReason(DecodeMask(png.substr(0, png.size() - 20), {}).status()), "IMAGE_UNDECODABLE");
+}
+
+// The header is what a file is judged by before it is decoded: both agree on files that decode.
+TEST(ImageCodecTest, HeadersTellWhatIsDecoded) {
+  for (const ImageFormat format : kFormats) {
+    const auto header = ReadPictureHeader(EncodedFile(format, 31, 17), {});
+    ASSERT_TRUE(header.ok()) << header.status();
+    EXPECT_EQ(header->format, format);
+    EXPECT_EQ(header->width, 31);
+    EXPECT_EQ(header->height, 17);
+    EXPECT_EQ(header->orientation, kUpright);
+  }
+}
+
+std::vector<uint8_t> MaskValues(const PngKind& kind) {
+  const auto mask = DecodeMask(WritePng(kind), {});
+  EXPECT_TRUE(mask.ok()) << mask.status();
+  return mask.ok() ? mask->values : std::vector<uint8_t>();
+}
+
+std::vector<uint8_t> GreyAlphaValues(const std::vector<uint8_t>& rows) {
+  return MaskValues({.width = static_cast<int>(rows.size() / 2),
+                     .height = 1,
+                     .colour_type = PNG_COLOR_TYPE_GRAY_ALPHA,
+                     .rows = rows});
+}
+
+TEST(DecodeMaskTest, IsLuminanceAsPillowTakesIt) {
+  // Pillow's convert("L") of red, green, blue, white and (10, 20, 30).
+  const std::vector<uint8_t> colours = {255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255, 10, 20, 30};
+  EXPECT_THAT(MaskValues({.width = 5, .height = 1, .rows = colours}), ElementsAre(76, 150, 29, 255, 18));
+  PngKind grey = {.width = 2, .height = 1, .colour_type = PNG_COLOR_TYPE_GRAY, .rows = {7, 200}};
+  EXPECT_THAT(MaskValues(grey), ElementsAre(7, 200));
+  grey = {.width = 8, .height = 1, .bit_depth = 1, .colour_type = PNG_COLOR_TYPE_GRAY, .rows = {0x0F}};
+  EXPECT_THAT(MaskValues(grey), ElementsAre(0, 0, 0, 0, 255, 255, 255, 255));
+}
+
+TEST(DecodeMaskTest, ADrawingOnGlassIsItsOpacity) {
+  // One colour, black or white: where it is drawn.
+  EXPECT_THAT(GreyAlphaValues({0, 255, 0, 128, 99, 0}), ElementsAre(255, 128, 0));
+  EXPECT_THAT(GreyAlphaValues({255, 255, 255, 128, 0, 0}), ElementsAre(255, 128, 0));
+  // Several: luminance, dimmed by what is not there.
+  EXPECT_THAT(GreyAlphaValues({255, 255, 0, 255, 255, 0}), ElementsAre(255, 0, 0));
+  EXPECT_THAT(GreyAlphaValues({200, 255, 100, 128}), ElementsAre(200, 50));
+  // All opaque, or nothing drawn.
+  EXPECT_THAT(GreyAlphaValues({90, 255, 90, 255}), ElementsAre(90, 90));
+  EXPECT_THAT(GreyAlphaValues({255, 0, 255, 0}), ElementsAre(0, 0));
 }
 
 }  // namespace

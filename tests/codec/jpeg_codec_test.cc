@@ -32,7 +32,7 @@ TEST(JpegCodecTest, RoundTripIsClose) {
     const auto file = EncodeJpeg(image, 95);
     ASSERT_TRUE(file.ok()) << file.status();
     EXPECT_TRUE(IsJpeg(*file));
-    const auto decoded = DecodeJpeg(*file, {});
+    const auto decoded = DecodeImage(*file, {});
     ASSERT_TRUE(decoded.ok()) << decoded.status();
     // Noise of +-2 around a smooth picture, quantised at quality 95 with full chroma.
     EXPECT_LE(MaxDifference(image, *decoded), 10) << width << "x" << height;
@@ -49,7 +49,7 @@ TEST(JpegCodecTest, ReadsGreyProgressiveAndEverySubsampling) {
   const Image image = FlatImage(40, 24, 90, 90, 90);
   for (const int subsampling : {TJSAMP_444, TJSAMP_422, TJSAMP_420, TJSAMP_440, TJSAMP_411, TJSAMP_GRAY}) {
     for (const int flags : {0, TJFLAG_PROGRESSIVE}) {
-      const auto decoded = DecodeJpeg(WriteJpeg(image.pixels, 40, 24, TJPF_RGB, subsampling, flags), {});
+      const auto decoded = DecodeImage(WriteJpeg(image.pixels, 40, 24, TJPF_RGB, subsampling, flags), {});
       ASSERT_TRUE(decoded.ok()) << decoded.status();
       EXPECT_LE(MaxDifference(image, *decoded), 1) << subsampling;
     }
@@ -58,14 +58,14 @@ TEST(JpegCodecTest, ReadsGreyProgressiveAndEverySubsampling) {
 
 TEST(JpegCodecTest, RefusesCmyk) {
   const std::string file = WriteJpeg(std::vector<uint8_t>(8 * 8 * 4, 100), 8, 8, TJPF_CMYK, TJSAMP_444, 0);
-  EXPECT_EQ(DecodeJpeg(file, {}).status().message(), "JPEG is CMYK; allowed are RGB and grey");
+  EXPECT_EQ(DecodeImage(file, {}).status().message(), "JPEG is CMYK; allowed are RGB and grey");
 }
 
 TEST(JpegCodecTest, ChecksSizeBeforePixels) {
   const DecodeLimits limits = {.max_pixels = 600, .max_side = 30};
-  EXPECT_TRUE(DecodeJpeg(*EncodeJpeg(PaintedImage(30, 20), 90), limits).ok());
+  EXPECT_TRUE(DecodeImage(*EncodeJpeg(PaintedImage(30, 20), 90), limits).ok());
   for (const auto& [width, height] : {std::pair(31, 1), std::pair(1, 31), std::pair(25, 25)}) {
-    const auto image = DecodeJpeg(*EncodeJpeg(PaintedImage(width, height), 90), limits);
+    const auto image = DecodeImage(*EncodeJpeg(PaintedImage(width, height), 90), limits);
     EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(image.status().message()), HasSubstr("allowed are sides of 1..30 and 600 pixels in all"));
   }
@@ -74,7 +74,7 @@ TEST(JpegCodecTest, ChecksSizeBeforePixels) {
   const size_t frame = bomb.find("\xff\xc0");
   ASSERT_NE(frame, std::string::npos);
   bomb.replace(frame + 5, 4, "\xff\xdc\xff\xdc");
-  EXPECT_THAT(std::string(DecodeJpeg(bomb, {}).status().message()), HasSubstr("JPEG of 65500x65500 pixels"));
+  EXPECT_THAT(std::string(DecodeImage(bomb, {}).status().message()), HasSubstr("JPEG of 65500x65500 pixels"));
 }
 
 TEST(JpegCodecTest, RefusesManyScans) {
@@ -83,7 +83,7 @@ TEST(JpegCodecTest, RefusesManyScans) {
   for (int scan = 0; scan < 64; ++scan) {
     comment += "\xff\xda";
   }
-  EXPECT_EQ(DecodeJpeg(file.substr(0, 2) + comment + file.substr(2), {}).status().message(),
+  EXPECT_EQ(DecodeImage(file.substr(0, 2) + comment + file.substr(2), {}).status().message(),
             "JPEG has 65 scans; allowed are 64");
 }
 
@@ -91,7 +91,7 @@ TEST(JpegCodecTest, RefusesDamage) {
   const std::string good = *EncodeJpeg(PaintedImage(64, 64), 90);
   for (const std::string& file :
        {good.substr(0, 3), good.substr(0, 200), good.substr(0, good.size() / 2), good.substr(0, good.size() - 40)}) {
-    EXPECT_EQ(DecodeJpeg(file, {}).status().message(), "JPEG is damaged, cut short or of an unsupported kind")
+    EXPECT_EQ(DecodeImage(file, {}).status().message(), "JPEG is damaged, cut short or of an unsupported kind")
         << file.size();
   }
 }

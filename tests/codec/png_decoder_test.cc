@@ -14,7 +14,7 @@ constexpr png_color kRed = {255, 0, 0};
 constexpr png_color kGreen = {0, 255, 0};
 
 std::vector<uint8_t> Pixels(const PngKind& kind) {
-  const auto image = DecodePng(WritePng(kind), {});
+  const auto image = DecodeImage(WritePng(kind), {});
   EXPECT_TRUE(image.ok()) << image.status();
   if (!image.ok()) {
     return {};
@@ -94,19 +94,19 @@ TEST(PngDecoderTest, ChecksSizeFromTheHeaderAlone) {
       {1, 0, "PNG of 1x0 pixels"},
   };
   for (const auto& [width, height, message] : cases) {
-    const auto image = DecodePng(PngStart(width, height), limits);
+    const auto image = DecodeImage(PngStart(width, height), limits);
     EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(image.status().message()), HasSubstr(message));
   }
   for (const auto& [width, height] : {std::pair(30, 20), std::pair(20, 30), std::pair(1, 30)}) {
-    EXPECT_TRUE(DecodePng(*EncodePng(PaintedImage(width, height), {}), limits).ok());
+    EXPECT_TRUE(DecodeImage(*EncodePng(PaintedImage(width, height), {}), limits).ok());
   }
 }
 
 TEST(PngDecoderTest, RefusesAnimation) {
   const std::string still = *EncodePng(PaintedImage(4, 4), {});
   const std::string animated = WithChunk(still, PngChunk("acTL", BigEndian(2) + BigEndian(0)));
-  EXPECT_EQ(DecodePng(animated, {}).status().message(), "PNG is animated; allowed are still pictures");
+  EXPECT_EQ(DecodeImage(animated, {}).status().message(), "PNG is animated; allowed are still pictures");
 }
 
 TEST(PngDecoderTest, SkipsTextsAndProfilesUnread) {
@@ -114,7 +114,7 @@ TEST(PngDecoderTest, SkipsTextsAndProfilesUnread) {
   // Compressed chunks whose content is no zlib stream, and would be refused or inflated if they were read.
   const std::string file = WithChunk(WithChunk(*EncodePng(image, {}), PngChunk("zTXt", std::string("k\0\0junk", 7))),
                                      PngChunk("iCCP", std::string("p\0\0junk", 7)));
-  const auto decoded = DecodePng(file, {});
+  const auto decoded = DecodeImage(file, {});
   ASSERT_TRUE(decoded.ok()) << decoded.status();
   EXPECT_EQ(MaxDifference(image, *decoded), 0);
 }
@@ -132,7 +132,7 @@ TEST(PngDecoderTest, RefusesDamage) {
                                good.substr(0, good.size() - 12),
                                PngStart(16, 16) + PngChunk("IEND", {})};
   for (const std::string& file : cases) {
-    const auto image = DecodePng(file, {});
+    const auto image = DecodeImage(file, {});
     EXPECT_EQ(image.status().message(), "PNG is damaged, cut short or of an unsupported kind");
   }
 }

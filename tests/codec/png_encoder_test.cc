@@ -17,7 +17,7 @@ TEST(PngEncoderTest, RoundTripIsLossless) {
     const auto file = EncodePng(image, {});
     ASSERT_TRUE(file.ok()) << file.status();
     EXPECT_TRUE(IsPng(*file));
-    const auto decoded = DecodePng(*file, {});
+    const auto decoded = DecodeImage(*file, {});
     ASSERT_TRUE(decoded.ok()) << decoded.status();
     EXPECT_EQ(MaxDifference(image, *decoded), 0) << width << "x" << height;
   }
@@ -47,7 +47,7 @@ TEST(PngEncoderTest, ParametersAreAText) {
     const auto file = EncodePng(image, {.parameters = parameters});
     ASSERT_TRUE(file.ok()) << file.status();
     EXPECT_THAT(*file, HasSubstr(chunk));
-    const auto decoded = DecodePng(*file, {});
+    const auto decoded = DecodeImage(*file, {});
     ASSERT_TRUE(decoded.ok()) << decoded.status();
     EXPECT_EQ(MaxDifference(image, *decoded), 0);
   }

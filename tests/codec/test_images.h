@@ -102,6 +102,14 @@ inline std::string BigEndian(uint32_t value) {
           static_cast<char>(value)};
 }
 
+// A TIFF structure whose only entry is the orientation.
+inline std::string ExifWithOrientation(int orientation, bool big_endian) {
+  const std::string value(1, static_cast<char>(orientation));
+  using namespace std::string_literals;
+  if (big_endian) return "MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"s + value + "\0\0\0\0\0\0"s;
+  return "II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0"s + value + "\0\0\0\0\0\0\0"s;
+}
+
 // A PNG chunk with its checksum.
 inline std::string PngChunk(std::string_view type, std::string_view data) {
   const std::string body = std::string(type) + std::string(data);

@@ -30,7 +30,7 @@ TEST(WebpCodecTest, RoundTripIsClose) {
     const auto file = EncodeWebp(image, 95);
     ASSERT_TRUE(file.ok()) << file.status();
     EXPECT_TRUE(IsWebp(*file));
-    const auto decoded = DecodeWebp(*file, {});
+    const auto decoded = DecodeImage(*file, {});
     ASSERT_TRUE(decoded.ok()) << decoded.status();
     // Lossy WebP halves the chroma, which the waves of the picture stand.
     EXPECT_LE(MaxDifference(image, *decoded), 24) << width << "x" << height;
@@ -47,26 +47,26 @@ TEST(WebpCodecTest, LosslessAlphaIsOverWhite) {
   const uint8_t pixels[] = {10, 20, 30, 255, 10, 20, 30, 0, 0, 100, 255, 128};
   uint8_t* buffer = nullptr;
   const size_t size = WebPEncodeLosslessRGBA(pixels, 3, 1, 12, &buffer);
-  const auto image = DecodeWebp({reinterpret_cast<char*>(buffer), size}, {});
+  const auto image = DecodeImage({reinterpret_cast<char*>(buffer), size}, {});
   WebPFree(buffer);
   ASSERT_TRUE(image.ok()) << image.status();
   EXPECT_THAT(image->pixels, ElementsAre(10, 20, 30, 255, 255, 255, 127, 177, 255));
 }
 
 TEST(WebpCodecTest, RefusesAnimation) {
-  EXPECT_EQ(DecodeWebp(WebpCanvas(8, 8, 2) + std::string("ANIM\x06\0\0\0\0\0\0\0\0\0", 14), {}).status().message(),
+  EXPECT_EQ(DecodeImage(WebpCanvas(8, 8, 2) + std::string("ANIM\x06\0\0\0\0\0\0\0\0\0", 14), {}).status().message(),
             "WebP is animated; allowed are still pictures");
 }
 
 TEST(WebpCodecTest, ChecksSizeBeforePixels) {
   const DecodeLimits limits = {.max_pixels = 600, .max_side = 30};
-  EXPECT_TRUE(DecodeWebp(*EncodeWebp(PaintedImage(30, 20), 90), limits).ok());
+  EXPECT_TRUE(DecodeImage(*EncodeWebp(PaintedImage(30, 20), 90), limits).ok());
   for (const auto& [width, height] : {std::pair(31, 1), std::pair(1, 31), std::pair(25, 25)}) {
-    const auto image = DecodeWebp(*EncodeWebp(PaintedImage(width, height), 90), limits);
+    const auto image = DecodeImage(*EncodeWebp(PaintedImage(width, height), 90), limits);
     EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(image.status().message()), HasSubstr("allowed are sides of 1..30 and 600 pixels in all"));
   }
-  EXPECT_THAT(std::string(DecodeWebp(WebpCanvas(65535, 65535, 2), {}).status().message()),
+  EXPECT_THAT(std::string(DecodeImage(WebpCanvas(65535, 65535, 2), {}).status().message()),
               HasSubstr("WebP of 65535x65535 pixels"));
 }
 
@@ -74,7 +74,7 @@ TEST(WebpCodecTest, RefusesDamage) {
   const std::string good = *EncodeWebp(PaintedImage(64, 64), 90);
   for (const std::string& file : {good.substr(0, 12), good.substr(0, 25), good.substr(0, good.size() / 2),
                                   good.substr(0, good.size() - 20), WebpCanvas(8, 8, 0)}) {
-    EXPECT_EQ(DecodeWebp(file, {}).status().message(), "WebP is damaged, cut short or of an unsupported kind")
+    EXPECT_EQ(DecodeImage(file, {}).status().message(), "WebP is damaged, cut short or of an unsupported kind")
         << file.size();
   }
 }
