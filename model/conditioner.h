@@ -10,6 +10,13 @@
 
 namespace stepcast::model {
 
+// What ControlNets add to the states of a U-Net, for those rows of a forward that have it.
+struct RowResiduals {
+  std::vector<int64_t> rows;     // of the forward, ascending
+  std::vector<at::Tensor> down;  // to each state that the way down keeps, [rows.size(), C, h, w] or [.., C, 1, 1]
+  at::Tensor mid;                // to the middle's
+};
+
 // Conditioning of some rows. Undefined tensors: the model has no such input.
 struct Conditioning {
   at::Tensor prompt_embeds;    // [R, L, D] in the text encoders' dtype
@@ -18,6 +25,7 @@ struct Conditioning {
   at::Tensor class_labels;     // [R] int64
   at::Tensor prepared_text;    // [R, L, *] what Denoiser::Prepare made of prompt_embeds, in a form of its own
   at::Tensor guidance_scales;  // [R] float32, for models that are told the scale (LCM) instead of being guided
+  std::vector<RowResiduals> residuals = {};  // of U-Nets that read text
 };
 
 // What one row is to show: a prompt, ready for the text encoders, or a class.

@@ -10,6 +10,7 @@
 #include "core/status_macros.h"
 #include "model/assembled_bundle.h"
 #include "model/component_loader.h"
+#include "model/control/control_shape.h"
 #include "model/load_report.h"
 #include "model/text_encoder/text_conditioner.h"
 #include "model/unet/unet_2d_condition_model.h"
@@ -127,7 +128,9 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusion(const Mod
   for (const std::string& name : FileNames(index.PathOf("tokenizer"))) {
     loader.AddPath(absl::StrCat(index.PathOf("tokenizer"), "/", name));
   }
-  STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(Describe(loader, schedule, shape, text)));
+  ModelInfo info = Describe(loader, schedule, shape, text);
+  info.control_shape = ControlShapeOf(unet, shape.channels, shape.factor);
+  STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(std::move(info)));
   parts.warnings = loader.TakeWarnings();
   parts.notes = loader.TakeNotes();
   return std::make_shared<const AssembledBundle>(std::move(parts), options.device, loader.denoiser_dtype());

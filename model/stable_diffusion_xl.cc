@@ -11,6 +11,7 @@
 #include "core/status_macros.h"
 #include "model/assembled_bundle.h"
 #include "model/component_loader.h"
+#include "model/control/control_shape.h"
 #include "model/load_report.h"
 #include "model/text_encoder/sdxl_text_conditioner.h"
 #include "model/unet/unet_2d_condition_model.h"
@@ -140,6 +141,7 @@ ModelInfo Describe(const ComponentLoader& loader, const Settings& settings) {
   info.text_max_tokens = settings.SharedByTexts(&ClipTextConfig::max_position_embeddings);
   info.zeroes_unset_negative = loader.index().Option("force_zeros_for_empty_prompt", true);
   info.size_conditioning = settings.size_conditioning;
+  info.control_shape = ControlShapeOf(settings.unet, shape.channels, shape.factor);
   info.defaults.guidance_scale = settings.schedule.embeds_guidance ? kEmbeddedGuidance : kDefaultGuidance;
   if (info.defaults.sampler == Sampler::kLcm) info.defaults.steps = kConsistencySteps;
   return info;

@@ -101,6 +101,23 @@ std::string UNetName(const UNetLayout& layout, absl::string_view name) {
   return UNetPathName(layout, down, number, rest);
 }
 
+std::string ControlName(const UNetLayout& layout, absl::string_view name, int64_t last_hint) {
+  absl::string_view rest = name;
+  int64_t number = 0;
+  if (absl::ConsumePrefix(&rest, "middle_block_out.0.")) return absl::StrCat("controlnet_mid_block.", rest);
+  if (absl::ConsumePrefix(&rest, "zero_convs.")) {
+    if (!ConsumeNumber(rest, number) || !absl::ConsumePrefix(&rest, "0.")) return "";
+    return absl::StrCat("controlnet_down_blocks.", number, ".", rest);
+  }
+  if (!absl::ConsumePrefix(&rest, "input_hint_block.")) return UNetName(layout, name);
+  // Activations are counted, too.
+  if (!ConsumeNumber(rest, number) || number % 2 != 0 || number > last_hint) return "";
+  const std::string part = number == 0           ? "conv_in."
+                           : number == last_hint ? "conv_out."
+                                                 : absl::StrCat("blocks.", number / 2 - 1, ".");
+  return absl::StrCat("controlnet_cond_embedding.", part, rest);
+}
+
 std::string VaeLevelName(absl::string_view rest, int64_t levels, bool decoder) {
   int64_t level = 0;
   if (!ConsumeNumber(rest, level) || level >= levels) return "";
@@ -181,6 +198,15 @@ ViewRule UNetNames(const UNetLayout& layout) {
     absl::string_view name = TensorListing::Unwrapped(entry.name);
     if (!absl::ConsumePrefix(&name, kUNetPrefix)) return {};
     std::string renamed = UNetName(layout, name);
+    return Whole(renamed.empty() ? std::string(name) : std::move(renamed));
+  };
+}
+
+ViewRule ControlNames(const UNetLayout& layout, const std::string& prefix, int64_t last_hint) {
+  return [layout, prefix, last_hint](const TensorEntry& entry) -> std::vector<TensorView> {
+    absl::string_view name = TensorListing::Unwrapped(entry.name);
+    if (!absl::ConsumePrefix(&name, prefix)) return {};
+    std::string renamed = ControlName(layout, name, last_hint);
     return Whole(renamed.empty() ? std::string(name) : std::move(renamed));
   };
 }

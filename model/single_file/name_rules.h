@@ -14,6 +14,8 @@ namespace stepcast::model {
 // Each gives the views of one component's tensors. A tensor of the component that is not known keeps its name, so that
 // it is told as unused; a tensor of no concern to the component has none.
 ViewRule UNetNames(const UNetLayout& layout);
+// Of a ControlNet whose names begin with `prefix`; its embedding of hints has convolutions 0, 2, .., `last_hint`.
+ViewRule ControlNames(const UNetLayout& layout, const std::string& prefix, int64_t last_hint);
 // `prefix` as ReadVaeLayout. Levels count from the full size in one layout and to it in the other.
 ViewRule VaeNames(const std::string& prefix, int64_t levels);
 // Tensors with diffusers' names, as they are.

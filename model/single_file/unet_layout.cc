@@ -19,37 +19,51 @@ struct Block {
   int64_t depth = 0;
 };
 
-std::string Name(absl::string_view rest) { return absl::StrCat(kUNetPrefix, rest); }
+// The tensors of one network among those of a file.
+class UNetTensors {
+ public:
+  UNetTensors(const TensorListing& tensors, absl::string_view prefix) : tensors_(tensors), prefix_(prefix) {}
 
-absl::Status Odd(absl::string_view name, absl::string_view why) {
-  return absl::InvalidArgumentError(absl::StrCat("tensor ", kUNetPrefix, name, ": ", why));
-}
+  const TensorEntry* Find(absl::string_view name) const { return tensors_.Find(absl::StrCat(prefix_, name)); }
+  bool Has(absl::string_view name) const { return Find(name) != nullptr; }
+  bool HasPrefix(absl::string_view rest) const { return tensors_.HasPrefix(absl::StrCat(prefix_, rest)); }
+  int64_t Dim(absl::string_view name, size_t axis) const { return tensors_.Dim(absl::StrCat(prefix_, name), axis); }
+  int64_t Count(absl::string_view rest) const { return tensors_.Count(absl::StrCat(prefix_, rest)); }
+  absl::Status Odd(absl::string_view name, absl::string_view why) const {
+    return absl::InvalidArgumentError(absl::StrCat("tensor ", prefix_, name, ": ", why));
+  }
+
+ private:
+  const TensorListing& tensors_;
+  const std::string prefix_;
+};
 
 // Transformers of a block; 0: no attention.
-int64_t DepthOf(const TensorListing& tensors, absl::string_view attention) {
-  return tensors.Count(Name(absl::StrCat(attention, "transformer_blocks.")));
+int64_t DepthOf(const UNetTensors& tensors, absl::string_view attention) {
+  return tensors.Count(absl::StrCat(attention, "transformer_blocks."));
 }
 
-absl::StatusOr<Block> ReadBlock(const TensorListing& tensors, const std::string& scope) {
+absl::StatusOr<Block> ReadBlock(const UNetTensors& tensors, const std::string& scope) {
   Block block;
-  if (tensors.Has(Name(absl::StrCat(scope, "0.op.weight")))) {
+  if (tensors.Has(absl::StrCat(scope, "0.op.weight"))) {
     block.is_resampler = true;
     return block;
   }
   const std::string convolution = absl::StrCat(scope, "0.in_layers.2.weight");
-  block.channels = tensors.Dim(Name(convolution), 0);
-  if (block.channels == 0) return Odd(convolution, "is missing, although later blocks are there");
+  block.channels = tensors.Dim(convolution, 0);
+  if (block.channels == 0) return tensors.Odd(convolution, "is missing, although later blocks are there");
   block.depth = DepthOf(tensors, absl::StrCat(scope, "1."));
   return block;
 }
 
 // Appends a resnet to the level that is being read.
-absl::Status AddToLevel(const std::string& scope, const Block& block, int64_t layer, UNetLayout& layout) {
+absl::Status AddToLevel(const UNetTensors& tensors, const std::string& scope, const Block& block, int64_t layer,
+                        UNetLayout& layout) {
   if (layer == 0) {
     layout.channels.push_back(block.channels);
     layout.depths.push_back(block.depth);
   } else if (layout.channels.back() != block.channels || layout.depths.back() != block.depth) {
-    return Odd(
+    return tensors.Odd(
         absl::StrCat(scope, "*"),
         absl::StrCat("has ", block.channels, " channels and ", block.depth, " transformers, but the block before ",
                      layout.channels.back(), " and ", layout.depths.back(), "; levels of mixed blocks are not built"));
@@ -57,32 +71,35 @@ absl::Status AddToLevel(const std::string& scope, const Block& block, int64_t la
   return absl::OkStatus();
 }
 
-absl::Status ReadDown(const TensorListing& tensors, UNetLayout& layout) {
-  const int64_t blocks = tensors.Count(Name("input_blocks."));
+absl::Status ReadDown(const UNetTensors& tensors, UNetLayout& layout) {
+  const int64_t blocks = tensors.Count("input_blocks.");
   int64_t layer = 0;
   for (int64_t i = 1; i < blocks; ++i) {
     const std::string scope = absl::StrCat("input_blocks.", i, ".");
     STEPCAST_ASSIGN_OR_RETURN(const Block block, ReadBlock(tensors, scope));
-    if (block.is_resampler && layer == 0) return Odd(absl::StrCat(scope, "0.op.weight"), "stands where a layer should");
-    if (!block.is_resampler) STEPCAST_RETURN_IF_ERROR(AddToLevel(scope, block, layer++, layout));
+    if (block.is_resampler && layer == 0)
+      return tensors.Odd(absl::StrCat(scope, "0.op.weight"), "stands where a layer should");
+    if (!block.is_resampler) STEPCAST_RETURN_IF_ERROR(AddToLevel(tensors, scope, block, layer++, layout));
     if (!block.is_resampler && i + 1 < blocks) continue;
     if (layout.layers_per_block == 0) layout.layers_per_block = layer;
     if (layout.layers_per_block != layer) {
-      return Odd(absl::StrCat(scope, "*"),
-                 absl::StrCat("ends a level of ", layer, " layers, but the first has ", layout.layers_per_block));
+      return tensors.Odd(
+          absl::StrCat(scope, "*"),
+          absl::StrCat("ends a level of ", layer, " layers, but the first has ", layout.layers_per_block));
     }
     layer = 0;
   }
-  if (layout.channels.empty()) return Odd("input_blocks.1.0.in_layers.2.weight", "is missing");
+  if (layout.channels.empty()) return tensors.Odd("input_blocks.1.0.in_layers.2.weight", "is missing");
   return absl::OkStatus();
 }
 
-absl::Status ReadUp(const TensorListing& tensors, UNetLayout& layout) {
+absl::Status ReadUp(const UNetTensors& tensors, UNetLayout& layout) {
   const int64_t each = layout.layers_per_block + 1;
   const auto levels = static_cast<int64_t>(layout.channels.size());
-  const int64_t blocks = tensors.Count(Name("output_blocks."));
+  const int64_t blocks = tensors.Count("output_blocks.");
   if (blocks != each * levels) {
-    return Odd("output_blocks.*", absl::StrCat(blocks, " blocks; ", levels, " levels of ", each, " are needed"));
+    return tensors.Odd("output_blocks.*",
+                       absl::StrCat(blocks, " blocks; ", levels, " levels of ", each, " are needed"));
   }
   layout.up_depths.assign(layout.channels.size(), 0);
   for (int64_t i = 0; i < blocks; ++i) {
@@ -90,8 +107,8 @@ absl::Status ReadUp(const TensorListing& tensors, UNetLayout& layout) {
     int64_t& depth = layout.up_depths[static_cast<size_t>(levels - 1 - i / each)];
     const int64_t found = DepthOf(tensors, absl::StrCat(scope, "1."));
     if (i % each != 0 && found != depth) {
-      return Odd(absl::StrCat(scope, "*"), absl::StrCat("has ", found, " transformers, but the block before ", depth,
-                                                        "; levels of mixed blocks are not built"));
+      return tensors.Odd(absl::StrCat(scope, "*"), absl::StrCat("has ", found, " transformers, but the block before ",
+                                                                depth, "; levels of mixed blocks are not built"));
     }
     depth = found;
   }
@@ -99,14 +116,14 @@ absl::Status ReadUp(const TensorListing& tensors, UNetLayout& layout) {
 }
 
 // Reads `context_width` and `linear_projection` from the first attention there is.
-void ReadAttention(const TensorListing& tensors, UNetLayout& layout) {
+void ReadAttention(const UNetTensors& tensors, UNetLayout& layout) {
   std::vector<std::string> scopes = {"middle_block.1."};
-  for (int64_t i = tensors.Count(Name("input_blocks.")); i > 0; --i)
+  for (int64_t i = tensors.Count("input_blocks."); i > 0; --i)
     scopes.push_back(absl::StrCat("input_blocks.", i, ".1."));
   for (const std::string& scope : scopes) {
     if (DepthOf(tensors, scope) == 0) continue;
-    layout.context_width = tensors.Dim(Name(absl::StrCat(scope, "transformer_blocks.0.attn2.to_k.weight")), 1);
-    const TensorEntry* projection = tensors.Find(Name(absl::StrCat(scope, "proj_in.weight")));
+    layout.context_width = tensors.Dim(absl::StrCat(scope, "transformer_blocks.0.attn2.to_k.weight"), 1);
+    const TensorEntry* projection = tensors.Find(absl::StrCat(scope, "proj_in.weight"));
     layout.linear_projection = projection != nullptr && projection->shape.size() == 2;
     return;
   }
@@ -118,23 +135,37 @@ nlohmann::json Types(const std::vector<int64_t>& depths, const char* with, const
   return types;
 }
 
-}  // namespace
-
-absl::StatusOr<UNetLayout> ReadUNetLayout(const TensorListing& tensors) {
-  UNetLayout layout;
-  layout.in_channels = tensors.Dim(Name("input_blocks.0.0.weight"), 1);
-  layout.out_channels = tensors.Dim(Name("out.2.weight"), 0);
-  if (layout.out_channels == 0) return Odd("out.2.weight", "is missing");
+// All but the way up.
+absl::Status ReadEncoder(const UNetTensors& tensors, UNetLayout& layout) {
+  layout.in_channels = tensors.Dim("input_blocks.0.0.weight", 1);
   STEPCAST_RETURN_IF_ERROR(ReadDown(tensors, layout));
-  STEPCAST_RETURN_IF_ERROR(ReadUp(tensors, layout));
-  const bool has_middle = tensors.HasPrefix(Name("middle_block."));
+  const bool has_middle = tensors.HasPrefix("middle_block.");
   layout.mid_depth = has_middle ? DepthOf(tensors, "middle_block.1.") : -1;
   ReadAttention(tensors, layout);
-  layout.vector_width = tensors.Dim(Name("label_emb.0.0.weight"), 1);
+  layout.vector_width = tensors.Dim("label_emb.0.0.weight", 1);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<UNetLayout> ReadUNetLayout(const TensorListing& listing) {
+  const UNetTensors tensors(listing, kUNetPrefix);
+  UNetLayout layout;
+  layout.out_channels = tensors.Dim("out.2.weight", 0);
+  if (layout.out_channels == 0) return tensors.Odd("out.2.weight", "is missing");
+  STEPCAST_RETURN_IF_ERROR(ReadEncoder(tensors, layout));
+  STEPCAST_RETURN_IF_ERROR(ReadUp(tensors, layout));
   for (const char* scope : {"time_embed.", "time_embedding."}) {
-    const int64_t width = tensors.Dim(Name(absl::StrCat(scope, "cond_proj.weight")), 1);
+    const int64_t width = tensors.Dim(absl::StrCat(scope, "cond_proj.weight"), 1);
     if (width > 0) layout.guidance_width = width;
   }
+  return layout;
+}
+
+absl::StatusOr<UNetLayout> ReadUNetEncoderLayout(const TensorListing& listing, absl::string_view prefix) {
+  UNetLayout layout;
+  STEPCAST_RETURN_IF_ERROR(ReadEncoder(UNetTensors(listing, prefix), layout));
+  layout.up_depths = layout.depths;
   return layout;
 }
 

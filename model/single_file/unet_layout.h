@@ -31,6 +31,9 @@ struct UNetLayout {
 // Errors: INVALID_ARGUMENT naming the tensor for a network that is no such U-Net: blocks that are missing, levels whose
 // layers differ in width or depth.
 absl::StatusOr<UNetLayout> ReadUNetLayout(const TensorListing& tensors);
+// Its way down and middle alone, of tensors whose names begin with `prefix`; nothing is known of what comes out.
+// Errors: as above.
+absl::StatusOr<UNetLayout> ReadUNetEncoderLayout(const TensorListing& tensors, absl::string_view prefix);
 
 // The config of a UNet2DConditionModel of this layout. `heads_are_eight`: of Stable Diffusion 1, where every level has
 // eight heads; later ones have heads of 64 channels. `sample_size`: latent cells that it was trained at.

@@ -7,7 +7,7 @@
 
 #include "model/denoiser.h"
 #include "model/layers/linear.h"
-#include "model/layers/timestep_embedding.h"
+#include "model/unet/condition_embedding.h"
 #include "model/unet/unet_body.h"
 #include "model/unet/unet_config.h"
 #include "model/weights/weight_map.h"
@@ -25,26 +25,17 @@ class UNet2DConditionModel final : public Denoiser {
 
   // latents [R, in_channels, h, w] of any h and w >= 1 (odd sizes are enlarged to their skip's size on the way up).
   // Reads prompt_embeds; text_embeds and time_ids with text_time; class_labels and guidance_scales where the model
-  // has such an input. Throws c10::Error when one of them is missing or has another shape.
+  // has such an input; adds residuals. Throws c10::Error when one of them is missing or has another shape.
   at::Tensor operator()(const at::Tensor& latents, const at::Tensor& timesteps,
                         const Conditioning& conditioning) const override;
 
  private:
-  // act(time embedding + class + addition) [R, T], ready for the time projections.
-  at::Tensor EmbedTime(const at::Tensor& timesteps, const Conditioning& conditioning, c10::ScalarType dtype) const;
   at::Tensor TextOf(const Conditioning& conditioning, int64_t rows) const;
-  at::Tensor GuidanceEmbedding(const at::Tensor& scales, c10::ScalarType dtype) const;
 
-  UNetConfig config_;
   c10::ScalarType dtype_;  // of weights and latents
   UNetBody body_;
-  Sinusoid time_proj_;
-  TimestepEmbedding time_embedding_;
+  ConditionEmbedding embedding_;
   std::optional<Linear> encoder_hid_proj_;
-  at::Tensor class_table_;  // [num_class_embeds, T]
-  std::optional<TimestepEmbedding> class_embedding_;
-  std::optional<Sinusoid> add_time_proj_;
-  std::optional<TimestepEmbedding> add_embedding_;
 };
 
 }  // namespace stepcast::model

@@ -6,89 +6,45 @@
 #include <ATen/ops/mul.h>
 #include <c10/util/Exception.h>
 
+#include "model/unet/block_options.h"
+
 namespace stepcast::model {
 namespace {
 
-// The size the model was trained at: most requests ask for it.
-SpatialSize UsualSize(const UNetConfig& config) { return {config.sample_height, config.sample_width}; }
-
-ConvGeometry SameSize(const UNetConfig& config, int64_t kernel) {
-  return {.kernel = kernel, .stride = 1, .padding = (kernel - 1) / 2, .usual = UsualSize(config)};
-}
-
-// What all blocks share.
-UNetBlockOptions Common(const UNetConfig& config, StackedLinear* time, StackedLinear* text) {
-  UNetBlockOptions options;
-  options.resnet.groups = config.norm_num_groups;
-  options.resnet.eps = config.norm_eps;
-  options.resnet.activation = config.activation;
-  options.resnet.scale_shift = config.time_scale_shift;
-  options.resnet.time_channels = config.time_embedding_dim;
-  options.resnet.time = time;
-  options.transformer.cross_attention_dim = config.cross_attention_dim;
-  options.transformer.linear_projection = config.use_linear_projection;
-  options.transformer.text = text;
-  options.downsample_padding = config.downsample_padding;
-  return options;
-}
-
-UNetBlockOptions WithBlock(UNetBlockOptions options, const UNetConfig& config, const UNetBlockConfig& block) {
-  if (block.resampler == BlockResampler::kResnet) options.resnet.output_scale = config.resnet_out_scale_factor;
-  options.out = block.channels;
-  options.layers = block.layers;
-  options.attention = block.attention;
-  options.resampler = block.resampler;
-  options.transformer_layers = block.transformer_layers;
-  options.transformer.heads = block.heads;
-  options.transformer.only_cross_attention = block.only_cross_attention;
-  return options;
-}
-
-UNetBlockOptions MidOptions(UNetBlockOptions options, const UNetConfig& config) {
-  options.in = options.out = config.mid_channels();
-  options.layers = 0;
-  options.resnet.output_scale = config.mid_block_scale_factor;
-  if (config.mid_block == MidBlockKind::kResnetOnly) return options;
-  options.layers = 1;
-  options.transformer.heads = config.mid_heads;
-  if (config.mid_block == MidBlockKind::kTransformer) {
-    options.attention = BlockAttention::kTransformer;
-    options.transformer_layers = {config.mid_transformer_layers};
-  } else if (config.mid_block == MidBlockKind::kSpatial) {
-    options.attention = BlockAttention::kSpatial;
-    options.attention_groups = config.mid_attention_groups;
+// Adds `residual` [rows.size(), ...] to those rows of `state`: neighbours in one piece, so that a guided pair or a
+// whole batch costs one addition.
+void AddToRows(const at::Tensor& state, const std::vector<int64_t>& rows, const at::Tensor& residual) {
+  TORCH_CHECK_VALUE(residual.size(0) == static_cast<int64_t>(rows.size()), "residuals of ", residual.size(0),
+                    " rows for ", rows.size());
+  for (size_t begin = 0; begin < rows.size();) {
+    size_t end = begin + 1;
+    while (end < rows.size() && rows[end] == rows[end - 1] + 1) ++end;
+    const auto count = static_cast<int64_t>(end - begin);
+    state.narrow(0, rows[begin], count).add_(residual.narrow(0, static_cast<int64_t>(begin), count));
+    begin = end;
   }
-  return options;
+}
+
+void AddResiduals(const RowResiduals& residuals, const std::vector<at::Tensor>& skips, const at::Tensor& middle) {
+  TORCH_CHECK_VALUE(residuals.down.size() == skips.size(), residuals.down.size(), " residuals for ", skips.size(),
+                    " states of the way down");
+  for (size_t i = 0; i < skips.size(); ++i) AddToRows(skips[i], residuals.rows, residuals.down[i]);
+  AddToRows(middle, residuals.rows, residuals.mid);
 }
 
 }  // namespace
 
 UNetBody::UNetBody(WeightMap& weights, const UNetConfig& config)
     : config_(config),
-      conv_in_(weights.Root() / "conv_in", config.in_channels, config.first_channels(),
-               SameSize(config, config.conv_in_kernel)),
+      encoder_(weights, config, CommonOptions(config, &time_projections_, &text_projections_)),
       conv_norm_out_(weights.Root() / "conv_norm_out", config.first_channels(), config.norm_num_groups,
                      config.norm_eps),
       conv_out_(weights.Root() / "conv_out", config.first_channels(), config.out_channels,
                 SameSize(config, config.conv_out_kernel)) {
   const WeightScope root = weights.Root();
-  const UNetBlockOptions common = Common(config, &time_projections_, &text_projections_);
-  int64_t channels = config.first_channels();
-  std::vector<SpatialSize> usual = {UsualSize(config)};  // at each level
-  for (size_t i = 0; i < config.down_blocks.size(); ++i) {
-    UNetBlockOptions options = WithBlock(common, config, config.down_blocks[i]);
-    options.in = channels;
-    options.usual = usual.back();
-    options.resample = i + 1 < config.down_blocks.size();
-    if (options.resample) usual.push_back(Halved(usual.back()));
-    down_blocks_.emplace_back(root / "down_blocks" / static_cast<int64_t>(i), options);
-    channels = options.out;
-  }
-  if (config.mid_block != MidBlockKind::kNone) {
-    UNetBlockOptions mid = MidOptions(common, config);
-    mid.usual = usual.back();
-    mid_block_.emplace(root / "mid_block", mid);
-  }
+  const UNetBlockOptions common = CommonOptions(config, &time_projections_, &text_projections_);
+  const std::vector<SpatialSize> usual = UsualSizes(config);
+  int64_t channels = config.mid_channels();
   for (size_t i = 0; i < config.up_blocks.size(); ++i) {
     UNetBlockOptions options = WithBlock(common, config, config.up_blocks[i]);
     options.previous = channels;
@@ -102,10 +58,15 @@ UNetBody::UNetBody(WeightMap& weights, const UNetConfig& config)
   text_projections_.Seal();
 }
 
-at::Tensor UNetBody::RunBlocks(at::Tensor x, const UNetContext& context) const {
-  std::vector<at::Tensor> skips = {x};
-  for (const DownBlock& block : down_blocks_) x = block(std::move(x), context, skips);
-  if (mid_block_.has_value()) x = (*mid_block_)(std::move(x), context);
+at::Tensor UNetBody::RunBlocks(at::Tensor x, const UNetContext& context,
+                               absl::Span<const RowResiduals> residuals) const {
+  std::vector<at::Tensor> skips;
+  x = encoder_(std::move(x), context, skips);
+  for (const RowResiduals& each : residuals) {
+    // Without a middle its state would be the last one of the way down itself.
+    TORCH_CHECK_VALUE(config_.mid_block != MidBlockKind::kNone, "residuals need a middle");
+    AddResiduals(each, skips, x);
+  }
   for (size_t i = 0; i < up_blocks_.size(); ++i) {
     // The state below this block's own tells the size to return to; it is twice x's unless an odd size was halved.
     const auto own = static_cast<size_t>(config_.up_blocks[i].layers);
@@ -122,10 +83,11 @@ void UNetBody::CheckInputs(const at::Tensor& latents, const at::Tensor& timestep
   TORCH_CHECK_VALUE(timesteps.dim() == 1 && timesteps.size(0) == latents.size(0), "one timestep per row is needed");
 }
 
-at::Tensor UNetBody::operator()(const at::Tensor& latents, const UNetContext& context) const {
+at::Tensor UNetBody::operator()(const at::Tensor& latents, const UNetContext& context,
+                                absl::Span<const RowResiduals> residuals) const {
   at::Tensor x = latents.contiguous(at::MemoryFormat::ChannelsLast);
   if (config_.center_input_sample) x = x.mul(2).sub_(1);
-  x = RunBlocks(conv_in_(x), context);
+  x = RunBlocks(encoder_.ConvIn(x), context, residuals);
   return conv_out_(conv_norm_out_(x, config_.output_activation)).contiguous();
 }
 

@@ -6,11 +6,14 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "absl/types/span.h"
+#include "model/conditioner.h"
 #include "model/layers/conv2d.h"
 #include "model/layers/linear.h"
 #include "model/layers/normalization.h"
 #include "model/unet/unet_blocks.h"
 #include "model/unet/unet_config.h"
+#include "model/unet/unet_encoder.h"
 #include "model/weights/weight_map.h"
 
 namespace stepcast::model {
@@ -31,18 +34,18 @@ class UNetBody {
   void CheckInputs(const at::Tensor& latents, const at::Tensor& timesteps) const;
 
   // latents of any h and w >= 1 (odd sizes are enlarged to their skip's size on the way up). Returns
-  // [R, out_channels, h, w], contiguous.
-  at::Tensor operator()(const at::Tensor& latents, const UNetContext& context) const;
+  // [R, out_channels, h, w], contiguous. `residuals` are added to what they name. Throws c10::Error where those do not
+  // fit.
+  at::Tensor operator()(const at::Tensor& latents, const UNetContext& context,
+                        absl::Span<const RowResiduals> residuals = {}) const;
 
  private:
-  at::Tensor RunBlocks(at::Tensor x, const UNetContext& context) const;
+  at::Tensor RunBlocks(at::Tensor x, const UNetContext& context, absl::Span<const RowResiduals> residuals) const;
 
   UNetConfig config_;
   StackedLinear time_projections_;
   StackedLinear text_projections_;
-  Conv2d conv_in_;
-  std::vector<DownBlock> down_blocks_;
-  std::optional<MidBlock> mid_block_;
+  UNetEncoder encoder_;
   std::vector<UpBlock> up_blocks_;
   GroupNorm conv_norm_out_;
   Conv2d conv_out_;

@@ -60,16 +60,24 @@ bool HasNested(const nlohmann::json* value) {
   return value != nullptr && value->is_array() && !value->empty() && value->front().is_array();
 }
 
-Lists ReadLists(JsonConfig& json) {
+// The way up repeats the way down where the file says nothing of it.
+Lists ReadLists(JsonConfig& json, UNetPart part) {
   Lists lists;
   lists.down_types = json.Strings(
       "down_block_types", {"CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"});
   const size_t blocks = lists.down_types.size();
-  lists.up_types =
-      json.Strings("up_block_types", {"UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"});
+  const bool whole = part == UNetPart::kWhole;
+  if (whole) {
+    lists.up_types =
+        json.Strings("up_block_types", {"UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"});
+  } else {
+    lists.up_types.assign(blocks, "UpBlock2D");
+  }
   lists.channels = json.Ints("block_out_channels", {320, 640, 1280, 1280}, 1, 1 << 16);
   if (lists.up_types.size() != blocks || lists.channels.size() != blocks) {
-    json.Problem("block_out_channels", "down_block_types, up_block_types and block_out_channels must be equally long");
+    json.Problem("block_out_channels",
+                 whole ? "down_block_types, up_block_types and block_out_channels must be equally long"
+                       : "down_block_types and block_out_channels must be equally long");
     lists.up_types.resize(blocks, "UpBlock2D");
     lists.channels.resize(blocks, 32);
   }
@@ -77,7 +85,9 @@ Lists ReadLists(JsonConfig& json) {
   lists.head_dim = json.IntPerBlock("attention_head_dim", 8, blocks);
   lists.only_cross = json.BoolPerBlock("only_cross_attention", false, blocks);
   lists.transformers = TransformerLayers(json, "transformer_layers_per_block", blocks);
-  if (json.Find("reverse_transformer_layers_per_block") != nullptr) {
+  if (!whole) {
+    lists.up_transformers.assign(blocks, {1});
+  } else if (json.Find("reverse_transformer_layers_per_block") != nullptr) {
     lists.up_transformers = TransformerLayers(json, "reverse_transformer_layers_per_block", blocks);
   } else {
     lists.up_transformers.assign(lists.transformers.rbegin(), lists.transformers.rend());
@@ -215,10 +225,11 @@ void ReadText(JsonConfig& json, size_t blocks, UNetConfig& config) {
 
 }  // namespace
 
-absl::StatusOr<UNetConfig> ParseUNetConfig(JsonConfig& json) {
+UNetConfig ReadUNetFields(JsonConfig& json, UNetPart part) {
   UNetConfig config;
-  const Lists lists = ReadLists(json);
+  const Lists lists = ReadLists(json, part);
   ResolveBlocks(lists, json, config);
+  if (part == UNetPart::kEncoder) config.up_blocks.clear();
   ReadMidBlock(json, config);
   ReadSampleSize(json, config);
   config.in_channels = json.Int("in_channels", 4, 1, 1024);
@@ -246,6 +257,11 @@ absl::StatusOr<UNetConfig> ParseUNetConfig(JsonConfig& json) {
   // upcast_attention asks for scores in float32: every kernel below adds them up so (model/layers/attention.h).
   json.Ignore({"upcast_attention", "dropout", "addition_embed_type_num_heads", "mid_block_only_cross_attention",
                "conv_in_padding"});
+  return config;
+}
+
+absl::StatusOr<UNetConfig> ParseUNetConfig(JsonConfig& json) {
+  UNetConfig config = ReadUNetFields(json, UNetPart::kWhole);
   STEPCAST_RETURN_IF_ERROR(json.Finish());
   return config;
 }

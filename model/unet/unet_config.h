@@ -73,6 +73,12 @@ struct UNetConfig {
   int64_t halvings() const { return static_cast<int64_t>(down_blocks.size()) - 1; }
 };
 
+// The part of a U-Net that a config describes: ControlNets have a copy of the way down and the middle.
+enum class UNetPart { kWhole, kEncoder };
+
+// The fields of `part`; what is wrong with them is remembered in `json`. Of kEncoder there are no up_blocks.
+UNetConfig ReadUNetFields(JsonConfig& json, UNetPart part);
+
 // Errors: INVALID_ARGUMENT listing every field that is malformed, inconsistent, or asks for something that is not
 // built (the field and its value are named).
 absl::StatusOr<UNetConfig> ParseUNetConfig(JsonConfig& json);

@@ -2,9 +2,13 @@
 
 #include <stdexcept>
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
 #include <c10/core/InferenceMode.h>
 
+#include "absl/strings/str_cat.h"
 #include "model/classifier/latent_classifier.h"
+#include "model/control/control_net.h"
 #include "model/layers/resampling.h"
 #include "model/layers/resnet_block_2d.h"
 #include "model/layers/transformer_2d.h"
@@ -108,11 +112,8 @@ at::Tensor RunBlock(const Run& run) {
   return block(x, {run.Time(time), {}}, skips, std::nullopt);
 }
 
-at::Tensor RunUNet(const Run& run) {
-  auto json = JsonConfig::Parse(run.replay.config(), run.parity.name);
-  const auto config = ParseUNetConfig(*json);
-  if (!config.ok()) throw std::runtime_error(config.status().ToString());
-  const UNet2DConditionModel unet(run.weights, *config);
+// What a network that reads text is told.
+Conditioning ConditioningOf(const Run& run) {
   Conditioning conditioning;
   conditioning.prompt_embeds = run.input("text");
   conditioning.text_embeds = run.input("text_embeds");
@@ -121,7 +122,50 @@ at::Tensor RunUNet(const Run& run) {
   }
   if (run.replay.has_input("class_labels")) conditioning.class_labels = run.replay.input("class_labels").to(at::kLong);
   if (run.replay.has_input("guidance_scales")) conditioning.guidance_scales = run.replay.input("guidance_scales");
+  return conditioning;
+}
+
+at::Tensor RunUNet(const Run& run) {
+  auto json = JsonConfig::Parse(run.replay.config(), run.parity.name);
+  const auto config = ParseUNetConfig(*json);
+  if (!config.ok()) throw std::runtime_error(config.status().ToString());
+  const UNet2DConditionModel unet(run.weights, *config);
+  Conditioning conditioning = ConditioningOf(run);
+  if (run.parity.kind == "controlled_unet") {
+    RowResiduals residuals;
+    for (int64_t row = 0; row < run.input("x").size(0); ++row) residuals.rows.push_back(row);
+    for (int i = 0; run.replay.has_input(absl::StrCat("down", i)); ++i) {
+      residuals.down.push_back(run.input(absl::StrCat("down", i)));
+    }
+    residuals.mid = run.input("mid");
+    conditioning.residuals.push_back(std::move(residuals));
+  }
   return unet(run.input("x"), run.replay.input("timesteps"), conditioning);
+}
+
+// All residuals, one after the other.
+at::Tensor RunControlNet(const Run& run) {
+  auto json = JsonConfig::Parse(run.replay.config(), run.parity.name);
+  const nlohmann::json& said = run.parity.config;
+  const auto config = ParseControlNetConfig(*json, said.at("_class_name").get<std::string>());
+  if (!config.ok()) throw std::runtime_error(config.status().ToString());
+  const ControlNet net(run.weights, *config);
+  const auto rows = static_cast<size_t>(run.input("x").size(0));
+  ControlInputs inputs;
+  inputs.guess.assign(rows, said.at("guess").get<bool>());
+  for (size_t i = 0; i < said.at("scales").size(); ++i) {
+    ControlHint hint;
+    hint.embedding = net.EmbedHint(run.replay.input(i == 0 ? "hint" : absl::StrCat("hint", i)));
+    hint.scale = at::full({static_cast<int64_t>(rows)}, said.at("scales").at(i).get<double>());
+    if (config->is_union()) hint.types.assign(rows, said.at("types").at(i).get<int64_t>());
+    inputs.hints.push_back(std::move(hint));
+  }
+  const Conditioning conditioning = net.Prepare(ConditioningOf(run));
+  ControlResiduals residuals = net(run.input("x"), run.replay.input("timesteps"), conditioning, inputs);
+  std::vector<at::Tensor> flat;
+  for (const at::Tensor& residual : residuals.down) flat.push_back(residual.contiguous().flatten());
+  flat.push_back(residuals.mid.contiguous().flatten());
+  return at::cat(flat);
 }
 
 at::Tensor RunUNet2D(const Run& run) {
@@ -183,7 +227,8 @@ at::Tensor Dispatch(const Run& run) {
   const std::string& kind = run.parity.kind;
   if (kind == "resnet") return RunResnet(run);
   if (kind == "transformer") return RunTransformer(run);
-  if (kind == "unet") return RunUNet(run);
+  if (kind == "unet" || kind == "controlled_unet") return RunUNet(run);
+  if (kind == "control_net") return RunControlNet(run);
   if (kind == "unet_2d") return RunUNet2D(run);
   if (kind == "latent_classifier" || kind == "latent_classifier_gradient") return RunClassifier(run);
   if (kind == "clip" || kind == "clip_pooled") return RunClip(run);

@@ -22,12 +22,15 @@ namespace {
 
 constexpr char kFixtures[] = STEPCAST_SOURCE_DIR "/tests/model/fixtures";
 
-std::vector<ParityCase> ReadCases() {
-  std::ifstream file(absl::StrCat(kFixtures, "/cases.json"));
+// The sets of cases.
+constexpr const char* kSets[] = {"", "/control"};
+
+void ReadCases(const std::string& folder, std::vector<ParityCase>& cases) {
+  std::ifstream file(absl::StrCat(folder, "/cases.json"));
   const nlohmann::json document = nlohmann::json::parse(file);
-  std::vector<ParityCase> cases;
   for (const nlohmann::json& entry : document.at("cases")) {
     ParityCase parity;
+    parity.folder = folder;
     parity.name = entry.at("name");
     parity.kind = entry.at("kind");
     parity.config = entry.at("config");
@@ -37,6 +40,11 @@ std::vector<ParityCase> ReadCases() {
     if (entry.contains("published")) parity.published = entry.at("published").get<std::vector<float>>();
     cases.push_back(std::move(parity));
   }
+}
+
+std::vector<ParityCase> ReadAllCases() {
+  std::vector<ParityCase> cases;
+  for (const char* set : kSets) ReadCases(absl::StrCat(kFixtures, set), cases);
   return cases;
 }
 
@@ -54,7 +62,7 @@ at::Tensor Draw(const nlohmann::json& step) {
 }  // namespace
 
 const std::vector<ParityCase>& ParityCases() {
-  static const std::vector<ParityCase>& cases = *new std::vector<ParityCase>(ReadCases());
+  static const std::vector<ParityCase>& cases = *new std::vector<ParityCase>(ReadAllCases());
   return cases;
 }
 
@@ -66,7 +74,7 @@ const ParityCase& FindCase(const std::string& name) {
 }
 
 at::Tensor Expected(const ParityCase& parity) {
-  static const WeightSet& set = *new WeightSet(*WeightSet::Open(kFixtures, "expected", {""}, nullptr));
+  const auto set = WeightSet::Open(parity.folder, "expected", {""}, nullptr).value();
   const StoredTensor* stored = set.Find(parity.name);
   WeightMap map(set, c10::DeviceType::CPU, at::kFloat);
   return map.Get(parity.name, stored->entry->shape);

@@ -14,8 +14,9 @@
 
 namespace stepcast::model {
 
-// One network of cases.json.
+// One network of a cases.json.
 struct ParityCase {
+  std::string folder;  // that holds its set
   std::string name;
   std::string kind;
   nlohmann::json config;

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Writes tests/model/fixtures: what diffusers and transformers compute for small networks with seeded weights.
 
-    python tools/parity/make_layer_fixtures.py
+    python tools/parity/make_layer_fixtures.py [layers] [control]
+
+Networks of one model lie in that folder itself, ControlNets in control/ below it.
 
 A fixture holds no weights and no inputs. It holds the draws that made them, in order, from torch's CPU generator:
 the test repeats the draws with LibTorch's generator, which is the same one. So networks of any size cost nothing in
@@ -16,6 +18,7 @@ Needs torch, diffusers and transformers (tools/train/requirements.txt); determin
 """
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import pathlib
@@ -26,6 +29,7 @@ import transformers
 from safetensors.torch import save_file
 from torch import nn
 
+import control_cases
 import layer_cases
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "tests/model/fixtures"
@@ -101,12 +105,11 @@ def config_of(module: nn.Module) -> dict:
     return json.loads(module.to_json_string())
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    FIXTURES.mkdir(parents=True, exist_ok=True)
+def write(folder: pathlib.Path, listed: list) -> None:
+    """Runs the cases of one set and writes its two files."""
+    folder.mkdir(parents=True, exist_ok=True)
     cases, expected = [], {}
-    for case in layer_cases.all_cases():
+    for case in listed:
         draws = Draws()
         with torch.no_grad():
             output, config = case.run(draws, config_of)
@@ -124,11 +127,21 @@ def main() -> None:
         print(f"{case.name}: {list(output.shape)}, {sum(1 for step in draws.steps if step[0] != 'seed')} tensors")
     provenance = {"torch": torch.__version__.split("+")[0], "diffusers": diffusers.__version__,
                   "transformers": transformers.__version__, "script": "tools/parity/make_layer_fixtures.py"}
-    document = {"provenance": provenance, "cases": cases}
-    lines = json.dumps(document["cases"], separators=(",", ":")).replace('{"name"', '\n{"name"')
+    lines = json.dumps(cases, separators=(",", ":")).replace('{"name"', '\n{"name"')
     text = json.dumps({"provenance": provenance})[:-1] + ',"cases":' + lines + "}\n"
-    (FIXTURES / "cases.json").write_text(text, encoding="utf-8")
-    save_file(expected, FIXTURES / "expected.safetensors")
+    (folder / "cases.json").write_text(text, encoding="utf-8")
+    save_file(expected, folder / "expected.safetensors")
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    sets = {"layers": (FIXTURES, layer_cases.all_cases), "control": (FIXTURES / "control", control_cases.all_cases)}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sets", nargs="*", choices=[*sets, []], help="default: all")
+    for name in parser.parse_args().sets or sets:
+        folder, listed = sets[name]
+        write(folder, listed())
 
 
 if __name__ == "__main__":

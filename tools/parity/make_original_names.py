@@ -68,8 +68,37 @@ def convert(sizes: Sizes, tensors: dict[str, torch.Tensor]) -> dict[str, dict[st
     return made
 
 
+def control_shapes(shapes: dict[str, list[int]]) -> dict[str, list[int]]:
+    """A ControlNet beside a U-Net of these shapes, in the original layout."""
+    unet = {name.removeprefix("model.diffusion_model."): shape for name, shape in shapes.items()
+            if name.startswith("model.diffusion_model.")}
+    control = {name: shape for name, shape in unet.items() if not name.startswith(("output_blocks.", "out."))}
+    for i in range(1 + max(int(name.split(".")[1]) for name in control if name.startswith("input_blocks."))):
+        ends = (f"input_blocks.{i}.0.out_layers.3.bias", f"input_blocks.{i}.0.op.bias", f"input_blocks.{i}.0.bias")
+        width = next(control[end][0] for end in ends if end in control)
+        control |= {f"zero_convs.{i}.0.weight": [width, width, 1, 1], f"zero_convs.{i}.0.bias": [width]}
+    width = control["middle_block.2.out_layers.3.bias"][0]
+    control |= {"middle_block_out.0.weight": [width, width, 1, 1], "middle_block_out.0.bias": [width]}
+    widths = [3, 16, 16, 32, 32, 96, 96, 256, control["input_blocks.0.0.bias"][0]]
+    for i in range(8):
+        control[f"input_hint_block.{2 * i}.weight"] = [widths[i + 1], widths[i], 3, 3]
+        control[f"input_hint_block.{2 * i}.bias"] = [widths[i + 1]]
+    return {f"control_model.{name}": shape for name, shape in control.items()}
+
+
+def write_control_names(family: str) -> None:
+    shapes = control_shapes(checkpoint_shapes(FAMILIES[family]))
+    tensors, names = marked(shapes)
+    converted = reference.convert_controlnet_checkpoint(dict(tensors), {"layers_per_block": FAMILIES[family].layers})
+    lines = [line("control", name, tensor, names, shapes) for name, tensor in converted.items()]
+    (TARGET / f"control_{family}.txt").write_text("\n".join(sorted(lines)) + "\n", encoding="utf-8")
+    print(f"control_{family}: {len(shapes)} tensors, {len(lines)} after conversion")
+
+
 def main() -> None:
     TARGET.mkdir(parents=True, exist_ok=True)
+    for family in ("sd1", "sd2"):
+        write_control_names(family)
     for family, sizes in FAMILIES.items():
         shapes = checkpoint_shapes(sizes)
         tensors, names = marked(shapes)
