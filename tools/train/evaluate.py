@@ -14,6 +14,7 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 import torch
 from diffusers import (AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler,
@@ -61,15 +62,19 @@ class LoadedModel:
 
 @torch.no_grad()
 def sample(model: LoadedModel, prompts: list[str], sampler: str, steps: int, guidance: float, first_seed: int = 0,
-           batch_size: int = 32, **scheduler_options) -> torch.Tensor:
-    """Latents [len(prompts), 4, 16, 16]. Prompt i starts from noise of seed `first_seed` + i."""
+           batch_size: int = 32, predict: Callable | None = None, **scheduler_options) -> torch.Tensor:
+    """Latents [len(prompts), 4, 16, 16]. Prompt i starts from noise of seed `first_seed` + i.
+
+    `predict(prompts as a slice, latents, timestep, text)` takes the place of the denoiser alone, for both halves of a batch.
+    """
     scheduler_class, _ = SAMPLERS[sampler]
     empty = model.text_encoder(tokenize(model.tokenizer, [""])).last_hidden_state
     finished = []
     for start in tqdm(range(0, len(prompts), batch_size), desc=f"{sampler} {steps}", mininterval=10):
         scheduler = scheduler_class.from_pretrained(model.folder / "scheduler", **scheduler_options)
         scheduler.set_timesteps(steps)
-        chunk = prompts[start : start + batch_size]
+        shown = slice(start, start + batch_size)
+        chunk = prompts[shown]
         text = model.text_encoder(tokenize(model.tokenizer, chunk)).last_hidden_state
         both = torch.cat([empty.expand_as(text), text])
         latents = torch.stack([
@@ -78,7 +83,9 @@ def sample(model: LoadedModel, prompts: list[str], sampler: str, steps: int, gui
             for index in range(len(chunk))]) * scheduler.init_noise_sigma
         for timestep in scheduler.timesteps:
             scaled = scheduler.scale_model_input(latents, timestep)
-            empty_v, text_v = model.unet(torch.cat([scaled, scaled]), timestep, both).sample.chunk(2)
+            doubled = torch.cat([scaled, scaled])
+            predicted = predict(shown, doubled, timestep, both) if predict else model.unet(doubled, timestep, both).sample
+            empty_v, text_v = predicted.chunk(2)
             latents = scheduler.step(empty_v + guidance * (text_v - empty_v), timestep, latents).prev_sample
         finished.append(latents)
     return torch.cat(finished)

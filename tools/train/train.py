@@ -8,13 +8,16 @@ import json
 from pathlib import Path
 
 import torch
+from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
+import control
 import dataset
 import denoiser
 import evaluate
 import export
 import preview
+import sketches
 import text
 import tokenizer
 import vae
@@ -28,9 +31,9 @@ class Work:
 
     def __init__(self, work_dir: Path):
         self.dir = work_dir
-        package = dataset.fetch_artwork(work_dir / "artwork")
+        self.package = package = dataset.fetch_artwork(work_dir / "artwork")
         metadata = [e for e in dataset.load_all_metadata(package) if e["category"] != "Flags"]
-        files = [e["image"] for e in metadata]
+        self.files = files = [e["image"] for e in metadata]
         self.entries = dataset.load_emoji_names()
         position = {file: index for index, file in enumerate(files)}
         self.named = torch.tensor([position[e.image] for e in self.entries])  # indices into `images`
@@ -38,6 +41,11 @@ class Work:
         used = {e.image for e in self.entries}
         unrelated = [e["name"].lower() for e in metadata if e["image"] not in used and e["name"]]
         self.writer = CaptionWriter(self.entries, unrelated)
+
+    def others(self) -> torch.Tensor:
+        """Silhouettes of the artwork without a name, float32 [N, 1, 64, 64]."""
+        used = {entry.image for entry in self.entries}
+        return sketches.load_silhouettes(self.package, [file for file in self.files if file not in used])
 
     @property
     def named_images(self) -> torch.Tensor:
@@ -109,6 +117,22 @@ def run_preview(work: Work, arguments: argparse.Namespace) -> None:
         print(label, preview.report_preview(arguments.output, images))
 
 
+def run_control(work: Work, arguments: argparse.Namespace) -> None:
+    settings = StageSettings("control", arguments.control_steps, batch_size=8, learning_rate=6e-4, ema_decay=0.998,
+                             weight_decay=1e-4, decay_start=0.4, seed=6, minutes=arguments.minutes)
+    count = arguments.control_examples
+    examples = control.load_examples(work.dir / "control_examples.pt", lambda: make_examples(work, arguments, count), count)
+    run_workers(arguments.workers, control.train_control, settings, work.writer, examples, arguments.output, work.dir)
+    control.export_control(arguments.control_output, control.load_average(work.dir, "control", arguments.output))
+
+
+def make_examples(work: Work, arguments: argparse.Namespace, count: int) -> control.Examples:
+    autoencoder = AutoencoderKL.from_pretrained(arguments.output / "vae", torch_dtype=torch.float32).eval()
+    artwork = sketches.load_artwork(work.package, [entry.image for entry in work.entries])
+    outlines, _ = control.split_outlines(work.others())
+    return control.make_examples(artwork, outlines, autoencoder, count, seed=6)
+
+
 def run_sheet(work: Work, arguments: argparse.Namespace) -> None:
     model = evaluate.LoadedModel.load(arguments.output)
     evaluate.contact_sheet(model, arguments.output / "contact_sheet.png", arguments.guidance)
@@ -122,7 +146,8 @@ def run_evaluate(work: Work, arguments: argparse.Namespace) -> None:
 
 
 STAGES = {"tokenizer": run_tokenizer, "text": run_text, "vae": run_vae, "denoiser": run_denoiser, "decoder": run_decoder,
-          "export": run_export, "preview": run_preview, "sheet": run_sheet, "evaluate": run_evaluate}
+          "export": run_export, "preview": run_preview,
+          "control": run_control, "sheet": run_sheet, "evaluate": run_evaluate}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -130,11 +155,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("stage", choices=["all", *STAGES])
     parser.add_argument("--work-dir", type=Path, default=Path("build/train"), help="artwork and checkpoints")
     parser.add_argument("--output", type=Path, default=Path("models/emoji"))
-    parser.add_argument("--workers", type=int, default=2, help="processes, one thread each; divides batches of 6, 32 and 64")
+    parser.add_argument("--workers", type=int, default=2, help="processes, one thread each; divides batches of 6, 8, 32 and 64")
     parser.add_argument("--text-steps", type=int, default=700)
     parser.add_argument("--vae-steps", type=int, default=4700)
     parser.add_argument("--decoder-steps", type=int, default=2500)
     parser.add_argument("--preview-steps", type=int, default=2360)
+    parser.add_argument("--control-steps", type=int, default=6000)
+    parser.add_argument("--control-examples", type=int, default=16_000)
+    parser.add_argument("--control-output", type=Path, default=Path("models/emoji-sketch"))
     parser.add_argument("--denoiser-steps", type=int, default=3800)
     parser.add_argument("--minutes", type=float, help="trials: end a training stage after so long (not reproducible)")
     parser.add_argument("--guidance", type=float, default=2.5)
