@@ -161,7 +161,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--decoder-steps", type=int, default=2500)
     parser.add_argument("--preview-steps", type=int, default=2360)
     parser.add_argument("--control-steps", type=int, default=6000)
-    parser.add_argument("--control-examples", type=int, default=16_000)
+    parser.add_argument("--control-examples", type=int, default=13_184)
     parser.add_argument("--control-output", type=Path, default=Path("models/emoji-sketch"))
     parser.add_argument("--denoiser-steps", type=int, default=3800)
     parser.add_argument("--minutes", type=float, help="trials: end a training stage after so long (not reproducible)")
@@ -174,6 +174,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
+    torch.set_num_threads(1)  # threads that wait for each other waste a busy machine; see workers.py
     arguments.work_dir.mkdir(parents=True, exist_ok=True)
     work = Work(arguments.work_dir)
     for stage in STAGES if arguments.stage == "all" else [arguments.stage]:
