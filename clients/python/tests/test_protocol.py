@@ -1,0 +1,232 @@
+"""What a server does rarely: scripted, in this process."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from servers import ScriptedServer, free_port_of_nobody, refusal
+
+import stepcast
+from stepcast.v1 import image_generation_pb2 as pb
+
+FAST = stepcast.RetryPolicy(initial_backoff=0.001)
+Start = Callable[..., ScriptedServer]
+
+
+def accepted(request: pb.GenerateRequest, seed: int = 11) -> pb.GenerateResponse:
+    filled = pb.GenerateRequest(image_count=1)
+    filled.MergeFrom(request)
+    filled.seed = request.seed if request.HasField("seed") else seed
+    return pb.GenerateResponse(accepted=pb.Accepted(request=filled, evaluations=1))
+
+
+def chunk(index: int, data: bytes, offset: int = 0, total: int | None = None, sha256: str = "") -> pb.GenerateResponse:
+    total = len(data) if total is None else total
+    part = pb.ImageChunk(image_index=index, data=data, offset=offset, total_bytes=total, mime="image/png")
+    part.sha256 = sha256 or hashlib.sha256(data).hexdigest()
+    return pb.GenerateResponse(image_chunk=part)
+
+
+def paints(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
+    filled = accepted(request)
+    yield filled
+    for index in range(filled.accepted.request.image_count):
+        yield chunk(index, b"picture %d" % index)
+    yield pb.GenerateResponse(completed=pb.Completed(evaluations=1))
+
+
+def refuses(*arguments: object, **options: object) -> Callable[[pb.GenerateRequest], Iterator[pb.GenerateResponse]]:
+    def script(_: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
+        raise refusal(*arguments, **options)  # type: ignore[arg-type]
+        yield
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("RESOURCE_EXHAUSTED", "QUEUE_FULL"),
+        ("RESOURCE_EXHAUSTED", "TENANT_LIMIT"),
+        ("RESOURCE_EXHAUSTED", "DEADLINE_UNREACHABLE"),
+        ("UNAVAILABLE", "DRAINING"),
+        ("UNAVAILABLE", "DEVICE_LOST"),
+        ("UNAVAILABLE", "MODEL_LOADING"),
+        ("UNAVAILABLE", "MODEL_FAILED"),
+    ],
+)
+def test_refusals_are_tried_again(scripted: Start, code: str, reason: str) -> None:
+    server = scripted(refuses(code, reason), paints)
+    with stepcast.Client(server.address, retry=FAST) as client:
+        assert client.paint("x").image.data == b"picture 0"
+    assert len(server.requests) == 2
+    assert server.metadata[0]["x-request-id"] == server.metadata[1]["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("INVALID_ARGUMENT", "FIELD_INVALID"),
+        ("NOT_FOUND", "MODEL_NOT_FOUND"),
+        ("RESOURCE_EXHAUSTED", "DEVICE_MEMORY"),
+        ("DEADLINE_EXCEEDED", "DEADLINE"),
+        ("CANCELLED", "CLIENT_STALLED"),
+        ("INTERNAL", "ENGINE_ERROR"),
+        ("INTERNAL", "NUMERIC_FAULT"),
+    ],
+)
+def test_other_errors_are_not(scripted: Start, code: str, reason: str) -> None:
+    server = scripted(refuses(code, reason))
+    with (
+        stepcast.Client(server.address, retry=FAST) as client,
+        pytest.raises(stepcast.StepcastError) as failed,
+    ):
+        client.paint("x")
+    assert (failed.value.code, failed.value.reason, failed.value.address) == (code, reason, server.address)
+
+
+def test_the_pushback_is_waited_for_and_wins_over_retry_info(scripted: Start) -> None:
+    server = scripted(refuses("RESOURCE_EXHAUSTED", "QUEUE_FULL", delay=20, pushback="200"), paints)
+    with stepcast.Client(server.address, timeout=10) as client:
+        client.paint("x")
+    assert 0.2 <= server.times[1] - server.times[0] < 10
+
+
+@pytest.mark.parametrize("pushback", ["-1", "soon"])
+def test_a_pushback_that_is_no_time_forbids_a_retry(scripted: Start, pushback: str) -> None:
+    server = scripted(refuses("RESOURCE_EXHAUSTED", "QUEUE_FULL", pushback=pushback))
+    with stepcast.Client(server.address, retry=FAST) as client, pytest.raises(stepcast.OverloadedError):
+        client.paint("x")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("timeout", [None, 5])
+def test_a_wait_that_is_too_long_is_not_begun(scripted: Start, timeout: float | None) -> None:
+    server = scripted(refuses("RESOURCE_EXHAUSTED", "QUEUE_FULL", delay=20 if timeout else 3600))
+    with stepcast.Client(server.address, timeout=timeout) as client, pytest.raises(stepcast.OverloadedError) as full:
+        client.paint("x")
+    assert full.value.retry_delay == (20 if timeout else 3600)
+
+
+def test_rounds_end(scripted: Start) -> None:
+    server = scripted(*[refuses("UNAVAILABLE", "MODEL_LOADING")] * 3)
+    policy = stepcast.RetryPolicy(rounds=3, initial_backoff=0.001)
+    with stepcast.Client(server.address, retry=policy) as client, pytest.raises(stepcast.UnavailableError):
+        client.paint("x")
+    assert len(server.requests) == 3
+
+
+def test_the_error_that_tells_most_is_raised(scripted: Start) -> None:
+    server = scripted(*[refuses("RESOURCE_EXHAUSTED", "QUEUE_FULL")] * 2)
+    policy = stepcast.RetryPolicy(rounds=2, initial_backoff=0.001)
+    for addresses in ([server.address, free_port_of_nobody()],):
+        with stepcast.Client(addresses, retry=policy) as client, pytest.raises(stepcast.OverloadedError):
+            client.paint("x")
+
+
+def test_a_lost_device_resumes_with_the_same_seed_and_tells_no_picture_twice(scripted: Start) -> None:
+    def loses(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
+        yield accepted(request, seed=99)
+        yield chunk(0, b"picture 0")
+        yield chunk(1, b"pict", total=9)
+        raise refusal("UNAVAILABLE", "DEVICE_LOST")
+
+    server = scripted(loses, paints)
+    with stepcast.Client(server.address, retry=FAST) as client:
+        events = list(client.generate("x", image_count=2))
+    assert [type(event).__name__ for event in events] == ["Accepted", "Image", "Accepted", "Image", "Completed"]
+    assert [request.seed for request in server.requests] == [0, 99]
+    assert [event.image_index for event in events if isinstance(event, stepcast.Image)] == [0, 1]
+
+
+def test_a_call_that_has_begun_is_not_repeated_for_other_reasons(scripted: Start) -> None:
+    def loses(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
+        yield accepted(request)
+        raise refusal("RESOURCE_EXHAUSTED", "QUEUE_FULL")
+
+    server = scripted(loses)
+    with stepcast.Client(server.address, retry=FAST) as client, pytest.raises(stepcast.OverloadedError):
+        client.paint("x")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [chunk(0, b"picture 0", sha256="0" * 64)],
+        [chunk(0, b"pict", total=9), chunk(0, b"re 0", offset=5, total=9)],
+        [chunk(0, b"picture", total=4)],
+        [chunk(0, b"pict", total=9)],
+        [],
+    ],
+    ids=["checksum", "gap", "too long", "too short", "none"],
+)
+def test_a_damaged_picture_is_an_error(scripted: Start, parts: list[pb.GenerateResponse]) -> None:
+    def damages(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
+        yield accepted(request)
+        yield from parts
+        yield pb.GenerateResponse(completed=pb.Completed())
+
+    with stepcast.Client(scripted(damages).address) as client, pytest.raises(stepcast.BrokenStreamError):
+        client.paint("x")
+
+
+def test_a_stream_without_an_end_is_an_error(scripted: Start) -> None:
+    def stops(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
+        yield accepted(request)
+
+    with stepcast.Client(scripted(stops).address) as client, pytest.raises(stepcast.BrokenStreamError):
+        client.paint("x")
+
+
+def test_what_goes_beside_a_request(scripted: Start) -> None:
+    server = scripted(paints)
+    with stepcast.Client(server.address, tenant="acme", metadata=[("x-one", "1")]) as client:
+        client.paint("x", model="emoji", metadata=[("x-two", "2")])
+    sent = server.metadata[0]
+    assert (sent["x-stepcast-tenant"], sent["x-stepcast-model"]) == ("acme", "emoji")
+    assert (sent["x-one"], sent["x-two"]) == ("1", "2")
+    assert str(sent["user-agent"]).startswith("stepcast-python")
+
+
+def test_another_thread_cancels_a_call_that_waits_to_be_retried(scripted: Start) -> None:
+    server = scripted(refuses("RESOURCE_EXHAUSTED", "QUEUE_FULL", delay=25))
+    with stepcast.Client(server.address) as client:
+        generation = client.generate("x")
+
+        def cancel() -> None:
+            server.ended.wait()
+            generation.cancel()
+
+        thread = threading.Thread(target=cancel)
+        thread.start()
+        with pytest.raises(stepcast.CallCancelledError):
+            next(generation)
+        thread.join()
+
+
+async def test_the_asynchronous_client_retries_resumes_and_checks(scripted: Start) -> None:
+    def loses(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
+        yield accepted(request, seed=99)
+        raise refusal("UNAVAILABLE", "DRAINING")
+
+    server = scripted(refuses("RESOURCE_EXHAUSTED", "QUEUE_FULL", pushback="1"), loses, paints)
+    async with stepcast.AsyncClient([free_port_of_nobody(), server.address], retry=FAST) as client:
+        assert (await client.paint("x")).image.data == b"picture 0"
+    assert [request.seed for request in server.requests] == [0, 0, 99]
+
+    damaged = scripted(lambda request: iter([accepted(request), chunk(0, b"picture", sha256="0" * 64)]))
+    async with stepcast.AsyncClient(damaged.address) as client:
+        with pytest.raises(stepcast.BrokenStreamError):
+            await client.paint("x")
+
+
+async def test_the_asynchronous_client_is_cancelled(scripted: Start) -> None:
+    server = scripted(refuses("RESOURCE_EXHAUSTED", "QUEUE_FULL"))
+    async with stepcast.AsyncClient(server.address) as client:
+        generation = client.generate("x")
+        generation.cancel()
+        with pytest.raises(stepcast.CallCancelledError):
+            await anext(generation)
