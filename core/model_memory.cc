@@ -1,7 +1,6 @@
 #include "core/model_memory.h"
 
 #include <algorithm>
-#include <set>
 #include <tuple>
 #include <utility>
 
@@ -32,14 +31,22 @@ bool IsHeldOn(const ModelInfo& model, const ModelMemory& memory) {
                      [&model](const std::string& loop) { return IsPaintedBy(model, loop); });
 }
 
+bool AreHeldOnce(const ModelComponent& a, const ModelComponent& b) {
+  // Two 16-bit types take as many bytes.
+  const auto identity = [](const ModelComponent& part) { return std::tie(part.sha256, part.compute_type, part.bytes); };
+  return !a.sha256.empty() && identity(a) == identity(b);
+}
+
 int64_t WeightBytes(absl::Span<const SharedModelInfo> models, const ModelMemory& memory) {
-  std::set<std::pair<std::string, int64_t>> counted;
+  std::vector<const ModelComponent*> counted;
   int64_t bytes = 0;
   for (const SharedModelInfo& model : models) {
     if (!IsHeldOn(*model, memory)) continue;
     for (const ModelComponent& part : model->components) {
-      // The same weights in another dtype are other bytes.
-      if (part.sha256.empty() || counted.emplace(part.sha256, part.bytes).second) bytes += part.bytes;
+      const auto same = [&part](const ModelComponent* other) { return AreHeldOnce(part, *other); };
+      if (std::any_of(counted.begin(), counted.end(), same)) continue;
+      counted.push_back(&part);
+      bytes += part.bytes;
     }
   }
   return bytes;

@@ -19,6 +19,9 @@ bool IsPaintedBy(const ModelInfo& model, const std::string& loop);
 // Whether some loop of `memory` paints `model`.
 bool IsHeldOn(const ModelInfo& model, const ModelMemory& memory);
 
+// Whether two models hold one part: the same weights in another type are other bytes. They must be on one device, too.
+bool AreHeldOnce(const ModelComponent& a, const ModelComponent& b);
+
 // Bytes of the weights of `models` in `memory`.
 int64_t WeightBytes(absl::Span<const SharedModelInfo> models, const ModelMemory& memory);
 

@@ -26,6 +26,14 @@ void ModelStore::Impl::AnswerUnloads(ModelEntry& entry, absl::StatusOr<int64_t> 
   }
 }
 
+void ModelStore::Impl::Leave(ModelEntry& entry, int64_t freed, std::vector<Answer>& answers) {
+  entry.state = entry.after_unload;
+  AnswerUnloads(entry, freed, answers);
+  if (entry.state == ModelState::kUnloaded && (!entry.waiting.empty() || !entry.loads.empty())) {
+    books.Want(entry, clock.Now());
+  }
+}
+
 void ModelStore::Impl::Run() {
   LowerOwnPriority();
   while (true) {
@@ -72,8 +80,7 @@ void ModelStore::Impl::Inspect(const std::string& id) {
     entry.inspected = true;
     entry.working = false;
     if (!std::exchange(entry.unload_next, false)) return books.Reconsider(entry);
-    entry.state = entry.after_unload;
-    AnswerUnloads(entry, 0, answers);
+    Leave(entry, 0, answers);
   }
   Give(std::move(answers));
 }
@@ -139,15 +146,15 @@ void ModelStore::Impl::OnFailed(const std::string& id, const absl::Status& why) 
     MutexLock lock(mutex);
     ModelEntry& entry = books.Of(id);
     entry.working = false;
-    entry.retry_at = clock.Now() + kRetryFailed;
-    entry.state = std::exchange(entry.unload_next, false) ? entry.after_unload : ModelState::kFailed;
-    // Whoever loads by hand may know the cause.
-    const absl::Status cause = WithReason(absl::UnavailableError(why.message()), "MODEL_FAILED");
-    for (OnDone& on_done : std::exchange(entry.loads, {})) {
-      answers.push_back([cause, on_done = std::move(on_done)]() mutable { std::move(on_done)(cause); });
+    if (std::exchange(entry.unload_next, false)) {
+      Leave(entry, 0, answers);
+    } else {
+      entry.retry_at = clock.Now() + kRetryFailed;
+      entry.state = ModelState::kFailed;
+      // Whoever loads by hand may know the cause.
+      RefuseLoads(entry, WithReason(absl::UnavailableError(why.message()), "MODEL_FAILED"), answers);
+      Refuse(entry, Failed(id, kRetryFailed), answers);
     }
-    AnswerUnloads(entry, 0, answers);
-    Refuse(entry, Failed(id, kRetryFailed), answers);
     Publish();
   }
   Give(std::move(answers));
@@ -166,10 +173,7 @@ void ModelStore::Impl::Unload(const std::string& id) {
     const std::vector<SharedModelInfo> without = books.InMemory();
     int64_t freed = 0;
     for (const ModelMemory& device : books.memory()) freed += WeightBytes(with, device) - WeightBytes(without, device);
-    AnswerUnloads(entry, freed, answers);
-    if (entry.state == ModelState::kUnloaded && (!entry.waiting.empty() || !entry.loads.empty())) {
-      books.Want(entry, clock.Now());
-    }
+    Leave(entry, freed, answers);
     metrics.CountUnload(id);
     Publish();
   }

@@ -39,8 +39,10 @@ absl::Status ModelStore::Impl::SwitchedOff(const std::string& id) {
 // What would be answered to somebody who asks for the model now; OK: a lease or a place among those that wait.
 absl::Status ModelStore::Impl::Refusing(const ModelEntry& entry) const {
   if (entry.state == ModelState::kReady) return absl::OkStatus();
-  const bool goes_off = entry.state == ModelState::kUnloading && entry.after_unload == ModelState::kOff;
-  if (entry.state == ModelState::kOff || goes_off || entry.unload_next) return SwitchedOff(entry.id);
+  const bool leaves = entry.state == ModelState::kUnloading || entry.unload_next;
+  if (entry.state == ModelState::kOff || (leaves && entry.after_unload == ModelState::kOff)) {
+    return SwitchedOff(entry.id);
+  }
   if (closed.has_value()) return *closed;
   if (entry.state == ModelState::kFailed && clock.Now() < entry.retry_at) {
     return Failed(entry.id, entry.retry_at - clock.Now());
@@ -75,6 +77,10 @@ void ModelStore::Impl::Refuse(ModelEntry& entry, const absl::Status& why, std::v
   for (WaitingCall& call : std::exchange(entry.waiting, {})) {
     answers.push_back([why, on_lease = std::move(call.on_lease)]() mutable { std::move(on_lease)(why); });
   }
+  RefuseLoads(entry, why, answers);
+}
+
+void ModelStore::Impl::RefuseLoads(ModelEntry& entry, const absl::Status& why, std::vector<Answer>& answers) {
   for (OnDone& on_done : std::exchange(entry.loads, {})) {
     answers.push_back([why, on_done = std::move(on_done)]() mutable { std::move(on_done)(why); });
   }
@@ -140,10 +146,17 @@ ModelStanding ModelStore::Standing(const std::string& id) const {
   MutexLock lock(impl_->mutex);
   const ModelEntry& own = impl_->books.Of(id);
   ModelStanding standing{.state = own.state, .loading = own.loading};
+  std::vector<SharedModelInfo> neighbours = impl_->books.InMemory();
+  std::erase_if(neighbours, [&](const SharedModelInfo& other) {
+    const auto both = [&](const ModelMemory& device) {
+      return IsHeldOn(*own.info, device) && IsHeldOn(*other, device);
+    };
+    const auto& memory = impl_->books.memory();
+    return other->id == id || std::none_of(memory.begin(), memory.end(), both);
+  });
   for (const ModelComponent& part : own.info->components) {
-    for (const SharedModelInfo& other : impl_->books.InMemory()) {
-      if (other->id == id || part.sha256.empty()) continue;
-      const auto same = [&](const ModelComponent& its) { return its.sha256 == part.sha256 && its.bytes == part.bytes; };
+    for (const SharedModelInfo& other : neighbours) {
+      const auto same = [&part](const ModelComponent& its) { return AreHeldOnce(part, its); };
       if (std::any_of(other->components.begin(), other->components.end(), same)) {
         standing.shared_with[part.name].push_back(other->id);
       }
@@ -210,9 +223,8 @@ void ModelStore::Load(const std::string& id, OnDone on_done) {
       answer = absl::UnimplementedError("this engine does not load models while it serves");
     } else if (entry.state != ModelState::kReady) {
       entry.loads.push_back(std::move(on_done));
-      // One that leaves comes back when it is gone.
-      entry.unload_next = false;
-      if (entry.state == ModelState::kUnloading) entry.after_unload = ModelState::kUnloaded;
+      // One that leaves, or is to leave once it is there, comes back when it is gone: from its files as they are then.
+      if (entry.state == ModelState::kUnloading || entry.unload_next) entry.after_unload = ModelState::kUnloaded;
       if (entry.state != ModelState::kUnloading && entry.state != ModelState::kLoading) {
         impl_->books.Want(entry, impl_->clock.Now());
       }
@@ -237,7 +249,12 @@ void ModelStore::Unload(const std::string& id, absl::Time deadline, bool reload_
       answer = absl::UnimplementedError("this engine does not unload models while it serves");
     } else {
       entry.after_unload = after;
-      impl_->Refuse(entry, Impl::SwitchedOff(id), answers);
+      if (reload_on_request) {
+        // Requests that wait are what it comes back for.
+        impl_->RefuseLoads(entry, Impl::SwitchedOff(id), answers);
+      } else {
+        impl_->Refuse(entry, Impl::SwitchedOff(id), answers);
+      }
       const bool held = entry.state == ModelState::kReady || entry.state == ModelState::kUnloading;
       if (held || entry.working) {
         entry.unloads.push_back(std::move(on_done));
@@ -245,9 +262,8 @@ void ModelStore::Unload(const std::string& id, absl::Time deadline, bool reload_
         entry.unload_next = !held;
         if (held) entry.state = ModelState::kUnloading;
       } else {
-        entry.state = after;
         entry.unloads.push_back(std::move(on_done));
-        Impl::AnswerUnloads(entry, 0, answers);
+        impl_->Leave(entry, 0, answers);
       }
       impl_->changed.NotifyAll();
       taken = true;

@@ -46,6 +46,9 @@ struct ModelStore::Impl : std::enable_shared_from_this<Impl> {
   void Release(const std::string& id, int64_t ticket);
   void Refuse(ModelEntry& entry, const absl::Status& why, std::vector<Answer>& answers)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  static void RefuseLoads(ModelEntry& entry, const absl::Status& why, std::vector<Answer>& answers);
+  // It is out of memory, or was not let in. Whoever has asked for it since then has it loaded again.
+  void Leave(ModelEntry& entry, int64_t freed, std::vector<Answer>& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   static void AnswerUnloads(ModelEntry& entry, absl::StatusOr<int64_t> freed, std::vector<Answer>& answers);
   void Publish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   static void Give(std::vector<Answer> answers) {

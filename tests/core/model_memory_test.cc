@@ -42,6 +42,20 @@ TEST(ModelMemoryTest, EqualPartsCountOnce) {
   EXPECT_EQ(WeightBytes({Model("c", {{"", 7}, {"", 7}})}, Cpu(0)), 14) << "what is not known is not shared";
 }
 
+TEST(ModelMemoryTest, TypesOfOneWidthAreNotOnePart) {
+  const auto typed = [](const std::string& id, const std::string& type) {
+    ModelInfo info;
+    info.id = id;
+    ModelComponent& part = info.components.emplace_back();
+    part.compute_type = type;
+    part.sha256 = "unet";
+    part.bytes = 10;
+    return std::make_shared<const ModelInfo>(std::move(info));
+  };
+  EXPECT_EQ(WeightBytes({typed("a", "bf16"), typed("b", "bf16")}, Cpu(0)), 10);
+  EXPECT_EQ(WeightBytes({typed("a", "bf16"), typed("b", "fp16")}, Cpu(0)), 20);
+}
+
 TEST(ModelMemoryTest, AModelCountsWhereItIsHeld) {
   const ModelMemory first{.device = "cuda:0", .loops = {"cuda:0"}};
   const ModelMemory both{.device = "cpu", .loops = {"cpu:0", "cpu:1"}};

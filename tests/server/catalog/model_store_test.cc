@@ -348,6 +348,68 @@ TEST_F(ModelStoreTest, UnloadingByHandEndsALoadOnItsWay) {
   EXPECT_THAT(script_->log(), ElementsAre("load a", "unload a"));
 }
 
+TEST_F(ModelStoreTest, WhoLoadsAfterAnUnloadOfALoadOnItsWayGetsANewLoad) {
+  Make();
+  script_->Hold();
+  Done first, unload, again;
+  store_->Load("a", first.Callback());
+  ASSERT_TRUE(script_->AwaitLog(1));
+  store_->Unload("a", absl::InfiniteFuture(), false, unload.Callback());
+  EXPECT_EQ(ErrorReason(first.Await().status()), "MODEL_NOT_FOUND");
+  store_->Load("a", again.Callback());
+  script_->Release();
+  EXPECT_TRUE(unload.Await().ok());
+  EXPECT_TRUE(again.Await().ok());
+  EXPECT_EQ(StateOf("a"), ModelState::kReady);
+  EXPECT_THAT(script_->log(), ElementsAre("load a", "unload a", "load a"));
+}
+
+TEST_F(ModelStoreTest, AFailureBeforeAnUnloadIsNotThatOfTheLoadAfterIt) {
+  Make();
+  script_->Hold();
+  Done first, unload, again;
+  store_->Load("a", first.Callback());
+  ASSERT_TRUE(script_->AwaitLog(1));
+  store_->Unload("a", absl::InfiniteFuture(), false, unload.Callback());
+  store_->Load("a", again.Callback());
+  script_->Fail("a", absl::FailedPreconditionError("broken"));
+  script_->Release();
+  EXPECT_TRUE(unload.Await().ok());
+  EXPECT_EQ(ErrorReason(again.Await().status()), "MODEL_FAILED");
+  EXPECT_THAT(script_->log(), ElementsAre("load a"));  // looking at it again has failed before a second load
+}
+
+TEST_F(ModelStoreTest, UnloadingForTheNextRequestKeepsThoseThatWait) {
+  Make();
+  script_->Hold();
+  Caller caller, late;
+  caller.Ask(*store_, "a");
+  ASSERT_TRUE(script_->AwaitLog(1));
+  Done unload;
+  store_->Unload("a", absl::InfiniteFuture(), /*reload_on_request=*/true, unload.Callback());
+  EXPECT_TRUE(store_->Check("a").ok());
+  late.Ask(*store_, "a");
+  EXPECT_FALSE(caller.answered() || late.answered());
+  script_->Release();
+  EXPECT_TRUE(unload.Await().ok());
+  ASSERT_TRUE(caller.Await() && late.Await());
+  EXPECT_TRUE(caller.has() && late.has());
+  EXPECT_THAT(script_->log(), ElementsAre("load a", "unload a", "load a"));
+}
+
+TEST_F(ModelStoreTest, SharedIsWhatIsOnOneDevice) {
+  const auto on = [](const std::string& id, const std::string& device) {
+    ModelInfo info = *Sized(id, 60, "one");
+    info.devices = {device};
+    return Share(std::move(info));
+  };
+  ModelStoreOptions options;
+  options.memory = {{.device = "cuda:0", .loops = {"cuda:0"}}, {.device = "cuda:1", .loops = {"cuda:1"}}};
+  const ModelStore store(*ModelRegistry::Create({on("a", "cuda:0"), on("b", "cuda:1"), on("c", "cuda:0")}, ""),
+                         std::move(options), nullptr, metrics_, clock_);
+  EXPECT_THAT(store.Standing("a").shared_with, ElementsAre(testing::Pair("unet", ElementsAre("c"))));
+}
+
 TEST_F(ModelStoreTest, AClosedStoreLoadsNothingMore) {
   Make({"c"});
   script_->Hold();
