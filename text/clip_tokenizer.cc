@@ -20,13 +20,6 @@
 namespace stepcast {
 namespace {
 
-// The ids that frame a prompt.
-struct ControlIds {
-  int32_t start = 0;
-  int32_t end = 0;
-  int32_t pad = 0;
-};
-
 class BpeClipTokenizer final : public ClipTokenizer {
  public:
   BpeClipTokenizer(AddedTokenMatcher raw, AddedTokenMatcher normalized, Bpe bpe, TokenDecoder decoder)
@@ -35,14 +28,13 @@ class BpeClipTokenizer final : public ClipTokenizer {
         bpe_(std::move(bpe)),
         decoder_(std::move(decoder)) {}
 
-  void SetFrame(const ControlIds& ids, int max_length) {
+  void SetFrame(const ControlTokens& ids, int max_length) {
     control_ = ids;
     max_length_ = max_length;
   }
 
   TokenizedPrompt Encode(std::string_view text) const override {
-    const std::vector<int32_t> content =
-        IsValidUtf8(text) ? EncodeContent(text) : EncodeContent(ReplaceInvalidUtf8(text));
+    const std::vector<int32_t> content = EncodeContent(text);
     const auto length = static_cast<size_t>(max_length_);
     const size_t kept = std::min(content.size(), length - 2);
     TokenizedPrompt prompt;
@@ -52,17 +44,23 @@ class BpeClipTokenizer final : public ClipTokenizer {
     prompt.ids.push_back(control_.end);
     prompt.ids.resize(length, control_.pad);
     if (kept < content.size()) {
-      prompt.truncated = decoder_.Decode({content.data() + kept, content.size() - kept});
+      prompt.truncated = Decode({content.data() + kept, content.size() - kept});
     }
     return prompt;
   }
 
+  std::vector<int32_t> EncodeContent(std::string_view text) const override {
+    return IsValidUtf8(text) ? EncodeValid(text) : EncodeValid(ReplaceInvalidUtf8(text));
+  }
+
+  std::string Decode(std::span<const int32_t> ids) const override { return decoder_.Decode(ids); }
+  ControlTokens control_tokens() const override { return control_; }
   int max_length() const override { return max_length_; }
   int32_t max_id() const override { return decoder_.max_id(); }
 
  private:
-  // Ids without frame and padding. Added tokens are cut out of the raw text, then out of each normalised stretch.
-  std::vector<int32_t> EncodeContent(std::string_view text) const {
+  // Added tokens are cut out of the raw text, then out of each normalised stretch.
+  std::vector<int32_t> EncodeValid(std::string_view text) const {
     std::vector<int32_t> ids;
     std::vector<std::string_view> words;
     Bpe::Scratch scratch;
@@ -91,7 +89,7 @@ class BpeClipTokenizer final : public ClipTokenizer {
   AddedTokenMatcher normalized_tokens_;
   Bpe bpe_;
   TokenDecoder decoder_;
-  ControlIds control_;
+  ControlTokens control_;
   int max_length_ = 0;
 };
 
@@ -169,7 +167,8 @@ absl::StatusOr<std::unique_ptr<const ClipTokenizer>> ClipTokenizer::Load(const s
                                                       TokenDecoder(model.vocabulary, *tokens));
   tokenizer->SetFrame({.start = IdOf(*tokens, config.tokens.Find("bos_token")),
                        .end = IdOf(*tokens, config.tokens.Find("eos_token")),
-                       .pad = IdOf(*tokens, config.tokens.Find("pad_token"))},
+                       .pad = IdOf(*tokens, config.tokens.Find("pad_token")),
+                       .comma = model.vocabulary.Find(absl::StrCat(",", kEndOfWord)).value_or(-1)},
                       config.max_length);
   return tokenizer;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,14 @@ namespace stepcast {
 struct TokenizedPrompt {
   std::vector<int32_t> ids;  // start token, content, end token, padding: always max_length() entries
   std::string truncated;     // the part of the text that did not fit, spelled from its tokens; "" when all did
+};
+
+// Tokens that stand for themselves in what is handed to a text encoder.
+struct ControlTokens {
+  int32_t start = 0;
+  int32_t end = 0;
+  int32_t pad = 0;
+  int32_t comma = -1;  // a comma that ends a word, as all do; -1: no such token
 };
 
 // Immutable once loaded.
@@ -36,6 +45,14 @@ class ClipTokenizer {
 
   // REQUIRES: `text` is valid UTF-8 (the validator has checked it); invalid bytes become U+FFFD.
   virtual TokenizedPrompt Encode(std::string_view text) const = 0;
+
+  // The ids of `text` alone: no start, no end, no padding, nothing cut. REQUIRES: as Encode.
+  virtual std::vector<int32_t> EncodeContent(std::string_view text) const = 0;
+
+  // The text of `ids`, as TokenizedPrompt::truncated spells it.
+  virtual std::string Decode(std::span<const int32_t> ids) const = 0;
+
+  virtual ControlTokens control_tokens() const = 0;
 
   // Tokens per prompt, padding included; 77 for CLIP.
   virtual int max_length() const = 0;

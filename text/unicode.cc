@@ -50,6 +50,17 @@ CharacterClass Classify(char32_t character) {
   return (category & U_GC_N_MASK) != 0 ? CharacterClass::kNumber : CharacterClass::kOther;
 }
 
+std::optional<int> DecimalDigit(char32_t character) {
+  if (character < 0x80) {
+    return character >= '0' && character <= '9' ? std::optional<int>(static_cast<int>(character - '0')) : std::nullopt;
+  }
+  const auto code_point = static_cast<UChar32>(character);
+  if (u_charType(code_point) != U_DECIMAL_DIGIT_NUMBER || IsNewerThanUnicode15(character)) {
+    return std::nullopt;
+  }
+  return u_charDigitValue(code_point);
+}
+
 bool IsWordCharacter(char32_t character) {
   const auto code_point = static_cast<UChar32>(character);
   constexpr uint32_t kCategories = U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;

@@ -3,6 +3,7 @@
 // which ICU a distribution ships.
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,9 @@ enum class CharacterClass {
 
 // By Unicode 16, the version of the reference's regular expressions.
 CharacterClass Classify(char32_t character);
+
+// The value of a decimal digit of any script, by Unicode 15.
+std::optional<int> DecimalDigit(char32_t character);
 
 // Letters, marks, decimal digits, connectors and joiners: what a single-word added token may not touch.
 bool IsWordCharacter(char32_t character);

@@ -106,6 +106,21 @@ def tokenizers():
                   "vocab": ids, "merges": merges}})})
 
 
+def prompts():
+    """A byte for the rules, name and token of a textual inversion, the prompt."""
+    rows = {
+        "plain": "a red apple on a table, sunny day", "doctest": "a (((house:1.3)) [on] a (hill:0.5), sun, (((sky))).",
+        "unbalanced": "((a] b) c:1.2) [(d:0.5", "escapes": "\\(a\\) \\[b\\] \\\\ \\c", "break": "a BREAK (b BREAK c:1.2), BREAK",
+        "and": "a cat:1.2 AND (a dog:-0.5) AND :2", "schedule": "[a:b:0.5] [c::3]", "turns": "[a|b|c]", "lora": "x <lora:style:0.8>",
+        "embedding": "a <toy>, EASYNEG (easyneg:1.2)", "long": "a cat, " * 40, "no_commas": "a " * 160, "numbers": "(a:1.2.3) (b:\u0661) (c:1e9)",
+        "control": "a <|endoftext|> b <|startoftext|>", "deep": "(" * 70 + "x", "wide": "\u3000BREAK\u3000\u6771\u4eac\uff08a:1.2\uff09",
+    }
+    for index, (name, text) in enumerate(rows.items()):
+        write("prompt", name, f"{chr(48 + index)}\x1estyle-{index}\x1e<toy>\x1e{text}")
+    words = ["(", ")", "[", "]", "\\\\(", "\\\\", ":1.2)", ":0.5]", "|", "AND", " BREAK ", "<lora:", "<hypernet:", ", ", "easyneg", "<toy>", "\\x1e"]
+    (HERE / "prompt.dict").write_text("".join(f'"{word}"\n' for word in words), encoding="utf-8")
+
+
 def checkpoints():
     tiny = dict(layers=1, vae_channels=[32, 32], tokens=16)
     families = {
@@ -150,5 +165,6 @@ if __name__ == "__main__":
     safetensors()
     configs()
     tokenizers()
+    prompts()
     checkpoints()
     dictionaries()

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,16 @@ class FakeTokenizer final : public ClipTokenizer {
     return prompt;
   }
 
+  std::vector<int32_t> EncodeContent(std::string_view text) const override {
+    std::vector<int32_t> ids;
+    for (; !text.empty(); text.remove_prefix(std::min(text.find(' '), text.size() - 1) + 1)) {
+      if (text.front() != ' ') ids.push_back(static_cast<int32_t>(std::min(text.find(' '), text.size())));
+    }
+    return ids;
+  }
+
+  std::string Decode(std::span<const int32_t> ids) const override { return std::to_string(ids.size()) + " words"; }
+  ControlTokens control_tokens() const override { return {.start = 1000, .end = 1001, .pad = 1001}; }
   int max_length() const override { return max_length_; }
   int32_t max_id() const override { return 1001; }
 
