@@ -28,7 +28,9 @@ RUN apt-get update -qq \
 COPY --from=build /opt/stepcast /opt/stepcast
 ENV PATH=/opt/stepcast/bin:$PATH
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
-# Nothing is written but /tmp; any uid works.
+# Nothing is written but /tmp and what ticks cost; any uid works, and a volume can be written to under a read-only root.
+RUN install -d -m 1777 /var/cache/stepcast
+VOLUME /var/cache/stepcast
 USER 65532:65532
 EXPOSE 50051 50052 9464
 # Loading a model may take minutes. The address is loopback, so that no proxy of the environment is asked.

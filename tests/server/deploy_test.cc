@@ -21,21 +21,35 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
+// Without a look at this machine, which lacks the image's folders.
+absl::StatusOr<ServerConfig> ImagesConfig() {
+  const std::string path = kDeploy + "config.container.yaml";
+  return ParseServerConfig(ReadFile(path), path, {});
+}
+
 YAML::Node Container() {
   return YAML::LoadFile(kDeploy + "kubernetes/base/deployment.yaml")["spec"]["template"]["spec"]["containers"][0];
 }
 
 TEST(DeployTest, ContainerConfigIsValidAndReachableFromOutside) {
-  const auto config = LoadServerConfig(kDeploy + "config.container.yaml", {});
+  const auto config = ImagesConfig();
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->listen.host, "0.0.0.0");
   EXPECT_EQ(config->listen.admin_host, "0.0.0.0");
   EXPECT_EQ(config->listen.metrics_host, "0.0.0.0");
 }
 
-TEST(DeployTest, ConfigMapEqualsTheImagesConfig) {
-  const YAML::Node map = YAML::LoadFile(kDeploy + "kubernetes/base/configmap.yaml");
-  EXPECT_EQ(map["data"]["config.yaml"].as<std::string>(), ReadFile(kDeploy + "config.container.yaml"));
+TEST(DeployTest, ClustersConfigEqualsTheImages) {
+  EXPECT_EQ(ReadFile(kDeploy + "kubernetes/base/config.yaml"), ReadFile(kDeploy + "config.container.yaml"));
+}
+
+TEST(DeployTest, CostsAreKeptInAVolume) {
+  const auto config = ImagesConfig();
+  ASSERT_TRUE(config.ok()) << config.status();
+  const std::string folder = "/var/cache/stepcast";
+  EXPECT_EQ(config->scheduler.profile.cache_file, folder + "/costs");
+  const std::string dockerfile = ReadFile(std::string(STEPCAST_SOURCE_DIR) + "/Dockerfile");
+  EXPECT_NE(dockerfile.find("\nVOLUME " + folder + "\n"), std::string::npos);
 }
 
 TEST(DeployTest, PortsAreTheServersDefaults) {
@@ -71,7 +85,7 @@ TEST(DeployTest, ProbesHaveTimeToAnswer) {
 }
 
 TEST(DeployTest, GracePeriodCoversTheDrain) {
-  const auto config = LoadServerConfig(kDeploy + "config.container.yaml", {});
+  const auto config = ImagesConfig();
   ASSERT_TRUE(config.ok()) << config.status();
   const YAML::Node pod = YAML::LoadFile(kDeploy + "kubernetes/base/deployment.yaml")["spec"]["template"]["spec"];
   EXPECT_GE(absl::Seconds(pod["terminationGracePeriodSeconds"].as<int>()),
