@@ -14,6 +14,16 @@ constexpr double kRounding = 1e-9;  // what adding up tenths may lose of one pre
 
 bool Behind(const JobView& view, double now) { return view.firm && now + view.alone > view.target; }
 
+// What one preview is taken to cost. Real ticks do not tell it apart from their denoising: where no profile has
+// measured it, one by a network costs as much as a decode, which is more.
+double PriceOfOne(BatchKey key, const ModelInfo& model, const CostModel& costs) {
+  key.phase = Phase::kPreview;
+  const double known = costs.Seconds(key, 1);
+  if (known > 0.0 || model.decoding.preview != PreviewKind::kNetwork) return known;
+  key.phase = Phase::kDecode;
+  return costs.Seconds(key, 1);
+}
+
 // Those who are shown, now or as soon as there is room.
 std::vector<JobView*> Owed(absl::Span<JobView* const> members) {
   std::vector<JobView*> owed;
@@ -29,9 +39,7 @@ std::vector<JobView*> Owed(absl::Span<JobView* const> members) {
 
 absl::Duration PreviewBudget::Choose(absl::Span<JobView* const> members, const CostModel& costs, absl::Time now,
                                      StepPlan& plan) {
-  BatchKey key = plan.key;
-  key.phase = Phase::kPreview;
-  const double each = costs.Seconds(key, 1);
+  const double each = PriceOfOne(plan.key, *members.front()->job->request().model, costs);
   const double share = kShare * absl::ToDoubleSeconds(plan.predicted);
   saved_ = std::min(saved_ + share, std::max(share, each));
   std::vector<JobView*> shown = Owed(members);
@@ -50,7 +58,10 @@ absl::Duration PreviewBudget::Choose(absl::Span<JobView* const> members, const C
     plan.previews.push_back(view->job->id());
   }
   std::sort(plan.previews.begin(), plan.previews.end());
-  return shown.empty() ? absl::ZeroDuration() : costs.Predict(key, static_cast<int>(shown.size()));
+  if (shown.empty()) return absl::ZeroDuration();
+  BatchKey key = plan.key;
+  key.phase = Phase::kPreview;
+  return costs.Predict(key, static_cast<int>(shown.size()));
 }
 
 }  // namespace stepcast

@@ -14,7 +14,7 @@
 //   K <n> <phase> <model> <height> <width>         from now on key <n>
 //   J <n> <steps> {<phase> <model> <height> <width> <rows> <count> <step> <per step>}...
 //                                                  from now on work <n>: the items of its WorkList
-//   R <n> <field>=<value>...                       from now on request settings <n>
+//   R <n> <field>=<value>...                       from now on request settings <n>; previews=network: not by a matrix
 //   S <dt> <job> R<n> J<n> <image> <arrival> <deadline> <encodes>  submitted; times count from now; items of its work
 //                                                  that are to be encoded: 0,5, or - for none
 //   H <dt> <job> <encodes>                         only these are, after all

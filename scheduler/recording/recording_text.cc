@@ -89,6 +89,9 @@ absl::Status Parse(std::string_view word, std::optional<T>& value) {
   return Parse(word, value.emplace());
 }
 
+// Of the model, where its previews have a price.
+constexpr char kNetwork[] = "network";
+
 // What a scheduler may look at in a request. `see(name, get)`: get(request) is the field.
 template <typename See>
 void ForEachField(See see) {
@@ -174,6 +177,7 @@ void AppendSettings(std::string& line, const GenerationRequest& request) {
   line += "model=";
   AppendWord(line, request.model->id);
   absl::StrAppend(&line, " scale=", request.model->vae_scale_factor);
+  if (request.model->decoding.preview == PreviewKind::kNetwork) absl::StrAppend(&line, " previews=", kNetwork);
   static const GenerationRequest& defaults = *new GenerationRequest;
   ForEachField([&](const char* name, auto get) {
     if (get(request) == get(defaults)) return;
@@ -282,10 +286,14 @@ absl::StatusOr<SharedRequest> ParseSettings(const std::vector<std::string_view>&
     const size_t equals = words[i].find('=');
     if (equals == std::string_view::npos) return Bad(words[i], "<field>=<value>");
     const std::string_view name = words[i].substr(0, equals), value = words[i].substr(equals + 1);
-    bool known = name == "model" || name == "scale";
+    bool known = name == "model" || name == "scale" || name == "previews";
     absl::Status status;
     if (name == "model") status = Parse(value, model->id);
     if (name == "scale") status = Parse(value, model->vae_scale_factor);
+    if (name == "previews") {
+      if (value != kNetwork) return Bad(value, "maker of previews: network");
+      model->decoding.preview = PreviewKind::kNetwork;
+    }
     ForEachField([&](const char* field, auto get) {
       if (name != field) return;
       known = true;

@@ -25,6 +25,11 @@ SharedModelInfo MakeModelInfo(const std::string& id) {
 SharedRequest MakeRequest(const TestJob& job) {
   auto request = std::make_shared<GenerationRequest>();
   request->model = MakeModelInfo(job.model);
+  if (job.network_previews) {
+    ModelInfo model = *request->model;
+    model.decoding.preview = PreviewKind::kNetwork;
+    request->model = std::make_shared<const ModelInfo>(std::move(model));
+  }
   request->prompt = absl::StrCat("picture ", job.seed);
   request->prompt_ids = {{0, static_cast<int32_t>(job.seed), 1}};
   request->negative_prompt_ids = {{0, 1, 1}};

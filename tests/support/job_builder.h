@@ -29,6 +29,7 @@ struct TestJob {
   int64_t seed = 1;
   int image_count = 1;
   int preview_every = 0;
+  bool network_previews = false;  // by a small decoder; false: by a matrix
   std::string tenant = "";
   Priority priority = Priority::kStandard;
   absl::Time arrival = absl::InfinitePast();

@@ -72,6 +72,24 @@ TEST_F(PreviewBudgetTest, OneThatCostsMoreThanATenthComesEveryFewTicks) {
   EXPECT_THAT(shown, ElementsAre(3, 6, 9, 12)) << "2 ms a tick for previews of 5";
 }
 
+TEST_F(PreviewBudgetTest, ANetworkThatWasNeverMeasuredIsTakenToCostADecode) {
+  Add({.steps = 30, .preview_every = 1, .network_previews = true});
+  EXPECT_THAT(Choose(Ms(20)), ElementsAre(JobId{1})) << "nothing is known at all";
+  costs_.SetCurve({Phase::kDecode, "emoji", 16, 16}, {{1, Ms(5)}});
+  std::vector<int> shown;
+  for (int tick = 1; tick <= 12; ++tick) {
+    if (!Choose(Ms(20)).empty()) shown.push_back(tick);
+    EXPECT_EQ(cost_, absl::ZeroDuration()) << "a guess is no measurement: the tick tells what it took";
+  }
+  EXPECT_THAT(shown, ElementsAre(2, 5, 8, 11)) << "2 ms a tick for previews of 5, and 2 ms from the first tick";
+}
+
+TEST_F(PreviewBudgetTest, AMatrixThatWasNeverMeasuredCostsNothing) {
+  costs_.SetCurve({Phase::kDecode, "emoji", 16, 16}, {{1, Ms(5)}});
+  Add({.steps = 30, .preview_every = 1});
+  for (int tick = 1; tick <= 3; ++tick) EXPECT_THAT(Choose(Ms(20)), ElementsAre(JobId{1}));
+}
+
 TEST_F(PreviewBudgetTest, APauseIsFollowedByNoBurst) {
   costs_.SetCurve({Phase::kPreview, "emoji", 16, 16}, {{1, Ms(5)}});
   for (int i = 0; i < 4; ++i) Add({.steps = 60, .preview_every = 40});

@@ -118,6 +118,21 @@ TEST(RecordingTextTest, SettingsComeBackWithoutPromptAndSeed) {
   EXPECT_EQ(again, line);
 }
 
+TEST(RecordingTextTest, WhatMakesPreviewsIsKept) {
+  for (const PreviewKind kind : {PreviewKind::kLinear, PreviewKind::kNetwork}) {
+    auto model = std::make_shared<ModelInfo>();
+    model->id = "m";
+    model->decoding.preview = kind;
+    GenerationRequest request;
+    request.model = std::move(model);
+    std::string line;
+    AppendSettings(line, request);
+    const auto back = ParseSettings(Words(line), 0);
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ((*back)->model->decoding.preview, kind);
+  }
+}
+
 TEST(RecordingTextTest, NothingIsTrusted) {
   for (const char* word : {"", "x", "1.3", "--1", "1e3", "99999999999999999999", "1.", ".5", "-"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ParseDuration(word).status())) << word;
@@ -129,7 +144,7 @@ TEST(RecordingTextTest, NothingIsTrusted) {
     EXPECT_TRUE(absl::IsInvalidArgument(ParseWord(word).status())) << word;
   }
   for (const char* line : {"steps", "steps=x", "prompt=cat", "priority=3", "sampler=NEW", "sigmas=1,,2", "scale=0",
-                           "guidance=inf", "width=-8"}) {
+                           "guidance=inf", "width=-8", "previews=matrix"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ParseSettings(Words(line), 0).status())) << line;
   }
   for (const char* line : {"denoise m 1", "dream m 1 1", "denoise m -1 1", "denoise m 1 x"}) {
