@@ -1,30 +1,44 @@
 # syntax=docker/dockerfile:1
-# The server with the bundled model. CPU by default; for NVIDIA GPUs: --build-arg CUDA=ON
-# (the CUDA libraries come with the image; the host brings the driver and the NVIDIA container runtime).
-FROM debian:12-slim AS build
+# The server with the bundled models. CPU by default; for NVIDIA GPUs: --build-arg CUDA=ON (the CUDA libraries come with the image;
+# the host brings the driver and the NVIDIA container runtime: docs/operations.md). BASE may be named by digest.
+ARG BASE=debian:12-slim
+
+# hadolint ignore=DL3006
+FROM ${BASE} AS build
 ARG CUDA=OFF
+# What `stepcast-server --version` and the metrics tell: git rev-parse --short=12 HEAD.
+ARG REVISION=unknown
 WORKDIR /src
 # Dependencies first: they change rarely, and this layer is the slow one.
 COPY dev CMakeLists.txt CMakePresets.json ./
-COPY deps deps
+COPY deps/apt.txt deps/torch.txt deps/torch-cuda.txt deps/
+# Words of a list are meant, and the release pins the versions.
+# hadolint ignore=SC2046,DL3008
 RUN apt-get update -qq \
- && apt-get install -y -qq --no-install-recommends $(grep -v '^#' deps/apt.txt) \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(grep -v '^#' deps/apt.txt) \
  && rm -rf /var/lib/apt/lists/*
+# hadolint ignore=SC2046
 RUN ./dev deps $(test "$CUDA" = OFF || echo cuda)
 COPY . .
-RUN cmake --preset release -DSTEPCAST_CUDA=${CUDA} -DCMAKE_INSTALL_PREFIX=/opt/stepcast \
+RUN cmake --preset release "-DSTEPCAST_CUDA=${CUDA}" "-DSTEPCAST_COMMIT=${REVISION}" -DCMAKE_INSTALL_PREFIX=/opt/stepcast \
  && cmake --build build/release -j "$(nproc)" \
  && cmake --install build/release --strip
 
-FROM debian:12-slim
+# hadolint ignore=DL3006
+FROM ${BASE} AS runtime
+ARG VERSION=0.1.0
+ARG REVISION=unknown
 LABEL org.opencontainers.image.title="stepcast" \
       org.opencontainers.image.description="Step-level image generation server" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY deps/runtime.txt /opt/stepcast/share/runtime.txt
+# hadolint ignore=SC2046,DL3008
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      libgrpc++1.51 libprotobuf32 libabsl20220623 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libyaml-cpp0.7 \
-      libspdlog1.10 libicu72 zlib1g libpng16-16 libturbojpeg0 libwebp7 libwebpmux3 \
- && rm -rf /var/lib/apt/lists/*
+      $(grep -v '^#' /opt/stepcast/share/runtime.txt) \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 COPY --from=build /opt/stepcast /opt/stepcast
 ENV PATH=/opt/stepcast/bin:$PATH
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
@@ -35,6 +49,7 @@ USER 65532:65532
 EXPOSE 50051 50052 9464
 # Loading a model may take minutes. The address is loopback, so that no proxy of the environment is asked.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20m CMD ["stepcast", "health"]
+# A drain takes drain.linger + drain.timeout: stop with --stop-timeout 140 (deploy/compose.yaml), not with Docker's 10 s.
 STOPSIGNAL SIGTERM
 # The first process of the container: it holds SIGTERM back from its first millisecond, and reads it once it can.
 ENTRYPOINT ["stepcast-server"]
