@@ -140,12 +140,12 @@ Region CropRegion(const Region& bounds, const CropWish& wish, int picture_width,
 }
 
 Image Paste(const PasteBack& place, const Image& painted) {
-  const Pixels part = Resize({painted.width, painted.height, 3, painted.pixels}, place.width, place.height,
-                             ResizeMode::kCover);
+  const Pixels part =
+      Resize({painted.width, painted.height, 3, painted.pixels}, place.width, place.height, ResizeMode::kCover);
   Image pasted = *place.original;
   for (int y = 0; y < place.height; ++y) {
-    const size_t first = static_cast<size_t>(place.top + y) * static_cast<size_t>(pasted.width) +
-                         static_cast<size_t>(place.left);
+    const size_t first =
+        static_cast<size_t>(place.top + y) * static_cast<size_t>(pasted.width) + static_cast<size_t>(place.left);
     const uint8_t* from = part.row(y);
     uint8_t* to = pasted.pixels.data() + 3 * first;
     for (int x = 0; x < place.width; ++x) {

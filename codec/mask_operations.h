@@ -26,13 +26,13 @@ struct CropWish {
   int height = 0;
 };
 
-// `bounds` with `wish.padding` around it, then widened or heightened to the aspect ratio around its middle, and moved so
-// that it lies within a picture of `picture_width` x `picture_height`; cut off where the picture is smaller than that.
+// `bounds` with `wish.padding` around it, then widened or heightened to the aspect ratio around its middle, and moved
+// so that it lies within a picture of `picture_width` x `picture_height`; cut off where the picture is smaller than
+// that.
 Region CropRegion(const Region& bounds, const CropWish& wish, int picture_width, int picture_height);
 
-// The original with what was painted in its part: shrunk or enlarged to the part (kCover) and mixed by the mask; where the
-// mask is 0 the original's bytes.
-// REQUIRES: `place` is consistent, `painted` has at least one pixel.
+// The original with what was painted in its part: shrunk or enlarged to the part (kCover) and mixed by the mask; where
+// the mask is 0 the original's bytes. REQUIRES: `place` is consistent, `painted` has at least one pixel.
 Image Paste(const PasteBack& place, const Image& painted);
 
 }  // namespace stepcast

@@ -89,8 +89,8 @@ Orientation OrientationOf(std::string_view exif) {
 Pixels Upright(Pixels pixels, Orientation orientation) {
   if (orientation == kUpright) return pixels;
   const bool exchanged = ExchangesSides(orientation);
-  Pixels upright = MakePixels(exchanged ? pixels.height : pixels.width, exchanged ? pixels.width : pixels.height,
-                              pixels.channels);
+  Pixels upright =
+      MakePixels(exchanged ? pixels.height : pixels.width, exchanged ? pixels.width : pixels.height, pixels.channels);
   const auto channels = static_cast<size_t>(pixels.channels);
   uint8_t* to = upright.values.data();
   for (int y = 0; y < upright.height; ++y) {

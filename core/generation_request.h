@@ -92,6 +92,10 @@ struct GenerationRequest {
   PreviewOptions preview;
   std::vector<std::string> warnings;  // told to the client in Accepted
 
+  // Of the finished picture, pixels.
+  int finished_width() const { return mask_settings.only_masked ? mask_settings.whole_width : width; }
+  int finished_height() const { return mask_settings.only_masked ? mask_settings.whole_height : height; }
+
   int latent_width() const { return width / model->vae_scale_factor; }
   int latent_height() const { return height / model->vae_scale_factor; }
 };

@@ -46,11 +46,11 @@ struct Inpainting {
 
 // A picture that a ControlNet follows.
 struct ControlInput {
-  std::string model = {};    // id of a ControlNet that the server lists
-  InputPicture image = {};   // of the request's width x height
-  double scale = 1.0;        // 0..2, finite
-  double start = 0.0;        // fraction of the steps
-  double end = 1.0;          // fraction of the steps, at least `start`
+  std::string model = {};                // id of a ControlNet that the server lists
+  InputPicture image = {};               // of the request's width x height
+  double scale = 1.0;                    // 0..2, finite
+  double start = 0.0;                    // fraction of the steps
+  double end = 1.0;                      // fraction of the steps, at least `start`
   std::optional<int> control_type = {};  // union nets alone
   bool guess_mode = false;
 };
@@ -79,10 +79,12 @@ struct MaskSettings {
   bool only_masked = false;
   int padding = 32;  // pixels of the picture as sent
   bool invert = false;
+  int whole_width = 0;  // of init_image as sent, and so of the finished picture, where only_masked
+  int whole_height = 0;
 };
 
-// Of a request with only_masked: a part of `original` was cut out and enlarged to the request's size; what is painted is
-// shrunk and pasted back.
+// Of a request with only_masked: a part of `original` was cut out and enlarged to the request's size; what is painted
+// is shrunk and pasted back.
 struct PasteBack {
   SharedImage original = {};  // never null
   SharedMask mask = {};       // of the size of `original`, blurred: 0 keeps the original's bytes

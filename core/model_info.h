@@ -19,6 +19,13 @@ namespace stepcast {
 // What tells the denoiser which picture to paint.
 enum class ConditioningKind { kText, kClassLabel, kNone };
 
+// What the denoiser reads beside the latents, channel by channel.
+enum class ImageInput {
+  kNone,
+  kMaskAndPicture,  // what to repaint, and the latents of the rest: inpainting models (9 channels where latents have 4)
+  kPicture,         // the latents of a picture that words tell how to change: instruct-pix2pix (8 channels)
+};
+
 // What a request gets for each field it leaves unset.
 struct ModelDefaults {
   Sampler sampler = Sampler::kDdim;
@@ -95,6 +102,8 @@ struct ModelInfo {
   ModelDefaults defaults;
   ModelLimits limits;
   int latent_channels = 4;
+  ImageInput image_input = ImageInput::kNone;
+  bool encodes_pictures = false;   // its autoencoder's encoder is there: pictures can be a start
   bool predicts_variance = false;  // the denoiser has twice as many output channels, for learned DDPM variances
   int vae_scale_factor = 8;        // pixels per latent cell
   Decoding decoding;

@@ -4,47 +4,70 @@
 
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
+#include "core/mutex.h"
+#include "server/request/status_mapping.h"
+
 #include "stepcast/v1/image_generation.pb.h"
 
 namespace stepcast {
 namespace {
 
-// What both reactors do: hold the call, tell the stream of a cancel, leave the register at the end.
+// What both reactors do: hold the call, have its pictures decoded, tell whoever works on it of a cancel, leave the
+// register at the end.
+//
+// Owned by itself until OnDone, and by an upload until that is done: the call may end while the stream is being made.
 template <typename Reactor>
 class PaintingReactor : public Reactor, public ResponseTransport {
  public:
   explicit PaintingReactor(CallStart& start)
-      : context_(start.context), record_(std::move(start.record)), live_(start.live) {}
+      : context_(start.context),
+        record_(std::move(start.record)),
+        live_(start.live),
+        services_(start.services),
+        model_(start.model),
+        validate_only_(start.validate_only) {}
 
-  void Start(CallStart start) {
-    if (!start.request.ok()) {
-      End({.status = start.request.status(), .model = std::move(start.model)});
-      return;
+  void Start(std::shared_ptr<PaintingReactor> self, CallStart start) {
+    self_ = self;
+    if (start.upload == nullptr) return Begin(std::move(start.request));
+    const auto upload = std::make_shared<Upload>(
+        std::move(start.upload),
+        [self](absl::StatusOr<StreamRequest> request) mutable { self->Begin(std::move(request)); });
+    {
+      MutexLock lock(mutex_);
+      work_ = upload;
     }
-    deadline_clock_ = &start.services->clock;
-    stream_ = std::make_shared<GenerationStream>(*std::move(start.request), *this, *start.services);
-    // A local reference: the call may end, and this with it, before Submit returns.
-    const std::shared_ptr<GenerationStream> stream = stream_;
-    live_.Add(stream);
-    if (start.validate_only) {
-      stream->SubmitNothing();
-    } else {
-      stream->Submit();
-    }
+    live_.Add(upload);
+    upload->Start(*start.uploads);
   }
 
   void OnCancel() override {
-    if (stream_ == nullptr) return;
     // gRPC's timer may fire a moment before our clock gets there.
     constexpr absl::Duration kTimerSlack = absl::Milliseconds(20);
-    const bool expired = deadline_clock_->Now() + kTimerSlack >= record_->deadline();
-    stream_->Cancel(expired ? absl::DeadlineExceededError("the deadline passed")
-                            : absl::CancelledError("cancelled by the client"));
+    std::shared_ptr<LiveCall> work;
+    absl::Status reason = absl::CancelledError("cancelled by the client");
+    {
+      MutexLock lock(mutex_);
+      work = work_;
+      if (work == nullptr) return;
+      if (services_->clock.Now() + kTimerSlack >= record_->deadline()) {
+        reason = absl::DeadlineExceededError("the deadline passed");
+      }
+      cancelled_ = reason;
+    }
+    work->Cancel(reason);
   }
 
   void OnDone() override {
-    if (stream_ != nullptr) live_.Remove(stream_);
-    delete this;
+    const std::shared_ptr<PaintingReactor> self = std::move(self_);
+    std::shared_ptr<LiveCall> work;
+    {
+      MutexLock lock(mutex_);
+      done_ = true;
+      work = work_;
+    }
+    if (work != nullptr) live_.Remove(work);
   }
 
   void Abort() override { context_.TryCancel(); }
@@ -56,8 +79,41 @@ class PaintingReactor : public Reactor, public ResponseTransport {
   int64_t bytes_ = 0;
 
  private:
+  // Refuses, or makes the stream and submits its jobs. The call may be over before this returns.
+  void Begin(absl::StatusOr<StreamRequest> request) {
+    if (!request.ok()) return End({.status = ToClientError(request.status()), .model = std::move(model_)});
+    const auto stream = std::make_shared<GenerationStream>(*std::move(request), *this, *services_);
+    stream_ = stream;
+    live_.Add(stream);
+    std::shared_ptr<LiveCall> before;
+    absl::Status cancelled;
+    bool done = false;
+    {
+      MutexLock lock(mutex_);
+      before = std::exchange(work_, stream);
+      cancelled = cancelled_;
+      done = done_;
+    }
+    if (before != nullptr) live_.Remove(before);
+    if (done) return live_.Remove(stream);
+    if (!cancelled.ok()) return stream->Cancel(cancelled);
+    if (validate_only_) {
+      stream->SubmitNothing();
+    } else {
+      stream->Submit();
+    }
+  }
+
   LiveCalls& live_;
-  const Clock* deadline_clock_ = nullptr;
+  const StreamServices* const services_;
+  std::string model_;
+  const bool validate_only_;
+  std::shared_ptr<PaintingReactor> self_;
+
+  Mutex mutex_;
+  std::shared_ptr<LiveCall> work_ ABSL_GUARDED_BY(mutex_);  // the upload, then the stream
+  absl::Status cancelled_ ABSL_GUARDED_BY(mutex_);
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 class GenerateReactor final : public PaintingReactor<grpc::ServerWriteReactor<grpc::ByteBuffer>> {
@@ -146,15 +202,15 @@ class GenerateImageReactor final : public PaintingReactor<grpc::ServerUnaryReact
 }  // namespace
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* AnswerGenerate(CallStart start) {
-  auto* reactor = new GenerateReactor(start);
-  reactor->Start(std::move(start));
-  return reactor;
+  const auto reactor = std::make_shared<GenerateReactor>(start);
+  reactor->Start(reactor, std::move(start));
+  return reactor.get();
 }
 
 grpc::ServerUnaryReactor* AnswerGenerateImage(CallStart start, grpc::ByteBuffer& response) {
-  auto* reactor = new GenerateImageReactor(start, response);
-  reactor->Start(std::move(start));
-  return reactor;
+  const auto reactor = std::make_shared<GenerateImageReactor>(start, response);
+  reactor->Start(reactor, std::move(start));
+  return reactor.get();
 }
 
 void ToBytes(const google::protobuf::MessageLite& message, grpc::ByteBuffer& bytes) {

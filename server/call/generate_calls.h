@@ -12,6 +12,7 @@
 #include "server/call/call_record.h"
 #include "server/call/generation_stream.h"
 #include "server/call/live_calls.h"
+#include "server/call/upload.h"
 
 namespace stepcast {
 
@@ -21,9 +22,12 @@ struct CallStart {
   std::unique_ptr<CallRecord> record;
   LiveCalls& live;
   std::string model;                         // for the records of a refused call; "" when it names none that exists
-  absl::StatusOr<StreamRequest> request;     // an error refuses the call: trailers only, no message
-  const StreamServices* services = nullptr;  // REQUIRES: set when `request` is OK
+  absl::StatusOr<StreamRequest> request;     // an error refuses the call: trailers only, no message; see `upload`
+  const StreamServices* services = nullptr;  // REQUIRES: set when `request` is OK or to come
   bool validate_only = false;
+  // What makes the request on a thread of `uploads`; null: `request` tells already.
+  Upload::Work upload = nullptr;
+  CodecPool* uploads = nullptr;
 };
 
 // Streams what happens.

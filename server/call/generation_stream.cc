@@ -237,7 +237,7 @@ void GenerationStream::EncodePreviews(int image_index) {
 }
 
 void GenerationStream::PostEncodes() {
-  const int64_t largest = int64_t{3} * request_.request->width * request_.request->height + 4096;
+  const int64_t largest = int64_t{3} * request_.request->finished_width() * request_.request->finished_height() + 4096;
   while (!painted_.empty()) {
     const bool idle = encoding_ == 0 && writer_.waiting_bytes() == 0;
     if (!idle && writer_.waiting_bytes() + (encoding_ + 1) * largest > services_.max_waiting_bytes) return;

@@ -1,6 +1,8 @@
 #include "server/call/image_service.h"
 
 #include <algorithm>
+#include <functional>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -9,6 +11,7 @@
 #include "server/catalog/device_description.h"
 #include "server/catalog/model_description.h"
 #include "server/request/field_violations.h"
+#include "server/request/read_pictures.h"
 #include "server/request/request_parser.h"
 #include "server/request/status_mapping.h"
 #include "server/request/surprises.h"
@@ -53,6 +56,15 @@ grpc::ServerUnaryReactor* AnswerNow(PlainCall call, Answer answer) {
   return reactor;
 }
 
+// Of the steps, which run; nullopt: all, from noise alone. So it is, too, for models that look at the picture in every
+// step, and as in diffusers where a mask is and strength is 1.
+std::optional<double> StrengthOf(const GenerationRequest& request) {
+  const bool only_looks = request.model->image_input == ImageInput::kPicture;
+  if (request.init_image.image == nullptr || only_looks || request.invert) return std::nullopt;
+  if (request.inpainting.has_value() && request.strength == 1.0) return std::nullopt;
+  return request.strength;
+}
+
 sampling::SamplerSpec SpecOf(const GenerationRequest& request) {
   return {.sampler = request.sampler,
           .steps = request.steps,
@@ -64,11 +76,27 @@ sampling::SamplerSpec SpecOf(const GenerationRequest& request) {
           .guidance_start = request.guidance_start,
           .guidance_end = request.guidance_end,
           .classifier_scale = request.classifier_scale,
-          .strength = std::nullopt,
+          .strength = StrengthOf(request),
           .options = request.sampler_options,
           .timesteps = request.timesteps,
           .sigmas = request.sigmas};
 }
+
+constexpr int kMaxQueuedUploads = 256;
+
+// What files and what is kept of them may take: the rest is for the picture at work.
+int64_t UploadRoom(const InputPictureLimits& limits) {
+  return limits.budget_bytes - kDecodingBytesPerPixel * limits.max_pixels;
+}
+
+// Counts a request among those that wait, for as long as it lives.
+std::shared_ptr<void> Waiting(ServerMetrics& metrics) {
+  metrics.uploads().AddWaiting(1);
+  return {nullptr, [&metrics](void*) { metrics.uploads().AddWaiting(-1); }};
+}
+
+// gRPC holds a request's bytes until its call ends, unless they are taken away: pictures are large, and parsed by now.
+void Forget(const grpc::ByteBuffer& bytes) { const_cast<grpc::ByteBuffer&>(bytes).Clear(); }
 
 absl::Status Draining() { return MakeError({.reason = v1::ERROR_REASON_DRAINING}); }
 
@@ -76,7 +104,15 @@ absl::Status Draining() { return MakeError({.reason = v1::ERROR_REASON_DRAINING}
 
 ImageService::ImageService(const ServerConfig& config, ServerMetrics& metrics, LiveCalls& live, RequestSources sources,
                            const Clock& clock)
-    : config_(config), metrics_(metrics), live_(live), sources_(sources), clock_(clock), started_(clock.Now()) {}
+    : config_(config),
+      metrics_(metrics),
+      live_(live),
+      sources_(sources),
+      clock_(clock),
+      started_(clock.Now()),
+      upload_budget_(std::make_shared<UploadBudget>(UploadRoom(config.limits.input_pictures),
+                                                    [&metrics](int64_t held) { metrics.uploads().SetHeld(held); })),
+      uploads_(/*threads=*/1, kMaxQueuedUploads) {}
 
 void ImageService::Serve(const Backend& backend) { backend_ = &backend; }
 
@@ -105,37 +141,17 @@ CallStart ImageService::Begin(std::string_view method, grpc::CallbackServerConte
 // A painting call as it came.
 struct ImageService::AskedFor {
   v1::GenerateRequest request;
+  PictureFiles pictures;  // their headers alone
   std::string tenant;
   absl::Time arrival;
   absl::Time deadline;
   bool unary = false;
 };
 
-absl::StatusOr<StreamRequest> ImageService::Prepare(const std::shared_ptr<const AskedFor>& asked,
-                                                    const ModelRegistry& models) {
-  StreamRequest stream;
-  STEPCAST_ASSIGN_OR_RETURN(stream.request,
-                            ValidateRequest(asked->request, models, config_.limits, sources_.seeds, asked->tenant));
-  if (asked->unary) STEPCAST_RETURN_IF_ERROR(CheckUnaryResponseFits(*stream.request, config_.limits));
-  absl::StatusOr<sampling::SharedProgram> program =
-      programs_.Get(stream.request->model->noise_schedule, SpecOf(*stream.request));
-  if (!program.ok()) return FromCompileError(program.status());
-  stream.program = *std::move(program);
-  *stream.accepted.mutable_request() = ToEffectiveRequest(*stream.request);
-  stream.accepted.set_evaluations(static_cast<int>(stream.program->evaluations.size()));
-  for (const std::string& warning : stream.request->warnings) stream.accepted.add_warnings(warning);
-  for (const std::string& warning : Surprises(asked->request, *stream.request, *stream.program)) {
-    stream.accepted.add_warnings(warning);
-  }
-  stream.arrival = asked->arrival;
-  stream.deadline = asked->deadline;
-  stream.again = [this, asked](const ModelRegistry& newer) { return Prepare(asked, newer); };
-  return stream;
-}
-
-absl::StatusOr<StreamRequest> ImageService::Prepare(v1::GenerateRequest request, const CallRecord& record, bool unary) {
+absl::StatusOr<ImageService::SharedAsked> ImageService::Ask(v1::GenerateRequest request, const PictureFiles& files,
+                                                            const CallRecord& record, bool unary) const {
   if (refusing_) return Draining();
-  STEPCAST_ASSIGN_OR_RETURN(const Backend* backend, Ready());
+  STEPCAST_RETURN_IF_ERROR(Ready().status());
   if (unary && request.has_preview()) {
     FieldViolations violations;
     violations.Add("preview", "a value", "unset: one answer has no place for previews; call Generate");
@@ -143,30 +159,113 @@ absl::StatusOr<StreamRequest> ImageService::Prepare(v1::GenerateRequest request,
   }
   STEPCAST_ASSIGN_OR_RETURN(std::string tenant,
                             sources_.tenants.Resolve(record.Metadata(config_.tenants.metadata_key)));
-  const auto asked = std::make_shared<const AskedFor>(AskedFor{.request = std::move(request),
-                                                               .tenant = std::move(tenant),
-                                                               .arrival = record.arrival(),
-                                                               .deadline = record.deadline(),
-                                                               .unary = unary});
-  return Prepare(asked, *backend->models.registry());
+  return std::make_shared<const AskedFor>(AskedFor{.request = std::move(request),
+                                                   .pictures = HeadersOf(files),
+                                                   .tenant = std::move(tenant),
+                                                   .arrival = record.arrival(),
+                                                   .deadline = record.deadline(),
+                                                   .unary = unary});
+}
+
+absl::StatusOr<SharedRequest> ImageService::Validate(const AskedFor& asked, const ModelRegistry& models) {
+  STEPCAST_ASSIGN_OR_RETURN(SharedRequest request,
+                            ValidateRequest(asked.request, models, config_.limits, sources_.seeds,
+                                            {.tenant = asked.tenant, .pictures = &asked.pictures}));
+  if (asked.unary) STEPCAST_RETURN_IF_ERROR(CheckUnaryResponseFits(*request, config_.limits));
+  return request;
+}
+
+absl::StatusOr<StreamRequest> ImageService::Prepare(const SharedAsked& asked, const SharedRequest& read,
+                                                    const ModelRegistry& models) {
+  STEPCAST_ASSIGN_OR_RETURN(SharedRequest request, Validate(*asked, models));
+  if (read != nullptr) {
+    STEPCAST_ASSIGN_OR_RETURN(request, WithPicturesOf(*request, *read));
+  }
+  return Complete(asked, request);
+}
+
+absl::StatusOr<StreamRequest> ImageService::Complete(const SharedAsked& asked, const SharedRequest& request) {
+  StreamRequest stream;
+  stream.request = request;
+  absl::StatusOr<sampling::SharedProgram> program = programs_.Get(request->model->noise_schedule, SpecOf(*request));
+  if (!program.ok()) return FromCompileError(program.status());
+  stream.program = *std::move(program);
+  *stream.accepted.mutable_request() = ToEffectiveRequest(*request);
+  stream.accepted.set_evaluations(static_cast<int>(stream.program->evaluations.size()));
+  for (const std::string& warning : request->warnings) stream.accepted.add_warnings(warning);
+  for (const std::string& warning : Surprises(asked->request, *request, *stream.program)) {
+    stream.accepted.add_warnings(warning);
+  }
+  stream.arrival = asked->arrival;
+  stream.deadline = asked->deadline;
+  const SharedRequest read = asked->pictures.empty() ? nullptr : request;
+  stream.again = [this, asked, read](const ModelRegistry& newer) { return Prepare(asked, read, newer); };
+  return stream;
+}
+
+absl::StatusOr<Upload::Work> ImageService::PrepareUpload(const SharedAsked& asked, PictureFiles files,
+                                                         const ModelRegistry& models) {
+  STEPCAST_ASSIGN_OR_RETURN(SharedRequest checked, Validate(*asked, models));
+  const int64_t kept = KeptBytes(*checked, files);
+  std::optional<UploadBudget::Share> share = upload_budget_->TryTake(files.bytes() + kept);
+  if (!share.has_value()) {
+    metrics_.uploads().CountNoRoom();
+    return UploadsFull();
+  }
+  return [this, asked, checked, kept, files = std::move(files), share = *std::move(share),
+          waits = Waiting(metrics_)](const std::function<bool()>& wanted) mutable -> absl::StatusOr<StreamRequest> {
+    waits.reset();
+    const absl::Time start = clock_.Now();
+    const absl::StatusOr<SharedRequest> request =
+        ReadPictures(*checked, std::move(files), config_.limits.input_pictures, [&] { return wanted(); });
+    metrics_.uploads().CountRead(request.ok(), clock_.Now() - start);
+    if (!request.ok()) return request.status();
+    share.ShrinkTo(kept);
+    STEPCAST_ASSIGN_OR_RETURN(StreamRequest stream, Complete(asked, *request));
+    const auto held = std::make_shared<UploadBudget::Share>(std::move(share));
+    stream.upload_share = held;
+    stream.again = [again = std::move(stream.again), held](const ModelRegistry& newer) {
+      absl::StatusOr<StreamRequest> renewed = again(newer);
+      if (renewed.ok()) renewed->upload_share = held;
+      return renewed;
+    };
+    return stream;
+  };
 }
 
 void ImageService::Check(v1::GenerateRequest request, bool unary, CallStart& start) {
-  if (const Backend* const backend = backend_) {
+  start.validate_only = request.validate_only();
+  PictureFiles files = TakePictures(request, config_.limits.input_pictures);
+  const Backend* const backend = backend_;
+  if (backend != nullptr) {
     const auto models = backend->models.registry();
     const RegisteredModel* const model = models->Find(request.model());
     if (model != nullptr) start.model = model->info->id;
     start.services = &backend->streams;
   }
-  start.validate_only = request.validate_only();
-  start.request = Prepare(std::move(request), *start.record, unary);
+  absl::StatusOr<SharedAsked> asked = Ask(std::move(request), files, *start.record, unary);
+  if (!asked.ok()) {
+    start.request = asked.status();
+  } else if (files.empty()) {
+    start.request = Prepare(*asked, nullptr, *backend->models.registry());
+  } else {
+    absl::StatusOr<Upload::Work> work = PrepareUpload(*asked, std::move(files), *backend->models.registry());
+    if (!work.ok()) {
+      start.request = work.status();
+    } else {
+      start.upload = *std::move(work);
+      start.uploads = &uploads_;
+    }
+  }
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* ImageService::Generate(grpc::CallbackServerContext* context,
                                                                    const grpc::ByteBuffer* bytes) {
   CallStart start = Begin("Generate", *context);
   v1::GenerateRequest request;
-  if (absl::Status parsed = ParseOurs(*bytes, config_.limits, request); !parsed.ok()) {
+  absl::Status parsed = ParseOurs(*bytes, config_.limits, request);
+  Forget(*bytes);
+  if (!parsed.ok()) {
     start.request = std::move(parsed);
   } else {
     Check(std::move(request), /*unary=*/false, start);
@@ -178,7 +277,9 @@ grpc::ServerUnaryReactor* ImageService::GenerateImage(grpc::CallbackServerContex
                                                       const grpc::ByteBuffer* bytes, grpc::ByteBuffer* response) {
   CallStart start = Begin("GenerateImage", *context);
   v1::GenerateImageRequest request;
-  if (absl::Status parsed = ParseOurs(*bytes, config_.limits, request); !parsed.ok()) {
+  absl::Status parsed = ParseOurs(*bytes, config_.limits, request);
+  Forget(*bytes);
+  if (!parsed.ok()) {
     start.request = std::move(parsed);
   } else {
     Check(std::move(*request.mutable_request()), /*unary=*/true, start);

@@ -7,12 +7,15 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "codec/codec_pool.h"
 #include "core/clock.h"
 #include "sampling/program_cache.h"
 #include "server/call/call_record.h"
 #include "server/call/generate_calls.h"
 #include "server/call/generation_stream.h"
 #include "server/call/live_calls.h"
+#include "server/call/upload.h"
+#include "server/call/upload_budget.h"
 #include "server/catalog/model_registry.h"
 #include "server/config/config.h"
 #include "server/request/request_validator.h"
@@ -75,8 +78,15 @@ class ImageService final : public RawImageGenerationService {
   std::unique_ptr<CallRecord> Record(std::string_view method, grpc::CallbackServerContext& context) const;
   absl::StatusOr<const Backend*> Ready() const;
   CallStart Begin(std::string_view method, grpc::CallbackServerContext& context);
-  absl::StatusOr<StreamRequest> Prepare(const std::shared_ptr<const AskedFor>& asked, const ModelRegistry& models);
-  absl::StatusOr<StreamRequest> Prepare(v1::GenerateRequest request, const CallRecord& record, bool unary);
+  using SharedAsked = std::shared_ptr<const AskedFor>;
+  absl::StatusOr<SharedAsked> Ask(v1::GenerateRequest request, const PictureFiles& files, const CallRecord& record,
+                                  bool unary) const;
+  absl::StatusOr<SharedRequest> Validate(const AskedFor& asked, const ModelRegistry& models);
+  // `read`: the request with its pictures, of an earlier time; nullptr where it has none.
+  absl::StatusOr<StreamRequest> Prepare(const SharedAsked& asked, const SharedRequest& read,
+                                        const ModelRegistry& models);
+  absl::StatusOr<StreamRequest> Complete(const SharedAsked& asked, const SharedRequest& request);
+  absl::StatusOr<Upload::Work> PrepareUpload(const SharedAsked& asked, PictureFiles files, const ModelRegistry& models);
   void Check(v1::GenerateRequest request, bool unary, CallStart& start);
 
   absl::StatusOr<v1::ListModelsResponse> List(const v1::ListModelsRequest& request) const;
@@ -90,8 +100,10 @@ class ImageService final : public RawImageGenerationService {
   const Clock& clock_;
   const absl::Time started_;
   sampling::ProgramCache programs_;
+  const std::shared_ptr<UploadBudget> upload_budget_;
   std::atomic<const Backend*> backend_{nullptr};
   std::atomic<bool> refusing_{false};
+  CodecPool uploads_;  // one thread, which uses all of the above
 };
 
 }  // namespace stepcast

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "codec/image_codec.h"
+#include "codec/mask_operations.h"
 #include "core/sha256.h"
 #include "core/status_macros.h"
 #include "server/request/picture_parameters.h"
@@ -28,10 +29,13 @@ absl::StatusOr<EncodedPicture> EncodePicture(const Image& image, const Generatio
   options.quality = request.output.quality;
   if (request.output.embed_parameters) options.texts = TextsOf(request, image_index);
   EncodedPicture picture;
-  STEPCAST_ASSIGN_OR_RETURN(picture.data, EncodeImage(image, options));
+  Image pasted;
+  if (request.paste_back.has_value()) pasted = Paste(*request.paste_back, image);
+  const Image& finished = request.paste_back.has_value() ? pasted : image;
+  STEPCAST_ASSIGN_OR_RETURN(picture.data, EncodeImage(finished, options));
   picture.mime = MimeType(options.format);
-  picture.width = image.width;
-  picture.height = image.height;
+  picture.width = finished.width;
+  picture.height = finished.height;
   picture.seed = request.seed + image_index;
   picture.sha256 = Sha256Hex(picture.data);
   return picture;

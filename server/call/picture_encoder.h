@@ -20,8 +20,8 @@ struct EncodedPicture {
   std::string sha256;     // of `data`, 64 hex digits; "" for previews
 };
 
-// Encodes the finished picture `image_index` of `request` as request.output wants it.
-// Errors: those of EncodeImage.
+// Encodes the finished picture `image_index` of `request` as request.output wants it; what was painted of a part is
+// pasted back first. Errors: those of EncodeImage.
 absl::StatusOr<EncodedPicture> EncodePicture(const Image& image, const GenerationRequest& request, int image_index);
 
 // Encodes an unfinished picture as request.preview wants it: never larger than the picture or than max_side.

@@ -2,6 +2,7 @@
 // A painting call that was checked.
 
 #include <functional>
+#include <memory>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -21,6 +22,8 @@ struct StreamRequest {
   absl::Time deadline;
   // The same request as it is against other models: its own may come back from disk as another one. May be empty.
   std::function<absl::StatusOr<StreamRequest>(const ModelRegistry&)> again = {};
+  std::shared_ptr<void> upload_share =
+      {};  // of the budget that its pictures are counted in, for as long as they are held
 };
 
 }  // namespace stepcast

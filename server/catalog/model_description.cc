@@ -174,6 +174,8 @@ v1::Model DescribeModel(const RegisteredModel& model, bool is_default, const Lim
   described.set_takes_aesthetic_score(info.size_conditioning == SizeConditioning::kAestheticScore);
   described.set_zeroes_unset_negative(info.zeroes_unset_negative);
   *described.mutable_decoding() = DescribeDecoding(info);
+  described.set_encodes_pictures(info.encodes_pictures);
+  described.set_image_input(ToProto(info.image_input));
   DescribeOrigin(info, described);
   DescribeMemory(info, standing, described);
   return described;

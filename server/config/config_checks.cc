@@ -219,6 +219,13 @@ absl::Status CheckServerConfig(const ServerConfig& config, const std::string& pa
                                     "; allowed: ", absl::StrJoin(models, ", ", append)));
   }
   CheckPorts(config.listen, path, mistakes);
+  const InputPictureLimits& pictures = config.limits.input_pictures;
+  const int64_t least = kDecodingBytesPerPixel * pictures.max_pixels + config.limits.max_request_bytes;
+  if (pictures.budget_bytes < least) {
+    mistakes.push_back(absl::StrCat(path, ": limits.input_pictures.budget_bytes: got ", pictures.budget_bytes,
+                                    "; allowed: at least ", least, ", ", kDecodingBytesPerPixel,
+                                    " x max_pixels + max_request_bytes"));
+  }
   const EngineOptions& engine = config.engine;
   CheckModelDevices(engine, path, mistakes);
   if (engine.strict_rows == 1 || engine.strict_rows > engine.max_rows) {

@@ -5,13 +5,17 @@
 
 namespace stepcast {
 
+// What decoding a picture takes at most beside its file, for each pixel; a progressive JPEG's coefficients are the
+// most.
+inline constexpr int64_t kDecodingBytesPerPixel = 10;
+
 // Of pictures that come with requests.
 struct InputPictureLimits {
-  int64_t max_bytes = 10 << 20;       // of a file, 1024..67108864
-  int64_t max_pixels = 16'000'000;    // 64..67108864
-  int max_side = 8192;                // pixels, 8..16384
-  int max_control = 2;                // entries of `control`, 0..8
-  int64_t budget_bytes = 512 << 20;   // of all requests together, received and decoded, 16777216..1099511627776
+  int64_t max_bytes = 10 << 20;      // of a file, 1024..67108864
+  int64_t max_pixels = 16'000'000;   // 64..67108864
+  int max_side = 8192;               // pixels, 8..16384
+  int max_control = 2;               // entries of `control`, 0..8
+  int64_t budget_bytes = 512 << 20;  // of all requests together, received and decoded, 16777216..1099511627776
 };
 
 // A model may allow less.

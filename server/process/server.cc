@@ -81,6 +81,7 @@ absl::Status Server::Listen() {
   options.reflection = config_.reflection;
   if (config_.reflection) options.services.push_back(&public_reflection_);
   options.max_receive_bytes = config_.limits.max_request_bytes + kReceiveSlack;
+  options.max_buffered_bytes += config_.limits.input_pictures.budget_bytes;
   STEPCAST_ASSIGN_OR_RETURN(public_, Listener::Start(options));
   ports_.grpc = public_->port();
   if (listen.admin_port) {
@@ -90,6 +91,7 @@ absl::Status Server::Listen() {
     options.services = {&admin_health_, &scheduler_service_, &model_service_, &admin_reflection_};
     options.reflection = true;
     options.max_receive_bytes = kAdminReceiveBytes;
+    options.max_buffered_bytes = ListenerOptions().max_buffered_bytes;
     STEPCAST_ASSIGN_OR_RETURN(admin_, Listener::Start(options));
     ports_.admin = admin_->port();
   }

@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <optional>
+#include <string>
 
 #include "absl/strings/str_cat.h"
+#include "server/request/picture_checks.h"
 #include "server/request/request_checks.h"
 #include "server/wire/proto_enums.h"
 
@@ -18,6 +21,28 @@ int CheckSide(const RequestContext& context, absl::string_view field, int asked,
                  absl::StrCat("a multiple of ", limits.size_multiple, " in ", limits.min_side, "..", limits.max_side,
                               ", see ModelLimits of GetModel"));
   return unset;
+}
+
+// Where the request says nothing of its size and a picture does, that is the default; of a picture that cannot be it is
+// the one thing to be told.
+void TakePictureSize(const RequestContext& context, ModelDefaults& defaults, FieldViolations& violations) {
+  std::string field;
+  const std::optional<PictureHeader> picture = SizeGivingPicture(context, &field);
+  const bool whole = !context.wire.has_width() && !context.wire.has_height();
+  if (!picture.has_value() || (context.wire.has_width() && context.wire.has_height())) return;
+  const ModelLimits& limits = context.model_limits;
+  const int width = picture->upright_width() - picture->upright_width() % limits.size_multiple;
+  const int height = picture->upright_height() - picture->upright_height() % limits.size_multiple;
+  const bool fits = std::min(width, height) >= limits.min_side && std::max(width, height) <= limits.max_side &&
+                    int64_t{width} * height <= limits.max_area;
+  if (fits) {
+    defaults.width = width;
+    defaults.height = height;
+  } else if (whole) {
+    violations.Add(field, absl::StrCat(picture->upright_width(), "x", picture->upright_height(), " pixels"),
+                   absl::StrCat("sides of ", limits.min_side, "..", limits.max_side, " and ", limits.max_area,
+                                " pixels in all, see ModelLimits of GetModel; or any with another resize_mode"));
+  }
 }
 
 ImageFormat CheckFormat(absl::string_view field, v1::ImageFormat wire, ImageFormat unset, FieldViolations& violations) {
@@ -66,7 +91,8 @@ void CheckPreview(const RequestContext& context, GenerationRequest& resolved, Fi
 
 void CheckSize(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations) {
   const v1::GenerateRequest& wire = context.wire;
-  const ModelDefaults& defaults = context.info().defaults;
+  ModelDefaults defaults = context.info().defaults;
+  TakePictureSize(context, defaults, violations);
   resolved.width =
       CheckSide(context, "width", wire.has_width() ? wire.width() : defaults.width, defaults.width, violations);
   resolved.height =

@@ -1,4 +1,5 @@
 #include "server/catalog/sampler_support.h"
+#include "server/request/effective_pictures.h"
 #include "server/request/request_validator.h"
 #include "server/wire/proto_enums.h"
 
@@ -93,6 +94,7 @@ v1::GenerateRequest ToEffectiveRequest(const GenerationRequest& request) {
   SetSizeConditioning(request, wire);
   SetSampling(request, wire);
   SetSamplerOptions(request.sampler_options, wire);
+  SetPictures(request, wire);
   SetOutput(request, wire);
   if (CanTile(request.model->decoding, request.width, request.height)) wire.set_vae_tiling(request.vae_tiling);
   wire.set_priority(ToProto(request.priority));

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/error_reason.h"
 
 namespace stepcast {
 
@@ -14,6 +15,11 @@ void FieldViolations::Add(absl::string_view field, absl::string_view got, absl::
     return;
   }
   violations_.push_back({std::string(field), absl::StrCat("got ", got, "; allowed: ", allowed)});
+}
+
+void FieldViolations::AddPicture(absl::string_view field, const absl::Status& problem) {
+  if (pictures_++ == 0) picture_reason_ = ErrorReason(problem).value_or("");
+  violations_.push_back({std::string(field), std::string(problem.message())});
 }
 
 void FieldViolations::AddUnknown(absl::string_view prefix, int number) {
@@ -49,6 +55,12 @@ absl::Status FieldViolations::ToStatus() const {
   if (empty()) return absl::OkStatus();
   ErrorDetails details{.reason = v1::ERROR_REASON_FIELD_INVALID};
   details.violations = violations_;
+  v1::ErrorReason reason = details.reason;
+  const bool pictures_alone = pictures_ == violations_.size() && unlisted_ == 0;
+  if (pictures_alone && v1::ErrorReason_Parse(absl::StrCat("ERROR_REASON_", picture_reason_), &reason)) {
+    details.reason = reason;
+    details.metadata.emplace_back("field", violations_.front().field);
+  }
   const auto line = [](std::string* out, const FieldViolation& violation) {
     absl::StrAppend(out, violation.field, ": ", violation.description);
   };

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <vector>
+
 #include "absl/strings/string_view.h"
 
 #include "absl/status/status.h"
@@ -21,6 +22,9 @@ class FieldViolations {
 
   // Becomes "<field>: got <got>; allowed: <allowed>". `allowed` also says where to list allowed values.
   void Add(absl::string_view field, absl::string_view got, absl::string_view allowed);
+
+  // What is wrong with the picture of `field`, as the codec says it, reason included.
+  void AddPicture(absl::string_view field, const absl::Status& problem);
 
   // Adds a violation unless `value` is within [min, max]; returns whether it is. `source` tells who sets the bounds:
   // "ModelLimits.max_steps of GetModel"; "" for bounds of the API itself.
@@ -40,13 +44,16 @@ class FieldViolations {
   const std::vector<FieldViolation>& violations() const { return violations_; }
   int64_t unlisted() const { return unlisted_; }
 
-  // OK when empty, else FIELD_INVALID.
+  // OK when empty, else FIELD_INVALID; where pictures alone are wrong, the reason of the first: IMAGE_UNDECODABLE or
+  // IMAGE_TOO_LARGE, with its name as metadata `field`.
   absl::Status ToStatus() const;
 
  private:
   std::vector<FieldViolation> violations_;
-  size_t unknown_ = 0;    // of them for fields that this server does not know
-  int64_t unlisted_ = 0;  // beyond those
+  size_t pictures_ = 0;         // of them AddPicture's
+  std::string picture_reason_;  // of the first of those
+  size_t unknown_ = 0;          // of them for fields that this server does not know
+  int64_t unlisted_ = 0;        // beyond those
 };
 
 }  // namespace stepcast

@@ -118,12 +118,31 @@ void AddCommon(const GenerationRequest& request, const v1::GenerateRequest& wire
   settings.Add("Size", absl::StrCat(wire.width(), "x", wire.height()));
   if (!request.model->sha256.empty()) settings.Add("Model hash", request.model->sha256.substr(0, kHashDigits));
   settings.Add("Model", request.model->id);
+  if (wire.has_strength()) settings.AddReal("Denoising strength", wire.strength());
   // It counts from 1, the last layer, and leaves that out.
   if (wire.clip_skip() > 0) settings.Add("Clip skip", wire.clip_skip() + 1);
   if (wire.has_eta()) settings.AddReal(request.sampler == Sampler::kDdim ? "Eta DDIM" : "Eta", wire.eta());
   const v1::SamplerOptions& options = wire.sampler_options();
   if (options.has_churn()) settings.AddReal("Sigma churn", options.churn());
   if (options.has_s_noise()) settings.AddReal("Sigma noise", options.s_noise());
+}
+
+// What a picture that came with the request was used for.
+void AddPictures(const v1::GenerateRequest& wire, Settings& settings) {
+  if (wire.inpaint().has_blur()) settings.AddReal("Mask blur", wire.inpaint().blur());
+  if (wire.inpaint().only_masked()) {
+    settings.Add("Inpaint area", std::string_view("Only masked"));
+    settings.Add("Masked area padding", wire.inpaint().padding());
+  }
+  if (wire.inpaint().invert()) settings.Add("Mask mode", std::string_view("Inpaint not masked"));
+  if (wire.has_image_guidance_scale()) settings.AddReal("Image CFG scale", wire.image_guidance_scale());
+  if (wire.invert()) settings.AddFlag("DDIM inversion", true);
+  for (int i = 0; i < wire.control_size(); ++i) {
+    const v1::ControlInput& control = wire.control(i);
+    settings.Add(std::string("ControlNet ") + absl::StrCat(i),
+                 absl::StrCat("Model: ", control.model(), ", Weight: ", Shortest(control.scale()), ", Guidance Start: ",
+                              Shortest(control.start()), ", Guidance End: ", Shortest(control.end())));
+  }
 }
 
 // What a model was told beside the prompt.
@@ -141,6 +160,7 @@ void AddSizes(const v1::SizeConditioning& told, Settings& settings) {
 }
 
 void AddOwn(const GenerationRequest& request, const v1::GenerateRequest& wire, Settings& settings) {
+  AddPictures(wire, settings);
   if (wire.has_guidance_rescale()) settings.AddReal("Guidance rescale", wire.guidance_rescale());
   if (wire.has_guidance_start()) settings.AddReal("Guidance start", wire.guidance_start());
   if (wire.has_guidance_end()) settings.AddReal("Guidance end", wire.guidance_end());

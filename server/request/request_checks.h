@@ -10,6 +10,7 @@
 #include "server/catalog/model_registry.h"
 #include "server/config/config.h"
 #include "server/request/field_violations.h"
+#include "server/request/picture_files.h"
 #include "stepcast/v1/image_generation.pb.h"
 
 namespace stepcast {
@@ -18,9 +19,10 @@ namespace stepcast {
 struct RequestContext {
   const v1::GenerateRequest& wire;
   const RegisteredModel& model;
-  const LimitsConfig& limits;  // the server's
-  ModelLimits model_limits;    // the model's and the server's, whichever is narrower
-  std::string tenant = "";     // for whom the call is made
+  const LimitsConfig& limits;              // the server's
+  ModelLimits model_limits;                // the model's and the server's, whichever is narrower
+  std::string tenant = "";                 // for whom the call is made
+  const PictureFiles* pictures = nullptr;  // that the message brought; nullptr: none
 
   const ModelInfo& info() const { return *model.info; }
 
@@ -56,9 +58,6 @@ void CheckClassifierGuidance(const RequestContext& context, GenerationRequest& r
 // guidance_scale, guidance_rescale, guidance_start, guidance_end. After CheckSampling and CheckConditioning: warns of
 // what has no effect.
 void CheckGuidance(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
-
-// image_guidance_scale, init_image, mask_image, strength, resize_mode, inpaint, invert, sent_pictures, control.
-void CheckPictures(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
 // output, preview. After CheckSize and CheckSampling.
 void CheckOutput(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);

@@ -11,6 +11,7 @@
 #include "google/protobuf/unknown_field_set.h"
 #include "server/catalog/model_description.h"
 #include "server/request/model_defaults.h"
+#include "server/request/picture_checks.h"
 #include "server/request/picture_parameters.h"
 #include "server/request/request_checks.h"
 #include "server/wire/names.h"
@@ -29,6 +30,18 @@ void RefuseUnknownFields(const google::protobuf::Message& message, absl::string_
                          FieldViolations& violations) {
   const google::protobuf::UnknownFieldSet& fields = message.GetReflection()->GetUnknownFields(message);
   for (int i = 0; i < fields.field_count(); ++i) violations.AddUnknown(prefix, fields.field(i).number());
+}
+
+void RefuseAllUnknownFields(const v1::GenerateRequest& request, FieldViolations& violations) {
+  RefuseUnknownFields(request, "", violations);
+  RefuseUnknownFields(request.output(), "output.", violations);
+  RefuseUnknownFields(request.preview(), "preview.", violations);
+  RefuseUnknownFields(request.sampler_options(), "sampler_options.", violations);
+  RefuseUnknownFields(request.size_conditioning(), "size_conditioning.", violations);
+  RefuseUnknownFields(request.sampler_options().langevin(), "sampler_options.langevin.", violations);
+  RefuseUnknownFields(request.inpaint(), "inpaint.", violations);
+  for (const v1::ControlInput& control : request.control()) RefuseUnknownFields(control, "control.", violations);
+  for (const v1::SentPicture& sent : request.sent_pictures()) RefuseUnknownFields(sent, "sent_pictures.", violations);
 }
 
 // seed, image_count.
@@ -50,7 +63,8 @@ void CheckSeeds(const RequestContext& context, SeedSource& seeds, GenerationRequ
 
 // Rows of one step of one picture.
 int RowsPerStep(const GenerationRequest& request) {
-  return request.guidance_scale > 1.0 && !request.model->noise_schedule.embeds_guidance ? 2 : 1;
+  const bool guided = request.guidance_scale > 1.0 && !request.model->noise_schedule.embeds_guidance;
+  return !guided ? 1 : request.model->image_input == ImageInput::kPicture ? 3 : 2;
 }
 
 // Evaluations of one picture, nearly: most samplers take one per step, some two, and annealed Langevin dynamics as many
@@ -100,11 +114,12 @@ absl::StatusOr<const RegisteredModel*> FindModel(std::string_view id, const Mode
 
 absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, const ModelRegistry& models,
                                               const LimitsConfig& limits, SeedSource& seeds,
-                                              const std::string& tenant) {
+                                              const RequestOrigin& origin) {
   STEPCAST_ASSIGN_OR_RETURN(const RegisteredModel* model, FindModel(wire.model(), models));
   const std::optional<v1::GenerateRequest> filled = WithModelDefaults(wire, *model->info);
   const v1::GenerateRequest& request = filled.has_value() ? *filled : wire;
-  const RequestContext context{request, *model, limits, NarrowLimits(*model->info, limits), tenant};
+  const RequestContext context{request,       *model,         limits, NarrowLimits(*model->info, limits),
+                               origin.tenant, origin.pictures};
   auto resolved = std::make_shared<GenerationRequest>();
   resolved->model = model->info;
   FieldViolations violations;
@@ -113,19 +128,17 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, c
   CheckSize(context, *resolved, violations);
   CheckDecoding(context, *resolved, violations);
   CheckPictures(context, *resolved, violations);
+  CheckInpainting(context, *resolved, violations);
+  CheckControl(context, *resolved, violations);
   CheckSizeConditioning(context, *resolved, violations);
   CheckSampling(context, *resolved, violations);
   CheckSamplerOptions(context, *resolved, violations);
+  CheckImageToImage(context, *resolved, violations);
   CheckGuidance(context, *resolved, violations);
   CheckClassifierGuidance(context, *resolved, violations);
   CheckOutput(context, *resolved, violations);
   CheckService(context, *resolved, violations);
-  RefuseUnknownFields(request, "", violations);
-  RefuseUnknownFields(request.output(), "output.", violations);
-  RefuseUnknownFields(request.preview(), "preview.", violations);
-  RefuseUnknownFields(request.sampler_options(), "sampler_options.", violations);
-  RefuseUnknownFields(request.size_conditioning(), "size_conditioning.", violations);
-  RefuseUnknownFields(request.sampler_options().langevin(), "sampler_options.langevin.", violations);
+  RefuseAllUnknownFields(request, violations);
   STEPCAST_RETURN_IF_ERROR(violations.ToStatus());
   STEPCAST_RETURN_IF_ERROR(CheckWork(*resolved, *model->FindSampler(resolved->sampler), limits));
   STEPCAST_RETURN_IF_ERROR(CheckParametersFit(*resolved));
@@ -135,9 +148,10 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, c
 absl::Status CheckUnaryResponseFits(const GenerationRequest& request, const LimitsConfig& limits) {
   const int64_t texts = static_cast<int64_t>(request.prompt.size() + request.negative_prompt.size() +
                                              request.prompt_2.size() + request.negative_prompt_2.size());
-  const int64_t pixels = int64_t{request.width} * request.height * 3;
+  const int64_t pixels = int64_t{request.finished_width()} * request.finished_height() * 3;
   // PNG stores what it cannot compress, with a filter byte per row and a few bytes per block.
-  const int64_t file = pixels + pixels / 1000 + request.height + ParametersBytes(request) + kFileOverheadBytes;
+  const int64_t file =
+      pixels + pixels / 1000 + request.finished_height() + ParametersBytes(request) + kFileOverheadBytes;
   const int64_t bytes = file * request.image_count + 2 * texts;
   if (bytes <= limits.max_unary_response_bytes) return absl::OkStatus();
   return MakeError(
@@ -146,6 +160,19 @@ absl::Status CheckUnaryResponseFits(const GenerationRequest& request, const Limi
                                limits.max_unary_response_bytes, ": call Generate, which streams them"),
        .metadata = {{"response_bytes", absl::StrCat(bytes)},
                     {"max_unary_response_bytes", absl::StrCat(limits.max_unary_response_bytes)}}});
+}
+
+// Those that a model cannot do without, of its own size.
+static PictureFiles PicturesOf(const ModelInfo& info, v1::GenerateRequest& request) {
+  PictureFiles pictures;
+  if (info.image_input == ImageInput::kNone) return pictures;
+  const PictureHeader header = {.width = info.defaults.width, .height = info.defaults.height};
+  request.set_init_image("");
+  pictures.files.push_back({kInitImage, "", header});
+  if (info.image_input == ImageInput::kPicture) return pictures;
+  request.set_mask_image("");
+  pictures.files.push_back({kMaskImage, "", header});
+  return pictures;
 }
 
 std::vector<RefusedModel> FindMisfits(const ModelRegistry& models, const LimitsConfig& limits) {
@@ -158,7 +185,8 @@ std::vector<RefusedModel> FindMisfits(const ModelRegistry& models, const LimitsC
     request.set_model(model.info->id);
     if (model.info->conditioning == ConditioningKind::kText) request.set_prompt("a");
     if (!model.info->class_labels.empty()) request.set_class_index(model.info->class_labels.begin()->first);
-    const absl::Status status = ValidateRequest(request, models, limits, seed).status();
+    const PictureFiles pictures = PicturesOf(*model.info, request);
+    const absl::Status status = ValidateRequest(request, models, limits, seed, {.pictures = &pictures}).status();
     if (status.ok()) continue;
     misfits.push_back({model.info->id,
                        absl::StrCat("model ", model.info->id, ": its own defaults break the limits: ", status.message(),

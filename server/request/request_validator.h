@@ -12,6 +12,7 @@
 #include "core/mutex.h"
 #include "server/catalog/model_registry.h"
 #include "server/config/config.h"
+#include "server/request/picture_files.h"
 #include "stepcast/v1/image_generation.pb.h"
 
 namespace stepcast {
@@ -41,13 +42,21 @@ class RandomSeedSource final : public SeedSource {
 // Errors, made by MakeError: MODEL_NOT_FOUND, with those that exist; FIELD_INVALID for anything that cannot be an id.
 absl::StatusOr<const RegisteredModel*> FindModel(std::string_view id, const ModelRegistry& models);
 
-// Checks `request`, made for `tenant`, against `models` and `limits` and fills in every default.
+// What belongs to a request beside its message.
+struct RequestOrigin {
+  std::string tenant = {};                 // for whom the call is made
+  const PictureFiles* pictures = nullptr;  // taken out of the message (TakePictures); nullptr: it had none
+};
+
+// Checks `request` against `models` and `limits` and fills in every default. Pictures are judged by their headers; the
+// result holds none of them: ReadPictures fills them in.
 //
 // Errors, made by MakeError: MODEL_NOT_FOUND; FIELD_INVALID with all wrong fields, each with what came, what is allowed
-// and where to list allowed values; WORK_LIMIT when every field is fine but together they ask for too much.
+// and where to list allowed values; IMAGE_UNDECODABLE or IMAGE_TOO_LARGE when only pictures are wrong; WORK_LIMIT when
+// every field is fine but together they ask for too much.
 absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& request, const ModelRegistry& models,
                                               const LimitsConfig& limits, SeedSource& seeds,
-                                              const std::string& tenant = "");
+                                              const RequestOrigin& origin = {});
 
 // Whether the answer of a unary call fits the message limit, judged by the size of the pictures' pixels: more than PNG
 // ever needs, and than lossy formats need for anything but noise. Errors: WORK_LIMIT, naming Generate.

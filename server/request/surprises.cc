@@ -56,6 +56,8 @@ bool CountsTimesteps(const GenerationRequest& request) {
 }
 
 std::optional<std::string> CleanStart(const GenerationRequest& request, const sampling::SamplingProgram& program) {
+  // Whoever begins with a picture begins where its noise is.
+  if (request.init_image.image != nullptr && request.model->image_input != ImageInput::kPicture) return std::nullopt;
   if (program.evaluations.empty() || !CountsTimesteps(request)) return std::nullopt;
   const int count = request.model->noise_schedule.num_train_timesteps.value_or(kDefaultTrainTimesteps);
   const double first = program.evaluations.front().timestep;

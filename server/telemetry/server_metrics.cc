@@ -127,6 +127,7 @@ struct ServerMetrics::Impl {
   const std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
 
   ModelMetrics memory{*registry};
+  UploadMetrics uploads{*registry};
 
   SeriesMap<Counter> calls;                // method, "", code
   SeriesMap<Counter> rejections;           // reason
@@ -223,6 +224,8 @@ ServerMetrics::ServerMetrics(const Clock& clock) : impl_(std::make_unique<Impl>(
 ServerMetrics::~ServerMetrics() = default;
 
 ModelMetrics& ServerMetrics::models() { return impl_->memory; }
+
+UploadMetrics& ServerMetrics::uploads() { return impl_->uploads; }
 
 EngineMetrics& ServerMetrics::AddDevice(const std::string& device) {
   std::unique_ptr<DeviceMetrics>& series = impl_->devices[device];

@@ -13,6 +13,7 @@
 #include "core/metrics.h"
 #include "core/model_info.h"
 #include "server/telemetry/model_metrics.h"
+#include "server/telemetry/upload_metrics.h"
 
 namespace prometheus {
 class Registry;
@@ -52,6 +53,8 @@ class ServerMetrics final : public EngineMetrics {
 
   // Those of models going in and out of memory.
   ModelMetrics& models();
+  // Pictures that come with requests.
+  UploadMetrics& uploads();
 
   // Makes the series of each tenant in `names`; all others share one, kOtherTenants. Call once, before jobs run.
   void AddTenants(const std::vector<std::string>& names);

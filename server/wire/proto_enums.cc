@@ -29,6 +29,12 @@ static_assert(v1::PRIORITY_INTERACTIVE == static_cast<int>(Priority::kInteractiv
 static_assert(v1::PRIORITY_BATCH == static_cast<int>(Priority::kBatch) + 1);
 static_assert(v1::PREVIEW_DECODER_LINEAR == static_cast<int>(PreviewKind::kLinear) + 1);
 static_assert(v1::PREVIEW_DECODER_NONE == static_cast<int>(PreviewKind::kNone) + 1);
+static_assert(v1::IMAGE_INPUT_NONE == static_cast<int>(ImageInput::kNone) + 1);
+static_assert(v1::IMAGE_INPUT_PICTURE == static_cast<int>(ImageInput::kPicture) + 1);
+static_assert(v1::RESIZE_MODE_EXACT == static_cast<int>(ResizeMode::kExact) + 1);
+static_assert(v1::RESIZE_MODE_STRETCH == static_cast<int>(ResizeMode::kStretch) + 1);
+static_assert(v1::INPAINT_FILL_NOISE == static_cast<int>(InpaintFill::kNoise) + 1);
+static_assert(v1::BLEND_DOMAIN_X0 == static_cast<int>(BlendDomain::kX0) + 1);
 static_assert(v1::CONDITIONING_KIND_NONE == static_cast<int>(ConditioningKind::kNone) + 1);
 
 // Wire values are ours plus one, because 0 is UNSPECIFIED.
@@ -51,6 +57,10 @@ v1::TimestepSpacing ToProto(TimestepSpacing spacing) { return AddOne<v1::Timeste
 v1::ImageFormat ToProto(ImageFormat format) { return AddOne<v1::ImageFormat>(format); }
 v1::Priority ToProto(Priority priority) { return AddOne<v1::Priority>(priority); }
 v1::PreviewDecoder ToProto(PreviewKind kind) { return AddOne<v1::PreviewDecoder>(kind); }
+v1::ImageInput ToProto(ImageInput input) { return AddOne<v1::ImageInput>(input); }
+v1::ResizeMode ToProto(ResizeMode mode) { return AddOne<v1::ResizeMode>(mode); }
+v1::InpaintFill ToProto(InpaintFill fill) { return AddOne<v1::InpaintFill>(fill); }
+v1::BlendDomain ToProto(BlendDomain domain) { return AddOne<v1::BlendDomain>(domain); }
 v1::ConditioningKind ToProto(ConditioningKind kind) { return AddOne<v1::ConditioningKind>(kind); }
 
 std::optional<Sampler> FromProto(v1::Sampler sampler) {
@@ -67,6 +77,15 @@ std::optional<ImageFormat> FromProto(v1::ImageFormat format) {
 }
 std::optional<Priority> FromProto(v1::Priority priority) {
   return SubtractOne<Priority>(priority, v1::Priority_IsValid(priority));
+}
+std::optional<ResizeMode> FromProto(v1::ResizeMode mode) {
+  return SubtractOne<ResizeMode>(mode, v1::ResizeMode_IsValid(mode));
+}
+std::optional<InpaintFill> FromProto(v1::InpaintFill fill) {
+  return SubtractOne<InpaintFill>(fill, v1::InpaintFill_IsValid(fill));
+}
+std::optional<BlendDomain> FromProto(v1::BlendDomain domain) {
+  return SubtractOne<BlendDomain>(domain, v1::BlendDomain_IsValid(domain));
 }
 
 }  // namespace stepcast

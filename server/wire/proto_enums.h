@@ -6,6 +6,7 @@
 
 #include "core/generation_request.h"
 #include "core/sampling_types.h"
+#include "stepcast/v1/input_picture.pb.h"
 #include "stepcast/v1/model.pb.h"
 #include "stepcast/v1/output.pb.h"
 #include "stepcast/v1/priority.pb.h"
@@ -20,6 +21,10 @@ v1::ImageFormat ToProto(ImageFormat format);
 v1::ConditioningKind ToProto(ConditioningKind kind);
 v1::Priority ToProto(Priority priority);
 v1::PreviewDecoder ToProto(PreviewKind kind);
+v1::ImageInput ToProto(ImageInput input);
+v1::ResizeMode ToProto(ResizeMode mode);
+v1::InpaintFill ToProto(InpaintFill fill);
+v1::BlendDomain ToProto(BlendDomain domain);
 
 // nullopt for UNSPECIFIED and for numbers that are no value.
 std::optional<Sampler> FromProto(v1::Sampler sampler);
@@ -27,5 +32,8 @@ std::optional<SigmaSchedule> FromProto(v1::SigmaSchedule schedule);
 std::optional<TimestepSpacing> FromProto(v1::TimestepSpacing spacing);
 std::optional<ImageFormat> FromProto(v1::ImageFormat format);
 std::optional<Priority> FromProto(v1::Priority priority);
+std::optional<ResizeMode> FromProto(v1::ResizeMode mode);
+std::optional<InpaintFill> FromProto(v1::InpaintFill fill);
+std::optional<BlendDomain> FromProto(v1::BlendDomain domain);
 
 }  // namespace stepcast

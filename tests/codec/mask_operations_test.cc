@@ -11,8 +11,8 @@
 namespace stepcast {
 namespace {
 
-using testing::ElementsAre;
 using testing::Each;
+using testing::ElementsAre;
 
 Mask BoxMask(int width, int height, const Region& box) {
   Mask mask = {.width = width, .height = height, .values = std::vector<uint8_t>(static_cast<size_t>(width * height))};
@@ -127,10 +127,11 @@ TEST(CropRegionTest, IsThatOfDiffusers) {
       {178, 154, 133, 108, 4, 31, 5, 64, 64, 115, 103, 41, 41},
   };
   for (const auto& c : cases) {
-    const Region region = CropRegion({c[2], c[3], c[4], c[5]}, {.padding = c[6], .width = c[7], .height = c[8]}, c[0], c[1]);
+    const Region region =
+        CropRegion({c[2], c[3], c[4], c[5]}, {.padding = c[6], .width = c[7], .height = c[8]}, c[0], c[1]);
     EXPECT_EQ(region, (Region{c[9], c[10], c[11], c[12]}))
-        << c[0] << "x" << c[1] << ", mask at " << c[2] << "," << c[3] << ": got " << region.left << "," << region.top << " "
-        << region.width << "x" << region.height;
+        << c[0] << "x" << c[1] << ", mask at " << c[2] << "," << c[3] << ": got " << region.left << "," << region.top
+        << " " << region.width << "x" << region.height;
   }
 }
 

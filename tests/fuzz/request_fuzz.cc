@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #include "google/protobuf/stubs/logging.h"
+#include "server/request/read_pictures.h"
 #include "server/request/request_parser.h"
 #include "server/request/request_validator.h"
 #include "server/request/status_mapping.h"
@@ -31,15 +33,23 @@ void CheckRefusal(const absl::Status& refusal) {
 
 void TryRequest(std::string_view bytes) {
   static const google::protobuf::LogSilencer silencer;  // protobuf prints a line for each
-  static const ModelRegistry& models = *new ModelRegistry(ThreeModels());
+  static const ModelRegistry& models = *new ModelRegistry(FiveModels());
   static FixedSeed& seeds = *new FixedSeed(7);
   const LimitsConfig limits;
   v1::GenerateRequest request;
   if (const absl::Status parsed = ParseRequest(bytes, request); !parsed.ok()) return CheckRefusal(parsed);
   Check(ScanWire(bytes, *v1::GenerateRequest::descriptor()).well_formed);
-  const absl::StatusOr<SharedRequest> checked = ValidateRequest(request, models, limits, seeds);
+  PictureFiles files = TakePictures(request, limits.input_pictures);
+  const bool has_pictures = !files.empty();
+  const absl::StatusOr<SharedRequest> checked = ValidateRequest(request, models, limits, seeds, {.pictures = &files});
   if (!checked.ok()) return CheckRefusal(checked.status());
-  Check(ValidateRequest(ToEffectiveRequest(**checked), models, limits, seeds).ok());
+  if (has_pictures) {
+    const auto read = ReadPictures(**checked, std::move(files), limits.input_pictures, [] { return true; });
+    if (!read.ok()) return CheckRefusal(read.status());
+    Check(ToEffectiveRequest(**read).sent_pictures_size() > 0);
+  } else {
+    Check(ValidateRequest(ToEffectiveRequest(**checked), models, limits, seeds).ok());
+  }
 }
 
 }  // namespace

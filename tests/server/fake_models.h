@@ -131,12 +131,46 @@ inline ModelInfo UnconditionalModel() {
   return info;
 }
 
+// "painter": a text model that begins with pictures and has two ControlNets, "edges" and "union" with three kinds.
+inline ModelInfo PictureModel() {
+  ModelInfo info = TextModel("painter");
+  info.encodes_pictures = true;
+  info.control_nets.resize(2);
+  info.control_nets[0].id = "edges";
+  info.control_nets[1].id = "union";
+  info.control_nets[1].union_types = 3;
+  return info;
+}
+
+// "inpainter": made for inpainting. "instruct": told by words what to change in a picture.
+inline ModelInfo PictureReadingModel(ImageInput input) {
+  ModelInfo info = TextModel(input == ImageInput::kPicture ? "instruct" : "inpainter");
+  info.encodes_pictures = true;
+  info.image_input = input;
+  return info;
+}
+
 inline SharedModelInfo Share(ModelInfo info) { return std::make_shared<const ModelInfo>(std::move(info)); }
 
 // texty (the default), digits, noise.
 inline ModelRegistry ThreeModels() {
   return *ModelRegistry::Create({Share(TextModel()), Share(ClassModel()), Share(UnconditionalModel())}, "",
                                 &LoadFakeTokenizer);
+}
+
+// texty (the default), painter, inpainter, instruct.
+inline ModelRegistry PictureModels() {
+  return *ModelRegistry::Create(
+      {Share(TextModel()), Share(PictureModel()), Share(PictureReadingModel(ImageInput::kMaskAndPicture)),
+       Share(PictureReadingModel(ImageInput::kPicture))},
+      "", &LoadFakeTokenizer);
+}
+
+// ThreeModels, painter, inpainter.
+inline ModelRegistry FiveModels() {
+  return *ModelRegistry::Create({Share(TextModel()), Share(ClassModel()), Share(UnconditionalModel()),
+                                 Share(PictureModel()), Share(PictureReadingModel(ImageInput::kMaskAndPicture))},
+                                "", &LoadFakeTokenizer);
 }
 
 // Always the same seed.

@@ -136,6 +136,7 @@ void ServiceFixture::ServeModels(std::unique_ptr<StepExecutor> executor) {
   texty.limits.max_side = 1024;
   texty.limits.max_area = 1 << 20;
   engine.models = {Share(std::move(texty)), Share(ClassModel())};
+  engine.models.insert(engine.models.end(), more_models_.begin(), more_models_.end());
   engine.devices.push_back(
       {.name = "cpu", .executor = executor != nullptr ? std::move(executor) : MakeFakeExecutor(device_)});
   if (host_ != nullptr) {

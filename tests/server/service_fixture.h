@@ -73,6 +73,7 @@ class ServiceFixture : public testing::Test {
   // Set before ServeModels: who loads models while the server serves, and which are not in memory at the start.
   std::shared_ptr<HostScript> host_;
   std::vector<std::string> unloaded_;
+  std::vector<SharedModelInfo> more_models_;  // beside texty and digits
   std::unique_ptr<Server> server_;
 };
 

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "clients/cli/arguments/number.h"
+#include "clients/cli/arguments/picture_options.h"
 #include "clients/cli/arguments/sampling_options.h"
 #include "clients/cli/files/output_format.h"
 #include "clients/cli/files/request_file.h"
@@ -187,6 +188,7 @@ std::string MakeRequest(const GenerateArguments& a, v1::GenerateRequest& request
 
 void AddGenerateOptions(CLI::App& app, GenerateArguments& arguments) {
   AddPicture(app, arguments);
+  AddPictureOptions(app, arguments.edits);
   AddSampler(app, arguments);
   AddSamplingOptions(app, arguments.edits);
   AddFiles(app, arguments);

@@ -28,7 +28,7 @@ TEST(DescribeModelTest, TellsWhatTheValidatorEnforces) {
     limits { size_multiple: 8 min_side: 32 max_side: 128 max_area: 8192 max_steps: 1000 }
     parameter_count: 123 dtype: "fp32" device: "cpu" has_classifier: true has_null_class: true
     state: MODEL_STATE_READY loading: MODEL_LOADING_EAGER
-    decoding { preview: PREVIEW_DECODER_LINEAR preview_scale: 1 })",
+    decoding { preview: PREVIEW_DECODER_LINEAR preview_scale: 1 } image_input: IMAGE_INPUT_NONE)",
                                           &expected));
   // What a sampler takes is told by sampling/.
   for (v1::SamplerSupport& support : *expected.mutable_samplers()) {

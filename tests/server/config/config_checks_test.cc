@@ -49,6 +49,18 @@ TEST(ConfigChecksTest, MetadataKeysAreTextOfTheCaller) {
   EXPECT_FALSE(IsMetadataKey(std::string(65, 'x')));
 }
 
+TEST(ConfigChecksTest, ThePictureBudgetHoldsOneAtWorkAndOneRequest) {
+  ServerConfig config = OneModel();
+  EXPECT_TRUE(CheckServerConfig(config, "a.yaml").ok());
+  const int64_t least = 10 * config.limits.input_pictures.max_pixels + config.limits.max_request_bytes;
+  config.limits.input_pictures.budget_bytes = least;
+  EXPECT_TRUE(CheckServerConfig(config, "a.yaml").ok());
+  config.limits.input_pictures.budget_bytes = least - 1;
+  EXPECT_THAT(
+      std::string(CheckServerConfig(config, "a.yaml").message()),
+      HasSubstr("a.yaml: limits.input_pictures.budget_bytes: got 185165823; allowed: at least 185165824, 10 x"));
+}
+
 TEST(ConfigChecksTest, OverridesWin) {
   ServerConfig config = OneModel();
   ConfigOverrides overrides;

@@ -13,7 +13,7 @@ namespace {
 absl::StatusOr<SharedRequest> Validate(const std::string& text, const std::string& tenant = "acme") {
   const ModelRegistry models = ThreeModels();
   FixedSeed seeds(1);
-  return ValidateRequest(Wire(text), models, LimitsConfig(), seeds, tenant);
+  return ValidateRequest(Wire(text), models, LimitsConfig(), seeds, {.tenant = tenant});
 }
 
 TEST(CheckServiceTest, PrioritiesAreResolvedAndTold) {
