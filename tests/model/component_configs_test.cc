@@ -143,6 +143,15 @@ TEST(ParseAutoencoderConfig, OldFilesHaveTheScaleOfStableDiffusionOne) {
   EXPECT_TRUE(config->use_post_quant_conv);
 }
 
+TEST(ParseAutoencoderConfig, ANullScaleIsNone) {
+  for (const char* scale : {R"({"scaling_factor": null})", R"({"scaling_factor": NaN})"}) {
+    JsonConfig json = Json(scale);
+    const auto config = ParseAutoencoderConfig(json);
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(config->scaling_factor, 0.18215) << scale;
+  }
+}
+
 TEST(ParseAutoencoderConfig, NamesEveryBadValue) {
   JsonConfig json = Json(R"({"down_block_types": ["AttnDownEncoderBlock2D"], "up_block_types": ["X"],
       "norm_num_groups": 5, "scaling_factor": 0, "latents_mean": [1, 2], "out_channels": 4, "act_fn": "no"})");
