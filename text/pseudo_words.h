@@ -16,7 +16,7 @@ namespace stepcast {
 
 // The text side of a file: what calls it, and how many vectors it holds.
 struct PseudoWord {
-  std::string name;        // of the file, without folder and ending; found as a word, and as "<name>"
+  std::string name = {};   // of the file, without folder and ending; found as a word, and as "<name>"
   std::string token = {};  // what the file itself calls it, found as well; "" or "*": nothing
   int vectors = 1;
 };
