@@ -32,6 +32,8 @@ export function openChannel(target: string, secure: ChannelCredentials | undefin
     'grpc.max_send_message_length': -1,
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
+    // A server that was restarted is found again soon.
+    'grpc.max_reconnect_backoff_ms': 5_000,
     // Addresses are tried by this client, which knows what a refusal means.
     'grpc.enable_retries': 0,
     'grpc.primary_user_agent': 'stepcast-node',

@@ -1,0 +1,278 @@
+package stepcast
+
+// What a server does rarely: scripted, in this process. Addresses.
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	"stepcast.dev/go/internal/testserver"
+	pb "stepcast.dev/go/stepcast/v1"
+)
+
+var fast = &RetryPolicy{Rounds: 4, InitialBackoff: time.Millisecond, MaxBackoff: time.Second, MaxWait: 30 * time.Second}
+
+func connect(t testing.TB, options Options, addresses ...string) *Client {
+	t.Helper()
+	client, err := NewClient(options, addresses...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func accepted(request *pb.GenerateRequest, seed int64) *pb.GenerateResponse {
+	filled := proto.CloneOf(request)
+	if request.Seed != nil {
+		seed = request.GetSeed()
+	}
+	filled.Seed, filled.ImageCount = proto.Int64(seed), proto.Int32(max(request.GetImageCount(), 1))
+	return &pb.GenerateResponse{Event: &pb.GenerateResponse_Accepted{Accepted: &pb.Accepted{Request: filled}}}
+}
+
+func part(index int32, data string, offset, total int64) *pb.ImageChunk {
+	sum := sha256.Sum256([]byte(data))
+	return &pb.ImageChunk{ImageIndex: index, Data: []byte(data), Offset: offset, TotalBytes: total,
+		Sha256: hex.EncodeToString(sum[:])}
+}
+
+func chunk(part *pb.ImageChunk) *pb.GenerateResponse {
+	return &pb.GenerateResponse{Event: &pb.GenerateResponse_ImageChunk{ImageChunk: part}}
+}
+
+func completed() *pb.GenerateResponse {
+	return &pb.GenerateResponse{Event: &pb.GenerateResponse_Completed{Completed: &pb.Completed{}}}
+}
+
+func paints(request *pb.GenerateRequest, send func(*pb.GenerateResponse)) error {
+	send(accepted(request, 11))
+	for index := range max(request.GetImageCount(), 1) {
+		send(chunk(part(index, fmt.Sprint("picture ", index), 0, 9)))
+	}
+	send(completed())
+	return nil
+}
+
+func refuses(refusal *testserver.Refusal) testserver.Script {
+	return func(*pb.GenerateRequest, func(*pb.GenerateResponse)) error { return refusal }
+}
+
+var prompt = &pb.GenerateRequest{Prompt: proto.String("x")}
+
+// reasonOf is the reason of an *Error.
+func reasonOf(err error) string {
+	var failure *Error
+	if errors.As(err, &failure) {
+		return failure.Reason
+	}
+	return fmt.Sprint("no *Error: ", err)
+}
+
+func TestWhatIsTriedAgain(t *testing.T) {
+	for _, row := range []struct {
+		code   codes.Code
+		reason string
+		again  bool
+	}{
+		{codes.ResourceExhausted, "QUEUE_FULL", true}, {codes.ResourceExhausted, "TENANT_LIMIT", true},
+		{codes.ResourceExhausted, "DEADLINE_UNREACHABLE", true}, {codes.Unavailable, "DRAINING", true},
+		{codes.Unavailable, "DEVICE_LOST", true}, {codes.Unavailable, "MODEL_LOADING", true},
+		{codes.Unavailable, "MODEL_FAILED", true}, {codes.InvalidArgument, "FIELD_INVALID", false},
+		{codes.NotFound, "MODEL_NOT_FOUND", false}, {codes.ResourceExhausted, "DEVICE_MEMORY", false},
+		{codes.DeadlineExceeded, "DEADLINE", false}, {codes.Canceled, "CLIENT_STALLED", false},
+		{codes.Internal, "ENGINE_ERROR", false}, {codes.Internal, "NUMERIC_FAULT", false},
+	} {
+		t.Run(row.reason, func(t *testing.T) {
+			server := testserver.StartScripted(t, refuses(&testserver.Refusal{Code: row.code, Reason: row.reason}), paints)
+			result, err := connect(t, Options{Retry: fast}, server.Address).Paint(t.Context(), prompt)
+			if !row.again {
+				var failure *Error
+				if !errors.As(err, &failure) || failure.Code != row.code || failure.Reason != row.reason ||
+					failure.Address != server.Address || len(server.Calls()) != 1 {
+					t.Fatalf("%#v after %d calls", err, len(server.Calls()))
+				}
+				return
+			}
+			if err != nil || string(result.Images[0].Data) != "picture 0" {
+				t.Fatal(result, err)
+			}
+			ids := []string{}
+			for _, call := range server.Calls() {
+				ids = append(ids, call.Metadata.Get("x-request-id")...)
+			}
+			if len(ids) != 2 || ids[0] != ids[1] {
+				t.Error("one id in all tries:", ids)
+			}
+		})
+	}
+}
+
+func TestThePushbackIsWaitedForAndWins(t *testing.T) {
+	busy := &testserver.Refusal{Code: codes.ResourceExhausted, Reason: "QUEUE_FULL", Delay: 20 * time.Second, Pushback: "200"}
+	server := testserver.StartScripted(t, refuses(busy), paints)
+	if _, err := connect(t, Options{}, server.Address).Paint(t.Context(), prompt); err != nil {
+		t.Fatal(err)
+	}
+	if waited := server.Calls()[1].Time.Sub(server.Calls()[0].Time); waited < 200*time.Millisecond || waited > 10*time.Second {
+		t.Error(waited)
+	}
+}
+
+func TestWaitsThatAreNotBegun(t *testing.T) {
+	for name, busy := range map[string]*testserver.Refusal{
+		"negative":             {Pushback: "-1"},
+		"no number":            {Pushback: "soon"},
+		"beyond MaxWait":       {Delay: time.Hour},
+		"beyond the deadline":  {Delay: 20 * time.Second},
+		"pushback, as trailer": {Pushback: "3600000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			busy.Code, busy.Reason = codes.ResourceExhausted, "QUEUE_FULL"
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			server := testserver.StartScripted(t, refuses(busy))
+			begun := time.Now()
+			_, err := connect(t, Options{}, server.Address).Paint(ctx, prompt)
+			if reasonOf(err) != "QUEUE_FULL" || time.Since(begun) > 4*time.Second {
+				t.Error(err, time.Since(begun))
+			}
+		})
+	}
+}
+
+func TestRoundsEndWithTheErrorThatTellsMost(t *testing.T) {
+	busy := refuses(&testserver.Refusal{Code: codes.ResourceExhausted, Reason: "QUEUE_FULL"})
+	server := testserver.StartScripted(t, busy, busy)
+	policy := *fast
+	policy.Rounds = 2
+	client := connect(t, Options{Retry: &policy}, server.Address, testserver.AddressOfNobody(t))
+	if _, err := client.Paint(t.Context(), prompt); reasonOf(err) != "QUEUE_FULL" || len(server.Calls()) != 2 {
+		t.Error(err, len(server.Calls()))
+	}
+}
+
+func TestALostDeviceResumesWithTheSameSeed(t *testing.T) {
+	loses := func(request *pb.GenerateRequest, send func(*pb.GenerateResponse)) error {
+		send(accepted(request, 99))
+		send(chunk(part(0, "picture 0", 0, 9)))
+		send(chunk(part(1, "pict", 0, 9)))
+		return &testserver.Refusal{Code: codes.Unavailable, Reason: "DEVICE_LOST"}
+	}
+	server := testserver.StartScripted(t, loses, paints)
+	var seen []string
+	request := &pb.GenerateRequest{Prompt: proto.String("x"), ImageCount: proto.Int32(2)}
+	result, err := connect(t, Options{Retry: fast}, server.Address).Paint(t.Context(), request, func(event Event) {
+		seen = append(seen, strings.TrimPrefix(fmt.Sprintf("%T", event), "*stepcast."))
+	})
+	if err != nil || len(result.Images) != 2 {
+		t.Fatal(result, err)
+	}
+	if want := []string{"Accepted", "Image", "Accepted", "Image", "Completed"}; !slices.Equal(seen, want) {
+		t.Error(seen)
+	}
+	if calls := server.Calls(); calls[0].Request.Seed != nil || calls[1].Request.GetSeed() != 99 {
+		t.Error(calls)
+	}
+	if request.Seed != nil {
+		t.Error("the caller's request was changed")
+	}
+}
+
+func TestACallThatHasBegunIsNotRepeatedForOtherReasons(t *testing.T) {
+	server := testserver.StartScripted(t, func(request *pb.GenerateRequest, send func(*pb.GenerateResponse)) error {
+		send(accepted(request, 1))
+		return &testserver.Refusal{Code: codes.ResourceExhausted, Reason: "QUEUE_FULL"}
+	})
+	if _, err := connect(t, Options{Retry: fast}, server.Address).Paint(t.Context(), prompt); reasonOf(err) != "QUEUE_FULL" {
+		t.Error(err)
+	}
+}
+
+func TestDamagedStreams(t *testing.T) {
+	wrong := part(0, "picture", 0, 7)
+	wrong.Sha256 = strings.Repeat("0", 64)
+	for name, messages := range map[string][]*pb.GenerateResponse{
+		"checksum":  {chunk(wrong), completed()},
+		"gap":       {chunk(part(0, "pict", 0, 9)), chunk(part(0, "re 0", 5, 9)), completed()},
+		"too long":  {chunk(part(0, "picture", 0, 4)), completed()},
+		"too short": {chunk(part(0, "pict", 0, 9)), completed()},
+		"none":      {completed()},
+		"no end":    {chunk(part(0, "picture 0", 0, 9))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := testserver.StartScripted(t, func(request *pb.GenerateRequest, send func(*pb.GenerateResponse)) error {
+				send(accepted(request, 1))
+				for _, message := range messages {
+					send(message)
+				}
+				return nil
+			})
+			if _, err := connect(t, Options{}, server.Address).Paint(t.Context(), prompt); reasonOf(err) != BrokenStream {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestWhatGoesBesideARequest(t *testing.T) {
+	server := testserver.StartScripted(t, paints)
+	client := connect(t, Options{Tenant: "acme", Metadata: map[string]string{"x-one": "1"}}, server.Address)
+	request := &pb.GenerateRequest{Prompt: proto.String("x"), Model: "emoji"}
+	if _, err := client.Paint(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	sent := server.Calls()[0].Metadata
+	for key, want := range map[string]string{"x-stepcast-tenant": "acme", "x-stepcast-model": "emoji", "x-one": "1"} {
+		if got := sent.Get(key); len(got) != 1 || got[0] != want {
+			t.Error(key, got)
+		}
+	}
+	if agent := sent.Get("user-agent"); !strings.HasPrefix(agent[0], "stepcast-go") {
+		t.Error(agent)
+	}
+}
+
+func TestCancellingEndsTheWaitForARetry(t *testing.T) {
+	busy := &testserver.Refusal{Code: codes.ResourceExhausted, Reason: "QUEUE_FULL", Delay: 25 * time.Second}
+	server := testserver.StartScripted(t, refuses(busy))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-server.Arrived
+		cancel()
+	}()
+	if _, err := connect(t, Options{}, server.Address).Paint(ctx, prompt); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for address, want := range map[string]string{
+		"host": "host:50051", "host:1": "host:1", "http://host:1/": "host:1", "grpc://host": "host:50051",
+		"[::1]": "[::1]:50051", "[::1]:5": "[::1]:5", "::1": "[::1]:50051", "unix:/run/s.sock": "unix:/run/s.sock",
+	} {
+		if got, err := targetOf(address); err != nil || got != want {
+			t.Error(address, got, err)
+		}
+	}
+	if got, err := targetsOf([]string{"a, b:2", "c"}); err != nil || !slices.Equal(got, []string{"a:50051", "b:2", "c:50051"}) {
+		t.Error(got, err)
+	}
+	t.Setenv("STEPCAST_HOST", "d")
+	if got, err := targetsOf(nil); err != nil || !slices.Equal(got, []string{"d:50051"}) {
+		t.Error(got, err)
+	}
+	if _, err := NewClient(Options{}, "a,,b"); err == nil {
+		t.Error("an empty address was taken")
+	}
+}
