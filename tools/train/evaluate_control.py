@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures models/emoji-sketch on outlines it has not seen: does the picture keep within the outline, and is it the named one?
 
-    python tools/train/evaluate_control.py [--net models/emoji-sketch] [--outlines 34] [--filled]
+    python tools/train/evaluate_control.py [--net models/emoji-sketch] [--outlines 20] [--filled]
 
 Six sets of outlines: the named artwork shifted, scaled, rotated, flipped or bent, each by numbers that training did not
 draw, and foreign ones, the silhouettes of artwork that training never used as an outline. Every set is painted twice with
@@ -73,11 +73,12 @@ def draw_set(name: str, artwork: Artwork, held_out: torch.Tensor, count: int, ge
 
 
 def references(artwork: Artwork, outlines: Outlines, index: int) -> torch.Tensor:
-    """All artwork as outline `index` would have it: [303, 3, 64, 64] in [0, 1]."""
+    """All artwork as outline `index` would have it: [303, 3, 64, 64] in [0, 1]. Not sampled finely: they are many."""
     count = len(artwork.paint)
     if outlines.grids is None:
-        return sketches.recut(artwork, outlines.silhouettes[index].expand(count, -1, -1, -1))
-    return sketches.moved(artwork, outlines.grids[index].expand(count, -1, -1, -1))[0]
+        return sketches.recut(artwork, outlines.silhouettes[index].expand(count, -1, -1, -1), sketches.SIZE)
+    coarse = F.avg_pool2d(outlines.grids[index].permute(2, 0, 1), 2).permute(1, 2, 0)
+    return sketches.moved(artwork, coarse.expand(count, -1, -1, -1))[0]
 
 
 def filled_mask(dark: torch.Tensor) -> torch.Tensor:
@@ -164,7 +165,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("models/emoji"))
     parser.add_argument("--net", type=Path, default=Path("models/emoji-sketch"))
     parser.add_argument("--work-dir", type=Path, default=Path("build/train"))
-    parser.add_argument("--outlines", type=int, default=34, help="in each of the six sets")
+    parser.add_argument("--outlines", type=int, default=20, help="in each of the six sets")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--filled", action="store_true", help="sketches filled with black, not outlines")
     arguments = parser.parse_args()

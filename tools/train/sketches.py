@@ -69,9 +69,9 @@ def uniform(low: float, high: float, count: int, generator: torch.Generator) -> 
     return low + (high - low) * torch.rand(count, generator=generator)
 
 
-def canvas_grid(count: int) -> torch.Tensor:
-    """[count, FINE, FINE, 2]: every pixel looked up where it is."""
-    return F.affine_grid(torch.eye(2, 3).expand(count, 2, 3), [count, 1, FINE, FINE], align_corners=False)
+def canvas_grid(count: int, size: int = FINE) -> torch.Tensor:
+    """[count, size, size, 2]: every pixel looked up where it is."""
+    return F.affine_grid(torch.eye(2, 3).expand(count, 2, 3), [count, 1, size, size], align_corners=False)
 
 
 @dataclass
@@ -116,9 +116,9 @@ def waves(count: int, cells: int, strength: float, size: int, generator: torch.G
 
 
 def look_up(pictures: torch.Tensor, grid: torch.Tensor, padding: str) -> torch.Tensor:
-    """[N, C, 64, 64] at `grid` [N, FINE, FINE, 2], averaged down to 64x64."""
+    """[N, C, 64, 64] at `grid`, averaged down to 64x64."""
     fine = F.grid_sample(pictures, grid, mode="bilinear", padding_mode=padding, align_corners=False)
-    return F.avg_pool2d(fine, 2)
+    return F.avg_pool2d(fine, fine.shape[-1] // SIZE)
 
 
 def compose(paint: torch.Tensor, silhouette: torch.Tensor) -> torch.Tensor:
@@ -157,11 +157,11 @@ def solidity(silhouette: torch.Tensor) -> torch.Tensor:
     return silhouette.sum((1, 2, 3)) * (2 / SIZE) ** 2 / hull
 
 
-def recut_grid(silhouette: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def recut_grid(silhouette: torch.Tensor, target: torch.Tensor, size: int = FINE) -> torch.Tensor:
     """Looks up a picture so that its outline, seen from its centre, comes to lie on that of `target`."""
     own, other = centres(silhouette), centres(target)
     reach_own, reach_other = polar_outline(silhouette, own), polar_outline(target, other)
-    offset = canvas_grid(len(target)) - other[:, None, None]
+    offset = canvas_grid(len(target), size) - other[:, None, None]
     angle = torch.atan2(offset[..., 1], offset[..., 0]) / (2 * math.pi) % 1 * ANGLES
     lower = angle.floor()
     index, share = lower.long() % ANGLES, angle - lower
@@ -174,9 +174,9 @@ def recut_grid(silhouette: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return own[:, None, None] + offset * (at(reach_own) / at(reach_other)).unsqueeze(3)
 
 
-def recut(artwork: Artwork, target: torch.Tensor) -> torch.Tensor:
+def recut(artwork: Artwork, target: torch.Tensor, size: int = FINE) -> torch.Tensor:
     """The pictures' paint, stretched to and cut by other silhouettes [N, 1, 64, 64]: on white [N, 3, 64, 64]."""
-    return compose(look_up(artwork.paint, recut_grid(artwork.silhouette, target), "border"), target)
+    return compose(look_up(artwork.paint, recut_grid(artwork.silhouette, target, size), "border"), target)
 
 
 def blobs(count: int, generator: torch.Generator) -> torch.Tensor:
