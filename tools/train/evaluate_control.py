@@ -2,6 +2,7 @@
 """Measures models/emoji-sketch on outlines it has not seen: does the picture keep within the outline, and is it the named one?
 
     python tools/train/evaluate_control.py [--net models/emoji-sketch] [--outlines 20] [--filled]
+    python tools/train/evaluate_control.py --sheet docs/images/sketches
 
 Six sets of outlines: the named artwork shifted, scaled, rotated, flipped or bent, each by numbers that training did not
 draw, and foreign ones, the silhouettes of artwork that training never used as an outline. Every set is painted twice with
@@ -20,6 +21,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import ControlNetModel
@@ -34,6 +36,9 @@ from sketches import Artwork, Move
 SAMPLER, STEPS, GUIDANCE = "DPM++ 2M", 12, 2.5
 WHITE = 0.92  # a pixel whose darkest channel is above this may be background
 SEED = 20_000  # of the moves; training uses seeds of its stage
+SHOWN = (("apple", "red apple"), ("star", "star"), ("pear", "pear"), ("mushroom", "mushroom"), ("egg", "pizza"),
+         ("box", "smiling face with sunglasses"), ("star", "watermelon"), ("egg", "balloon"), ("box", "red car"),
+         ("pear", "penguin"))  # sketches of docs/images/sketches, and what is asked
 SETS = ("shifted", "scaled", "rotated", "flipped", "bent", "foreign")
 
 
@@ -158,6 +163,14 @@ def measure(model: LoadedModel, net: ControlNetModel, artwork: Artwork, names: l
     return numbers, [hints, followed, free]
 
 
+def contact_sheet(model: LoadedModel, net: ControlNetModel, folder: Path, path: Path) -> None:
+    """A PNG of the sketches SHOWN in `folder`, each above what was painted into it."""
+    drawn = [np.asarray(Image.open(folder / f"{name}.png").convert("RGB")).transpose(2, 0, 1) for name, _ in SHOWN]
+    hints = torch.from_numpy(np.stack(drawn)).float() / 255
+    sheet([hints, paint(model, net, [prompt for _, prompt in SHOWN], hints)], path)
+
+
+@torch.no_grad()
 def main() -> None:
     from train import Work
 
@@ -168,22 +181,24 @@ def main() -> None:
     parser.add_argument("--outlines", type=int, default=20, help="in each of the six sets")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--filled", action="store_true", help="sketches filled with black, not outlines")
+    parser.add_argument("--sheet", type=Path, help="only paint into the sketches of this folder: the net's contact sheet")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    work = Work(arguments.work_dir)
     model = LoadedModel.load(arguments.model)
     net = ControlNetModel.from_pretrained(arguments.net, variant="fp16", torch_dtype=torch.float32).eval()
+    if arguments.sheet:
+        return contact_sheet(model, net, arguments.sheet, arguments.net / "contact_sheet.png")
+    work = Work(arguments.work_dir)
     artwork = sketches.load_artwork(work.package, [entry.image for entry in work.entries])
     _, held_out = control.split_outlines(work.others())
     names = [entry.name for entry in work.entries]
     results = {}
-    with torch.no_grad():
-        for name in arguments.sets:
-            generator = torch.Generator().manual_seed(SEED + SETS.index(name))
-            outlines = draw_set(name, artwork, held_out, arguments.outlines, generator)
-            results[name], rows = measure(model, net, artwork, names, outlines, arguments.filled)
-            print(name, json.dumps(results[name]), flush=True)
-            sheet([row[:12] for row in rows], arguments.work_dir / f"control_{name}.png")
+    for name in arguments.sets:
+        generator = torch.Generator().manual_seed(SEED + SETS.index(name))
+        outlines = draw_set(name, artwork, held_out, arguments.outlines, generator)
+        results[name], rows = measure(model, net, artwork, names, outlines, arguments.filled)
+        print(name, json.dumps(results[name]), flush=True)
+        sheet([row[:12] for row in rows], arguments.work_dir / f"control_{name}.png")
     (arguments.work_dir / "control_evaluation.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
