@@ -14,6 +14,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "core/mutex.h"
 #include "core/string_view.h"
 
@@ -125,7 +126,9 @@ std::string JsonBody(std::string_view message, std::initializer_list<LogField> f
 }
 
 std::string TextBody(std::string_view message, std::initializer_list<LogField> fields) {
-  std::string body = absl::Utf8SafeCEscape(ToAbsl(message));
+  // Quotes in a message stand for themselves. Pairs of backslashes first, so that none is torn.
+  std::string body = absl::StrReplaceAll(absl::Utf8SafeCEscape(ToAbsl(message)),
+                                         {{R"(\\)", R"(\\)"}, {R"(\")", R"(")"}, {R"(\')", R"(')"}});
   for (const LogField& field : fields) {
     absl::StrAppend(&body, " ", ToAbsl(field.key), "=");
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {

@@ -52,6 +52,11 @@ TEST(LoggingTest, TextLinesCannotBeForged) {
             R"(a\nb key=plain spaced="x y\n" empty="" n=4)");
 }
 
+TEST(LoggingTest, QuotesInMessagesAreReadable) {
+  EXPECT_EQ(TextBody("model 'a': \"b\"", {{"cause", "no 'c'"}}), R"(model 'a': "b" cause="no 'c'")");
+  EXPECT_EQ(TextBody("\\'\n\\n", {}), R"(\\'\n\\n)") << "a backslash is no part of what follows it";
+}
+
 TEST(LoggingTest, LevelsBelowTheThresholdAreSilent) {
   const std::string written = Captured(LogLevel::kWarning, LogFormat::kText, [] {
     Log(LogLevel::kInfo, "quiet");
