@@ -54,15 +54,28 @@ const Buckets& Rows() {
   return *buckets;
 }
 
-constexpr std::string_view kMethods[] = {"Generate",      "GenerateImage", "ListModels", "GetModel",
-                                         "GetServerInfo", "WatchTicks",    "GetSchedule"};
+constexpr std::string_view kMethods[] = {"Generate",   "GenerateImage", "ListModels", "GetModel",   "GetServerInfo",
+                                         "WatchTicks", "GetSchedule",   "LoadModel",  "UnloadModel"};
 constexpr std::string_view kCodes[] = {
     "OK",        "CANCELLED",          "UNKNOWN",  "INVALID_ARGUMENT", "DEADLINE_EXCEEDED",
     "NOT_FOUND", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE",      "FAILED_PRECONDITION"};
-constexpr std::string_view kReasons[] = {
-    "FIELD_INVALID", "MALFORMED_REQUEST",    "WORK_LIMIT",    "MODEL_NOT_FOUND", "QUEUE_FULL",
-    "TENANT_LIMIT",  "DEADLINE_UNREACHABLE", "DEVICE_MEMORY", "DRAINING",        "MODEL_LOADING",
-    "MODEL_FAILED",  "DEVICE_LOST",          "DEADLINE",      "ENGINE_ERROR",    "UNKNOWN"};
+constexpr std::string_view kReasons[] = {"FIELD_INVALID",
+                                         "MALFORMED_REQUEST",
+                                         "WORK_LIMIT",
+                                         "IMAGE_UNDECODABLE",
+                                         "IMAGE_TOO_LARGE",
+                                         "MODEL_NOT_FOUND",
+                                         "QUEUE_FULL",
+                                         "TENANT_LIMIT",
+                                         "DEADLINE_UNREACHABLE",
+                                         "DEVICE_MEMORY",
+                                         "DRAINING",
+                                         "MODEL_LOADING",
+                                         "MODEL_FAILED",
+                                         "DEVICE_LOST",
+                                         "DEADLINE",
+                                         "ENGINE_ERROR",
+                                         "UNKNOWN"};
 constexpr std::string_view kPhases[] = {"encode", "denoise", "preview", "decode"};
 constexpr std::string_view kOutcomes[] = {"succeeded", "failed", "cancelled", "expired"};
 

@@ -121,6 +121,15 @@ class ScrapeTest(unittest.TestCase):
             if name.startswith("stepcast_") and name.endswith(("_total", "_count")):
                 self.assertEqual(value, 0, f"{name}{labels} before any call")
 
+    def test_every_method_and_reason_has_its_series(self):
+        methods = {method for path in (ROOT / "proto" / "stepcast" / "v1").glob("*.proto")
+                   for method in re.findall(r"^  rpc (\w+)", path.read_text(), re.MULTILINE)}
+        self.assertEqual({labels["method"] for labels in self.names["stepcast_requests_total"]}, methods)
+        documented = set(re.findall(r"^## ([A-Z_]+)$", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE))
+        # Those end a call that was admitted, or was not refused.
+        reasons = documented - {"CLIENT_CANCELLED", "CLIENT_STALLED", "NUMERIC_FAULT"} | {"UNKNOWN"}
+        self.assertEqual({labels["reason"] for labels in self.names["stepcast_rejected_total"]}, reasons)
+
     def test_the_table_of_metrics_is_what_the_server_tells(self):
         table = (ROOT / "docs" / "operations.md").read_text().split("## Metrics")[1].split("\n## ")[0]
         documented = set(re.findall(r"`(stepcast_[a-z_]+)`", table))

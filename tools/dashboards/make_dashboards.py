@@ -142,6 +142,15 @@ ENGINE = [
         ("Pictures in the engine", "s", "From arrival to the last tick.",
          percentiles("stepcast_image_duration_seconds", f'{MODEL}, outcome="succeeded"'), {}),
     ]),
+    ("Pictures that come with requests", [
+        ("Requests with pictures", "reqps", "Read, refused for their pictures, or without room for them.",
+         [(rate("stepcast_uploads_total", "result"), "{{result}}")], {"stack": True}),
+        ("Reading them", "s", "Decoding and resizing, for each request.", percentiles("stepcast_upload_decode_seconds"), {}),
+        ("Held in memory", "bytes", "Files and what is kept of them, of limits.input_pictures.budget_bytes.",
+         [(gauge("stepcast_upload_bytes", "instance"), "{{instance}}")], {"width": 4}),
+        ("Waiting to be read", "short", "Requests.", [(gauge("stepcast_uploads_waiting", "instance"), "{{instance}}")],
+         {"width": 4}),
+    ]),
     ("Memory and models", [
         ("Weights on devices", "bytes", "In memory, what is shared counted once; and the budget where there is one.",
          [(f"sum by (instance, device, kind) (stepcast_device_memory_bytes{{{WHERE}}})",

@@ -136,6 +136,24 @@ TEST_F(ServerMetricsTest, CallsAreRejectionsOrOutcomes) {
   EXPECT_EQ(Value(R"(stepcast_rejected_total{reason="QUEUE_FULL"})"), 1);
 }
 
+TEST_F(ServerMetricsTest, OperatorsCallsAndUnreadablePicturesHaveSeriesOfTheirOwn) {
+  metrics_.CountCall({.method = "LoadModel",
+                      .model = "",
+                      .code = "OK",
+                      .reason = "",
+                      .admitted = false,
+                      .duration = absl::Seconds(3)});
+  metrics_.CountCall({.method = "Generate",
+                      .model = "emoji",
+                      .code = "INVALID_ARGUMENT",
+                      .reason = "IMAGE_TOO_LARGE",
+                      .admitted = false,
+                      .duration = absl::Milliseconds(1)});
+  EXPECT_EQ(Value(R"(stepcast_requests_total{code="OK",method="LoadModel",model=""})"), 1);
+  EXPECT_EQ(Value(R"(stepcast_rejected_total{reason="IMAGE_TOO_LARGE"})"), 1);
+  EXPECT_EQ(Value(R"(stepcast_rejected_total{reason="UNKNOWN"})"), 0);
+}
+
 TEST_F(ServerMetricsTest, WhoCancelsBeforeAdmissionIsNotRefused) {
   const auto rejections = [this] {
     double sum = 0;
