@@ -99,8 +99,11 @@ test('an abort cancels, streamed or not', async () => {
     const requestId = randomUUID();
     const abort = new AbortController();
     const painting = client[method]({ prompt: 'x', steps: 150, imageCount: 4 }, { requestId, signal: abort.signal });
-    setTimeout(() => abort.abort(), 50);
-    await assert.rejects(painting, { name: 'AbortError' });
+    const aborted = assert.rejects(painting, { name: 'AbortError' });
+    // Once it is there.
+    for (let queue = {}; !(queue.running + queue.waiting > 0);) ({ queue } = await client.serverInfo());
+    abort.abort();
+    await aborted;
     assert.equal((await server.logged(requestId)).reason, 'CLIENT_CANCELLED');
     await assert.rejects(client[method]({ prompt: 'x' }, { signal: abort.signal }), { name: 'AbortError' });
   }
