@@ -83,7 +83,8 @@ class ScrapeTest(unittest.TestCase):
         with scrape.running_server(BINARIES) as ports:
             cls.page = scrape.page(ports)
         cls.names, cls.values = scrape.series(cls.page)
-        cls.recorded = {rule["record"] for _, rule in rules() if "record" in rule}
+        # With the labels that each keeps.
+        cls.recorded = {rule["record"]: promql.parse(rule["expr"])[1] for _, rule in rules() if "record" in rule}
 
     def test_every_series_that_is_named_exists_before_the_first_call(self):
         for where, expression in expressions():
@@ -93,7 +94,9 @@ class ScrapeTest(unittest.TestCase):
 
     def check_selector(self, selector):
         if selector.name in FOREIGN or ":" in selector.name:
-            self.assertTrue(selector.name in FOREIGN or selector.name in self.recorded, f"no rule records {selector.name}")
+            known = FOREIGN.get(selector.name, self.recorded.get(selector.name))
+            self.assertIsNotNone(known, f"no rule records {selector.name}")
+            self.assertLessEqual({label for label, _, _ in selector.matchers}, known | TARGET_LABELS, selector.name)
             return
         self.assertIn(selector.name, self.names)
         for label, how, wanted in selector.matchers:
