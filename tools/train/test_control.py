@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from diffusers import ControlNetModel
+from PIL import Image
 
 import architecture
 import control
@@ -15,6 +16,7 @@ import evaluate_control
 import sketches
 from captions import CaptionWriter
 from dataset import load_emoji_names
+from evaluate import LoadedModel
 from sketches import Artwork, Move
 from stage import StageSettings
 
@@ -186,6 +188,32 @@ class Net(unittest.TestCase):
             net = control.load_average(Path(folder), "control", MODEL)
         self.assertGreater(net.controlnet_mid_block.weight.abs().max().item(), 0)
         self.assertGreater(net.controlnet_cond_embedding.conv_out.weight.abs().max().item(), 0)
+
+
+class Painting(unittest.TestCase):
+    def test_a_net_that_says_nothing_changes_nothing(self):
+        model = LoadedModel.load(MODEL)
+        net = control.build_control_net(model.unet).eval()
+        with torch.no_grad():
+            with_net = evaluate_control.paint(model, net, ["red apple"], torch.zeros(1, 3, 64, 64))
+            without = evaluate_control.paint(model, None, ["red apple"], torch.zeros(1, 3, 64, 64))
+        torch.testing.assert_close(with_net, without, atol=0, rtol=0)
+
+    def test_the_net_that_ships_moves_an_apple(self):
+        model = LoadedModel.load(MODEL)
+        net = ControlNetModel.from_pretrained(MODEL.parent / "emoji-sketch", variant="fp16", torch_dtype=torch.float32).eval()
+        places = torch.cat([box(4, 32, 4, 32), box(32, 60, 32, 60)])
+        with torch.no_grad():
+            painted = evaluate_control.paint(model, net, ["red apple"] * 2, sketches.plain_sketch(places, filled=False))
+        centres = sketches.centres((1 - painted).amax(1, keepdim=True))
+        self.assertLess(centres[0].max().item(), -0.25)  # upper left, and lower right: the sketches' centres are at 0.44
+        self.assertGreater(centres[1].min().item(), 0.25)
+
+    def test_sketches_of_the_docs_have_the_models_size(self):
+        folder = MODEL.parents[1] / "docs" / "images" / "sketches"
+        for name, _ in evaluate_control.SHOWN:
+            with Image.open(folder / f"{name}.png") as sketch:
+                self.assertEqual(sketch.size, (64, 64))
 
 
 class Measures(unittest.TestCase):
