@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "core/sha256.h"
 #include "nlohmann/json.hpp"
@@ -113,6 +115,16 @@ TEST(UnicodeTest, WordCharacters) {
   }
   for (const char32_t character : {U' ', U'-', U'.', U'\u00A0', U'½', U'🍎', U'\u2019', U'\uFFFD'}) {
     EXPECT_FALSE(IsWordCharacter(character)) << static_cast<uint32_t>(character);
+  }
+}
+
+TEST(UnicodeTest, DecimalDigitsOfAnyScript) {
+  const std::pair<char32_t, int> digits[] = {{U'0', 0},      {U'9', 9},      {U'\u0661', 1},
+                                             {U'\u0967', 1}, {U'\uFF17', 7}, {U'\U0001D7DA', 2}};
+  for (const auto& [character, value] : digits) EXPECT_EQ(DecimalDigit(character), value);
+  for (const char32_t character :
+       {U'a', U'/', U':', U'.', U'\u00B2', U'\u00BD', U'\u2160', U'\u4E00', U'\uFFFD', U'\U0001CCF0'}) {
+    EXPECT_EQ(DecimalDigit(character), std::nullopt) << static_cast<uint32_t>(character);
   }
 }
 
