@@ -89,4 +89,12 @@ std::string DescribeTooLarge(const SharedModelInfo& newcomer, const std::vector<
   return "";
 }
 
+std::string DescribeNeverFits(const SharedModelInfo& newcomer, const std::vector<SharedModelInfo>& pinned,
+                              absl::Span<const ModelMemory> memory) {
+  const std::string alone = DescribeTooLarge(newcomer, {}, memory);
+  if (!alone.empty()) return absl::StrCat(alone, ": it can never be loaded");
+  const std::string beside = DescribeTooLarge(newcomer, pinned, memory);
+  return beside.empty() ? "" : absl::StrCat(beside, ": it can never be loaded beside what is pinned");
+}
+
 }  // namespace stepcast

@@ -42,4 +42,9 @@ std::optional<std::vector<std::string>> ChooseLeavers(const SharedModelInfo& new
 std::string DescribeTooLarge(const SharedModelInfo& newcomer, const std::vector<SharedModelInfo>& others,
                              absl::Span<const ModelMemory> memory);
 
+// The same for a `newcomer` that fits neither now nor later, because `pinned` never leave, or because it is too large
+// by itself.
+std::string DescribeNeverFits(const SharedModelInfo& newcomer, const std::vector<SharedModelInfo>& pinned,
+                              absl::Span<const ModelMemory> memory);
+
 }  // namespace stepcast

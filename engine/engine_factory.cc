@@ -161,8 +161,9 @@ std::vector<SharedModelInfo> Held(const LoadedEngine& engine) {
   return held;
 }
 
-// Whether `id` is read at the start. Refuses what never fits.
-absl::StatusOr<bool> Wanted(ModelLibrary& library, const ModelSource& source, LoadedEngine& engine) {
+// Whether the model is read at the start. Refuses what never fits beside `pinned`.
+absl::StatusOr<bool> Wanted(ModelLibrary& library, const ModelSource& source,
+                            const std::vector<SharedModelInfo>& pinned, LoadedEngine& engine) {
   const std::vector<ModelMemory> memory = library.memory();
   const bool bounded =
       std::ranges::any_of(memory, [](const ModelMemory& device) { return device.budget != kNoMemoryBudget; });
@@ -170,8 +171,8 @@ absl::StatusOr<bool> Wanted(ModelLibrary& library, const ModelSource& source, Lo
   if (!later && !bounded) return true;
   STEPCAST_ASSIGN_OR_RETURN(const SharedModelInfo info,
                             later ? library.Describe(source.id) : library.Inspect(source.id));
-  if (const std::string alone = DescribeTooLarge(info, {}, memory); !alone.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat(alone, ": it can never be loaded"));
+  if (const std::string never = DescribeNeverFits(info, pinned, memory); !never.empty()) {
+    return absl::FailedPreconditionError(never);
   }
   const std::string now = later ? "" : DescribeTooLarge(info, Held(engine), memory);
   if (!now.empty() && source.loading == ModelLoading::kPinned) {
@@ -184,8 +185,9 @@ absl::StatusOr<bool> Wanted(ModelLibrary& library, const ModelSource& source, Lo
   return false;
 }
 
-absl::Status ReadAtStart(ModelLibrary& library, const ModelSource& source, LoadedEngine& engine) {
-  STEPCAST_ASSIGN_OR_RETURN(const bool wanted, Wanted(library, source, engine));
+absl::Status ReadAtStart(ModelLibrary& library, const ModelSource& source, const std::vector<SharedModelInfo>& pinned,
+                         LoadedEngine& engine) {
+  STEPCAST_ASSIGN_OR_RETURN(const bool wanted, Wanted(library, source, pinned, engine));
   if (!wanted) return absl::OkStatus();
   STEPCAST_ASSIGN_OR_RETURN(HostedModel model, library.Read(source.id));
   for (const std::string& warning : model.warnings) {
@@ -199,9 +201,10 @@ absl::Status ReadAtStart(ModelLibrary& library, const ModelSource& source, Loade
 // Pinned ones first: they must fit, whatever else does.
 void ReadAll(ModelLibrary& library, const EngineOptions& options, LoadedEngine& engine) {
   for (const bool pinned : {true, false}) {
+    const std::vector<SharedModelInfo> stay = Held(engine);
     for (const ModelSource& source : options.models) {
       if ((source.loading == ModelLoading::kPinned) != pinned) continue;
-      const absl::Status read = ReadAtStart(library, source, engine);
+      const absl::Status read = ReadAtStart(library, source, stay, engine);
       if (!read.ok()) Refuse(source.id, read.message(), engine);
     }
   }

@@ -49,6 +49,15 @@ std::vector<SharedModelInfo> ModelBooks::InMemory() const {
   return infos;
 }
 
+std::string ModelBooks::WhyNever(const ModelEntry& entry) const {
+  std::vector<SharedModelInfo> pinned;
+  for (const ModelEntry& other : entries_) {
+    const bool stays = other.state == ModelState::kReady && other.loading == ModelLoading::kPinned;
+    if (stays && other.id != entry.id) pinned.push_back(other.info);
+  }
+  return DescribeNeverFits(entry.info, pinned, memory_);
+}
+
 bool ModelBooks::Bounded() const {
   return std::any_of(memory_.begin(), memory_.end(),
                      [](const ModelMemory& device) { return device.budget != kNoMemoryBudget; });
@@ -119,7 +128,7 @@ std::optional<ModelTask> ModelBooks::Next(absl::Time now) {
   });
   if (!Bounded()) return ModelTask{ModelTask::Kind::kLoad, first.id};
   if (!first.inspected) return ModelTask{ModelTask::Kind::kInspect, first.id};
-  if (!DescribeTooLarge(first.info, {}, memory_).empty()) return ModelTask{ModelTask::Kind::kTooLarge, first.id};
+  if (!WhyNever(first).empty()) return ModelTask{ModelTask::Kind::kTooLarge, first.id};
   if (MakeRoom(first, now)) return ModelTask{ModelTask::Kind::kLoad, first.id};
   const auto leaves = [](const ModelEntry& entry) {
     return entry.state == ModelState::kUnloading && entry.holders.empty() && !entry.working;

@@ -71,6 +71,8 @@ class ModelBooks {
 
   // Those whose weights are in memory, or will be in a moment.
   std::vector<SharedModelInfo> InMemory() const;
+  // Why `entry` does not fit beside those that never leave, in words; "": it does.
+  std::string WhyNever(const ModelEntry& entry) const;
 
  private:
   bool Bounded() const;

@@ -64,9 +64,9 @@ void ModelStore::Impl::Do(const ModelTask& task) {
   std::string why;
   {
     MutexLock lock(mutex);
-    why = DescribeTooLarge(books.Of(task.id).info, {}, books.memory());
+    why = books.WhyNever(books.Of(task.id));
   }
-  OnFailed(task.id, absl::FailedPreconditionError(absl::StrCat(why, ": it can never be loaded")));
+  OnFailed(task.id, absl::FailedPreconditionError(why));
 }
 
 void ModelStore::Impl::Inspect(const std::string& id) {

@@ -113,5 +113,14 @@ TEST(ModelMemoryTest, WhatIsTooLargeIsToldWithTheNumbers) {
   EXPECT_EQ(DescribeTooLarge(large, {}, {Cpu(kNoMemoryBudget)}), "");
 }
 
+TEST(ModelMemoryTest, WhatNeverFitsIsToldWithTheReason) {
+  const auto pinned = Model("p", {{"text", 10}, {"p", 50}});
+  EXPECT_EQ(DescribeNeverFits(Model("a", {{"a", 40}}), {pinned}, {Cpu(100)}), "");
+  EXPECT_EQ(DescribeNeverFits(Model("a", {{"text", 10}, {"a", 40}}), {pinned}, {Cpu(100)}), "") << "a part is shared";
+  EXPECT_THAT(DescribeNeverFits(Model("a", {{"a", 41}}), {pinned}, {Cpu(100)}), HasSubstr("beside what is pinned"));
+  EXPECT_THAT(DescribeNeverFits(Model("a", {{"a", 101}}), {pinned}, {Cpu(100)}),
+              testing::AllOf(HasSubstr("can never be loaded"), testing::Not(HasSubstr("pinned"))));
+}
+
 }  // namespace
 }  // namespace stepcast

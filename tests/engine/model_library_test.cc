@@ -18,6 +18,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 const std::string kEmoji = STEPCAST_SOURCE_DIR "/models/emoji";
 const std::string kDigits = STEPCAST_SOURCE_DIR "/models/digits";
@@ -192,7 +193,10 @@ TEST_F(CreateWithBudgetTest, PinnedModelsComeFirstAndMustFitTogether) {
   const auto engine = Create(
       {{.id = "emoji", .path = kEmoji}, {.id = "digits", .path = kDigits, .loading = ModelLoading::kPinned}}, emoji);
   ASSERT_TRUE(engine.ok()) << engine.status();
-  EXPECT_THAT(engine->unloaded, ElementsAre("emoji"));
+  EXPECT_THAT(engine->unloaded, IsEmpty());
+  ASSERT_EQ(engine->refused.size(), 1u) << "who waits for pinned ones to leave would wait for ever";
+  EXPECT_EQ(engine->refused[0].id, "emoji");
+  EXPECT_THAT(engine->refused[0].why, HasSubstr("beside what is pinned"));
   const auto both = Create({{.id = "emoji", .path = kEmoji, .loading = ModelLoading::kPinned},
                             {.id = "digits", .path = kDigits, .loading = ModelLoading::kPinned}},
                            emoji);

@@ -268,6 +268,24 @@ TEST_F(ModelStoreTest, WhatNoLongerFitsAtAllFails) {
   EXPECT_EQ(StateOf("a"), ModelState::kFailed);
 }
 
+TEST_F(ModelStoreTest, WhatDoesNotFitBesideThePinnedDoesNotWaitForThem) {
+  Make({"c"}, {.loading = {{"c", ModelLoading::kPinned}}});
+  script_->Set(Sized("a", 71));
+  Caller caller;
+  caller.Ask(*store_, "a");
+  ASSERT_TRUE(caller.Await());
+  EXPECT_EQ(caller.reason(), "MODEL_FAILED");
+  Done load;
+  store_->Load("a", load.Callback());
+  EXPECT_THAT(std::string(load.Await().status().message()),
+              testing::AllOf(HasSubstr("needs 71 bytes"), HasSubstr("others hold 30"), HasSubstr("pinned")));
+  Done unload, again;
+  store_->Unload("c", absl::InfiniteFuture(), /*reload_on_request=*/false, unload.Callback());
+  ASSERT_TRUE(unload.Await().ok());
+  store_->Load("a", again.Callback());
+  EXPECT_TRUE(again.Await().ok()) << "an operator has made room";
+}
+
 TEST_F(ModelStoreTest, PartsThatAreThereAlreadyNeedNoRoom) {
   Make({"a"});
   script_->Set(Sized("b", 60, "of a"));
