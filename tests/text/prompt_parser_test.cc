@@ -89,6 +89,7 @@ TEST(PromptParserTest, BracketsEscapesAndEnds) {
       {"（a:2）", {{"（a:2）", 1.0}}},
       {"[a:b]", {{"a:b", down}}},
       {"a|b", {{"a|b", 1.0}}},
+      {"[a (b] c:0.5]", {{"a ", down}, {"b", down * 1.1}, {" c:0.5]", 1.1}}},  // does not nest: no schedule
       {"[a\\|b]", {{"a|b", down}}},
       {"<cat-toy> <a b:c>", {{"<cat-toy> <a b:c>", 1.0}}},
   };
