@@ -115,6 +115,12 @@ struct ModelInfo {
   std::vector<std::string> devices;  // that paint it, by the names of their loops; empty: all
 };
 
+// Channels that the denoiser reads beside those of the latents.
+inline int ExtraChannels(const ModelInfo& info) {
+  if (info.image_input == ImageInput::kNone) return 0;
+  return info.latent_channels + (info.image_input == ImageInput::kMaskAndPicture ? 1 : 0);
+}
+
 // What its parts compute in: "bf16", or "bf16, vae fp32" where some differ from the denoiser.
 std::string DescribeDtypes(const ModelInfo& info);
 

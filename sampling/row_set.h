@@ -50,6 +50,7 @@ using SharedWeightMap = std::shared_ptr<const WeightMap>;
 struct Row {
   int conditioning = 0;  // index into Recipe::conditionings
   Window window = {};
+  int inputs = 0;  // index into Stage::inputs, where the denoiser reads more than latents
   // Of its prediction in the three sums over the picture: the guided one; the conditional one, which rescaled guidance
   // is measured by and a learned variance is; the unconditional one.
   Weight guided = {.constant = 1.0f};

@@ -139,7 +139,7 @@ class Play {
     };
     for (; player.item < items.size() && !Denoises(items[player.item]); ++player.item) {
       const WorkItem& item = items[player.item];
-      if (item.key.phase != Phase::kEncode) add(item, item.count - DoneOf(player, player.item));
+      if (!IsEncode(item.key.phase)) add(item, item.count - DoneOf(player, player.item));
     }
     return sum;
   }

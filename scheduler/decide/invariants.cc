@@ -12,7 +12,7 @@ namespace {
 // Encodes aside.
 int TicksOf(const WorkList& work) {
   int ticks = 0;
-  for (const WorkItem& item : work.items()) ticks += item.key.phase == Phase::kEncode ? 0 : item.count;
+  for (const WorkItem& item : work.items()) ticks += IsEncode(item.key.phase) ? 0 : item.count;
   return ticks;
 }
 
@@ -104,7 +104,7 @@ void SchedulerInvariants::Completed(const StepPlan& plan) {
     const RowPart* part = plan.PartOf(id);
     if (part != nullptr && part->first_row + part->rows < books.rows) {
       books.rows_done = part->first_row + part->rows;
-    } else if (plan.phase() != Phase::kEncode) {
+    } else if (!IsEncode(plan.phase())) {
       ++books.ticks;
       books.rows_done = 0;
     } else if (!books.to_encode.empty()) {

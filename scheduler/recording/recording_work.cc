@@ -26,7 +26,7 @@ absl::StatusOr<WorkItem> ParseItem(const std::vector<std::string_view>& words, s
   STEPCAST_ASSIGN_OR_RETURN(item.key, ParseKey(words, first));
   const bool denoises = item.key.phase == Phase::kDenoise;
   STEPCAST_ASSIGN_OR_RETURN(const int64_t rows, ParseInt(words[first + 4], 1, denoises ? kMostRows : 1));
-  const bool encodes = item.key.phase == Phase::kEncode;
+  const bool encodes = IsEncode(item.key.phase);
   STEPCAST_ASSIGN_OR_RETURN(const int64_t count, ParseInt(words[first + 5], 1, encodes ? 1 : kMostEvaluations));
   STEPCAST_ASSIGN_OR_RETURN(const int64_t step, ParseInt(words[first + 6], 0, denoises ? steps - 1 : 0));
   STEPCAST_ASSIGN_OR_RETURN(const int64_t per_step, ParseInt(words[first + 7], 1, kMostEvaluations));
@@ -111,7 +111,7 @@ absl::StatusOr<std::vector<int>> ParseItems(std::string_view word) {
 absl::Status CheckEncodes(const std::vector<int>& items, const WorkList& work) {
   for (const int item : items) {
     const auto at = static_cast<size_t>(item);
-    if (at < work.items().size() && work.items()[at].key.phase == Phase::kEncode) continue;
+    if (at < work.items().size() && IsEncode(work.items()[at].key.phase)) continue;
     return absl::InvalidArgumentError(absl::StrCat("item ", item, " of the work is no encode"));
   }
   return absl::OkStatus();
@@ -120,7 +120,7 @@ absl::Status CheckEncodes(const std::vector<int>& items, const WorkList& work) {
 std::vector<int> EncodesOf(const WorkList& work) {
   std::vector<int> encodes;
   for (size_t i = 0; i < work.items().size(); ++i) {
-    if (work.items()[i].key.phase == Phase::kEncode) encodes.push_back(static_cast<int>(i));
+    if (IsEncode(work.items()[i].key.phase)) encodes.push_back(static_cast<int>(i));
   }
   return encodes;
 }

@@ -11,13 +11,13 @@ namespace stepcast {
 Job::Job(JobId id, JobSpec spec) : id_(id), spec_(std::move(spec)) {
   for (const WorkLine& line : work().lines()) left_.push_back(line.count);
   for (size_t i = 0; i < work().items().size(); ++i) {
-    if (work().items()[i].key.phase == Phase::kEncode) to_encode_.push_back(static_cast<int>(i));
+    if (IsEncode(work().items()[i].key.phase)) to_encode_.push_back(static_cast<int>(i));
   }
   PassEncodes();
 }
 
 void Job::PassEncodes() {
-  while (!done() && work().items()[place_].key.phase == Phase::kEncode) ++place_;
+  while (!done() && IsEncode(work().items()[place_].key.phase)) ++place_;
 }
 
 void Job::Advance(int rows) {
@@ -51,7 +51,7 @@ void Job::set_to_encode(std::vector<int> items) {
 void Job::set_needs_encode(bool value) {
   std::vector<int> all;
   for (size_t i = 0; value && i < work().items().size(); ++i) {
-    if (work().items()[i].key.phase == Phase::kEncode) all.push_back(static_cast<int>(i));
+    if (IsEncode(work().items()[i].key.phase)) all.push_back(static_cast<int>(i));
   }
   set_to_encode(std::move(all));
 }

@@ -75,7 +75,7 @@ class Job {
 
   // Items of work() that are still to be encoded, ascending. All of them until the executor has looked.
   const std::vector<int>& to_encode() const { return to_encode_; }
-  // REQUIRES: ascending indices of items of kEncode.
+  // REQUIRES: ascending indices of items that encode (IsEncode).
   void set_to_encode(std::vector<int> items);
   // True while that keeps the job from its next tick.
   bool needs_encode() const { return !to_encode_.empty() && static_cast<size_t>(to_encode_.front()) < place_; }

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "sampling/request_recipe.h"
+
 namespace stepcast {
 
 JobSpec MakeJobSpec(SharedRequest request, sampling::SharedRecipe recipe) {
@@ -13,7 +15,7 @@ JobSpec MakeJobSpec(SharedRequest request, sampling::SharedRecipe recipe) {
 }
 
 JobSpec MakeJobSpec(SharedRequest request, sampling::SharedProgram program) {
-  sampling::SharedRecipe recipe = sampling::PlainRecipe(*request, std::move(program));
+  sampling::SharedRecipe recipe = sampling::RecipeOf(*request, std::move(program));
   return MakeJobSpec(std::move(request), std::move(recipe));
 }
 

@@ -19,6 +19,10 @@ enum class Phase : uint8_t {
 inline constexpr std::array kPhases = {Phase::kEncode,  Phase::kEncodePicture, Phase::kDenoise,
                                        Phase::kPreview, Phase::kDecode,        Phase::kUpscale};
 
+// Whether a job may turn out not to need it, because somebody else's is kept. Each such item of a job's work is one
+// tick.
+constexpr bool IsEncode(Phase phase) { return phase == Phase::kEncode || phase == Phase::kEncodePicture; }
+
 // "encode", "encode_picture", "denoise", "preview", "decode", "upscale".
 std::string_view PhaseName(Phase phase);
 

@@ -55,6 +55,16 @@ class Runs {
   const int steps_;
 };
 
+// Appends the pictures of a stage that no stage before has encoded; `encoded` is (model or network, picture).
+void AppendPictures(const sampling::Recipe& recipe, int number, const BatchKey& key,
+                    std::set<std::pair<std::string, int>>& encoded, std::vector<WorkItem>& items) {
+  for (const int picture : PicturesOf(recipe.stages[static_cast<size_t>(number)])) {
+    const std::string& network = recipe.pictures[static_cast<size_t>(picture)].network;
+    if (!encoded.emplace(network.empty() ? key.model : network, picture).second) continue;
+    items.push_back({.key = key, .stage = number, .first = picture});
+  }
+}
+
 // Whether rows of `stage` show its model something that nobody did before; `shown` is (model, conditioning).
 bool ShowsMore(const sampling::Stage& stage, std::set<std::pair<std::string, int>>& shown) {
   const size_t before = shown.size();
@@ -97,7 +107,7 @@ WorkList::WorkList(std::vector<WorkItem> items, int steps) : items_(std::move(it
 
 SharedWorkList CompileWork(const sampling::Recipe& recipe) {
   std::vector<WorkItem> items;
-  std::set<std::pair<std::string, int>> shown;
+  std::set<std::pair<std::string, int>> shown, encoded;
   int steps = 0;
   for (size_t i = 0; i < recipe.stages.size(); ++i) {
     const sampling::Stage& stage = recipe.stages[i];
@@ -106,6 +116,8 @@ SharedWorkList CompileWork(const sampling::Recipe& recipe) {
     if (ShowsMore(stage, shown)) items.push_back({.key = key, .stage = number});
     key.latent_height = stage.latent_height;
     key.latent_width = stage.latent_width;
+    key.phase = Phase::kEncodePicture;
+    AppendPictures(recipe, number, key, encoded, items);
     key.phase = Phase::kDenoise;
     Runs(stage, key, steps).AppendTo(items, number);
     steps += stage.program->steps;

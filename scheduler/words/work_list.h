@@ -17,7 +17,7 @@ struct WorkItem {
   int step = 0;      // kDenoise: step of the picture that the first of them belongs to
   int per_step = 1;  // kDenoise: ticks of one step
   // For the executor alone: the stage of the recipe, and what the first of them is there: the evaluation of the
-  // program, the tile of the picture.
+  // program, the picture to encode, the tile of the picture.
   int stage = 0;
   int first = 0;
 
@@ -38,8 +38,8 @@ struct WorkLine {
 // stage or of many. Position, prices, forecasts, recordings and policies read nothing else; what a tick does to
 // tensors is the executor's business.
 //
-// An encode stands in front of what needs it, and is the one kind of item that may turn out to be done already; each is
-// one tick.
+// Encodes, of text or of a picture, stand in front of what needs them, and are the one kind of item that may turn out
+// to be done already; each is one tick.
 //
 // Immutable; shared by the pictures of a request.
 class WorkList {

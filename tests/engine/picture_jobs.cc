@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "sampling/compile.h"
+#include "sampling/request_recipe.h"
 
 namespace stepcast::engine {
 namespace {
@@ -68,7 +69,7 @@ sampling::SharedRecipe MakeRecipe(sampling::SharedProgram program) {
   request.prompt_ids = {{1, 2}};
   request.negative_prompt_ids = {{5, 6}};
   request.width = request.height = 32;
-  return sampling::PlainRecipe(request, std::move(program));
+  return sampling::RecipeOf(request, std::move(program));
 }
 
 const SharedEmbedding& Cond(const DenoiseState& state) {

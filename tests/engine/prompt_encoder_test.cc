@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/error_reason.h"
+#include "sampling/request_recipe.h"
 #include "tests/engine/fake_bundle.h"
 #include "tests/engine/picture_jobs.h"
 
@@ -31,7 +32,7 @@ class PromptEncoderTest : public ::testing::Test {
   }
   DenoiseState* Add(const GenerationRequest& request) {
     const sampling::SharedProgram program = CompilePicture(TestSchedule(), {});
-    states_.push_back(std::make_unique<DenoiseState>(bundle_, sampling::PlainRecipe(request, program), 1));
+    states_.push_back(std::make_unique<DenoiseState>(bundle_, sampling::RecipeOf(request, program), 1));
     return states_.back().get();
   }
 

@@ -1,4 +1,4 @@
-#include "sampling/recipe.h"
+#include "sampling/request_recipe.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ GenerationRequest TextRequest() {
 }
 
 TEST(RecipeTest, APlainPictureIsOneStage) {
-  const SharedRecipe recipe = PlainRecipe(TextRequest(), Program(/*guided=*/true));
+  const SharedRecipe recipe = RecipeOf(TextRequest(), Program(/*guided=*/true));
   ASSERT_EQ(recipe->stages.size(), 1u);
   const Stage& stage = recipe->stages.front();
   EXPECT_EQ(stage.latent_height, 12);
@@ -52,7 +52,7 @@ TEST(RecipeTest, APlainPictureIsOneStage) {
 }
 
 TEST(RecipeTest, WhatNobodyLooksAtIsNotThere) {
-  const SharedRecipe recipe = PlainRecipe(TextRequest(), Program(/*guided=*/false));
+  const SharedRecipe recipe = RecipeOf(TextRequest(), Program(/*guided=*/false));
   EXPECT_EQ(recipe->conditionings.size(), 1u);
   EXPECT_EQ(recipe->stages.front().row_sets.size(), 1u);
   EXPECT_TRUE(CheckRecipe(*recipe).ok());
@@ -62,7 +62,7 @@ TEST(RecipeTest, EqualInputsAreOne) {
   GenerationRequest request = TextRequest();
   request.negative_prompt_ids = request.prompt_ids;
   request.clip_skip = 0;
-  const SharedRecipe recipe = PlainRecipe(request, Program(/*guided=*/true));
+  const SharedRecipe recipe = RecipeOf(request, Program(/*guided=*/true));
   EXPECT_EQ(recipe->conditionings.size(), 1u);
   EXPECT_EQ(recipe->stages.front().row_sets[1].rows, PlainPair(0, 0).rows);
 }
@@ -73,7 +73,7 @@ TEST(RecipeTest, ClassesAreGuidedAwayFromAnyClass) {
   model->conditioning = ConditioningKind::kClassLabel;
   request.model = model;
   request.class_index = 7;
-  const SharedRecipe recipe = PlainRecipe(request, Program(/*guided=*/true));
+  const SharedRecipe recipe = RecipeOf(request, Program(/*guided=*/true));
   ASSERT_EQ(recipe->conditionings.size(), 2u);
   EXPECT_EQ(recipe->conditionings[0], (ConditioningInput{.class_index = 7}));
   EXPECT_EQ(recipe->conditionings[1], ConditioningInput());
@@ -87,7 +87,7 @@ TEST(RecipeTest, SizesAndUnsetNegativesBelongToTheInput) {
   request.model = model;
   request.sizes = {.original_width = 8, .original_height = 9};
   request.negative_prompt_ids = request.prompt_ids;
-  const SharedRecipe recipe = PlainRecipe(request, Program(/*guided=*/true));
+  const SharedRecipe recipe = RecipeOf(request, Program(/*guided=*/true));
   ASSERT_EQ(recipe->conditionings.size(), 2u);
   EXPECT_EQ(recipe->conditionings[0].size_ids.size(), 6u);
   EXPECT_FALSE(recipe->conditionings[0].zero);
@@ -96,7 +96,7 @@ TEST(RecipeTest, SizesAndUnsetNegativesBelongToTheInput) {
 
 TEST(RecipeTest, AStageBeginsWithWhatTheOneBeforeHasComeTo) {
   const auto two = [](auto change) {
-    Recipe recipe = *PlainRecipe(TextRequest(), Program(/*guided=*/true));
+    Recipe recipe = *RecipeOf(TextRequest(), Program(/*guided=*/true));
     Stage second = recipe.stages.front();
     second.start = StageStart::kLatents;
     recipe.stages.push_back(second);
@@ -120,12 +120,52 @@ TEST(RecipeTest, AStageBeginsWithWhatTheOneBeforeHasComeTo) {
 }
 
 TEST(RecipeTest, EveryEvaluationNeedsItsRows) {
-  Recipe recipe = *PlainRecipe(TextRequest(), Program(/*guided=*/true));
+  Recipe recipe = *RecipeOf(TextRequest(), Program(/*guided=*/true));
   recipe.stages.front().row_sets.pop_back();
   EXPECT_TRUE(absl::IsInvalidArgument(CheckRecipe(recipe)));
-  recipe = *PlainRecipe(TextRequest(), Program(/*guided=*/true));
+  recipe = *RecipeOf(TextRequest(), Program(/*guided=*/true));
   recipe.conditionings.pop_back();
   EXPECT_TRUE(absl::IsInvalidArgument(CheckRecipe(recipe)));
+}
+
+// A picture with all that pictures can be: start, kept cells, what the denoiser sees, control.
+TEST(RecipeTest, PicturesAreThereAndFit) {
+  const auto checked = [](auto change) {
+    Recipe recipe = *RecipeOf(TextRequest(), Program(/*guided=*/true));
+    auto model = std::make_shared<ModelInfo>(*recipe.stages[0].model);
+    model->image_input = ImageInput::kMaskAndPicture;
+    const InputPicture picture{.image = std::make_shared<Image>(Image{64, 96, {}})};
+    const auto map = std::make_shared<WeightMap>(WeightMap{12, 8, std::vector<float>(96, 0.5f)});
+    recipe.pictures = {{.picture = picture}, {.picture = picture, .use = PictureUse::kHint, .network = "edges"}};
+    Stage& stage = recipe.stages.front();
+    stage.model = model;
+    stage.start = StageStart::kPicture;
+    stage.start_picture = 0;
+    stage.noise_fill = map;
+    stage.inputs = {{{.map = map}, {.picture = 0}}};
+    stage.blend = Blend{.mask = map, .picture = 0};
+    stage.control = {{.picture = 1, .network = "edges", .end_evaluation = 2}};
+    change(recipe, stage);
+    return CheckRecipe(recipe);
+  };
+  const auto outside = std::make_shared<WeightMap>(WeightMap{12, 8, std::vector<float>(96, 1.5f)});
+  EXPECT_TRUE(checked([](Recipe&, Stage&) {}).ok());
+  EXPECT_FALSE(checked([](Recipe&, Stage& s) { s.start_picture = 1; }).ok()) << "a hint is no latents";
+  EXPECT_FALSE(checked([](Recipe&, Stage& s) { s.start_picture = 7; }).ok());
+  EXPECT_FALSE(checked([&](Recipe&, Stage& s) { s.noise_fill = outside; }).ok());
+  EXPECT_FALSE(checked([](Recipe&, Stage& s) { s.inputs[0].pop_back(); }).ok()) << "channels are missing";
+  EXPECT_FALSE(checked([](Recipe&, Stage& s) { s.inputs[0][1].picture = 1; }).ok());
+  EXPECT_FALSE(checked([](Recipe&, Stage& s) { s.inputs.clear(); }).ok());
+  EXPECT_FALSE(checked([](Recipe&, Stage& s) { s.row_sets[0].rows[0].inputs = 1; }).ok());
+  EXPECT_FALSE(checked([](Recipe&, Stage& s) { s.blend->mask = nullptr; }).ok());
+  EXPECT_FALSE(checked([&](Recipe&, Stage& s) { s.blend->mask = outside; }).ok());
+  EXPECT_FALSE(checked([](Recipe&, Stage& s) { s.blend->picture = 1; }).ok());
+  EXPECT_FALSE(checked([](Recipe&, Stage& s) { s.control[0].picture = 0; }).ok());
+  EXPECT_FALSE(checked([](Recipe&, Stage& s) { s.control[0].network = "depth"; }).ok());
+  EXPECT_FALSE(checked([](Recipe&, Stage& s) { s.control[0].end_evaluation = 3; }).ok());
+  EXPECT_FALSE(checked([](Recipe&, Stage& s) { s.control.clear(); }).ok()) << "nothing shows the hint";
+  EXPECT_FALSE(checked([](Recipe& r, Stage&) { r.pictures[0].picture.image = nullptr; }).ok());
+  EXPECT_FALSE(checked([](Recipe& r, Stage&) { r.pictures[0].erased = std::make_shared<Mask>(); }).ok());
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sampling/request_recipe.h"
 
 namespace stepcast {
 
@@ -71,7 +72,7 @@ sampling::SharedRecipe MakeRecipe(const TestJob& job) {
   const auto pass = [&](int steps) {
     TestJob own = job;
     own.steps = steps;
-    sampling::Recipe recipe = *sampling::PlainRecipe(*request, MakeProgram(own));
+    sampling::Recipe recipe = *sampling::RecipeOf(*request, MakeProgram(own));
     std::vector<sampling::RowSet>& sets = recipe.stages.front().row_sets;
     const sampling::Window window{0, 0, job.tile, job.tile};
     const sampling::Row row{.window = job.tile > 0 ? window : sampling::Window()};

@@ -146,7 +146,7 @@ class Chooser {
 
   // Whether a job would be in the batch of `key`, had it been encoded.
   static bool WaitsToJoin(const JobView& view, const BatchKey& key) {
-    return view.queue->key.phase == Phase::kEncode && view.job->after_encodes().key == key;
+    return IsEncode(view.queue->key.phase) && view.job->after_encodes().key == key;
   }
 
   // An encode of those who will fill the batch.
