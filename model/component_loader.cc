@@ -47,8 +47,10 @@ std::vector<std::string> Variants(c10::ScalarType dtype) {
 }
 
 std::unique_ptr<const LatentCodec> MakeCodec(WeightMap& weights, const VaeConfig& config) {
-  if (config.kl.has_value()) return std::make_unique<const AutoencoderKL>(weights, *config.kl);
-  return std::make_unique<const AutoencoderTiny>(weights, *config.tiny);
+  if (config.kl.has_value()) {
+    return std::make_unique<const AutoencoderKL>(weights, *config.kl, AutoencoderEncoder::IsIn(weights));
+  }
+  return std::make_unique<const AutoencoderTiny>(weights, *config.tiny, TinyEncoder::IsIn(weights));
 }
 
 int64_t TileSide(const VaeConfig& config) {
@@ -216,6 +218,7 @@ absl::StatusOr<std::shared_ptr<const LatentCodec>> ComponentLoader::Autoencoder(
   const auto make = [config](WeightMap& weights) { return MakeCodec(weights, config); };
   STEPCAST_ASSIGN_OR_RETURN(std::shared_ptr<const LatentCodec> codec,
                             Network(component, kNetworkFile, &CanonicalAutoencoderName, make, precision));
+  NoteEncoder(*codec);
   const double element = ActivationBytes(codec->dtype(), options_.device);
   decoding_.tile_side = static_cast<int>(TileSide(config));
   decoding_.bytes_per_pixel =
@@ -260,6 +263,7 @@ absl::StatusOr<std::shared_ptr<const PreviewDecoder>> ComponentLoader::TinyPrevi
   STEPCAST_ASSIGN_OR_RETURN(std::shared_ptr<const AutoencoderTiny> decoder,
                             Network("preview", kNetworkFile, nullptr, [&](WeightMap& weights) {
                               return std::make_unique<const AutoencoderTiny>(weights, config,
+                                                                             /*with_encoder=*/false,
                                                                              SpatialSize{shape.height, shape.width});
                             }));
   decoding_.preview = PreviewKind::kNetwork;
@@ -284,6 +288,10 @@ absl::StatusOr<std::shared_ptr<const PreviewDecoder>> ComponentLoader::LinearPre
   return std::make_unique<const LinearPreviewDecoder>(*matrix, options_.device);
 }
 
+void ComponentLoader::Warn(std::string warning) {
+  if (!warning.empty()) warnings_.push_back(std::move(warning));
+}
+
 ModelInfo ComponentLoader::Describe(const NoiseScheduleConfig& schedule, const LatentShape& shape,
                                     int64_t smallest_side) const {
   ModelInfo info;
@@ -304,6 +312,11 @@ ModelInfo ComponentLoader::Describe(const NoiseScheduleConfig& schedule, const L
 
 absl::StatusOr<SharedModelInfo> ComponentLoader::Finish(ModelInfo info) {
   info.decoding = decoding_;
+  info.encodes_pictures = encodes_pictures_;
+  if (info.image_input != ImageInput::kNone && !encodes_pictures_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(index_.PathOf("vae"), ": the U-Net reads pictures, and the autoencoder has no encoder"));
+  }
   for (const ModelCard& card : index_.cards) STEPCAST_RETURN_IF_ERROR(ApplyModelCard(card, info));
   info.decisions = decisions_;
   info.components = components_;

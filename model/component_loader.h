@@ -88,6 +88,7 @@ class ComponentLoader {
   absl::StatusOr<std::shared_ptr<const LatentCodec>> Autoencoder(const VaeConfig& config,
                                                                  Precision precision = Precision::kAny,
                                                                  const std::string& component = "vae");
+  void NoteEncoder(const LatentCodec& codec) { encodes_pictures_ = codec.encodes(); }
   // Says what another decoder takes at its peak.
   void NoteDecodeBytes(const AutoencoderConfig& decoder, c10::ScalarType dtype);
   // The decoder that a card names; else a matrix, that of preview.json or, without one, `otherwise`.
@@ -103,9 +104,7 @@ class ComponentLoader {
   // Adds to what is told of the model beyond its files.
   void Decide(ModelDecision decision) { decisions_.push_back(std::move(decision)); }
   // Adds to what the log is warned of; "" adds nothing.
-  void Warn(std::string warning) {
-    if (!warning.empty()) warnings_.push_back(std::move(warning));
-  }
+  void Warn(std::string warning);
 
   // What the denoiser computes in. REQUIRES: the component "unet" is loaded.
   c10::ScalarType denoiser_dtype() const { return denoiser_dtype_; }
@@ -144,6 +143,7 @@ class ComponentLoader {
   int64_t parameters_ = 0;
   c10::ScalarType denoiser_dtype_ = c10::ScalarType::Undefined;
   Decoding decoding_;
+  bool encodes_pictures_ = false;
   CodecLoader precise_codec_;
 };
 

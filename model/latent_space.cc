@@ -47,14 +47,19 @@ absl::StatusOr<LatentSpace> ReadPixelSpace(const ComponentLoader& loader, const 
 }
 
 absl::StatusOr<std::shared_ptr<const LatentCodec>> LoadCodec(ComponentLoader& loader, const LatentSpace& space) {
-  if (space.is_pixels()) return std::make_unique<const PixelCodec>(space.range);
+  if (space.is_pixels()) {
+    auto codec = std::make_unique<const PixelCodec>(space.channels, space.range);
+    loader.NoteEncoder(*codec);
+    return codec;
+  }
   if (space.vae.has_value()) return loader.Autoencoder(*space.vae, Precision::kAny, space.component);
   const auto make = [&](WeightMap& weights) -> std::unique_ptr<const LatentCodec> {
-    return std::make_unique<const VqModel>(weights, *space.vq);
+    return std::make_unique<const VqModel>(weights, *space.vq, AutoencoderEncoder::IsIn(weights));
   };
   STEPCAST_ASSIGN_OR_RETURN(
       std::shared_ptr<const LatentCodec> codec,
       loader.Network(space.component, "diffusion_pytorch_model", &CanonicalAutoencoderName, make));
+  loader.NoteEncoder(*codec);
   loader.NoteDecodeBytes(space.vq->decoder, codec->dtype());
   return codec;
 }

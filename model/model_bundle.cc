@@ -128,7 +128,9 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> ModelBundle::Load(const LoadO
   return absl::InvalidArgumentError(
       absl::StrCat(index.path(), ": pipeline '", absl::CHexEscape(index.pipeline_class),
                    "' is not supported (StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, ",
+                   "StableDiffusionInpaintPipeline, StableDiffusionInstructPix2PixPipeline, ",
                    "LatentConsistencyModelPipeline, StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline, ",
+                   "StableDiffusionXLInpaintPipeline, StableDiffusionXLInstructPix2PixPipeline, ",
                    "ClassConditionalLatentDiffusionPipeline, DDPMPipeline, DDIMPipeline, PNDMPipeline, LDMPipeline, ",
                    "ScoreSdeVePipeline are)"));
 }

@@ -11,6 +11,7 @@
 #include "model/assembled_bundle.h"
 #include "model/component_loader.h"
 #include "model/control/control_shape.h"
+#include "model/image_input.h"
 #include "model/load_report.h"
 #include "model/text_encoder/text_conditioner.h"
 #include "model/unet/unet_2d_condition_model.h"
@@ -30,11 +31,7 @@ absl::Status CheckUNet(const ModelIndex& index, const UNetConfig& unet, const Va
   const auto refuse = [&](absl::string_view why) {
     return absl::InvalidArgumentError(absl::StrCat(index.PathOf("unet"), "/config.json: ", why));
   };
-  if (unet.in_channels != vae.latent_channels || unet.out_channels != vae.latent_channels) {
-    return refuse(absl::StrCat("in_channels ", unet.in_channels, " and out_channels ", unet.out_channels,
-                               " must equal the autoencoder's latent_channels ", vae.latent_channels,
-                               " (inpainting and editing models are not supported)"));
-  }
+  if (!ImageInputOf(unet, vae.latent_channels).has_value()) return refuse(WrongChannels(unet, vae.latent_channels));
   const int64_t width = unet.encoder_hid_dim > 0 ? unet.encoder_hid_dim : unet.cross_attention_dim;
   if (width != text.hidden_size) {
     return refuse(
@@ -90,6 +87,8 @@ absl::StatusOr<std::shared_ptr<const TextConditioner>> LoadText(ComponentLoader&
 
 bool IsStableDiffusion(absl::string_view pipeline_class) {
   return pipeline_class == "StableDiffusionPipeline" || pipeline_class == "StableDiffusionImg2ImgPipeline" ||
+         pipeline_class == "StableDiffusionInpaintPipeline" ||
+         pipeline_class == "StableDiffusionInstructPix2PixPipeline" ||
          pipeline_class == "LatentConsistencyModelPipeline";
 }
 
@@ -130,6 +129,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusion(const Mod
   }
   ModelInfo info = Describe(loader, schedule, shape, text);
   info.control_shape = ControlShapeOf(unet, shape.channels, shape.factor);
+  info.image_input = *ImageInputOf(unet, vae.latent_channels);
   STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(std::move(info)));
   parts.warnings = loader.TakeWarnings();
   parts.notes = loader.TakeNotes();

@@ -12,6 +12,7 @@
 #include "model/assembled_bundle.h"
 #include "model/component_loader.h"
 #include "model/control/control_shape.h"
+#include "model/image_input.h"
 #include "model/load_report.h"
 #include "model/text_encoder/sdxl_text_conditioner.h"
 #include "model/unet/unet_2d_condition_model.h"
@@ -58,11 +59,8 @@ absl::Status CheckUNet(const ModelIndex& index, const Settings& settings) {
   const auto refuse = [&](absl::string_view why) {
     return absl::InvalidArgumentError(absl::StrCat(index.PathOf("unet"), "/config.json: ", why));
   };
-  if (unet.in_channels != settings.vae.latent_channels || unet.out_channels != settings.vae.latent_channels) {
-    return refuse(absl::StrCat("in_channels ", unet.in_channels, " and out_channels ", unet.out_channels,
-                               " must equal the autoencoder's latent_channels ", settings.vae.latent_channels,
-                               " (inpainting and editing models are not supported)"));
-  }
+  const int64_t channels = settings.vae.latent_channels;
+  if (!ImageInputOf(unet, channels).has_value()) return refuse(WrongChannels(unet, channels));
   int64_t text_width = 0;
   for (const ClipTextConfig& text : settings.texts) text_width += text.hidden_size;
   const int64_t width = unet.encoder_hid_dim > 0 ? unet.encoder_hid_dim : unet.cross_attention_dim;
@@ -142,6 +140,7 @@ ModelInfo Describe(const ComponentLoader& loader, const Settings& settings) {
   info.zeroes_unset_negative = loader.index().Option("force_zeros_for_empty_prompt", true);
   info.size_conditioning = settings.size_conditioning;
   info.control_shape = ControlShapeOf(settings.unet, shape.channels, shape.factor);
+  info.image_input = *ImageInputOf(settings.unet, settings.vae.latent_channels);
   info.defaults.guidance_scale = settings.schedule.embeds_guidance ? kEmbeddedGuidance : kDefaultGuidance;
   if (info.defaults.sampler == Sampler::kLcm) info.defaults.steps = kConsistencySteps;
   return info;
@@ -167,7 +166,9 @@ absl::StatusOr<std::unique_ptr<const Conditioner>> LoadTexts(ComponentLoader& lo
 }  // namespace
 
 bool IsStableDiffusionXl(absl::string_view pipeline_class) {
-  return pipeline_class == "StableDiffusionXLPipeline" || pipeline_class == "StableDiffusionXLImg2ImgPipeline";
+  return pipeline_class == "StableDiffusionXLPipeline" || pipeline_class == "StableDiffusionXLImg2ImgPipeline" ||
+         pipeline_class == "StableDiffusionXLInpaintPipeline" ||
+         pipeline_class == "StableDiffusionXLInstructPix2PixPipeline";
 }
 
 absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusionXl(const ModelIndex& index,

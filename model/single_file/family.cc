@@ -77,17 +77,15 @@ absl::Status RefuseOtherInputs(const TensorListing& tensors, int64_t context) {
   const char* take_base = "take the model for text to image";
   switch (channels) {
     case kLatentChannels:
+    case 2 * kLatentChannels + 1:  // inpainting
+    case 2 * kLatentChannels:      // editing by instructions
       return absl::OkStatus();
-    case 9:
-      return NotPainted(absl::StrCat(family, " for inpainting (9 input channels)"), take_base);
-    case 8:
-      return NotPainted(absl::StrCat(family, " for editing by instructions (8 input channels)"), take_base);
     case 7:
       return NotPainted(absl::StrCat(family, " for upscaling (7 input channels)"), take_base);
     case 5:
       return NotPainted(absl::StrCat(family, " with depth maps (5 input channels)"), take_base);
     default:
-      return NotPainted(absl::StrCat("a U-Net of ", channels, " input channels"), "4 are");
+      return NotPainted(absl::StrCat("a U-Net of ", channels, " input channels"), "4, 8 and 9 are");
   }
 }
 

@@ -22,7 +22,7 @@ struct FamilyFound {
 };
 
 // Errors: INVALID_ARGUMENT naming what the file is, where it is no checkpoint, a family or kind that is not built
-// (inpainting, editing, distilled), or lacks its text encoders.
+// (upscaling, depth maps, distilled), or lacks its text encoders.
 absl::StatusOr<FamilyFound> DetectFamily(const TensorListing& tensors);
 
 }  // namespace stepcast::model

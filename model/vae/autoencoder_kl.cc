@@ -8,28 +8,20 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "model/vae/autoencoder_blocks.h"
 
 namespace stepcast::model {
 namespace {
 
-constexpr double kNormEps = 1e-6;
-constexpr ConvGeometry kPointwise{.kernel = 1, .stride = 1, .padding = 0};
+// Of the logarithm of a posterior's variance.
+constexpr double kLeastLogVariance = -30;
+constexpr double kMostLogVariance = 20;
 
-UNetBlockOptions Common(const AutoencoderConfig& config) {
-  UNetBlockOptions options;
-  options.resnet.groups = config.norm_num_groups;
-  options.resnet.eps = kNormEps;
-  options.resnet.activation = config.activation;
-  return options;
-}
-
-UNetBlockOptions MidOptions(const AutoencoderConfig& config) {
-  UNetBlockOptions options = Common(config);
-  options.in = options.out = config.block_out_channels.back();
-  options.layers = 1;
-  options.attention = config.mid_block_add_attention ? BlockAttention::kSpatial : BlockAttention::kNone;
-  options.transformer.heads = 1;
-  return options;
+EncodedPictures FromMoments(const at::Tensor& moments) {
+  const int64_t channels = moments.size(1) / 2;
+  return {
+      .mean = moments.narrow(1, 0, channels).contiguous(),
+      .deviation = moments.narrow(1, channels, channels).clamp(kLeastLogVariance, kMostLogVariance).mul_(0.5).exp_()};
 }
 
 at::Tensor PerChannel(const std::vector<double>& values, c10::Device device) {
@@ -56,10 +48,11 @@ at::Tensor UpDecoderBlock2D::operator()(at::Tensor x) const {
 AutoencoderDecoder::AutoencoderDecoder(const WeightScope& scope, const AutoencoderConfig& config)
     : activation_(config.activation),
       conv_in_(scope / "conv_in", config.latent_channels, config.block_out_channels.back()),
-      mid_block_(scope / "mid_block", MidOptions(config)),
-      conv_norm_out_(scope / "conv_norm_out", config.block_out_channels.front(), config.norm_num_groups, kNormEps),
+      mid_block_(scope / "mid_block", AutoencoderMidOptions(config)),
+      conv_norm_out_(scope / "conv_norm_out", config.block_out_channels.front(), config.norm_num_groups,
+                     kAutoencoderNormEps),
       conv_out_(scope / "conv_out", config.block_out_channels.front(), config.out_channels) {
-  UNetBlockOptions options = Common(config);
+  UNetBlockOptions options = AutoencoderBlockOptions(config);
   options.layers = config.layers_per_block + 1;
   options.in = config.block_out_channels.back();
   const size_t blocks = config.block_out_channels.size();
@@ -77,13 +70,19 @@ at::Tensor AutoencoderDecoder::operator()(const at::Tensor& z) const {
   return conv_out_(conv_norm_out_(x, activation_));
 }
 
-AutoencoderKL::AutoencoderKL(WeightMap& weights, const AutoencoderConfig& config)
+AutoencoderKL::AutoencoderKL(WeightMap& weights, const AutoencoderConfig& config, bool with_encoder)
     : dtype_(weights.dtype()),
       grid_(TileGrid::Of(config.sample_size, config.scale_factor())),
       decoder_(weights.Root() / "decoder", config) {
   if (config.use_post_quant_conv) {
     post_quant_conv_.emplace(weights.Root() / "post_quant_conv", config.latent_channels, config.latent_channels,
                              kPointwise);
+  }
+  if (with_encoder) {
+    const int64_t moments = 2 * config.latent_channels;
+    encoder_.emplace(
+        weights.Root(), config,
+        AutoencoderEncoder::Outputs{moments, config.use_quant_conv ? std::optional<int64_t>(moments) : std::nullopt});
   }
   weights.IgnorePrefix("encoder.");
   weights.IgnorePrefix("quant_conv.");
@@ -110,6 +109,18 @@ at::Tensor AutoencoderKL::Decode(const at::Tensor& latents) const { return Decod
 at::Tensor AutoencoderKL::DecodeTiled(const at::Tensor& latents) const {
   return DecodeTiles(Unscaled(latents), grid_, [this](const at::Tensor& z) { return DecodeUnscaled(z); });
 }
+
+at::Tensor AutoencoderKL::Moments(const at::Tensor& pictures) const {
+  return (*encoder_)(pictures.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
+}
+
+EncodedPictures AutoencoderKL::Encode(const at::Tensor& pictures) const { return FromMoments(Moments(pictures)); }
+
+EncodedPictures AutoencoderKL::EncodeTiled(const at::Tensor& pictures) const {
+  return FromMoments(EncodeTiles(pictures, grid_, [this](const at::Tensor& tile) { return Moments(tile); }));
+}
+
+at::Tensor AutoencoderKL::Scaled(const at::Tensor& code) const { return code.sub(shift_).div_(scale_); }
 
 std::string CanonicalAutoencoderName(absl::string_view name) {
   if (!absl::StrContains(name, ".attentions.")) return std::string(name);

@@ -1,5 +1,5 @@
 #pragma once
-// The decoder half of a KL autoencoder (Kingma & Welling 2014; Rombach et al. 2022).
+// A KL autoencoder (Kingma & Welling 2014; Rombach et al. 2022), and the decoder that others share with it.
 
 #include <optional>
 #include <string>
@@ -15,6 +15,7 @@
 #include "model/layers/resnet_block_2d.h"
 #include "model/unet/unet_blocks.h"
 #include "model/vae/autoencoder_config.h"
+#include "model/vae/autoencoder_encoder.h"
 #include "model/vae/tiling.h"
 #include "model/weights/weight_map.h"
 
@@ -49,17 +50,22 @@ class AutoencoderDecoder {
 // Immutable; const methods only, no threads. Pictures of one batch never mix.
 class AutoencoderKL final : public LatentCodec {
  public:
-  // Reads the decoder and post_quant_conv. The encoder is named to `weights` but not loaded.
-  AutoencoderKL(WeightMap& weights, const AutoencoderConfig& config);
+  // Reads both halves; without the encoder it is named to `weights` but not loaded.
+  AutoencoderKL(WeightMap& weights, const AutoencoderConfig& config, bool with_encoder);
 
   at::Tensor Decode(const at::Tensor& latents) const override;
   at::Tensor DecodeTiled(const at::Tensor& latents) const override;
+  bool encodes() const override { return encoder_.has_value(); }
+  EncodedPictures Encode(const at::Tensor& pictures) const override;
+  EncodedPictures EncodeTiled(const at::Tensor& pictures) const override;
+  at::Tensor Scaled(const at::Tensor& code) const override;
   c10::ScalarType dtype() const override { return dtype_; }
 
  private:
   // [B, L, h, w] float32, as the encoder made them.
   at::Tensor Unscaled(const at::Tensor& latents) const;
   at::Tensor DecodeUnscaled(const at::Tensor& z) const;
+  at::Tensor Moments(const at::Tensor& pictures) const;  // [B, 2L, h, w]: mean and logarithm of the variance
 
   c10::ScalarType dtype_;
   TileGrid grid_;
@@ -67,6 +73,7 @@ class AutoencoderKL final : public LatentCodec {
   at::Tensor shift_;
   std::optional<Conv2d> post_quant_conv_;
   AutoencoderDecoder decoder_;
+  std::optional<AutoencoderEncoder> encoder_;
 };
 
 // Renames the attention of older files (query, key, value, proj_attn).

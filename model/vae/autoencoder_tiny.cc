@@ -131,12 +131,27 @@ at::Tensor TinyEncoder::operator()(const at::Tensor& pictures) const {
   return (*conv_out_)(x);
 }
 
-AutoencoderTiny::AutoencoderTiny(WeightMap& weights, const AutoencoderTinyConfig& config, SpatialSize usual)
+AutoencoderTiny::AutoencoderTiny(WeightMap& weights, const AutoencoderTinyConfig& config, bool with_encoder,
+                                 SpatialSize usual)
     : dtype_(weights.dtype()),
       factor_(config.scale_factor()),
       scaling_factor_(config.scaling_factor),
       decoder_(weights.Root() / "decoder", config, usual) {
+  if (with_encoder) encoder_.emplace(weights.Root() / "encoder", config);
   weights.IgnorePrefix("encoder.");
+}
+
+at::Tensor AutoencoderTiny::Codes(const at::Tensor& pictures) const {
+  return (*encoder_)(pictures.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast)).to(at::kFloat).contiguous();
+}
+
+EncodedPictures AutoencoderTiny::Encode(const at::Tensor& pictures) const {
+  return {.mean = Codes(pictures), .deviation = {}};
+}
+
+EncodedPictures AutoencoderTiny::EncodeTiled(const at::Tensor& pictures) const {
+  return {.mean = EncodeMaskedTiles(pictures, factor_, [this](const at::Tensor& tile) { return Codes(tile); }),
+          .deviation = {}};
 }
 
 at::Tensor AutoencoderTiny::Prepare(const at::Tensor& latents) const {

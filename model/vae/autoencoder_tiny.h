@@ -68,6 +68,8 @@ class TinyDecoder {
 class TinyEncoder {
  public:
   TinyEncoder(const WeightScope& scope, const AutoencoderTinyConfig& config);
+  // Whether files have an encoder.
+  static bool IsIn(const WeightMap& weights) { return weights.Has("encoder.layers.0.weight"); }
   at::Tensor operator()(const at::Tensor& pictures) const;  // [B, 3, H, W] in -1..1 -> [B, L, h, w]
 
  private:
@@ -83,20 +85,26 @@ class TinyEncoder {
 // Immutable; const methods only, no threads. Pictures of one batch never mix.
 class AutoencoderTiny final : public LatentCodec, public PreviewDecoder {
  public:
-  // Reads the decoder. The encoder is named to `weights` but not loaded.
-  AutoencoderTiny(WeightMap& weights, const AutoencoderTinyConfig& config, SpatialSize usual = {});
+  // Reads both halves; without the encoder it is named to `weights` but not loaded.
+  AutoencoderTiny(WeightMap& weights, const AutoencoderTinyConfig& config, bool with_encoder, SpatialSize usual = {});
 
   at::Tensor Decode(const at::Tensor& latents) const override;
   at::Tensor DecodeTiled(const at::Tensor& latents) const override;
+  bool encodes() const override { return encoder_.has_value(); }
+  EncodedPictures Encode(const at::Tensor& pictures) const override;
+  EncodedPictures EncodeTiled(const at::Tensor& pictures) const override;
+  at::Tensor Scaled(const at::Tensor& code) const override { return code.mul(scaling_factor_); }
   c10::ScalarType dtype() const override { return dtype_; }
 
  private:
+  at::Tensor Codes(const at::Tensor& pictures) const;
   at::Tensor Prepare(const at::Tensor& latents) const;
 
   c10::ScalarType dtype_;
   int64_t factor_;
   double scaling_factor_;
   TinyDecoder decoder_;
+  std::optional<TinyEncoder> encoder_;
 };
 
 }  // namespace stepcast::model

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -43,6 +42,75 @@ at::Tensor Edge(const at::Tensor& tile, int64_t axis, int64_t extent) {
   return tile.narrow(axis, tile.size(axis) - kept, kept).clone();
 }
 
+// Tiles of what comes in, and how they lie in what comes out.
+struct Tiles {
+  int64_t side = 0;
+  int64_t stride = 0;
+  int64_t blend = 0;  // of what comes out
+  int64_t up = 1;     // sides of what comes out per side of what comes in; or
+  int64_t down = 1;   // the other way round
+
+  int64_t Out(int64_t in) const { return in * up / down; }
+};
+
+at::Tensor TileAt(const at::Tensor& input, const Tiles& tiles, int64_t y, int64_t x) {
+  return input.slice(kRows, y, std::min(y + tiles.side, input.size(kRows)))
+      .slice(kColumns, x, std::min(x + tiles.side, input.size(kColumns)))
+      .contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+at::Tensor Output(const at::Tensor& input, const Tiles& tiles, int64_t channels) {
+  return at::zeros({input.size(0), channels, tiles.Out(input.size(kRows)), tiles.Out(input.size(kColumns))},
+                   input.options().dtype(at::kFloat).memory_format(at::MemoryFormat::Contiguous));
+}
+
+at::Tensor WorkInTiles(const at::Tensor& input, const Tiles& tiles, TileDecoder work) {
+  const int64_t shown = tiles.Out(tiles.side) - tiles.blend;
+  at::Tensor output;
+  std::vector<at::Tensor> above, bottoms;  // lower edges of a row of tiles, blended
+  for (int64_t y = 0; y < input.size(kRows); y += tiles.stride) {
+    at::Tensor left;  // right edge of the tile before, blended
+    for (int64_t x = 0; x < input.size(kColumns); x += tiles.stride) {
+      at::Tensor tile = work(TileAt(input, tiles, y, x));
+      if (!output.defined()) output = Output(input, tiles, tile.size(1));
+      if (y > 0) Blend(above[bottoms.size()], tile, kRows, tiles.blend);
+      if (x > 0) Blend(left, tile, kColumns, tiles.blend);
+      const int64_t rows = std::min(shown, tile.size(kRows));
+      const int64_t columns = std::min(shown, tile.size(kColumns));
+      output.narrow(kRows, tiles.Out(y), rows)
+          .narrow(kColumns, tiles.Out(x), columns)
+          .copy_(tile.narrow(kRows, 0, rows).narrow(kColumns, 0, columns));
+      left = Edge(tile, kColumns, tiles.blend);
+      bottoms.push_back(Edge(tile, kRows, tiles.blend));
+    }
+    above = std::exchange(bottoms, {});
+  }
+  return output;
+}
+
+// Reads no stride and no blend.
+at::Tensor WorkInMaskedTiles(const at::Tensor& input, const Tiles& tiles, TileDecoder work) {
+  const int64_t overlap = tiles.side / kMaskedOverlap;
+  const at::Tensor ramp = at::arange(tiles.Out(tiles.side), input.options().dtype(at::kFloat))
+                              .div_(static_cast<double>(tiles.Out(overlap) - 1))
+                              .clamp_(0, 1);
+  at::Tensor output;
+  for (int64_t y = 0; y < input.size(kRows); y += tiles.side - overlap) {
+    for (int64_t x = 0; x < input.size(kColumns); x += tiles.side - overlap) {
+      const at::Tensor tile = work(TileAt(input, tiles, y, x));
+      if (!output.defined()) output = Output(input, tiles, tile.size(1));
+      const int64_t rows = tile.size(kRows);
+      const int64_t columns = tile.size(kColumns);
+      const at::Tensor down = (y == 0 ? at::ones_like(ramp) : ramp).narrow(0, 0, rows).view({1, 1, rows, 1});
+      const at::Tensor across = (x == 0 ? at::ones_like(ramp) : ramp).narrow(0, 0, columns).view({1, 1, 1, columns});
+      const at::Tensor mask = down * across;
+      at::Tensor place = output.narrow(kRows, tiles.Out(y), rows).narrow(kColumns, tiles.Out(x), columns);
+      place.copy_(tile.mul(mask).add_(place.mul(mask.neg().add_(1))));
+    }
+  }
+  return output;
+}
+
 }  // namespace
 
 TileGrid TileGrid::Of(int64_t sample_size, int64_t factor) {
@@ -50,58 +118,25 @@ TileGrid TileGrid::Of(int64_t sample_size, int64_t factor) {
 }
 
 at::Tensor DecodeTiles(const at::Tensor& z, const TileGrid& grid, TileDecoder decode) {
-  const int64_t height = z.size(2);
-  const int64_t width = z.size(3);
-  const int64_t shown = grid.pixels() - grid.blend();
-  at::Tensor picture =
-      at::empty({z.size(0), 3, height * grid.factor, width * grid.factor}, z.options().dtype(at::kFloat));
-  std::vector<at::Tensor> above, bottoms;  // lower edges of a row of tiles, blended
-  for (int64_t y = 0; y < height; y += grid.stride()) {
-    at::Tensor left;  // right edge of the tile before, blended
-    for (int64_t x = 0; x < width; x += grid.stride()) {
-      const at::Tensor cells = z.slice(kRows, y, std::min(y + grid.cells, height))
-                                   .slice(kColumns, x, std::min(x + grid.cells, width))
-                                   .contiguous(at::MemoryFormat::ChannelsLast);
-      at::Tensor tile = decode(cells);
-      if (y > 0) Blend(above[bottoms.size()], tile, kRows, grid.blend());
-      if (x > 0) Blend(left, tile, kColumns, grid.blend());
-      const int64_t rows = std::min(shown, tile.size(kRows));
-      const int64_t columns = std::min(shown, tile.size(kColumns));
-      picture.narrow(kRows, y * grid.factor, rows)
-          .narrow(kColumns, x * grid.factor, columns)
-          .copy_(tile.narrow(kRows, 0, rows).narrow(kColumns, 0, columns));
-      left = Edge(tile, kColumns, grid.blend());
-      bottoms.push_back(Edge(tile, kRows, grid.blend()));
-    }
-    above = std::exchange(bottoms, {});
-  }
-  return picture;
+  return WorkInTiles(z, {.side = grid.cells, .stride = grid.stride(), .blend = grid.blend(), .up = grid.factor},
+                     decode);
+}
+
+at::Tensor EncodeTiles(const at::Tensor& pictures, const TileGrid& grid, TileEncoder encode) {
+  return WorkInTiles(pictures,
+                     {.side = grid.pixels(),
+                      .stride = grid.stride() * grid.factor,
+                      .blend = grid.blend() / grid.factor,
+                      .down = grid.factor},
+                     encode);
 }
 
 at::Tensor DecodeMaskedTiles(const at::Tensor& z, int64_t factor, TileDecoder decode) {
-  const int64_t cells = kMaskedTilePixels / factor;
-  const int64_t overlap = cells / kMaskedOverlap;
-  const int64_t stride = cells - overlap;
-  const at::Tensor ramp = at::arange(cells * factor, z.options().dtype(at::kFloat))
-                              .div_(static_cast<double>(overlap * factor - 1))
-                              .clamp_(0, 1);
-  at::Tensor picture = at::zeros({z.size(0), 3, z.size(kRows) * factor, z.size(kColumns) * factor},
-                                 z.options().dtype(at::kFloat).memory_format(at::MemoryFormat::Contiguous));
-  for (int64_t y = 0; y < z.size(kRows); y += stride) {
-    for (int64_t x = 0; x < z.size(kColumns); x += stride) {
-      const at::Tensor tile = decode(z.slice(kRows, y, std::min(y + cells, z.size(kRows)))
-                                         .slice(kColumns, x, std::min(x + cells, z.size(kColumns)))
-                                         .contiguous(at::MemoryFormat::ChannelsLast));
-      const int64_t rows = tile.size(kRows);
-      const int64_t columns = tile.size(kColumns);
-      const at::Tensor down = (y == 0 ? at::ones_like(ramp) : ramp).narrow(0, 0, rows).view({1, 1, rows, 1});
-      const at::Tensor across = (x == 0 ? at::ones_like(ramp) : ramp).narrow(0, 0, columns).view({1, 1, 1, columns});
-      const at::Tensor mask = down * across;
-      at::Tensor place = picture.narrow(kRows, y * factor, rows).narrow(kColumns, x * factor, columns);
-      place.copy_(tile.mul(mask).add_(place.mul(mask.neg().add_(1))));
-    }
-  }
-  return picture;
+  return WorkInMaskedTiles(z, {.side = kMaskedTilePixels / factor, .up = factor}, decode);
+}
+
+at::Tensor EncodeMaskedTiles(const at::Tensor& pictures, int64_t factor, TileEncoder encode) {
+  return WorkInMaskedTiles(pictures, {.side = kMaskedTilePixels, .down = factor}, encode);
 }
 
 }  // namespace stepcast::model

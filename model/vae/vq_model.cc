@@ -6,16 +6,17 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cdist.h>
 
+#include "model/vae/autoencoder_blocks.h"
+
 namespace stepcast::model {
 namespace {
 
-constexpr ConvGeometry kPointwise{.kernel = 1, .stride = 1, .padding = 0};
 // Cells compared with all codes at once: a published model has 8192 codes, which makes 32 MiB.
 constexpr int64_t kCellsAtOnce = 1024;
 
 }  // namespace
 
-VqModel::VqModel(WeightMap& weights, const VqModelConfig& config)
+VqModel::VqModel(WeightMap& weights, const VqModelConfig& config, bool with_encoder)
     : dtype_(weights.dtype()),
       scaling_factor_(config.decoder.scaling_factor),
       codes_((weights.Root() / "quantize" / "embedding")
@@ -24,6 +25,10 @@ VqModel::VqModel(WeightMap& weights, const VqModelConfig& config)
       post_quant_conv_(weights.Root() / "post_quant_conv", config.vq_embed_dim, config.decoder.latent_channels,
                        kPointwise),
       decoder_(weights.Root() / "decoder", config.decoder) {
+  if (with_encoder) {
+    encoder_.emplace(weights.Root(), config.decoder,
+                     AutoencoderEncoder::Outputs{config.decoder.latent_channels, config.vq_embed_dim});
+  }
   weights.IgnorePrefix("encoder.");
   weights.IgnorePrefix("quant_conv.");
 }
@@ -42,6 +47,10 @@ at::Tensor VqModel::Quantize(const at::Tensor& z) const {
   return codes_.index_select(0, at::cat(nearest))
       .view({z.size(0), z.size(2), z.size(3), z.size(1)})
       .permute({0, 3, 1, 2});
+}
+
+EncodedPictures VqModel::Encode(const at::Tensor& pictures) const {
+  return {.mean = (*encoder_)(pictures.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast)), .deviation = {}};
 }
 
 at::Tensor VqModel::Decode(const at::Tensor& latents) const {

@@ -1,8 +1,10 @@
 #include "model/vae/autoencoder_kl.h"
 
+#include <cmath>
 #include <string>
 #include <vector>
 
+#include <ATen/ops/randn.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
@@ -22,7 +24,7 @@ TEST(AutoencoderKL, PicturesOfOneBatchDoNotMix) {
   const c10::InferenceMode no_autograd;
   const Replay replay(FindCase("autoencoder_sd1"));
   WeightMap weights(replay.weights(), c10::DeviceType::CPU, at::kFloat);
-  const AutoencoderKL vae(weights, ConfigOf(replay.config()));
+  const AutoencoderKL vae(weights, ConfigOf(replay.config()), /*with_encoder=*/false);
   at::Tensor latents = replay.input("latents").clone();
   const at::Tensor before = vae.Decode(latents);
   EXPECT_EQ(before.scalar_type(), at::kFloat);
@@ -42,14 +44,34 @@ TEST(AutoencoderKL, NamesOfOldFilesAreAccepted) {
   EXPECT_EQ(CanonicalAutoencoderName("decoder.conv_in.weight"), "decoder.conv_in.weight");
 }
 
-// The published autoencoder has 83,653,863 parameters in 248 tensors; this is the half that paints.
-TEST(AutoencoderKL, TheDecoderHasThePublishedParameters) {
-  WeightMap shapes;
-  const AutoencoderKL vae(shapes, ConfigOf(R"({"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2,
+// The published autoencoder has 83,653,863 parameters in 248 tensors, 49,490,199 in 140 of which paint.
+TEST(AutoencoderKL, HasThePublishedParameters) {
+  const AutoencoderConfig config = ConfigOf(R"({"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2,
     "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D"],
-    "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"]})"));
+    "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"]})");
+  WeightMap shapes;
+  const AutoencoderKL decoder(shapes, config, /*with_encoder=*/false);
+  EXPECT_FALSE(decoder.encodes());
   EXPECT_EQ(shapes.requested().size(), 140U);
   EXPECT_EQ(shapes.parameter_count(), 49'490'199);
+  WeightMap all;
+  const AutoencoderKL both(all, config, /*with_encoder=*/true);
+  EXPECT_TRUE(both.encodes());
+  EXPECT_EQ(all.requested().size(), 248U);
+  EXPECT_EQ(all.parameter_count(), 83'653'863);
+}
+
+// Whatever the encoder says of its certainty, a draw is finite.
+TEST(AutoencoderKL, ThePosteriorIsBounded) {
+  const c10::InferenceMode no_autograd;
+  const Replay replay(FindCase("autoencoder_encoder_sd1"));
+  WeightMap weights(replay.weights(), c10::DeviceType::CPU, at::kFloat);
+  const AutoencoderKL vae(weights, ConfigOf(replay.config()), /*with_encoder=*/true);
+  const EncodedPictures encoded = vae.Encode(replay.input("pictures").mul(1e6));
+  EXPECT_GE(encoded.deviation.min().item<float>(), std::exp(-15.001f));
+  EXPECT_LE(encoded.deviation.max().item<float>(), std::exp(10.001f));
+  const at::Tensor latents = at::randn({1, 4, 3, 5});
+  EXPECT_LT(Compare(vae.Scaled(latents.div(0.18215)), latents).max, 1e-5);
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ absl::StatusOr<AutoencoderTinyConfig> Parse(const std::string& text) {
 TEST(AutoencoderTiny, HasThePublishedParameters) {
   const AutoencoderTinyConfig config = *Parse("{}");
   WeightMap decoder;
-  const AutoencoderTiny tiny(decoder, config);
+  const AutoencoderTiny tiny(decoder, config, /*with_encoder=*/false);
   EXPECT_EQ(decoder.requested().size(), 67U);
   EXPECT_EQ(decoder.parameter_count(), 1'222'531);
   WeightMap encoder;
@@ -37,7 +37,7 @@ TEST(AutoencoderTiny, PicturesOfOneBatchDoNotMix) {
   const c10::InferenceMode no_autograd;
   const Replay replay(FindCase("autoencoder_tiny"));
   WeightMap weights(replay.weights(), c10::DeviceType::CPU, at::kFloat);
-  const AutoencoderTiny vae(weights, *Parse(replay.config()));
+  const AutoencoderTiny vae(weights, *Parse(replay.config()), /*with_encoder=*/false);
   at::Tensor latents = replay.input("latents").clone();
   const at::Tensor before = vae.Decode(latents);
   latents[0].zero_();

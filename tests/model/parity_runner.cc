@@ -19,6 +19,7 @@
 #include "model/unet/unet_blocks.h"
 #include "model/vae/autoencoder_kl.h"
 #include "model/vae/autoencoder_tiny.h"
+#include "model/vae/vq_model.h"
 
 namespace stepcast::model {
 namespace {
@@ -204,21 +205,36 @@ at::Tensor RunAutoencoder(const Run& run) {
   auto json = JsonConfig::Parse(run.replay.config(), run.parity.name);
   const auto config = ParseAutoencoderConfig(*json);
   if (!config.ok()) throw std::runtime_error(config.status().ToString());
-  const AutoencoderKL vae(run.weights, *config);
+  const bool encodes = run.parity.kind.rfind("autoencoder_encoder", 0) == 0;
+  const AutoencoderKL vae(run.weights, *config, encodes);
+  if (encodes) {
+    const at::Tensor pictures = run.replay.input("pictures");
+    const bool tiled = run.parity.kind == "autoencoder_encoder_tiled";
+    const EncodedPictures encoded = tiled ? vae.EncodeTiled(pictures) : vae.Encode(pictures);
+    return at::cat({encoded.mean, encoded.deviation}, 1);
+  }
   const at::Tensor latents = run.replay.input("latents");
   return run.parity.kind == "autoencoder_tiled" ? vae.DecodeTiled(latents) : vae.Decode(latents);
+}
+
+at::Tensor RunVqEncoder(const Run& run) {
+  auto json = JsonConfig::Parse(run.replay.config(), run.parity.name);
+  const auto config = ParseVqModelConfig(*json);
+  if (!config.ok()) throw std::runtime_error(config.status().ToString());
+  return VqModel(run.weights, *config, /*with_encoder=*/true).Encode(run.replay.input("pictures")).mean;
 }
 
 at::Tensor RunAutoencoderTiny(const Run& run) {
   auto json = JsonConfig::Parse(run.replay.config(), run.parity.name);
   const auto config = ParseAutoencoderTinyConfig(*json);
   if (!config.ok()) throw std::runtime_error(config.status().ToString());
-  if (run.parity.kind == "autoencoder_tiny_encoder") {
-    run.weights.IgnorePrefix("decoder.");
-    const TinyEncoder encoder(run.weights.Root() / "encoder", *config);
-    return encoder(run.input("pictures")).mul(config->scaling_factor);
+  const bool encodes = run.parity.kind.rfind("autoencoder_tiny_encoder", 0) == 0;
+  const AutoencoderTiny vae(run.weights, *config, encodes);
+  if (encodes) {
+    const at::Tensor pictures = run.replay.input("pictures");
+    const bool tiled = run.parity.kind == "autoencoder_tiny_encoder_tiled";
+    return vae.Scaled((tiled ? vae.EncodeTiled(pictures) : vae.Encode(pictures)).mean);
   }
-  const AutoencoderTiny vae(run.weights, *config);
   const at::Tensor latents = run.replay.input("latents").mul(4);  // into the clamp
   return run.parity.kind == "autoencoder_tiny_tiled" ? vae.DecodeTiled(latents) : vae.Decode(latents);
 }
@@ -232,8 +248,9 @@ at::Tensor Dispatch(const Run& run) {
   if (kind == "unet_2d") return RunUNet2D(run);
   if (kind == "latent_classifier" || kind == "latent_classifier_gradient") return RunClassifier(run);
   if (kind == "clip" || kind == "clip_pooled") return RunClip(run);
-  if (kind == "autoencoder" || kind == "autoencoder_tiled") return RunAutoencoder(run);
   if (kind.rfind("autoencoder_tiny", 0) == 0) return RunAutoencoderTiny(run);
+  if (kind.rfind("autoencoder", 0) == 0) return RunAutoencoder(run);
+  if (kind == "vq_encoder") return RunVqEncoder(run);
   if (kind == "down" || kind == "mid" || kind == "up" || kind == "up_decoder") return RunBlock(run);
   return RunResampling(run);
 }

@@ -76,7 +76,7 @@ at::Tensor Paint(const Published& published) {
   const std::vector<float> latents =
       sampling::RunProgram(**program, sampling::StartLatents((*program)->start, {}, start), denoise, noise);
   const at::Tensor picture =
-      PixelCodec(PixelRange::kMinusOneToOne).Decode(at::tensor(latents).view({1, 3, side, side}));
+      PixelCodec(3, PixelRange::kMinusOneToOne).Decode(at::tensor(latents).view({1, 3, side, side}));
   return picture[0].div(2).add(0.5).clamp(0, 1);
 }
 

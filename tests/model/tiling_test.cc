@@ -107,15 +107,17 @@ TEST(Tiles, BoundTheMemoryOfALargePicture) {
   const OneThread one_thread;
   AutoencoderConfig config = Narrow({8, 8, 8, 8}, 512);
   config.mid_block_add_attention = false;  // of 65536 cells with each other takes long in one piece
-  const AnyWeights any([&](WeightMap& map) { AutoencoderKL(map, config); });
+  const AnyWeights any([&](WeightMap& map) { AutoencoderKL(map, config, /*with_encoder=*/true); });
   WeightMap weights(any.set(), c10::DeviceType::CPU, at::kFloat);
-  const AutoencoderKL vae(weights, config);
+  const AutoencoderKL vae(weights, config, /*with_encoder=*/true);
   const int64_t tiled = MemoryMeter::PeakOf([&] { vae.DecodeTiled(at::zeros({1, 4, 256, 256})); });
   const int64_t quarter = MemoryMeter::PeakOf([&] { vae.Decode(at::zeros({1, 4, 128, 128})); });
   const Decoding decoding = {.tile_side = 512, .bytes_per_pixel = PeakBytesPerPixel(config, 4)};
   EXPECT_LE(tiled, DecodeBytes(decoding, 2048, 2048, /*tiled=*/true));
   EXPECT_LE(4 * quarter, DecodeBytes(decoding, 2048, 2048, /*tiled=*/false));
   EXPECT_GE(4 * quarter, 4 * tiled);
+  const int64_t encoded = MemoryMeter::PeakOf([&] { vae.EncodeTiled(at::zeros({1, 3, 2048, 2048})); });
+  EXPECT_LE(encoded, DecodeBytes(decoding, 2048, 2048, /*tiled=*/true)) << "admission asks for decodes alone";
   RecordProperty("tiled_bytes", std::to_string(tiled));
   RecordProperty("whole_bytes", std::to_string(4 * quarter));
 }
@@ -143,17 +145,21 @@ TEST(DecodeMemory, IsBoundedByTheConfig) {
   cases.back().config.layers_per_block = 2;
   cases.back().config.mid_block_add_attention = false;
   for (const Case& each : cases) {
-    const AnyWeights any([&](WeightMap& map) { AutoencoderKL(map, each.config); });
+    const AnyWeights any([&](WeightMap& map) { AutoencoderKL(map, each.config, /*with_encoder=*/true); });
     for (const c10::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
       const double element = ActivationBytes(dtype, c10::DeviceType::CPU);
       WeightMap weights(any.set(), c10::DeviceType::CPU, dtype);
-      const AutoencoderKL vae(weights, each.config);
+      const AutoencoderKL vae(weights, each.config, /*with_encoder=*/true);
       const at::Tensor latents = at::randn({1, each.config.latent_channels, each.height, each.width});
       const int64_t measured = MemoryMeter::PeakOf([&] { vae.Decode(latents); });
       const int64_t factor = each.config.scale_factor();
       const double bound = PeakBytesPerPixel(each.config, element) * static_cast<double>(each.height * each.width) *
                            static_cast<double>(factor * factor);
       EXPECT_LE(static_cast<double>(measured), bound + kOfKernels) << c10::toString(dtype) << " " << factor;
+      const at::Tensor picture = at::rand({1, 3, each.height * factor, each.width * factor});
+      const int64_t encoded = MemoryMeter::PeakOf([&] { vae.Encode(picture); });
+      EXPECT_LE(static_cast<double>(encoded), bound + kOfKernels)
+          << "an encode takes what a decode takes at most " << c10::toString(dtype) << " " << factor;
       if (element > static_cast<double>(c10::elementSize(dtype))) continue;  // generous where a CPU emulates the type
       EXPECT_GE(static_cast<double>(measured), bound / 1.6) << c10::toString(dtype) << " " << factor;
     }
@@ -165,11 +171,11 @@ TEST(DecodeMemory, OfATinyDecoderIsBoundedByTheConfig) {
   const OneThread one_thread;
   AutoencoderTinyConfig config;
   config.decoder_width = 32;
-  const AnyWeights any([&](WeightMap& map) { AutoencoderTiny(map, config); });
+  const AnyWeights any([&](WeightMap& map) { AutoencoderTiny(map, config, /*with_encoder=*/true); });
   for (const c10::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
     const double element = ActivationBytes(dtype, c10::DeviceType::CPU);
     WeightMap weights(any.set(), c10::DeviceType::CPU, dtype);
-    const AutoencoderTiny tiny(weights, config);
+    const AutoencoderTiny tiny(weights, config, /*with_encoder=*/true);
     const at::Tensor latents = at::randn({1, 4, 16, 24});
     const int64_t measured = MemoryMeter::PeakOf([&] { tiny.Decode(latents); });
     const double bound = PeakBytesPerPixel(config, element) * 16 * 24 * 64;

@@ -57,7 +57,7 @@ std::string Folder(const std::string& name, const std::string& vae = "Autoencode
 Values TinyWeights(std::map<std::string, Shape>* shapes) {
   auto json = JsonConfig::Parse(kTinyConfig, "config");
   const AutoencoderTinyConfig config = *ParseAutoencoderTinyConfig(*json);
-  return ValuesFor([&](WeightMap& map) { AutoencoderTiny(map, config); }, shapes);
+  return ValuesFor([&](WeightMap& map) { AutoencoderTiny(map, config, /*with_encoder=*/false); }, shapes);
 }
 
 void WriteTiny(const std::string& folder) {
@@ -187,7 +187,7 @@ TEST(PreciseCodec, SavesAPictureThatOverflows) {
   auto json = JsonConfig::Parse(FindCase("autoencoder_sd1").config.dump(), "config");
   const AutoencoderConfig config = *ParseAutoencoderConfig(*json);
   std::map<std::string, Shape> shapes;
-  Values values = ValuesFor([&](WeightMap& map) { AutoencoderKL(map, config); }, &shapes);
+  Values values = ValuesFor([&](WeightMap& map) { AutoencoderKL(map, config, /*with_encoder=*/false); }, &shapes);
   for (float& value : values.at("post_quant_conv.weight")) value *= 3e4f;
   WriteWeights(values, shapes, folder + "/vae/diffusion_pytorch_model.safetensors");
   const at::Tensor latents = at::randn({1, 4, 8, 8});

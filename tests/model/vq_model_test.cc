@@ -75,7 +75,7 @@ struct Tiny {
   // What a decoder of this config asks for.
   static std::vector<std::pair<std::string, std::vector<int64_t>>> Shapes() {
     WeightMap described;
-    const VqModel model(described, Config(1));
+    const VqModel model(described, Config(1), /*with_encoder=*/false);
     std::vector<std::pair<std::string, std::vector<int64_t>>> shapes;
     for (const auto& [name, shape] : described.requested()) {
       if (name != "quantize.embedding.weight") shapes.emplace_back(name, shape);
@@ -89,7 +89,7 @@ struct Tiny {
 TEST(VqModel, PaintsTheNearestCodeOfEachCell) {
   const Tiny tiny("nearest", {0, 0, 0, 1, 1, 1, -1, 2, 0, 5, -5, 5});
   WeightMap weights(*tiny.set, c10::DeviceType::CPU, at::kFloat);
-  const VqModel model(weights, Tiny::Config(4));
+  const VqModel model(weights, Tiny::Config(4), /*with_encoder=*/false);
   ASSERT_TRUE(weights.Report("vqvae").ok()) << weights.Report("vqvae");
   // Latents are half of what is compared with the codes (scaling_factor).
   const at::Tensor codes = weights.Get("quantize.embedding.weight", {4, 3});
@@ -106,7 +106,7 @@ TEST(VqModel, PicturesOfABatchDoNotSeeEachOther) {
   const at::Tensor codes = at::randn({40, 3});
   const Tiny tiny("batch", std::vector<float>(codes.const_data_ptr<float>(), codes.const_data_ptr<float>() + 120));
   WeightMap weights(*tiny.set, c10::DeviceType::CPU, at::kFloat);
-  const VqModel model(weights, Tiny::Config(40));
+  const VqModel model(weights, Tiny::Config(40), /*with_encoder=*/false);
   const at::Tensor latents = at::randn({3, 3, 30, 41});
   const at::Tensor together = model.Decode(latents);
   ASSERT_EQ(together.sizes().vec(), (std::vector<int64_t>{3, 3, 30, 41}));
