@@ -15,6 +15,7 @@
 #include "sampling/check_options.h"
 #include "sampling/class_defaults.h"
 #include "sampling/classifier_guidance.h"
+#include "sampling/inversion.h"
 #include "sampling/noise_schedule.h"
 #include "sampling/program_builder.h"
 #include "sampling/samplers/registry.h"
@@ -112,6 +113,13 @@ absl::StatusOr<int> FirstStep(const SamplerSpec& spec) {
   return spec.steps - executed;
 }
 
+// As LatentConsistencyModelImg2ImgPipeline of diffusers: all steps run, within the less noisy part of the schedule.
+// Other models whose sampler is LCM leave out steps.
+bool TakesStrengthForItsSchedule(const NoiseScheduleConfig& schedule, const SamplerSpec& spec) {
+  return spec.strength.has_value() && schedule.embeds_guidance && spec.sampler == Sampler::kLcm &&
+         spec.timesteps.empty();
+}
+
 void SetGuidance(const SamplerSpec& spec, bool embeds_guidance, SamplingProgram& program) {
   const int first = static_cast<int>(spec.guidance_start * program.steps);
   const int last = static_cast<int>(spec.guidance_end * program.steps);
@@ -132,13 +140,20 @@ absl::StatusOr<SharedProgram> CompileOnce(const NoiseScheduleConfig& schedule, c
   STEPCAST_RETURN_IF_ERROR(CheckSpec(spec, *definition));
   STEPCAST_RETURN_IF_ERROR(CheckKind(schedule, *definition));
   STEPCAST_ASSIGN_OR_RETURN(const ScheduleSettings settings, Settings(schedule, spec, *definition));
-  STEPCAST_ASSIGN_OR_RETURN(const int first_step, FirstStep(spec));
+  const bool takes_strength = TakesStrengthForItsSchedule(schedule, spec);
+  STEPCAST_ASSIGN_OR_RETURN(const int first_step, takes_strength ? absl::StatusOr<int>(0) : FirstStep(spec));
+  const double schedule_share = takes_strength ? *spec.strength : 1.0;
   STEPCAST_ASSIGN_OR_RETURN(const NoiseSchedule noise_schedule, NoiseSchedule::Create(settings));
 
   ProgramBuilder builder(spec.sampler, definition->history);
-  const SamplerInput input{spec, settings, noise_schedule, first_step, definition->default_eta};
+  const SamplerInput input{spec, settings, noise_schedule, first_step, definition->default_eta, schedule_share};
   STEPCAST_RETURN_IF_ERROR(definition->build(input, builder));
   STEPCAST_ASSIGN_OR_RETURN(SamplingProgram program, std::move(builder).Build());
+  if (spec.inversion == Inversion::kInverts) {
+    STEPCAST_ASSIGN_OR_RETURN(program, Invert(program, settings, noise_schedule));
+    return std::make_shared<const SamplingProgram>(std::move(program));
+  }
+  if (spec.inversion == Inversion::kPaintsInverted) StartInverted(program);
   SetGuidance(spec, schedule.embeds_guidance, program);
   STEPCAST_RETURN_IF_ERROR(SetClassifierGuidance(spec.classifier_scale, settings, noise_schedule, program));
   return std::make_shared<const SamplingProgram>(std::move(program));

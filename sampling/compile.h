@@ -1,6 +1,7 @@
 #pragma once
 // From a model's noise schedule and a request's wishes to a SamplingProgram.
 
+#include <cstdint>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -14,6 +15,10 @@ namespace stepcast::sampling {
 
 // Beyond, a guided step leaves what any classifier was trained at.
 inline constexpr double kMaxClassifierScale = 100.0;
+
+// A picture is inverted by one program, which ascends to the noise it might have come from, and painted from there by
+// another (Song et al. 2021, "Denoising diffusion implicit models", section 4.3).
+enum class Inversion : uint8_t { kNone, kInverts, kPaintsInverted };
 
 // What a request asks of the sampler. Ranges are those of the API; Compile checks what only it can know.
 struct SamplerSpec {
@@ -31,6 +36,8 @@ struct SamplerSpec {
   // Image-to-image: floor(steps * strength) steps run, from the encoded image with the noise of the first of them.
   // In (0, 1]. nullopt: text-to-image, all steps from pure noise.
   std::optional<double> strength = std::nullopt;
+  // Which of the two programs of an inverted picture; their steps are equal, and `strength` is unset.
+  Inversion inversion = Inversion::kNone;
   SamplerOptions options = {};
   // Explicit lists in place of spacing and sigma schedule; at most one of them, strictly descending. `steps` must equal
   // their number of steps: timesteps.size(), or sigmas.size() - 1, for the last sigma (0 allowed) ends the last step.
@@ -42,8 +49,8 @@ struct SamplerSpec {
   template <typename H>
   friend H AbslHashValue(H h, const SamplerSpec& s) {
     return H::combine(std::move(h), s.sampler, s.steps, s.sigma_schedule, s.timestep_spacing, s.eta, s.guidance_scale,
-                      s.guidance_rescale, s.guidance_start, s.guidance_end, s.classifier_scale, s.strength, s.options,
-                      s.timesteps, s.sigmas);
+                      s.guidance_rescale, s.guidance_start, s.guidance_end, s.classifier_scale, s.strength, s.inversion,
+                      s.options, s.timesteps, s.sigmas);
   }
 };
 

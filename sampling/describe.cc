@@ -35,8 +35,6 @@ std::string SpecialText(const Evaluation& e, int digits) {
     case Special::kLangevinNorm:
       return absl::StrFormat(" snr=%.*g score=[%.*g*latents %+.*g*model_output]", digits, c.scale, digits,
                              c.score_from_latents, digits, c.score_from_output);
-    case Special::kMaskBlend:
-      return " mask";
   }
   return "";
 }

@@ -22,9 +22,7 @@ Place PlaceOf(int cell, int cells, int pixels) {
   return {static_cast<size_t>(low), static_cast<size_t>(std::min(low + 1, pixels - 1)), middle - low};
 }
 
-size_t NearestOf(int cell, int cells, int pixels) {
-  return static_cast<size_t>(int64_t{cell} * pixels / cells);
-}
+size_t NearestOf(int cell, int cells, int pixels) { return static_cast<size_t>(int64_t{cell} * pixels / cells); }
 
 }  // namespace
 

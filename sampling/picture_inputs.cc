@@ -13,11 +13,10 @@ int Add(PictureSource source, Recipe& recipe) {
   return static_cast<int>(recipe.pictures.size()) - 1;
 }
 
-bool ReadsMask(const GenerationRequest& request) {
-  return request.model->image_input == ImageInput::kMaskAndPicture;
-}
+bool ReadsMask(const GenerationRequest& request) { return request.model->image_input == ImageInput::kMaskAndPicture; }
 
-// Whether kept cells are put back. A denoiser that reads the mask knows them already; A1111 puts them back all the same.
+// Whether kept cells are put back. A denoiser that reads the mask knows them already; A1111 puts them back all the
+// same.
 bool Blends(const Inpainting& inpainting, bool reads_mask) {
   return !reads_mask || inpainting.differential || inpainting.blend_domain == BlendDomain::kX0;
 }
@@ -43,8 +42,7 @@ void StartWithPicture(const GenerationRequest& request, Recipe& recipe) {
     stage.start = StageStart::kPicture;
     stage.start_picture = picture;
     if (inpainting.has_value() && inpainting->fill == InpaintFill::kNoise) {
-      stage.noise_fill =
-          LatentMask(*inpainting->mask, stage.latent_height, stage.latent_width, MaskSampling::kNearest);
+      stage.noise_fill = LatentMask(*inpainting->mask, stage.latent_height, stage.latent_width, MaskSampling::kNearest);
     }
   }
   if (blends) stage.blend = BlendOf(*inpainting, stage, picture);
@@ -59,9 +57,8 @@ void ShowPicture(const GenerationRequest& request, Recipe& recipe) {
   } else if (ReadsMask(request) && request.inpainting.has_value()) {
     const SharedMask& mask = request.inpainting->mask;
     const int picture = Add({.picture = request.init_image, .erased = mask}, recipe);
-    stage.inputs = {
-        {{.map = LatentMask(*mask, stage.latent_height, stage.latent_width, MaskSampling::kNearestRounded)},
-         {.picture = picture}}};
+    stage.inputs = {{{.map = LatentMask(*mask, stage.latent_height, stage.latent_width, MaskSampling::kNearestRounded)},
+                     {.picture = picture}}};
   } else if (request.inpainting.has_value()) {
     stage.spare_draws = 1;  // what diffusers encodes for denoisers that read it, whether this one does or not
   }

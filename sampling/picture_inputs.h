@@ -16,7 +16,8 @@ std::optional<double> StrengthOf(const GenerationRequest& request);
 inline constexpr int kShowsPicture = 0;
 inline constexpr int kShowsNoPicture = 1;
 
-// The rows of instruct-pix2pix (arXiv:2211.09800, eq. 3) at image guidance s_i: u without picture, u with it, c with it,
+// The rows of instruct-pix2pix (arXiv:2211.09800, eq. 3) at image guidance s_i: u without picture, u with it, c with
+// it,
 //   u + s_i (picture - u) + s (c - picture).
 RowSet PictureGuidance(int uncond, int cond, double image_guidance_scale);
 

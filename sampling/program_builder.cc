@@ -91,6 +91,12 @@ LinearForm ProgramBuilder::PredictX0(PredictionForm form, Post post) {
   return post.kind == PostKind::kNone ? Combine(form) : LinearForm::Of(Slot::kX0);
 }
 
+void ProgramBuilder::SetLevel(Level level, std::optional<Level> kept) {
+  const size_t count = program_.evaluations.size();
+  program_.evaluations.back().level = level;
+  if (count > 1) program_.evaluations[count - 2].kept = kept.value_or(level);
+}
+
 LinearForm ProgramBuilder::DrawNoise() {
   program_.evaluations.back().draws_noise = true;
   return LinearForm::Of(Slot::kNoise);
@@ -145,7 +151,8 @@ absl::Status ProgramBuilder::CheckFinite() const {
                   std::isfinite(e.x0_from_output);
     const SpecialCoefs& coefs = e.special_coefs;
     finite = finite && std::isfinite(coefs.scale) && std::isfinite(coefs.offset) &&
-             std::isfinite(coefs.score_from_latents) && std::isfinite(coefs.score_from_output);
+             std::isfinite(coefs.score_from_latents) && std::isfinite(coefs.score_from_output) &&
+             std::isfinite(e.level.image_coef) && std::isfinite(e.level.noise_coef);
     for (const Term& term : e.transition) finite = finite && std::isfinite(term.coefficient);
     if (!finite) {
       return absl::InvalidArgumentError(absl::StrFormat(

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -63,6 +64,10 @@ class ProgramBuilder {
   // Current values. REQUIRES: an open evaluation.
   LinearForm Value(Slot slot) const { return values_[static_cast<size_t>(slot)]; }
   LinearForm latents() const { return Value(Slot::kLatents); }
+
+  // Where the latents stand as the evaluation finds them. `kept`: what the evaluation before leaves of a cell that is
+  // kept, where that is something else.
+  void SetLevel(Level level, std::optional<Level> kept = std::nullopt);
 
   // `form` of the latents as the evaluation found them and the denoiser's output.
   LinearForm Combine(PredictionForm form) const;

@@ -42,7 +42,6 @@ void ScaleByLangevinStep(const SpecialCoefs& coefs, const SpecialSlots& slots) {
 void ApplySpecial(Special special, const SpecialCoefs& coefs, const SpecialSlots& slots) {
   switch (special) {
     case Special::kNone:
-    case Special::kMaskBlend:
       return;
     case Special::kVarianceNoise:
       for (size_t i = 0; i < slots.noise.size(); ++i) {

@@ -57,7 +57,7 @@ struct SpecialSlots {
   absl::Span<float> noise;
 };
 
-// Changes model output and noise as `special` says. REQUIRES: not kMaskBlend.
+// Changes model output and noise as `special` says.
 void ApplySpecial(Special special, const SpecialCoefs& coefs, const SpecialSlots& slots);
 
 // x0 := post(x0), in place, over one image.

@@ -34,9 +34,23 @@ int IndexOf(ConditioningInput input, std::vector<ConditioningInput>& inputs) {
   return index;
 }
 
+// Puts the stage that inverts the picture in front of the one that paints.
+void AddInversion(SharedProgram program, Recipe& recipe) {
+  Stage painting = recipe.stages.front();
+  painting.start = StageStart::kLatents;
+  Stage& inverting = recipe.stages.front();
+  inverting.program = std::move(program);
+  inverting.row_sets.resize(1);  // guided by nothing
+  inverting.blend.reset();
+  inverting.control.clear();
+  inverting.noise_fill = nullptr;
+  inverting.spare_draws = 0;
+  recipe.stages.push_back(std::move(painting));
+}
+
 }  // namespace
 
-SharedRecipe RecipeOf(const GenerationRequest& request, SharedProgram program) {
+SharedRecipe RecipeOf(const GenerationRequest& request, SharedProgram program, SharedProgram inversion) {
   auto recipe = std::make_shared<Recipe>();
   Stage& stage = recipe->stages.emplace_back();
   stage.model = request.model;
@@ -53,6 +67,7 @@ SharedRecipe RecipeOf(const GenerationRequest& request, SharedProgram program) {
   }
   stage.program = std::move(program);
   AddPictures(request, *recipe);
+  if (inversion != nullptr) AddInversion(std::move(inversion), *recipe);
   return recipe;
 }
 

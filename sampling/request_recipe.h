@@ -9,6 +9,7 @@ namespace stepcast::sampling {
 
 // One stage from noise, or from the request's picture, to the picture: the prompt or class of `request`, what it is
 // guided away from where `program` is guided, what its denoiser sees and what is kept of the picture it came with.
-SharedRecipe RecipeOf(const GenerationRequest& request, SharedProgram program);
+// `inversion`: the stage before, which `program` goes on from; null: none.
+SharedRecipe RecipeOf(const GenerationRequest& request, SharedProgram program, SharedProgram inversion = nullptr);
 
 }  // namespace stepcast::sampling

@@ -79,6 +79,14 @@ struct Post {
   friend bool operator==(const Post&, const Post&) = default;
 };
 
+// A place between a picture and noise: image_coef * encoded image + noise_coef * noise.
+struct Level {
+  float image_coef = 0.0f;
+  float noise_coef = 1.0f;
+
+  friend bool operator==(const Level&, const Level&) = default;
+};
+
 // One denoiser evaluation and the update after it.
 struct Evaluation {
   int step = 0;              // 0-based step of the image that this evaluation belongs to
@@ -92,6 +100,10 @@ struct Evaluation {
   Post post;
   Special special = Special::kNone;
   SpecialCoefs special_coefs;
+  // Where the latents stand before the update, and what a cell that is kept is after it: the next evaluation's level,
+  // or the picture itself after the last one.
+  Level level = {};
+  Level kept = {.image_coef = 1.0f, .noise_coef = 0.0f};
   std::vector<Term> transition;  // reads kX0 only where post is not kNone: otherwise x0 serves previews and Finish
 
   // Rows this evaluation occupies in a denoiser forward.
@@ -100,12 +112,7 @@ struct Evaluation {
   friend bool operator==(const Evaluation&, const Evaluation&) = default;
 };
 
-struct Start {
-  float image_coef = 0.0f;  // text-to-image: 0
-  float noise_coef = 1.0f;  // text-to-image: init_noise_sigma
-
-  friend bool operator==(const Start&, const Start&) = default;
-};
+using Start = Level;  // text-to-image: no image, and init_noise_sigma
 
 struct Finish {
   float latents_coef = 1.0f;

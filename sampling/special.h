@@ -18,7 +18,6 @@ enum class Special : uint8_t {
   kLangevinNorm,   // score        := score_from_latents * latents + score_from_output * model_output
                    // s            := 2 (scale |noise| / |score|)^2, 0 if |score| is 0; Euclidean norms over this image
                    // model_output := s * score;  noise := sqrt(2 s) * noise
-  kMaskBlend,
 };
 
 struct SpecialCoefs {

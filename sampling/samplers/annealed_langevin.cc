@@ -49,6 +49,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
     const double alpha = epsilon * sigmas[i] * sigmas[i] / last_variance;
     for (int t = 0; t < inner_steps; ++t) {
       builder.Evaluate(i - first, level.timestep, level.input_scale);
+      builder.SetLevel({1.0f, static_cast<float>(sigmas[i])});
       builder.PredictX0(level.x0);
       builder.Assign(Slot::kLatents, builder.latents() + 0.5 * alpha * builder.Combine(level.score) +
                                          std::sqrt(alpha) * builder.DrawNoise());
@@ -57,6 +58,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
   if (options.final_denoise.value_or(true)) {
     const VeLevel level = levels.At(sigmas.back());
     builder.Evaluate(count - 1 - first, level.timestep, level.input_scale);
+    builder.SetLevel({1.0f, static_cast<float>(sigmas.back())});
     builder.Assign(Slot::kLatents, builder.PredictX0(level.x0));
   }
   return absl::OkStatus();

@@ -1,5 +1,7 @@
 #include "sampling/samplers/consistency_family.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_format.h"
 
 namespace stepcast::sampling {
@@ -9,13 +11,14 @@ absl::StatusOr<std::vector<int>> DistilledTimesteps(const SamplerInput& input, b
   const int total = input.settings.num_train_timesteps;
   const int original = input.spec.options.original_inference_steps.value_or(input.settings.original_inference_steps);
   const int steps = input.steps();
-  if (steps > original) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("steps: got %d; %s allows at most original_inference_steps, which is %d", steps,
-                        SamplerName(input.spec.sampler), original));
-  }
   const int stride = all_timesteps ? 1 : total / original;
-  const int count = all_timesteps ? total : original;
+  const int count = static_cast<int>((all_timesteps ? total : original) * input.schedule_share);
+  if (steps > std::min(original, count)) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("steps: got %d; %s allows at most original_inference_steps%s, which is %d", steps,
+                        SamplerName(input.spec.sampler), input.schedule_share < 1.0 ? " times strength" : "",
+                        std::min(original, count)));
+  }
   std::vector<int> timesteps;
   for (int i = 0; i < steps; ++i) {
     const int skipped = static_cast<int>(static_cast<double>(i) * (static_cast<double>(count) / steps));

@@ -23,6 +23,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
     const double a = alphas[t];
     const double p = t - stride >= 0 ? static_cast<double>(alphas[t - stride]) : final_alpha;
     builder.Evaluate(i - input.first_step, t);
+    builder.SetLevel(VariancePreservingLevel(alphas[t]));
     const LinearForm x0 =
         builder.PredictX0(PredictX0(prediction, std::sqrt(a), std::sqrt(1.0 - a)), PostOf(input.settings));
     // Of the raw prediction: a clipped x0 does not change it.

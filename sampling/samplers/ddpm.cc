@@ -68,6 +68,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
     const int t = timesteps[i];
     const StepScalars scalars(alphas[t], i + 1 < input.steps() ? alphas[timesteps[i + 1]] : 1.0f);
     builder.Evaluate(i - input.first_step, t);
+    builder.SetLevel(VariancePreservingLevel(alphas[t]));
     const LinearForm x0 = builder.PredictX0(PredictX0(prediction, std::sqrt(scalars.a), std::sqrt(scalars.one_minus_a)),
                                             PostOf(input.settings));
     LinearForm next = scalars.mean_from_x0() * x0 + scalars.mean_from_latents() * builder.latents();

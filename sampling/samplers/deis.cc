@@ -63,6 +63,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
     const DpmLevel& here = points[i].level;
     const DpmLevel& to = points[i + 1].level;
     builder.Evaluate(i - input.first_step, points[i].timestep);
+    builder.SetLevel(here.mix());
     const LinearForm x0 = builder.PredictX0(points[i].x0, ThresholdingOf(input.settings));
     const LinearForm noise = (builder.latents() - here.alpha * x0) / here.sigma;
 

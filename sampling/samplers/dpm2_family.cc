@@ -39,11 +39,14 @@ void Dpm2Step(const SamplerInput& input, const Dpm2Steps& steps, int i, ProgramB
   const double sigma = steps.levels.sigmas[i];
   const double mid = steps.mid_sigmas[i];
   builder.Evaluate(step, steps.levels.timesteps[i], InputScale(sigma));
+  builder.SetLevel({1.0f, static_cast<float>(sigma)});
   const LinearForm here = Derivative(input, sigma, builder);
   builder.Assign(Slot::kSaved, builder.latents());
   builder.Assign(Slot::kLatents, builder.latents() + here * (mid - sigma));
   if (i + 1 == input.steps()) return;
   builder.Evaluate(step, steps.mid_timesteps[i], InputScale(mid));
+  // diffusers takes the level of the next step for that of the middle where it adds noise to what is kept.
+  builder.SetLevel({1.0f, static_cast<float>(mid)}, Level{1.0f, steps.levels.sigmas[i + 1]});
   const LinearForm middle = Derivative(input, mid, builder);
   builder.Assign(Slot::kLatents, builder.Value(Slot::kSaved) + middle * (steps.targets[i] - sigma));
 }

@@ -66,8 +66,7 @@ absl::StatusOr<SigmaSteps> DpmSteps(const SamplerInput& input, const DpmStepsRul
 
 Start DpmStart(const SamplerInput& input, const SigmaSteps& steps) {
   if (!input.from_image()) return {0.0f, 1.0f};
-  const DpmLevel level(steps.sigmas[input.first_step]);
-  return {static_cast<float>(level.alpha), static_cast<float>(level.sigma)};
+  return DpmLevel(steps.sigmas[input.first_step]).mix();
 }
 
 std::vector<DpmPoint> DpmPoints(const SamplerInput& input, const SigmaSteps& steps) {
@@ -136,6 +135,7 @@ void BuildMultistep(const SamplerInput& input, const std::vector<DpmPoint>& poin
   for (int i = input.first_step; i < input.steps(); ++i) {
     const DpmPoint& point = points[i];
     builder.Evaluate(i - input.first_step, point.timestep, point.input_scale);
+    builder.SetLevel(point.level.mix());
     const LinearForm m0 = builder.PredictX0(point.x0, ThresholdingOf(input.settings));
     const DpmWeights weights(point.level, points[i + 1].level, solver.sde);
     LinearForm next = weights.carry * builder.latents() + weights.x0 * m0;

@@ -20,6 +20,8 @@ struct DpmLevel {
   explicit DpmLevel(double sigma_space_sigma);
   // alpha 1.
   static DpmLevel VarianceExploding(double sigma);
+
+  Level mix() const { return {static_cast<float>(alpha), static_cast<float>(sigma)}; }
 };
 
 // Where a class spreads its steps otherwise than DPMSolverMultistepScheduler.

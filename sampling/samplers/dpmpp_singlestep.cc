@@ -53,6 +53,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
   builder.set_history(solver.order - 1);
   for (int i = input.first_step; i < input.steps(); ++i) {
     builder.Evaluate(i - input.first_step, points[i].timestep);
+    builder.SetLevel(points[i].level.mix());
     const LinearForm x0 = builder.PredictX0(points[i].x0, ThresholdingOf(input.settings));
     std::vector<LinearForm> outputs = {x0};
     for (int age = 0; age < builder.history_size(); ++age) outputs.push_back(builder.History(age));

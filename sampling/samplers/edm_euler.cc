@@ -25,6 +25,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
     const double raised = sigma * (1.0 + gamma);
     // The denoiser sees the latents before the noise, as in diffusers.
     builder.Evaluate(i - input.first_step, EdmTimestep(sigma), EdmInputScale(sigma, input.settings.sigma_data));
+    builder.SetLevel({1.0f, static_cast<float>(sigma)});
     const PredictionForm form = EdmX0(input.settings, raised);
     LinearForm x0 = builder.PredictX0(form);
     LinearForm latents = builder.latents();

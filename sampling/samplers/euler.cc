@@ -33,6 +33,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
     const double sigma = steps.sigmas[i];
     const double next_sigma = steps.sigmas[i + 1];
     builder.Evaluate(i - input.first_step, steps.timesteps[i], InputScale(sigma));
+    builder.SetLevel({1.0f, static_cast<float>(sigma)});
     // As in diffusers, the churned latents are not shown to the denoiser: its output is that of level sigma.
     LinearForm latents = builder.latents();
     const double churned = sigma * (1.0 + gamma);

@@ -21,6 +21,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
     const double sigma_up = std::sqrt(next_variance * (variance - next_variance) / variance);
     const double sigma_down = std::sqrt(next_variance - sigma_up * sigma_up);
     builder.Evaluate(i - input.first_step, steps.timesteps[i], InputScale(sigma));
+    builder.SetLevel({1.0f, static_cast<float>(sigma)});
     const LinearForm x0 = builder.PredictX0(PredictX0InSigmaSpace(input.settings.prediction_type, sigma));
     const LinearForm derivative = (builder.latents() - x0) / sigma;
     // The last step draws too, though its share is 0: the stream of normals counts.

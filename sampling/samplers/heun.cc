@@ -14,6 +14,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
   // (x - x0) / sigma at level i of the list, in an evaluation of step `step`.
   const auto derivative = [&](int step, int i) {
     builder.Evaluate(step, steps.timesteps[i], InputScale(steps.sigmas[i]));
+    builder.SetLevel({1.0f, steps.sigmas[i]});
     const LinearForm x0 = builder.PredictX0(PredictX0InSigmaSpace(input.settings.prediction_type, steps.sigmas[i]),
                                             ClipOf(input.settings));
     return (builder.latents() - x0) / steps.sigmas[i];

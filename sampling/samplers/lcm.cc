@@ -20,6 +20,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
     const int t = timesteps[i];
     const double a = alphas[t];
     builder.Evaluate(i - input.first_step, t);
+    builder.SetLevel(VariancePreservingLevel(a));
     const LinearForm x0 = builder.PredictX0(PredictX0(input.settings.prediction_type, std::sqrt(a), std::sqrt(1.0 - a)),
                                             PostOf(input.settings));
     // The boundary condition of a consistency model: near timestep 0 it is the identity.

@@ -35,6 +35,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
   for (int i = input.first_step; i < input.steps(); ++i) {
     const double sigma = steps.sigmas[i];
     builder.Evaluate(i - input.first_step, steps.timesteps[i], InputScale(sigma));
+    builder.SetLevel({1.0f, static_cast<float>(sigma)});
     const LinearForm x0 = builder.PredictX0(PredictX0InSigmaSpace(input.settings.prediction_type, sigma));
     builder.PushHistory((builder.latents() - x0) / sigma);
     // From an image, diffusers takes the coefficients of a full history from the first step on.

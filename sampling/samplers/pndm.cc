@@ -85,6 +85,7 @@ class PndmBuilder {
   LinearForm Evaluate(int step, int timestep) {
     builder_.Evaluate(step, timestep);
     const double a = alphas_[timestep];
+    builder_.SetLevel(VariancePreservingLevel(a));
     builder_.PredictX0(PredictX0(prediction_, std::sqrt(a), std::sqrt(1.0 - a)));
     return LinearForm::Of(Slot::kModelOutput);
   }

@@ -23,6 +23,10 @@ Post ThresholdingOf(const ScheduleSettings& settings) {
 
 Start VariancePreservingStart(const SamplerInput& input, double alpha_cumprod) {
   if (!input.from_image()) return {0.0f, 1.0f};
+  return VariancePreservingLevel(alpha_cumprod);
+}
+
+Level VariancePreservingLevel(double alpha_cumprod) {
   return {static_cast<float>(std::sqrt(alpha_cumprod)), static_cast<float>(std::sqrt(1.0 - alpha_cumprod))};
 }
 

@@ -23,6 +23,8 @@ struct SamplerInput {
   const NoiseSchedule& schedule;
   int first_step = 0;                      // steps before it are skipped (image-to-image)
   std::optional<double> default_eta = {};  // of the sampler
+  // Of a distilled schedule, whose steps all run: latent consistency models take strength for that.
+  double schedule_share = 1.0;
 
   int steps() const { return spec.steps; }
   bool from_image() const { return spec.strength.has_value(); }
@@ -69,6 +71,9 @@ Post ThresholdingOf(const ScheduleSettings& settings);
 // The start of classes that paint in the model's own variance-preserving space: pure noise, or the image with the
 // noise of cumulative alpha `alpha_cumprod`.
 Start VariancePreservingStart(const SamplerInput& input, double alpha_cumprod);
+
+// That image with its noise.
+Level VariancePreservingLevel(double alpha_cumprod);
 
 // The request's explicit `timesteps`, at least one.
 // Errors: INVALID_ARGUMENT naming `timesteps` when one is fractional.

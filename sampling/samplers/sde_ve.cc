@@ -51,6 +51,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
     const VeLevel level = levels.At(step.sigma);
     const auto evaluate = [&] {
       builder.Evaluate(i - input.first_step, level.timestep, level.input_scale);
+      builder.SetLevel({1.0f, static_cast<float>(step.sigma)});
       builder.PredictX0(level.x0);
     };
     for (int c = 0; c < input.settings.correct_steps; ++c) {

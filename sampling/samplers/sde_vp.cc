@@ -31,6 +31,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
     const double p = is_last ? 1.0 : static_cast<double>(alphas[timesteps[i + 1]]);
     const double beta = (p - a) / p;  // 1 - alpha of the whole step, however many training timesteps it spans
     builder.Evaluate(i - input.first_step, timesteps[i]);
+    builder.SetLevel(VariancePreservingLevel(alphas[timesteps[i]]));
     builder.PredictX0(PredictX0(prediction, std::sqrt(a), std::sqrt(1.0 - a)));
     const LinearForm score = builder.Combine(Score(prediction, std::sqrt(a), std::sqrt(1.0 - a)));
     LinearForm next = (2.0 - std::sqrt(a / p)) * builder.latents() + score_share * beta * score;

@@ -26,6 +26,7 @@ absl::Status Build(const SamplerInput& input, ProgramBuilder& builder) {
     const double s = alphas[below];
     const double p = alphas[next_timestep];
     builder.Evaluate(i - input.first_step, timesteps[i]);
+    builder.SetLevel(VariancePreservingLevel(a));
     const LinearForm x0 = builder.PredictX0(PredictX0(prediction, std::sqrt(a), std::sqrt(1.0 - a)));
     const LinearForm noise = builder.Combine(PredictNoise(prediction, std::sqrt(a), std::sqrt(1.0 - a)));
     LinearForm next = std::sqrt(s) * x0 + std::sqrt(1.0 - s) * noise;

@@ -88,6 +88,7 @@ LinearForm Advance(const Interval& interval, const LinearForm& latents, const st
 // Opens evaluation `i` and states x0. Returns what the method interpolates: x0, or the noise.
 LinearForm Predict(const SamplerInput& input, const DpmPoint& point, int i, ProgramBuilder& builder) {
   builder.Evaluate(i - input.first_step, point.timestep);
+  builder.SetLevel(point.level.mix());
   if (input.settings.predict_x0) return builder.PredictX0(point.x0, ThresholdingOf(input.settings));
   builder.PredictX0(point.x0);
   return builder.Combine(PredictNoise(input.settings.prediction_type, point.level.alpha, point.level.sigma));

@@ -88,7 +88,8 @@ std::vector<BatchKey> ProfileKeys(const ModelInfo& model) {
   const int width = model.defaults.width / model.vae_scale_factor;
   std::vector<BatchKey> keys;
   if (model.conditioning == ConditioningKind::kText) keys.push_back({.phase = Phase::kEncode, .model = model.id});
-  for (const Phase phase : {Phase::kDenoise, Phase::kPreview, Phase::kDecode}) {
+  for (const Phase phase : {Phase::kEncodePicture, Phase::kDenoise, Phase::kPreview, Phase::kDecode}) {
+    if (phase == Phase::kEncodePicture && !model.encodes_pictures) continue;
     keys.push_back({.phase = phase, .model = model.id, .latent_height = height, .latent_width = width});
   }
   return keys;

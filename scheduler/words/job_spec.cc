@@ -14,8 +14,8 @@ JobSpec MakeJobSpec(SharedRequest request, sampling::SharedRecipe recipe) {
   return spec;
 }
 
-JobSpec MakeJobSpec(SharedRequest request, sampling::SharedProgram program) {
-  sampling::SharedRecipe recipe = sampling::RecipeOf(*request, std::move(program));
+JobSpec MakeJobSpec(SharedRequest request, sampling::SharedProgram program, sampling::SharedProgram inversion) {
+  sampling::SharedRecipe recipe = sampling::RecipeOf(*request, std::move(program), std::move(inversion));
   return MakeJobSpec(std::move(request), std::move(recipe));
 }
 

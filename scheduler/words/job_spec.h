@@ -25,7 +25,8 @@ struct JobSpec {
 
 // The first picture of `request`. It has come at no known time, has no deadline and no sink.
 JobSpec MakeJobSpec(SharedRequest request, sampling::SharedRecipe recipe);
-// Painted by `program` in one stage.
-JobSpec MakeJobSpec(SharedRequest request, sampling::SharedProgram program);
+// Painted by `program`, where `inversion` is set from what that makes of the request's picture.
+JobSpec MakeJobSpec(SharedRequest request, sampling::SharedProgram program,
+                    sampling::SharedProgram inversion = nullptr);
 
 }  // namespace stepcast

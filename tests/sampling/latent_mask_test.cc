@@ -41,8 +41,9 @@ TEST(LatentMaskTest, BilinearIsTorchs) {
   };
   EXPECT_THAT(times_255(LatentMask(Ramp(16, 8), 2, 3, MaskSampling::kBilinear)),
               Pointwise(FloatNear(1e-3f), {26.1667f, 31.5f, 36.8333f, 90.1667f, 95.5f, 100.8333f}));
-  EXPECT_THAT(times_255(LatentMask(Ramp(2, 2), 4, 3, MaskSampling::kBilinear)),
-              Pointwise(FloatNear(1e-3f), {0.0f, 0.5f, 1.0f, 4.0f, 4.5f, 5.0f, 12.0f, 12.5f, 13.0f, 16.0f, 16.5f, 17.0f}));
+  EXPECT_THAT(
+      times_255(LatentMask(Ramp(2, 2), 4, 3, MaskSampling::kBilinear)),
+      Pointwise(FloatNear(1e-3f), {0.0f, 0.5f, 1.0f, 4.0f, 4.5f, 5.0f, 12.0f, 12.5f, 13.0f, 16.0f, 16.5f, 17.0f}));
 }
 
 }  // namespace
