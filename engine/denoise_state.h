@@ -13,6 +13,7 @@
 
 #include "engine/device.h"
 #include "engine/embedding_cache.h"
+#include "engine/encoded_picture.h"
 #include "model/model_bundle.h"
 #include "sampling/noise_generator.h"
 #include "sampling/recipe.h"
@@ -55,6 +56,20 @@ class DenoiseState final : public JobState {
     embeddings_[static_cast<size_t>(conditioning)] = std::move(embedding);
   }
 
+  // The pinned tensors of one of the recipe's pictures; null where the stage does without, and until they are known.
+  const SharedEncodedPicture& picture(int index) const { return pictures_[static_cast<size_t>(index)]; }
+  void PinPicture(int index, SharedEncodedPicture encoded) {
+    pictures_[static_cast<size_t>(index)] = std::move(encoded);
+  }
+
+  // What the stage's recipe has of a picture that is latents, [C, h, w] float32: this job's draw, or the mode.
+  // REQUIRES: Begin; not parked.
+  const at::Tensor& LatentsOf(int picture) const { return drawn_.at(picture); }
+  // The normals that the stage began with, [C, h, w], of stages that blend. REQUIRES: Begin; not parked.
+  const at::Tensor& InitialNoise() const { return initial_noise_; }
+  // What follows the latents in the denoiser's input of rows with these `inputs`, [1, E, h, w]. REQUIRES: as above.
+  const at::Tensor& InputsOf(int inputs, const ComputeDevice& device);
+
   // A weight map of the recipe on the device, [1, 1, h, w].
   const at::Tensor& MapOf(const sampling::SharedWeightMap& map, const ComputeDevice& device);
 
@@ -64,8 +79,10 @@ class DenoiseState final : public JobState {
   // What classifier guidance steers towards; of class-conditional models.
   std::optional<int> class_index;
 
-  // Makes the slots for latents of `height` x `width` cells, if not done yet: latents = noise_coef * the first
-  // normals of the generator (drawn before any step noise, as diffusers does), everything else zero.
+  // Makes the slots for latents of `height` x `width` cells and draws from the pictures, if not done yet. In the order
+  // of diffusers: pictures that are a start or kept, the initial noise, other pictures, and only then steps. Latents
+  // are what the program's start says, everything else is zero. What it throws leaves the job where it was. REQUIRES:
+  // the pictures of the stage are pinned.
   void Begin(int height, int width, const ComputeDevice& device);
 
   // Begins the next stage, whose model is `bundle`, with the latents that this one has come to. What it throws leaves
@@ -102,6 +119,8 @@ class DenoiseState final : public JobState {
  private:
   // Lays out slots_ and index_ for the program.
   void PlaceSlots();
+  // Everything that is parked, in a fixed order. All have one shape.
+  std::vector<at::Tensor*> Tensors();
 
   std::shared_ptr<const model::ModelBundle> bundle_;
   const sampling::SharedRecipe recipe_;
@@ -113,6 +132,11 @@ class DenoiseState final : public JobState {
   RowSums sums_;
   at::Tensor parked_;  // [S, C, h, w] on the host
   std::vector<SharedEmbedding> embeddings_;
+  std::vector<SharedEncodedPicture> pictures_;
+  bool begun_ = false;  // the stage
+  std::map<int, at::Tensor> drawn_;
+  at::Tensor initial_noise_;
+  std::map<int, at::Tensor> inputs_;
   std::map<const sampling::WeightMap*, at::Tensor> maps_;
   sampling::NoiseGenerator generator_;
   std::vector<float> noise_;

@@ -13,6 +13,7 @@
 #include "core/error_reason.h"
 #include "core/status_macros.h"
 #include "core/string_view.h"
+#include "engine/blend.h"
 #include "engine/picture.h"
 #include "engine/upload.h"
 
@@ -39,7 +40,6 @@ absl::Status CheckProgram(const sampling::SamplingProgram& program, const Genera
     if (told_scale && !bundle.info()->noise_schedule.embeds_guidance) {
       return absl::UnimplementedError(absl::StrCat("model '", bundle.info()->id, "' cannot be told a guidance scale"));
     }
-    if (evaluation.special == Special::kMaskBlend) return absl::UnimplementedError("masks are not blended yet");
     const bool reads_variance =
         evaluation.special == Special::kVarianceNoise || evaluation.special == Special::kVarianceRoot;
     if (reads_variance && !bundle.info()->predicts_variance) {
@@ -68,7 +68,15 @@ DiffusionExecutor::DiffusionExecutor(DiffusionExecutorOptions options, EngineMet
       batch_(*device_, options.limits.strict_rows),
       classifier_guidance_(*device_),
       runner_(*device_, /*strict=*/options.limits.strict_rows > 0),
-      decoder_(log_, guard_),
+      precise_(log_, guard_),
+      decoder_(precise_),
+      pictures_(options.picture_cache_bytes),
+      picture_encoder_({.device = *device_,
+                        .cache = pictures_,
+                        .precise = precise_,
+                        .guard = guard_,
+                        .hints = std::move(options.hints)},
+                       limits_.RowCap(Phase::kEncodePicture)),
       synthetic_(*device_) {}
 
 void DiffusionExecutor::BindThreadOnce() {
@@ -94,13 +102,25 @@ absl::Status DiffusionExecutor::Start(Job& job) {
   auto state = std::make_unique<DenoiseState>(bundles.front(), recipe, job.seed());
   state->stage_bundles = std::move(bundles);
   state->class_index = job.request().class_index;
-  STEPCAST_ASSIGN_OR_RETURN(const bool needs_encode, encoder_.Start(*state));
-  // What later stages show is looked up when they come.
-  std::vector<int> to_encode = job.to_encode();
-  std::erase_if(to_encode,
-                [&](int item) { return !needs_encode && job.work().items()[static_cast<size_t>(item)].stage == 0; });
-  job.set_to_encode(std::move(to_encode));
+  STEPCAST_RETURN_IF_ERROR(LookUp(job, *state));
   job.set_state(std::move(state));
+  return absl::OkStatus();
+}
+
+absl::Status DiffusionExecutor::LookUp(Job& job, DenoiseState& state) {
+  STEPCAST_ASSIGN_OR_RETURN(const bool needs_text, encoder_.Start(state));
+  std::vector<int> to_encode;
+  for (const int index : job.to_encode()) {
+    const WorkItem& item = job.work().items()[static_cast<size_t>(index)];
+    bool needed = item.stage > 0 || needs_text;  // what later stages show is looked up when they come
+    if (item.stage == 0 && item.key.phase == Phase::kEncodePicture) {
+      const PictureWish wish{&state, item.first, job.request().vae_tiling};
+      STEPCAST_ASSIGN_OR_RETURN(const bool known, picture_encoder_.Start(wish));
+      needed = !known;
+    }
+    if (needed) to_encode.push_back(index);
+  }
+  job.set_to_encode(std::move(to_encode));
   return absl::OkStatus();
 }
 
@@ -129,8 +149,10 @@ std::vector<StepResult> DiffusionExecutor::Execute(const StepPlan& plan, absl::S
     case Phase::kDecode:
       Decode(jobs, all);
       break;
-    case Phase::kPreview:
     case Phase::kEncodePicture:
+      EncodePictures(jobs, all);
+      break;
+    case Phase::kPreview:
     case Phase::kUpscale:
       for (StepResult& result : results) {
         result.status =
@@ -199,7 +221,7 @@ std::optional<int> DiffusionExecutor::TakeMemoryCap(const BatchKey& key) {
 }
 
 void DiffusionExecutor::OnIdle() {
-  if (!decoder_.Forget() && largest_tick_ <= kSmallTick) return;
+  if (!precise_.Forget() && largest_tick_ <= kSmallTick) return;
   largest_tick_ = 0;
   batch_.Clear();
   device_->ReleaseCachedMemory();
@@ -209,6 +231,13 @@ void DiffusionExecutor::Encode(Jobs jobs, Results results) {
   std::vector<DenoiseState*> states;
   for (const Job* job : jobs) states.push_back(&StateOf(*job));
   std::vector<absl::Status> statuses = encoder_.Encode(states);
+  for (size_t i = 0; i < jobs.size(); ++i) results[i].status = std::move(statuses[i]);
+}
+
+void DiffusionExecutor::EncodePictures(Jobs jobs, Results results) {
+  std::vector<PictureWish> wishes;
+  for (const Job* job : jobs) wishes.push_back({&StateOf(*job), job->next().first, job->request().vae_tiling});
+  std::vector<absl::Status> statuses = picture_encoder_.Encode(wishes);
   for (size_t i = 0; i < jobs.size(); ++i) results[i].status = std::move(statuses[i]);
 }
 
@@ -282,7 +311,7 @@ void DiffusionExecutor::RunDenoise(Jobs jobs, Results results) {
   std::vector<LatentGroup> latents;
   for (TickGroup& group : groups) {
     group.slots = runner_.Gather(group.active);
-    latents.push_back({group.active, group.slots.latents()});
+    latents.push_back({group.active, SeenLatents(group.active, group.slots.latents(), *device_)});
   }
   std::vector<GroupPrediction> predictions = batch_.Predict(latents);
   std::vector<SlotUpdate> updates;

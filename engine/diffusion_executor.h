@@ -16,7 +16,10 @@
 #include "engine/device.h"
 #include "engine/embedding_cache.h"
 #include "engine/model_shelf.h"
+#include "engine/picture_cache.h"
 #include "engine/picture_decoder.h"
+#include "engine/picture_encoder.h"
+#include "engine/precise_codecs.h"
 #include "engine/program_runner.h"
 #include "engine/prompt_encoder.h"
 #include "engine/step_batch.h"
@@ -31,7 +34,9 @@ struct DiffusionExecutorOptions {
   std::unique_ptr<ComputeDevice> device;
   ExecutorLimits limits;
   size_t embedding_cache_entries = 1024;
-  ErrorLog log;  // may be empty
+  int64_t picture_cache_bytes = int64_t{128} << 20;  // of encoded pictures that no job needs
+  HintFinder hints = nullptr;                        // empty: there are no ControlNets
+  ErrorLog log;                                      // may be empty
 };
 
 // Runs every phase of a job's life: encodes prompts in batches through a cache, steps rows of any mixture of
@@ -76,6 +81,9 @@ class DiffusionExecutor final : public StepExecutor {
   std::vector<StepResult> WithoutTheLost(StepPlan plan, Jobs ready, std::vector<StepResult> results);
   bool strict() const { return limits_.strict_rows > 0; }
   void Encode(Jobs jobs, Results results);
+  void EncodePictures(Jobs jobs, Results results);
+  // Pins what is known of what the job's first stage needs; the rest is its to_encode.
+  absl::Status LookUp(Job& job, DenoiseState& state);
   void Denoise(Jobs jobs, Results results);
   void Decode(Jobs jobs, Results results);
 
@@ -118,7 +126,10 @@ class DiffusionExecutor final : public StepExecutor {
   StepBatch batch_;
   ClassifierGuidance classifier_guidance_;
   ProgramRunner runner_;
+  PreciseCodecs precise_;
   PictureDecoder decoder_;
+  PictureCache pictures_;
+  PictureEncoder picture_encoder_;
   SyntheticTicks synthetic_;
   absl::flat_hash_map<JobId, RowPart> parts_;  // of the tick that runs
   std::map<BatchKey, int> memory_caps_;        // rows that fitted after a split, until they are taken

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "engine/blend.h"
 #include "engine/special_updates.h"
 #include "engine/upload.h"
 
@@ -118,11 +119,13 @@ SlotUpdate ProgramRunner::Compute(absl::Span<const ActiveJob> jobs, const at::Te
   const int64_t channels = batch.values.size(2);
   batch.model_output().copy_(prediction.narrow(1, 0, channels));
   strict_ ? EstimateEachX0(jobs, batch) : EstimateX0(jobs, batch);
+  BlendEstimates(jobs, batch.latents(), batch.model_output(), batch.x0(), device_);
   DrawNoise(jobs, batch);
   const at::Tensor variance = prediction.narrow(1, channels, prediction.size(1) - channels);
   ApplySpecials(jobs, {batch.latents(), variance, batch.model_output(), NoiseOf(batch)});
   const std::vector<Slot> targets = Targets(jobs);
   const at::Tensor next = strict_ ? NextOfEach(jobs, batch, targets) : Next(jobs, batch, targets);
+  BlendLatents(jobs, next.select(1, 0), device_);  // the first target of all
   SlotUpdate update;
   const std::array<int64_t, kSlotCount> row_of = IndexOf(targets);
   for (size_t n = 0; n < jobs.size(); ++n) {

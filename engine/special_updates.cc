@@ -33,7 +33,6 @@ void ApplySpecials(absl::Span<const ActiveJob> jobs, const SpecialRows& rows) {
     const auto row = [n](const at::Tensor& all) { return all.select(0, static_cast<int64_t>(n)); };
     switch (special) {
       case Special::kNone:
-      case Special::kMaskBlend:
         break;
       case Special::kVarianceNoise:
         row(rows.noise).mul_((row(rows.variance) * coefs.scale).add_(coefs.offset).mul_(0.5).exp_());

@@ -93,11 +93,19 @@ at::Tensor StepBatch::PerRow(absl::Span<const ActiveJob> jobs, const RowLayout& 
 
 at::Tensor StepBatch::DenoiserInput(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
                                     absl::Span<const LatentGroup> groups) const {
-  const at::Tensor rows = RowsOf(jobs, layout, groups);
+  at::Tensor rows = RowsOf(jobs, layout, groups);
   const auto is_scaled = [](const ActiveJob& job) { return job.evaluation->input_scale != 1.0f; };
-  if (std::ranges::none_of(jobs, is_scaled)) return rows.contiguous();
-  const at::Tensor scales = PerRow(jobs, layout, [](const Evaluation& e) { return e.input_scale; });
-  return rows.mul(scales.narrow(0, 0, layout.rows()).view({-1, 1, 1, 1}));
+  if (std::ranges::any_of(jobs, is_scaled)) {
+    const at::Tensor scales = PerRow(jobs, layout, [](const Evaluation& e) { return e.input_scale; });
+    rows = rows.mul(scales.narrow(0, 0, layout.rows()).view({-1, 1, 1, 1}));
+  }
+  // All or none, because they have one model.
+  if (jobs.front().state->stage().inputs.empty()) return rows.contiguous();
+  std::vector<at::Tensor> beside;
+  for (const ActiveJob& job : jobs) {
+    for (const sampling::Row& row : job.own_rows()) beside.push_back(job.state->InputsOf(row.inputs, device_));
+  }
+  return at::cat({rows, at::cat(beside)}, 1);
 }
 
 // What each row sees of its job's latents.

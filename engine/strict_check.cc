@@ -21,9 +21,10 @@ namespace {
 at::Tensor RandomLatents(const ModelInfo& info, const ComputeDevice& device, int64_t rows) {
   const int64_t height = info.defaults.height / info.vae_scale_factor;
   const int64_t width = info.defaults.width / info.vae_scale_factor;
-  std::vector<float> values(static_cast<size_t>(rows * info.latent_channels * height * width));
+  const int64_t channels = info.latent_channels + ExtraChannels(info);
+  std::vector<float> values(static_cast<size_t>(rows * channels * height * width));
   sampling::NoiseGenerator(1).Fill(absl::MakeSpan(values));
-  return UploadFloats(device, values).view({rows, info.latent_channels, height, width});
+  return UploadFloats(device, values).view({rows, channels, height, width});
 }
 
 }  // namespace

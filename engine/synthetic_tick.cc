@@ -23,6 +23,23 @@ at::Tensor Latents(const model::ModelBundle& bundle, const SyntheticTick& tick) 
   return at::zeros({tick.rows, bundle.info()->latent_channels, tick.latent_height, tick.latent_width}, Floats(bundle));
 }
 
+// What the denoiser reads: the latents and, of some models, what follows them.
+at::Tensor DenoiserInput(const model::ModelBundle& bundle, const SyntheticTick& tick) {
+  const ModelInfo& info = *bundle.info();
+  return at::zeros({tick.rows, info.latent_channels + ExtraChannels(info), tick.latent_height, tick.latent_width},
+                   Floats(bundle));
+}
+
+void EncodePictures(const model::ModelBundle& bundle, const SyntheticTick& tick, int64_t chunk) {
+  const int64_t factor = bundle.info()->vae_scale_factor;
+  if (!bundle.codec().encodes()) return;
+  for (int64_t done = 0; done < tick.rows; done += chunk) {
+    const int64_t count = std::min<int64_t>(chunk, tick.rows - done);
+    bundle.codec().Encode(
+        at::zeros({count, 3, tick.latent_height * factor, tick.latent_width * factor}, Floats(bundle)));
+  }
+}
+
 void Encode(const model::ModelBundle& bundle, const SyntheticTick& tick) {
   const int each = tick.alone ? 1 : tick.rows;
   for (int done = 0; done < tick.rows; done += each) {
@@ -75,7 +92,7 @@ void SyntheticTicks::Denoise(const model::ModelBundle& bundle, const SyntheticTi
   auto [at, absent] = conditioning_.try_emplace(&bundle);
   if (absent) at->second = bundle.denoiser().Prepare(bundle.conditioner().Encode({AnyInput(*bundle.info())}));
   const at::Tensor timesteps = at::full({tick.rows}, kTimestep, Floats(bundle));
-  const at::Tensor latents = Latents(bundle, tick).to(bundle.dtype());
+  const at::Tensor latents = DenoiserInput(bundle, tick).to(bundle.dtype());
   bundle.denoiser()(latents, timesteps, ForRows(at->second, tick.rows)).to(c10::ScalarType::Float);
 }
 
@@ -86,6 +103,8 @@ void SyntheticTicks::Run(const model::ModelBundle& bundle, const SyntheticTick& 
       Encode(bundle, tick);
       break;
     case Phase::kEncodePicture:
+      EncodePictures(bundle, tick, chunk);
+      break;
     case Phase::kUpscale:
       break;
     case Phase::kDenoise:

@@ -15,7 +15,7 @@ void RunOnce(const model::ModelBundle& bundle, const ComputeDevice& device, cons
   const c10::InferenceMode inference_mode;
   SyntheticTicks ticks(device);
   SyntheticTick tick = shape;
-  for (const Phase phase : {Phase::kEncode, Phase::kDenoise, Phase::kPreview, Phase::kDecode}) {
+  for (const Phase phase : {Phase::kEncode, Phase::kEncodePicture, Phase::kDenoise, Phase::kPreview, Phase::kDecode}) {
     tick.phase = phase;
     tick.rows = phase == Phase::kDenoise ? shape.rows : 1;
     ticks.Run(bundle, tick);

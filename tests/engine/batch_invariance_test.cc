@@ -1,6 +1,7 @@
 // The flagship: a job's picture does not depend on its company. Sixty-six random jobs of the bundled model go through
 // the scheduler and the real executor together, with joins and cancels, a third of them with rows that are no plain
-// pair (several prompts, regions, tiles); each finished picture must equal the one that the same job gives alone.
+// pair (several prompts, regions, tiles), another third with pictures (image-to-image, inpainting, inversion), some
+// with a second pass; each finished picture must equal the one that the same job gives alone.
 
 #include <gtest/gtest.h>
 
@@ -60,6 +61,7 @@ TEST(BatchInvarianceTest, EveryPictureOfACrowdEqualsItsSoloRun) {
   std::mt19937 random(60);
   std::vector<Visitor> traffic = RandomTraffic(kJobs, *model, **tokenizer, random);
   MixRows(traffic, **tokenizer);
+  MixPictures(traffic);
   std::vector<const Visitor*> visitors;
   for (const Visitor& visitor : traffic) visitors.push_back(&visitor);
   House crowd(*crowd_engine.devices[0].executor, model);
@@ -77,8 +79,9 @@ TEST(BatchInvarianceTest, EveryPictureOfACrowdEqualsItsSoloRun) {
       continue;
     }
     ASSERT_TRUE(crowd.StatusOf(i).ok()) << crowd.StatusOf(i);
-    const Visitor alone = {
-        .picture = traffic[i].picture, .rows = traffic[i].rows, .second_prompt = traffic[i].second_prompt};
+    Visitor alone = traffic[i];
+    alone.joins_at = 0;
+    alone.cancels_at = -1;
     House solo(*solo_engine.devices[0].executor, model);
     solo.Run({&alone});
     ASSERT_NE(crowd.ImageOf(i), nullptr) << "job " << i;

@@ -52,6 +52,23 @@ void MixRows(std::vector<Visitor>& traffic, const ClipTokenizer& tokenizer) {
   }
 }
 
+void MixPictures(std::vector<Visitor>& traffic) {
+  const Brought kinds[] = {{.strength = 0.7},
+                           {.strength = 0.9, .masked = true},
+                           {.strength = 0.8, .masked = true, .x0 = true, .noise_fill = true},
+                           {.strength = 0.9, .masked = true, .differential = true},
+                           {.strength = 1.0, .masked = true},
+                           {.invert = true}};
+  for (size_t i = 1; i < traffic.size(); i += 3) {
+    Picture& picture = traffic[i].picture;
+    picture.brought = kinds[i / 3 % std::size(kinds)];
+    picture.brought->pattern = static_cast<int>(i % 4);
+    const bool table = picture.sampler != Sampler::kSdeVe && picture.sampler != Sampler::kAnnealedLangevin;
+    if (picture.brought->invert && !table) picture.brought->invert = false;
+  }
+  for (size_t i = 2; i < traffic.size(); i += 7) traffic[i].second_pass = true;
+}
+
 namespace {
 
 using sampling::Row;
@@ -112,10 +129,24 @@ RowSet Tiles(const RowSet& whole, int height, int width) {
   return tiles;
 }
 
+void AddSecondPass(Picture picture, sampling::Recipe& recipe) {
+  sampling::Stage second = recipe.stages.back();
+  picture.brought = Brought{.strength = 0.5};
+  second.program = CompilePicture(second.model->noise_schedule, picture);
+  second.start = sampling::StageStart::kLatents;
+  second.blend.reset();
+  if (second.row_sets.size() < 2) second.row_sets.resize(2, second.row_sets.front());
+  second.resize = sampling::LatentResize::kBilinear;
+  second.latent_height += 4;
+  second.latent_width += 8;
+  recipe.stages.push_back(std::move(second));
+}
+
 // The plain recipe of `picture`, with other rows.
 sampling::SharedRecipe RecipeOf(const JobSpec& plain, const Visitor& visitor) {
-  if (visitor.rows == RowKind::kPlain) return plain.recipe;
   auto recipe = std::make_shared<sampling::Recipe>(*plain.recipe);
+  if (visitor.second_pass) AddSecondPass(visitor.picture, *recipe);
+  if (visitor.rows == RowKind::kPlain) return recipe;
   sampling::Stage& stage = recipe->stages.front();
   const int height = stage.latent_height, width = stage.latent_width;
   const int uncond = stage.row_sets.back().rows.front().conditioning;

@@ -26,6 +26,7 @@ struct Visitor {
   Picture picture;
   RowKind rows = RowKind::kPlain;
   std::vector<int32_t> second_prompt = {};  // of all but kPlain and kTiles
+  bool second_pass = false;                 // half of the steps once more, in larger latents with fresh noise
   int joins_at = 0;                         // tick
   int cancels_at = -1;                      // tick; -1: never
 };
@@ -38,6 +39,10 @@ std::vector<Visitor> RandomTraffic(int count, const ModelInfo& model, const Clip
 // Makes every third visitor one of the other kinds of rows, in turn: two prompts together, two prompts each in its
 // half, the picture painted in tiles as large as the smallest pictures.
 void MixRows(std::vector<Visitor>& traffic, const ClipTokenizer& tokenizer);
+
+// Gives every third visitor a picture to begin with, in turn: image-to-image, kept cells in the latents and in the
+// estimates, differential masks, inversion; and every seventh a second pass.
+void MixPictures(std::vector<Visitor>& traffic);
 
 // Runs visitors through a scheduler of its own; the outcome of each is in its sink.
 class House {

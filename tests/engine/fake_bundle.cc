@@ -1,6 +1,8 @@
 #include "tests/engine/fake_bundle.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/stack.h>
@@ -105,6 +107,17 @@ class FakeCodec final : public model::LatentCodec {
     script_->tiled_sizes.push_back(latents.size(0));
     return Decode(latents);
   }
+  bool encodes() const override { return true; }
+  // Means of the pixels of each cell; the fourth channel is that of all.
+  model::EncodedPictures Encode(const at::Tensor& pictures) const override {
+    script_->picture_sizes.push_back(pictures.size(0));
+    TORCH_CHECK_WITH(OutOfMemoryError, pictures.size(0) <= script_->max_pictures, "the scripted shortage of memory");
+    const at::Tensor cells = at::avg_pool2d(pictures, kScale);
+    at::Tensor mean = at::cat({cells, cells.mean({1}, /*keepdim=*/true)}, 1);
+    if (script_->encoder_overflows) mean = at::full_like(mean, std::numeric_limits<float>::infinity());
+    return {.mean = mean, .deviation = at::full_like(mean, 0.25)};
+  }
+  at::Tensor Scaled(const at::Tensor& code) const override { return code * 0.5; }
 
  private:
   FakeScript* const script_;

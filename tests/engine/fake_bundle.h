@@ -39,6 +39,9 @@ struct FakeScript {
   c10::ScalarType input_dtype = c10::ScalarType::Undefined;  // of the last denoiser forward
   std::vector<int64_t> decode_sizes;                         // pictures of each decoder forward
   std::vector<int64_t> tiled_sizes;                          // of those in tiles
+  std::vector<int64_t> picture_sizes;                        // pictures of each forward of the picture encoder
+  int64_t max_pictures = 1 << 20;                            // likewise the picture encoder
+  bool encoder_overflows = false;                            // codes are infinite
   std::vector<int64_t> preview_sizes;                        // pictures of each forward of the preview decoder
   std::optional<float> previews = std::nullopt;              // what all previews show instead
 };

@@ -1,6 +1,7 @@
 // Batch invariance and strict mode of the families beside the bundled models: what rows of SDXL and of latent
 // consistency models are told (two prompts, sizes, zeros, a guidance scale), and rows of models that are told nothing,
-// in pixels and in latents, stay each its own. The models are the tiny random ones of tests/parity.
+// in pixels and in latents, and rows that see a mask or a picture, stay each its own. The models are the tiny random
+// ones of tests/parity.
 
 #include <gtest/gtest.h>
 
@@ -36,18 +37,20 @@ struct Family {
   const char* dtype;  // of strict mode
 };
 
-// The folder of a model; those of the corpus "sdxl" lie in parts.
+// The folder of a model; those of the corpora "sdxl" and "pictures" lie in parts.
 std::string FolderOf(const Family& family) {
   const fs::path data = fs::path(kData) / family.corpus;
-  if (std::string(family.corpus) != "sdxl") return data / family.variant;
+  const bool pictures = std::string(family.corpus) == "pictures";
+  if (!pictures && std::string(family.corpus) != "sdxl") return data / family.variant;
+  const fs::path root = pictures ? fs::path(kData) : data;
   std::ifstream file(data / "requests.json");
   const nlohmann::json variant = nlohmann::json::parse(file)["variants"][family.variant];
   const fs::path folder = fs::path(testing::TempDir()) / (std::string("family_invariance_") + family.variant);
   fs::remove_all(folder);
   fs::create_directories(folder);
-  fs::copy_file(data / variant["index"].get<std::string>(), folder / "model_index.json");
+  fs::copy_file(root / variant["index"].get<std::string>(), folder / "model_index.json");
   for (const auto& [part, source] : variant["parts"].items()) {
-    fs::copy(data / source.get<std::string>(), folder / part, fs::copy_options::recursive);
+    fs::copy(root / source.get<std::string>(), folder / part, fs::copy_options::recursive);
   }
   return folder;
 }
@@ -107,6 +110,14 @@ class Guests {
     if (sampling::FindSampler(picture.sampler)->default_eta) picture.eta = 0.5 * Pick(3);
     picture.seed = static_cast<int64_t>(random_());
     picture.preview_every = Pick(3) == 0 ? 1 : 0;
+    if (model.image_input != ImageInput::kNone) {
+      const bool masked = model.image_input == ImageInput::kMaskAndPicture;
+      picture.brought = Brought{.pattern = Pick(3),
+                                .strength = Pick(2) == 0 ? 1.0 : 0.75,
+                                .masked = masked,
+                                .x0 = masked && Pick(3) == 0,
+                                .looked_at = !masked};
+    }
     sampling::SamplerSpec spec;
     spec.sampler = picture.sampler;
     spec.steps = 2 + Pick(5);
@@ -165,7 +176,8 @@ INSTANTIATE_TEST_SUITE_P(Families, FamilyInvarianceTest,
                                          Family{"sdxl", "lcm", "bf16"}, Family{"pixel", "ddpm_flat", "fp32"},
                                          Family{"pixel", "ddpm_grey_variance", "fp32"},
                                          Family{"pixel", "ddim_learned_times", "bf16"},
-                                         Family{"pixel", "score", "fp32"}, Family{"pixel", "ldm_vq", "fp32"}),
+                                         Family{"pixel", "score", "fp32"}, Family{"pixel", "ldm_vq", "fp32"},
+                                         Family{"pictures", "inpaint", "fp32"}, Family{"pictures", "pix2pix", "bf16"}),
                          [](const auto& suite) { return std::string(suite.param.variant); });
 
 TEST_P(FamilyInvarianceTest, EveryPictureOfACrowdEqualsItsSoloRun) {

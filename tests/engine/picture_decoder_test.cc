@@ -78,7 +78,8 @@ class PictureDecoderTest : public ::testing::Test {
 
   std::vector<std::string> log_;
   TorchGuard guard_{[this](std::string_view text) { log_.emplace_back(text); }};
-  PictureDecoder decoder_{[this](std::string_view text) { log_.emplace_back(text); }, guard_};
+  PreciseCodecs precise_{[this](std::string_view text) { log_.emplace_back(text); }, guard_};
+  PictureDecoder decoder_{precise_};
 };
 
 TEST_F(PictureDecoderTest, AnOverflowIsDecodedAgainAloneAndToldOnce) {
@@ -99,12 +100,12 @@ TEST_F(PictureDecoderTest, AnOverflowIsDecodedAgainAloneAndToldOnce) {
 
 TEST_F(PictureDecoderTest, TheSecondDecoderIsLetGoAndLoadedAgainAtNeed) {
   const GreyBundle bundle(c10::ScalarType::Half);
-  EXPECT_FALSE(decoder_.Forget());
+  EXPECT_FALSE(precise_.Forget());
   Decode(bundle, {50});
   EXPECT_EQ(bundle.loads, 0) << "not before it is needed";
   Decode(bundle, {500});
-  EXPECT_TRUE(decoder_.Forget());
-  EXPECT_FALSE(decoder_.Forget());
+  EXPECT_TRUE(precise_.Forget());
+  EXPECT_FALSE(precise_.Forget());
   EXPECT_NE(Decode(bundle, {500})[0], nullptr);
   EXPECT_EQ(bundle.loads, 2);
 }

@@ -1,9 +1,11 @@
 #include "tests/engine/picture_jobs.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "sampling/compile.h"
 #include "sampling/request_recipe.h"
 
@@ -44,7 +46,42 @@ SharedModelInfo MakePictureModel(const std::string& id) {
   return info;
 }
 
-sampling::SharedProgram CompilePicture(const NoiseScheduleConfig& schedule, const Picture& picture) {
+InputPicture PatternPicture(int pattern, int width, int height) {
+  auto image = std::make_shared<Image>(Image{.width = width, .height = height, .pixels = {}});
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      for (const int value : {5 * x + 31 * pattern, 7 * y + 3 * pattern, x * y / 3 + 90 * pattern}) {
+        image->pixels.push_back(static_cast<uint8_t>(value % 256));
+      }
+    }
+  }
+  return {.image = std::move(image), .sha256 = absl::StrCat(pattern, ":", width, "x", height)};
+}
+
+SharedMask PatternMask(int width, int height, bool grey) {
+  auto mask = std::make_shared<Mask>(Mask{.width = width, .height = height, .values = {}});
+  for (int i = 0; i < width * height; ++i) {
+    const int x = i % width;
+    const int sharp = x < width / 2 ? 0 : x < width / 2 + 8 ? 120 : 255;
+    mask->values.push_back(static_cast<uint8_t>(grey ? std::max(0, 255 - 255 * x / (width - 9)) : sharp));
+  }
+  return mask;
+}
+
+namespace {
+
+void Bring(const Brought& brought, GenerationRequest& request) {
+  request.init_image = PatternPicture(brought.pattern, request.width, request.height);
+  request.strength = brought.strength;
+  request.invert = brought.invert;
+  if (!brought.masked) return;
+  request.inpainting = Inpainting{.mask = PatternMask(request.width, request.height, brought.differential),
+                                  .fill = brought.noise_fill ? InpaintFill::kNoise : InpaintFill::kOriginal,
+                                  .blend_domain = brought.x0 ? BlendDomain::kX0 : BlendDomain::kLatents,
+                                  .differential = brought.differential};
+}
+
+sampling::SamplerSpec SpecOf(const Picture& picture) {
   sampling::SamplerSpec spec;
   spec.sampler = picture.sampler;
   spec.steps = picture.steps;
@@ -55,12 +92,28 @@ sampling::SharedProgram CompilePicture(const NoiseScheduleConfig& schedule, cons
   spec.guidance_rescale = picture.guidance_rescale;
   spec.guidance_start = picture.guidance_start;
   spec.guidance_end = picture.guidance_end;
+  if (!picture.brought.has_value() || picture.brought->looked_at) return spec;
+  if (picture.brought->invert) {
+    spec.inversion = sampling::Inversion::kPaintsInverted;
+  } else if (!picture.brought->masked || picture.brought->strength < 1.0) {
+    spec.strength = picture.brought->strength;
+  }
+  return spec;
+}
+
+sampling::SharedProgram Compiled(const NoiseScheduleConfig& schedule, const sampling::SamplerSpec& spec) {
   absl::StatusOr<sampling::SharedProgram> program = sampling::Compile(schedule, spec);
   if (!program.ok()) {
     std::cerr << "test picture does not compile: " << program.status() << "\n";
     std::abort();
   }
   return *std::move(program);
+}
+
+}  // namespace
+
+sampling::SharedProgram CompilePicture(const NoiseScheduleConfig& schedule, const Picture& picture) {
+  return Compiled(schedule, SpecOf(picture));
 }
 
 sampling::SharedRecipe MakeRecipe(sampling::SharedProgram program) {
@@ -104,7 +157,14 @@ JobSpec MakePictureSpec(const SharedModelInfo& model, const Picture& picture, st
   request->seed = picture.seed;
   request->preview.every_n_steps = picture.preview_every;
   request->vae_tiling = picture.vae_tiling;
-  JobSpec spec = MakeJobSpec(std::move(request), CompilePicture(model->noise_schedule, picture));
+  sampling::SharedProgram inversion;
+  if (picture.brought.has_value()) {
+    Bring(*picture.brought, *request);
+    sampling::SamplerSpec inverting = SpecOf(picture);
+    inverting.inversion = sampling::Inversion::kInverts;
+    if (picture.brought->invert) inversion = Compiled(model->noise_schedule, inverting);
+  }
+  JobSpec spec = MakeJobSpec(std::move(request), CompilePicture(model->noise_schedule, picture), std::move(inversion));
   spec.sink = std::move(sink);
   return spec;
 }

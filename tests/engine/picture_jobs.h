@@ -20,6 +20,23 @@ namespace stepcast::engine {
 // Prompts shorter than this are padded with token 0.
 inline constexpr size_t kPromptLength = 4;
 
+// A picture to begin with, by a number: equal numbers and sizes are equal pictures.
+InputPicture PatternPicture(int pattern, int width, int height);
+// 255 right of the middle and grey at the edge; falling from left to right, to 0 for the last 8, where `grey`.
+SharedMask PatternMask(int width, int height, bool grey);
+
+// What a request brings with it.
+struct Brought {
+  int pattern = 0;
+  double strength = 0.6;
+  bool masked = false;
+  bool x0 = false;
+  bool differential = false;
+  bool noise_fill = false;
+  bool invert = false;
+  bool looked_at = false;  // by the denoiser of an ImageInput::kPicture model, and nothing else
+};
+
 // A request in words; what is unset is as a client would leave it.
 struct Picture {
   std::vector<int32_t> prompt = {1, 2, 3, 0};
@@ -44,6 +61,7 @@ struct Picture {
   int64_t seed = 1;
   int preview_every = 0;
   bool vae_tiling = false;
+  std::optional<Brought> brought = std::nullopt;
 };
 
 // scaled_linear betas, v_prediction: the schedule of a small latent model.

@@ -60,6 +60,7 @@ TEST_P(StrictModeTest, EveryStepOfACrowdHasTheBitsOfTheSoloRun) {
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   std::mt19937 random(GetParam().threads == 1 ? 5 : 17);
   std::vector<Visitor> traffic = RandomTraffic(kJobs, *engine.models.front(), **tokenizer, random);
+  MixPictures(traffic);
   std::vector<const Visitor*> visitors;
   for (const Visitor& visitor : traffic) visitors.push_back(&visitor);
   House crowd(executor, engine.models.front());
@@ -69,7 +70,9 @@ TEST_P(StrictModeTest, EveryStepOfACrowdHasTheBitsOfTheSoloRun) {
   int finished = 0;
   for (size_t i = 0; i < traffic.size(); ++i) {
     // Cancelled jobs too: what they were before they left is what they would have been alone.
-    const Visitor alone = {.picture = traffic[i].picture};
+    Visitor alone = traffic[i];
+    alone.joins_at = 0;
+    alone.cancels_at = -1;
     House solo(executor, engine.models.front());
     solo.Run({&alone});
     ASSERT_LE(crowd.DigestsOf(i).size(), solo.DigestsOf(0).size());

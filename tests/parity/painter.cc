@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <utility>
 
 #include "codec/image_codec.h"
 #include "core/sha256.h"
 #include "engine/denoise_state.h"
+#include "sampling/picture_inputs.h"
 
 namespace stepcast {
 namespace {
@@ -69,24 +71,25 @@ sampling::SamplerSpec Painter::SpecOf(const nlohmann::json& wanted) {
 }
 
 std::unique_ptr<Job> Painter::MakeJob(const nlohmann::json& wanted, std::shared_ptr<GenerationRequest> request) {
-  const auto program = sampling::Compile(model()->noise_schedule, SpecOf(wanted));
-  EXPECT_TRUE(program.ok()) << program.status();
   request->model = model();
+  sampling::SamplerSpec spec = SpecOf(wanted);
+  spec.strength = sampling::StrengthOf(*request);
+  sampling::SharedProgram inversion;
+  if (request->invert) {
+    spec.inversion = sampling::Inversion::kInverts;
+    inversion = *sampling::Compile(model()->noise_schedule, spec);
+    spec.inversion = sampling::Inversion::kPaintsInverted;
+  }
+  const auto program = sampling::Compile(model()->noise_schedule, spec);
+  EXPECT_TRUE(program.ok()) << program.status();
   request->width = wanted["width"];
   request->height = wanted["height"];
   request->seed = wanted["seed"];
   request->image_count = wanted["image_index"].get<int>() + 1;
-  JobSpec job = MakeJobSpec(std::move(request), *program);
+  JobSpec job = MakeJobSpec(std::move(request), *program, inversion);
   job.image_index = wanted["image_index"];
   job.sink = std::make_shared<NullSink>();
   return std::make_unique<Job>(JobId{next_id_++}, std::move(job));
-}
-
-std::vector<StepResult> Painter::Execute(Phase phase, const std::vector<Job*>& jobs) {
-  StepPlan plan;
-  plan.key.phase = phase;
-  for (const Job* job : jobs) plan.jobs.push_back(job->id());
-  return engine_.devices.front().executor->Execute(plan, jobs);
 }
 
 at::Tensor Painter::LatentsOf(const Job& job) {
@@ -94,24 +97,30 @@ at::Tensor Painter::LatentsOf(const Job& job) {
 }
 
 std::vector<SharedImage> Painter::Paint(const std::vector<Job*>& jobs) {
-  std::vector<Job*> unencoded;
-  for (Job* job : jobs) {
-    EXPECT_EQ(engine_.devices.front().executor->Start(*job), absl::OkStatus());
-    if (job->needs_encode()) unencoded.push_back(job);
-  }
-  if (!unencoded.empty()) {
-    for (const StepResult& result : Execute(Phase::kEncode, unencoded)) {
-      EXPECT_TRUE(result.status.ok()) << result.status;
+  StepExecutor& executor = *engine_.devices.front().executor;
+  std::map<const Job*, SharedImage> images;
+  for (Job* job : jobs) EXPECT_EQ(executor.Start(*job), absl::OkStatus());
+  for (std::vector<Job*> live = jobs; !live.empty(); std::erase_if(live, [](Job* job) { return job->done(); })) {
+    // Whoever is behind first, so that all of one kind go together.
+    const BatchKey key = (*std::ranges::min_element(live, {}, &Job::ticks))->key();
+    StepPlan plan;
+    plan.key = key;
+    std::vector<Job*> batch;
+    for (Job* job : live) {
+      if (job->key() != key) continue;
+      batch.push_back(job);
+      plan.jobs.push_back(job->id());
     }
-    for (Job* job : unencoded) job->Advance();
+    const std::vector<StepResult> results = executor.Execute(plan, batch);
+    for (size_t i = 0; i < batch.size(); ++i) {
+      EXPECT_TRUE(results[i].status.ok()) << results[i].status;
+      images[batch[i]] = results[i].image;
+      batch[i]->Advance();
+    }
   }
-  for (std::vector<Job*> live = jobs; !live.empty(); std::erase_if(live, [](Job* job) { return job->denoised(); })) {
-    for (const StepResult& result : Execute(Phase::kDenoise, live)) EXPECT_TRUE(result.status.ok()) << result.status;
-    for (Job* job : live) job->Advance();
-  }
-  std::vector<SharedImage> images;
-  for (const StepResult& result : Execute(Phase::kDecode, jobs)) images.push_back(result.image);
-  return images;
+  std::vector<SharedImage> in_order;
+  for (const Job* job : jobs) in_order.push_back(images[job]);
+  return in_order;
 }
 
 void ExpectEqualToReference(const std::string& path, const SharedImage& image) {

@@ -37,8 +37,6 @@ class Painter {
   std::vector<SharedImage> Paint(const std::vector<Job*>& jobs);
 
  private:
-  std::vector<StepResult> Execute(Phase phase, const std::vector<Job*>& jobs);
-
   NullEngineMetrics metrics_;
   LoadedEngine engine_;
   int64_t next_id_ = 1;

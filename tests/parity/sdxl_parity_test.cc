@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <ATen/TensorOperators.h>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -14,74 +13,34 @@
 #include <utility>
 #include <vector>
 
-#include "model/weights/weight_map.h"
-#include "model/weights/weight_set.h"
+#include "tests/parity/atelier.h"
 #include "tests/parity/painter.h"
-#include "text/clip_tokenizer.h"
 
 namespace stepcast {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr char kData[] = STEPCAST_SOURCE_DIR "/tests/parity/data/sdxl";
 
-// A whole model folder of the components that a variant names.
-std::string Assemble(const std::string& name, const json& variant) {
-  const fs::path folder = fs::path(testing::TempDir()) / ("sdxl_parity_" + name);
-  fs::remove_all(folder);
-  fs::create_directories(folder);
-  fs::copy_file(fs::path(kData) / variant["index"].get<std::string>(), folder / "model_index.json");
-  for (const auto& [part, source] : variant["parts"].items()) {
-    fs::copy(fs::path(kData) / source.get<std::string>(), folder / part, fs::copy_options::recursive);
-  }
-  return folder;
+std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
+  auto request = std::make_shared<GenerationRequest>();
+  request->prompt_ids = atelier.Ids(wanted["prompt"], wanted["prompt_2"]);
+  request->negative_prompt_given = !wanted["negative_prompt"].is_null();
+  const std::string negative = request->negative_prompt_given ? wanted["negative_prompt"].get<std::string>() : "";
+  request->negative_prompt_ids = atelier.Ids(negative, wanted["negative_prompt_2"]);
+  request->clip_skip = wanted["clip_skip"];
+  const json& sizes = wanted["sizes"];
+  request->sizes = {.original_width = sizes.value("original_width", wanted["width"].get<int>()),
+                    .original_height = sizes.value("original_height", wanted["height"].get<int>()),
+                    .crop_left = sizes.value("crop_left", 0),
+                    .crop_top = sizes.value("crop_top", 0),
+                    .target_width = sizes.value("target_width", wanted["width"].get<int>()),
+                    .target_height = sizes.value("target_height", wanted["height"].get<int>()),
+                    .aesthetic_score = sizes.value("aesthetic_score", 6.0),
+                    .negative_aesthetic_score = sizes.value("negative_aesthetic_score", 2.5)};
+  return atelier.painter().MakeJob(wanted, std::move(request));
 }
-
-// One variant: its engine and its tokenizers.
-class Atelier {
- public:
-  Atelier(const std::string& name, const json& variant)
-      : painter_(Assemble(name, variant), json::parse(R"({"weights": {}})")) {
-    for (const std::string& dir : painter_.model()->tokenizer_dirs) {
-      auto tokenizer = ClipTokenizer::Load(dir);
-      EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
-      if (tokenizer.ok()) tokenizers_.push_back(*std::move(tokenizer));
-    }
-  }
-
-  Painter& painter() { return painter_; }
-
-  std::unique_ptr<Job> MakeJob(const json& wanted) {
-    auto request = std::make_shared<GenerationRequest>();
-    request->prompt_ids = Ids(wanted["prompt"], wanted["prompt_2"]);
-    request->negative_prompt_given = !wanted["negative_prompt"].is_null();
-    const std::string negative = request->negative_prompt_given ? wanted["negative_prompt"].get<std::string>() : "";
-    request->negative_prompt_ids = Ids(negative, wanted["negative_prompt_2"]);
-    request->clip_skip = wanted["clip_skip"];
-    const json& sizes = wanted["sizes"];
-    request->sizes = {.original_width = sizes.value("original_width", wanted["width"].get<int>()),
-                      .original_height = sizes.value("original_height", wanted["height"].get<int>()),
-                      .crop_left = sizes.value("crop_left", 0),
-                      .crop_top = sizes.value("crop_top", 0),
-                      .target_width = sizes.value("target_width", wanted["width"].get<int>()),
-                      .target_height = sizes.value("target_height", wanted["height"].get<int>()),
-                      .aesthetic_score = sizes.value("aesthetic_score", 6.0),
-                      .negative_aesthetic_score = sizes.value("negative_aesthetic_score", 2.5)};
-    return painter_.MakeJob(wanted, std::move(request));
-  }
-
- private:
-  std::vector<std::vector<int32_t>> Ids(const std::string& first, const std::string& second) const {
-    std::vector<std::vector<int32_t>> ids = {tokenizers_.front()->Encode(first).ids};
-    if (tokenizers_.size() == 2) ids.push_back(tokenizers_[1]->Encode(second.empty() ? first : second).ids);
-    return ids;
-  }
-
-  Painter painter_;
-  std::vector<std::unique_ptr<const ClipTokenizer>> tokenizers_;
-};
 
 class SdxlParityTest : public ::testing::Test {
  protected:
@@ -89,15 +48,11 @@ class SdxlParityTest : public ::testing::Test {
     manifest_ = json::parse(ReadFile(std::string(kData) + "/requests.json"), nullptr, /*allow_exceptions=*/false);
     ASSERT_FALSE(manifest_.is_discarded()) << "tests/parity/data/sdxl/requests.json cannot be read";
     ASSERT_GE(manifest_["requests"].size(), 20u);
-    const auto set = model::WeightSet::Open(kData, "latents", {""}, nullptr);
-    ASSERT_TRUE(set.ok()) << set.status();
-    model::WeightMap tensors(*set, c10::DeviceType::CPU, c10::ScalarType::Float);
+    latents_ = ReadLatents(kData, manifest_["requests"]);
     for (const json& wanted : manifest_["requests"]) {
-      const std::string name = wanted["name"];
-      latents_[name] = tensors.Get(name, set->Find(name)->entry->shape);
       if (!ateliers_.contains(wanted["variant"])) {
         const std::string variant = wanted["variant"];
-        ateliers_.emplace(variant, std::make_unique<Atelier>(variant, manifest_["variants"][variant]));
+        ateliers_.emplace(variant, std::make_unique<Atelier>("sdxl_" + variant, kData, manifest_["variants"][variant]));
       }
       ASSERT_FALSE(HasFailure());
     }
@@ -120,7 +75,7 @@ class SdxlParityTest : public ::testing::Test {
 TEST_F(SdxlParityTest, EveryRequestAloneEqualsDiffusers) {
   for (const json& wanted : manifest_["requests"]) {
     Atelier& atelier = *ateliers_.at(wanted["variant"]);
-    const std::unique_ptr<Job> job = atelier.MakeJob(wanted);
+    const std::unique_ptr<Job> job = MakeJob(atelier, wanted);
     const SharedImage image = atelier.painter().Paint({job.get()}).front();
     ExpectLikeReference(wanted, *job, image);
   }
@@ -137,7 +92,7 @@ TEST_F(SdxlParityTest, AllRequestsOfOneModelAndSizeTogetherEqualDiffusers) {
     std::vector<std::unique_ptr<Job>> jobs;
     std::vector<Job*> pointers;
     for (const json* wanted : requests) {
-      jobs.push_back(atelier.MakeJob(*wanted));
+      jobs.push_back(MakeJob(atelier, *wanted));
       pointers.push_back(jobs.back().get());
     }
     const std::vector<SharedImage> images = atelier.painter().Paint(pointers);

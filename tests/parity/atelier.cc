@@ -1,0 +1,59 @@
+#include "tests/parity/atelier.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "model/weights/weight_map.h"
+#include "model/weights/weight_set.h"
+
+namespace stepcast {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+// A whole model folder of the components that a variant names.
+std::string Assemble(const std::string& name, const std::string& root, const json& variant) {
+  const fs::path folder = fs::path(testing::TempDir()) / ("parity_" + name);
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  fs::copy_file(fs::path(root) / variant["index"].get<std::string>(), folder / "model_index.json");
+  for (const auto& [part, source] : variant["parts"].items()) {
+    fs::copy(fs::path(root) / source.get<std::string>(), folder / part, fs::copy_options::recursive);
+  }
+  return folder;
+}
+
+}  // namespace
+
+Atelier::Atelier(const std::string& name, const std::string& root, const json& variant)
+    : painter_(Assemble(name, root, variant), json::parse(R"({"weights": {}})")) {
+  for (const std::string& dir : painter_.model()->tokenizer_dirs) {
+    auto tokenizer = ClipTokenizer::Load(dir);
+    EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
+    if (tokenizer.ok()) tokenizers_.push_back(*std::move(tokenizer));
+  }
+}
+
+std::vector<std::vector<int32_t>> Atelier::Ids(const std::string& first, const std::string& second) const {
+  std::vector<std::vector<int32_t>> ids = {tokenizers_.front()->Encode(first).ids};
+  if (tokenizers_.size() == 2) ids.push_back(tokenizers_[1]->Encode(second.empty() ? first : second).ids);
+  return ids;
+}
+
+std::map<std::string, at::Tensor> ReadLatents(const std::string& folder, const json& requests) {
+  std::map<std::string, at::Tensor> latents;
+  const auto set = model::WeightSet::Open(folder, "latents", {""}, nullptr);
+  EXPECT_TRUE(set.ok()) << set.status();
+  if (!set.ok()) return latents;
+  model::WeightMap tensors(*set, c10::DeviceType::CPU, c10::ScalarType::Float);
+  for (const json& wanted : requests) {
+    const std::string name = wanted["name"];
+    latents[name] = tensors.Get(name, set->Find(name)->entry->shape);
+  }
+  return latents;
+}
+
+}  // namespace stepcast

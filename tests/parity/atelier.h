@@ -1,0 +1,33 @@
+#pragma once
+// A small model put together of committed components, its engine and its tokenizers.
+
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/parity/painter.h"
+#include "text/clip_tokenizer.h"
+
+namespace stepcast {
+
+class Atelier {
+ public:
+  // `variant` of a manifest: "index" and "parts", paths below `root`. Fails the test when it cannot be loaded.
+  Atelier(const std::string& name, const std::string& root, const nlohmann::json& variant);
+
+  Painter& painter() { return painter_; }
+
+  // Token ids for each text encoder; the second is asked `second` where that is not empty.
+  std::vector<std::vector<int32_t>> Ids(const std::string& first, const std::string& second = "") const;
+
+ private:
+  Painter painter_;
+  std::vector<std::unique_ptr<const ClipTokenizer>> tokenizers_;
+};
+
+// Tensors of a file "latents.safetensors" in `folder`, by name.
+std::map<std::string, at::Tensor> ReadLatents(const std::string& folder, const nlohmann::json& requests);
+
+}  // namespace stepcast
