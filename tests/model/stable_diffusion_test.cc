@@ -255,7 +255,9 @@ TEST(StableDiffusion, TheBundledModelLoadsWithoutAWarning) {
   const ModelInfo& info = *(*bundle)->info();
   EXPECT_THAT((*bundle)->warnings(), testing::IsEmpty());
   EXPECT_EQ(info.display_name, "Emoji");
-  EXPECT_EQ(info.parameter_count, 12'365'438) << "U-Net 10.86 M, text 0.70 M, decoder 0.58 M, preview decoder 0.21 M";
+  EXPECT_EQ(info.parameter_count, 12'732'782)
+      << "U-Net 10.86 M, text 0.70 M, decoder 0.58 M, encoder 0.37 M, preview decoder 0.21 M";
+  EXPECT_TRUE(info.encodes_pictures);
   EXPECT_EQ(info.vae_scale_factor, 4);
   EXPECT_EQ(info.limits.size_multiple, 8);
   EXPECT_EQ(info.defaults.width, 64);

@@ -137,7 +137,7 @@ TEST(StableDiffusionXl, PartsThatDoNotFitAreRefusedByName) {
        "times addition_time_embed_dim 8: 60 or 52"},
       {"width", "unet", "cross_attention_dim", 16, "must equal the text encoders' hidden_size, together 32"},
       {"added", "unet", "addition_embed_type", nullptr, "addition_embed_type: an SDXL pipeline needs text_time"},
-      {"channels", "unet", "in_channels", 9, "in_channels 9 and out_channels 4"},
+      {"channels", "unet", "in_channels", 7, "in_channels 7 and out_channels 4"},
   };
   for (const Case& test : cases) {
     const std::string folder = Folder("base", test.name);

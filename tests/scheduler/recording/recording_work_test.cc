@@ -49,6 +49,20 @@ TEST(RecordingWorkTest, WorkComesBack) {
   }
 }
 
+TEST(RecordingWorkTest, PicturesAreEncodesToo) {
+  const char* const line =
+      "4 encode m 0 0 1 1 0 1 encode_picture m 8 8 1 1 0 1 encode_picture m 8 8 1 1 0 1 denoise m 8 8 2 4 0 1 "
+      "decode m 8 8 1 1 0 1";
+  const auto work = ParseWork(Words(line), 0);
+  ASSERT_TRUE(work.ok()) << work.status();
+  EXPECT_THAT(EncodesOf(**work), ElementsAre(0, 1, 2));
+  EXPECT_TRUE(CheckEncodes({2}, **work).ok());
+  EXPECT_FALSE(CheckEncodes({3}, **work).ok());
+  std::string again;
+  AppendWork(again, **work);
+  EXPECT_EQ(again, line);
+}
+
 TEST(RecordingWorkTest, WorkThatMakesNoSenseIsRefused) {
   const struct {
     const char* line;
