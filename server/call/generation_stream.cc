@@ -31,7 +31,7 @@ GenerationStream::GenerationStream(StreamRequest request, ResponseTransport& tra
       images_(static_cast<size_t>(request_.request->image_count)) {}
 
 std::vector<JobSpec> GenerationStream::Specs() {
-  JobSpec spec = MakeJobSpec(request_.request, request_.program);
+  JobSpec spec = MakeJobSpec(request_.request, request_.program, request_.inversion);
   spec.arrival = request_.arrival;
   spec.deadline = request_.deadline;
   spec.sink = shared_from_this();

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "sampling/picture_inputs.h"
 #include "server/catalog/device_description.h"
 #include "server/catalog/model_description.h"
 #include "server/request/field_violations.h"
@@ -56,15 +57,6 @@ grpc::ServerUnaryReactor* AnswerNow(PlainCall call, Answer answer) {
   return reactor;
 }
 
-// Of the steps, which run; nullopt: all, from noise alone. So it is, too, for models that look at the picture in every
-// step, and as in diffusers where a mask is and strength is 1.
-std::optional<double> StrengthOf(const GenerationRequest& request) {
-  const bool only_looks = request.model->image_input == ImageInput::kPicture;
-  if (request.init_image.image == nullptr || only_looks || request.invert) return std::nullopt;
-  if (request.inpainting.has_value() && request.strength == 1.0) return std::nullopt;
-  return request.strength;
-}
-
 sampling::SamplerSpec SpecOf(const GenerationRequest& request) {
   return {.sampler = request.sampler,
           .steps = request.steps,
@@ -76,7 +68,8 @@ sampling::SamplerSpec SpecOf(const GenerationRequest& request) {
           .guidance_start = request.guidance_start,
           .guidance_end = request.guidance_end,
           .classifier_scale = request.classifier_scale,
-          .strength = StrengthOf(request),
+          .strength = sampling::StrengthOf(request),
+          .inversion = request.invert ? sampling::Inversion::kPaintsInverted : sampling::Inversion::kNone,
           .options = request.sampler_options,
           .timesteps = request.timesteps,
           .sigmas = request.sigmas};
@@ -190,8 +183,16 @@ absl::StatusOr<StreamRequest> ImageService::Complete(const SharedAsked& asked, c
   absl::StatusOr<sampling::SharedProgram> program = programs_.Get(request->model->noise_schedule, SpecOf(*request));
   if (!program.ok()) return FromCompileError(program.status());
   stream.program = *std::move(program);
+  if (request->invert) {
+    sampling::SamplerSpec inverting = SpecOf(*request);
+    inverting.inversion = sampling::Inversion::kInverts;
+    program = programs_.Get(request->model->noise_schedule, inverting);
+    if (!program.ok()) return FromCompileError(program.status());
+    stream.inversion = *std::move(program);
+  }
   *stream.accepted.mutable_request() = ToEffectiveRequest(*request);
-  stream.accepted.set_evaluations(static_cast<int>(stream.program->evaluations.size()));
+  const size_t inverting = stream.inversion == nullptr ? 0 : stream.inversion->evaluations.size();
+  stream.accepted.set_evaluations(static_cast<int>(stream.program->evaluations.size() + inverting));
   for (const std::string& warning : request->warnings) stream.accepted.add_warnings(warning);
   for (const std::string& warning : Surprises(asked->request, *request, *stream.program)) {
     stream.accepted.add_warnings(warning);

@@ -17,7 +17,8 @@ namespace stepcast {
 struct StreamRequest {
   SharedRequest request;
   sampling::SharedProgram program;
-  v1::Accepted accepted;  // complete but for the queue position
+  sampling::SharedProgram inversion = {};  // of a request that inverts its picture: what comes before `program`
+  v1::Accepted accepted;                   // complete but for the queue position
   absl::Time arrival;
   absl::Time deadline;
   // The same request as it is against other models: its own may come back from disk as another one. May be empty.
