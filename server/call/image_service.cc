@@ -12,6 +12,7 @@
 #include "server/catalog/device_description.h"
 #include "server/catalog/model_description.h"
 #include "server/request/field_violations.h"
+#include "server/request/picture_parameters.h"
 #include "server/request/read_pictures.h"
 #include "server/request/request_parser.h"
 #include "server/request/status_mapping.h"
@@ -178,6 +179,8 @@ absl::StatusOr<StreamRequest> ImageService::Prepare(const SharedAsked& asked, co
 }
 
 absl::StatusOr<StreamRequest> ImageService::Complete(const SharedAsked& asked, const SharedRequest& request) {
+  // With its pictures it has more to tell.
+  if (!asked->pictures.empty()) STEPCAST_RETURN_IF_ERROR(CheckParametersFit(*request));
   StreamRequest stream;
   stream.request = request;
   absl::StatusOr<sampling::SharedProgram> program = programs_.Get(request->model->noise_schedule, SpecOf(*request));
