@@ -63,20 +63,18 @@ DiffusionExecutor::DiffusionExecutor(DiffusionExecutorOptions options, EngineMet
       log_(options.log),
       guard_(std::move(options.log)),
       shelf_(std::move(options.shelf)),
+      nets_(std::move(options.nets)),
       cache_(options.embedding_cache_entries, metrics),
       encoder_(cache_, guard_, /*alone=*/options.limits.strict_rows > 0),
-      batch_(*device_, options.limits.strict_rows),
+      batch_(*device_, options.limits.strict_rows, nets_),
       classifier_guidance_(*device_),
       runner_(*device_, /*strict=*/options.limits.strict_rows > 0),
       precise_(log_, guard_),
       decoder_(precise_),
       pictures_(options.picture_cache_bytes),
-      picture_encoder_({.device = *device_,
-                        .cache = pictures_,
-                        .precise = precise_,
-                        .guard = guard_,
-                        .hints = std::move(options.hints)},
-                       limits_.RowCap(Phase::kEncodePicture)),
+      picture_encoder_(
+          {.device = *device_, .cache = pictures_, .precise = precise_, .guard = guard_, .hints = HintsOf(nets_)},
+          limits_.RowCap(Phase::kEncodePicture)),
       synthetic_(*device_) {}
 
 void DiffusionExecutor::BindThreadOnce() {
@@ -97,6 +95,7 @@ absl::Status DiffusionExecutor::Start(Job& job) {
   for (const sampling::Stage& stage : recipe->stages) {
     STEPCAST_ASSIGN_OR_RETURN(SharedBundle bundle, BundleOf(stage.model->id));
     STEPCAST_RETURN_IF_ERROR(CheckProgram(*stage.program, job.request(), *bundle));
+    STEPCAST_RETURN_IF_ERROR(CheckControl(stage, nets_.get()));
     bundles.push_back(std::move(bundle));
   }
   auto state = std::make_unique<DenoiseState>(bundles.front(), recipe, job.seed());

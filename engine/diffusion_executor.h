@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "core/metrics.h"
 #include "engine/classifier_guidance.h"
+#include "engine/control_shelf.h"
 #include "engine/device.h"
 #include "engine/embedding_cache.h"
 #include "engine/model_shelf.h"
@@ -34,9 +35,9 @@ struct DiffusionExecutorOptions {
   std::unique_ptr<ComputeDevice> device;
   ExecutorLimits limits;
   size_t embedding_cache_entries = 1024;
-  int64_t picture_cache_bytes = int64_t{128} << 20;  // of encoded pictures that no job needs
-  HintFinder hints = nullptr;                        // empty: there are no ControlNets
-  ErrorLog log;                                      // may be empty
+  int64_t picture_cache_bytes = int64_t{128} << 20;    // of encoded pictures that no job needs
+  std::shared_ptr<const ControlShelf> nets = nullptr;  // that are on `device`; null: there are no ControlNets
+  ErrorLog log;                                        // may be empty
 };
 
 // Runs every phase of a job's life: encodes prompts in batches through a cache, steps rows of any mixture of
@@ -121,6 +122,7 @@ class DiffusionExecutor final : public StepExecutor {
   const ErrorLog log_;
   const TorchGuard guard_;
   const std::shared_ptr<const ModelShelf> shelf_;
+  const std::shared_ptr<const ControlShelf> nets_;
   EmbeddingCache cache_;
   PromptEncoder encoder_;
   StepBatch batch_;

@@ -17,6 +17,7 @@
 #include "core/cpu_budget.h"
 #include "core/model_memory.h"
 #include "core/status_macros.h"
+#include "engine/control_library.h"
 #include "engine/decode_bound.h"
 #include "engine/device.h"
 #include "engine/diffusion_executor.h"
@@ -24,6 +25,7 @@
 #include "engine/strict_check.h"
 #include "engine/torch_guard.h"
 #include "engine/warm_up.h"
+#include "model/control/control_net_loader.h"
 #include "scheduler/costs/profiler.h"
 
 namespace stepcast {
@@ -48,6 +50,12 @@ absl::Status CheckOptions(const EngineOptions& options) {
     return absl::InvalidArgumentError(absl::StrCat("max_rows is ", options.max_rows, "; allowed: 2 to 4096"));
   }
   STEPCAST_RETURN_IF_ERROR(engine::ParseDtype(options.dtype).status());
+  std::set<std::string> nets;
+  for (const ControlNetSource& source : options.control_nets) {
+    if (!nets.insert(source.id).second) {
+      return absl::InvalidArgumentError(absl::StrCat("control_nets: the id '", source.id, "' is used twice"));
+    }
+  }
   const int strict = options.strict_rows;
   if (strict != 0 && strict != kAutoStrictRows && (strict < 2 || strict > options.max_rows)) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -234,7 +242,8 @@ absl::StatusOr<engine::StrictChoice> ChooseStrict(const EngineOptions& options, 
         STEPCAST_RETURN_IF_ERROR(guard.Run("strict mode's check", [&] {
           const c10::InferenceMode inference_mode;
           place->device->BindThread();
-          independent = engine::RowsAreIndependent(*place->shelf->Find(info->id), *place->device, rows);
+          independent = engine::RowsAreIndependent(*place->shelf->Find(info->id), *place->device, rows,
+                                                   place->nets->Fitting(info->control_shape));
         }));
         if (!independent) return info->id;
       }
@@ -264,6 +273,9 @@ void WarmUpAll(const ModelLibrary& library, int rows, const TorchGuard& guard, L
       const absl::Status warm =
           engine::WarmUp(*place->shelf->Find(info->id), *place->device, rows, engine::WarmUpSize::kDefault, guard);
       if (!warm.ok()) Refuse(info->id, absl::StrCat("model '", info->id, "': ", warm.message()), engine);
+      const absl::Status nets = engine::WarmUpControl(
+          *place->shelf->Find(info->id), place->nets->Fitting(info->control_shape), *place->device, rows, guard);
+      if (!nets.ok()) engine.warnings.emplace_back(nets.message());
     }
   }
 }
@@ -291,11 +303,10 @@ std::string CostFingerprint(const EngineOptions& options, const LoadedEngine& lo
                       " cpu=", at::get_cpu_capability(), " torch=", TORCH_VERSION, " engine=", kCostVersion);
 }
 
-std::shared_ptr<const engine::ModelShelf> ShelfOf(const ModelLibrary& library, const std::string& device) {
-  for (const engine::ModelPlace& place : library.places()) {
-    if (place.memory.device == device) return place.shelf;
-  }
-  return nullptr;
+const engine::ModelPlace& PlaceOf(const ModelLibrary& library, const std::string& device) {
+  const auto is_there = [&](const engine::ModelPlace& place) { return place.memory.device == device; };
+  const absl::Span<const engine::ModelPlace> places = library.places();
+  return *std::ranges::find_if(places, is_there);  // each device has one
 }
 
 void MakeExecutors(const EngineOptions& options, const engine::StrictChoice& strict, OpenedDevices devices,
@@ -305,7 +316,8 @@ void MakeExecutors(const EngineOptions& options, const engine::StrictChoice& str
     // Loading leaves the plain copies of packed weights behind.
     devices[i]->ReleaseCachedMemory();
     engine::DiffusionExecutorOptions executor;
-    executor.shelf = ShelfOf(library, name);
+    executor.shelf = PlaceOf(library, name).shelf;
+    executor.nets = PlaceOf(library, name).nets;
     executor.device = std::move(devices[i]);
     executor.limits = LimitsOf(options, strict);
     executor.embedding_cache_entries = static_cast<size_t>(options.embedding_cache_entries);
@@ -327,6 +339,10 @@ absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& m
   auto library = std::make_unique<ModelLibrary>(options, std::move(places));
   STEPCAST_RETURN_IF_ERROR(library->CheckDevices());
   LoadedEngine loaded;
+  engine::ControlNets nets = engine::ReadControlNets(options, library->places(), guard);
+  library->set_control_nets(nets.infos);
+  loaded.control_nets = std::move(nets.infos);
+  loaded.warnings = std::move(nets.warnings);
   ReadAll(*library, options, loaded);
   STEPCAST_RETURN_IF_ERROR(DropRefused(*library, loaded));
   STEPCAST_ASSIGN_OR_RETURN(const engine::StrictChoice strict, ChooseStrict(options, *library, Held(loaded), guard));
@@ -354,7 +370,11 @@ absl::StatusOr<CheckedModel> Check(const EngineOptions& options) {
   STEPCAST_ASSIGN_OR_RETURN(std::vector<engine::ModelPlace> places, PlacesOn(options, devices));
   ModelLibrary library(options, std::move(places));
   STEPCAST_RETURN_IF_ERROR(library.CheckDevices());
-  return library.CheckOnly(options.models.front().id);
+  const ModelSource& source = options.models.front();
+  if (model::IsControlNet(source.path)) {
+    return engine::CheckControlNet(options, library.places().front(), TorchGuard(options.log_error));
+  }
+  return library.CheckOnly(source.id);
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/control_net_info.h"
+#include "core/dtype.h"
 #include "core/metrics.h"
 #include "core/model_card.h"
 #include "core/model_host.h"
@@ -31,6 +33,13 @@ struct ModelSource {
   std::vector<std::string> devices = {};  // that paint it, or whose loops do: "cuda:0", "cpu:1"; empty: all
 };
 
+// One ControlNet to load.
+struct ControlNetSource {
+  std::string id;                             // how requests name it
+  std::string path;                           // a folder in diffusers layout, or one .safetensors file
+  std::optional<Dtype> dtype = std::nullopt;  // what it computes in; nullopt: EngineOptions::dtype
+};
+
 // EngineOptions::memory_budget: most of what the device has.
 inline constexpr int64_t kAutoMemoryBudget = -1;
 
@@ -39,6 +48,7 @@ inline constexpr int kAutoStrictRows = -1;
 
 struct EngineOptions {
   std::vector<ModelSource> models;
+  std::vector<ControlNetSource> control_nets;
   std::string device = "auto";       // "auto" | "cpu" | "cuda:N"; auto: the first CUDA device, else the CPU
   std::vector<std::string> devices;  // several, each with a copy of the models; then `device` is not read
   int replicas = 1;                  // executors on the CPU, 1..64; they share models and divide `threads`
@@ -55,7 +65,8 @@ struct EngineOptions {
   int embedding_cache_entries = 1024;                       // prompts kept encoded; 0: none
   int64_t max_decode_bytes = 0;  // that the decode of one picture may take; 0: what a device has free after loading
   bool warm_up = true;           // run each model once, so that the first request does not pay for it
-  int64_t memory_budget = kNoMemoryBudget;  // bytes that weights may take on each device, or kAutoMemoryBudget
+  int64_t memory_budget = kNoMemoryBudget;        // bytes that weights may take on each device, or kAutoMemoryBudget
+  int64_t control_nets_budget = kNoMemoryBudget;  // bytes that the weights of ControlNets may take on each device
 
   // Receives what clients must not see: the text behind an error id. Called on the engine thread; may be empty.
   std::function<void(std::string_view)> log_error;
@@ -78,16 +89,17 @@ struct RefusedModel {
 
 // Ready executors and what they can paint.
 struct LoadedEngine {
-  std::vector<SharedModelInfo> models;  // in the order of the options, at least one, in memory or not
-  std::vector<std::string> unloaded;    // ids of those that are not
-  std::vector<ModelMemory> memory;      // the devices that hold them
-  std::unique_ptr<ModelHost> host;      // moves them in and out; null: they stay as they are
-  std::vector<RefusedModel> refused;    // those that could not be loaded
-  std::vector<LoadedDevice> devices;    // at least one
-  std::vector<std::string> notes;       // where the models' parts come from, what is not run; for the log
-  std::vector<std::string> warnings;    // what was odd about the models and did no harm; for the log
-  std::string strict;                   // what strict mode came to, a sentence for the log; empty in free mode
-  std::vector<BatchKey> profile_keys;   // of a default request of each model: what is worth measuring at start
+  std::vector<SharedModelInfo> models;       // in the order of the options, at least one, in memory or not
+  std::vector<std::string> unloaded;         // ids of those that are not
+  std::vector<ModelMemory> memory;           // the devices that hold them
+  std::unique_ptr<ModelHost> host;           // moves them in and out; null: they stay as they are
+  std::vector<RefusedModel> refused;         // those that could not be loaded
+  std::vector<ControlNetInfo> control_nets;  // that are loaded; each model's info lists those that go with it
+  std::vector<LoadedDevice> devices;         // at least one
+  std::vector<std::string> notes;            // where the models' parts come from, what is not run; for the log
+  std::vector<std::string> warnings;         // what was odd about the models and did no harm; for the log
+  std::string strict;                        // what strict mode came to, a sentence for the log; empty in free mode
+  std::vector<BatchKey> profile_keys;        // of a default request of each model: what is worth measuring at start
   // Equal fingerprints: ticks take the same time. Names the models' weights, dtype, devices, threads and the CPUs that
   // they may use, strict_rows and the libraries; not this machine's speed, so a cost file belongs to its machine.
   std::string cost_fingerprint;
@@ -103,10 +115,11 @@ absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMe
 struct CheckedModel {
   SharedModelInfo info;
   std::vector<std::string> warnings;
+  std::optional<ControlNetInfo> control_net = std::nullopt;  // what it is instead; then `info` is null
 };
 
 // Reads the one model of `options` but for the numbers of its weights: names, shapes, types and configs are checked.
-// Errors: as of loading it.
+// It may also be a ControlNet. Errors: as of loading it.
 absl::StatusOr<CheckedModel> CheckModel(const EngineOptions& options);
 
 }  // namespace stepcast

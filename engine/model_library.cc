@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "core/mutex.h"
 #include "core/status_macros.h"
+#include "engine/control_library.h"
 #include "engine/strict_check.h"
 #include "engine/warm_up.h"
 #include "sampling/usable.h"
@@ -133,6 +134,7 @@ ModelInfo ModelLibrary::InfoOf(const ModelSource& source, const ModelBundle& bun
   ModelInfo info = *bundle.info();
   info.samplers = sampling::UsableSamplers(info);
   info.decoding.max_bytes = max_decode_bytes_;
+  info.control_nets = FittingNets(control_nets_, info);
   info.device = PlacesOf(source.id).front()->memory.device;
   for (const ModelPlace& place : places_) {
     for (std::string& loop : LoopsOf(place.memory, source.devices)) info.devices.push_back(std::move(loop));
@@ -175,7 +177,7 @@ absl::Status ModelLibrary::Check(const ModelPlace& place, const ModelBundle& bun
       const absl::StatusOr<std::unique_ptr<ComputeDevice>> device = OpenDevice(place.device->name(), place.threads);
       const ComputeDevice& ticking = device.ok() ? **device : *place.device;
       ticking.BindThread();
-      independent = RowsAreIndependent(bundle, ticking, rows);
+      independent = RowsAreIndependent(bundle, ticking, rows, place.nets->Fitting(bundle.info()->control_shape));
     }));
     if (!independent) {
       return absl::FailedPreconditionError(absl::StrCat("model '", bundle.info()->id,

@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/model_host.h"
+#include "engine/control_shelf.h"
 #include "engine/device.h"
 #include "engine/engine_factory.h"
 #include "engine/model_shelf.h"
@@ -23,6 +25,7 @@ struct ModelPlace {
   std::unique_ptr<ComputeDevice> device;  // of the thread that loads
   int threads = 0;                        // of a tick there, on the CPU
   std::shared_ptr<ModelShelf> shelf = std::make_shared<ModelShelf>();
+  std::shared_ptr<ControlShelf> nets = std::make_shared<ControlShelf>();
 };
 
 // Every model of the options, held or not. Parts that several models have are held once per device. A bundle that
@@ -53,6 +56,8 @@ class ModelLibrary final : public ModelHost {
   void set_strict_rows(int rows) { strict_rows_ = rows; }
   // What models are told from now on that the decode of one picture may take; 0: not known.
   void set_max_decode_bytes(int64_t bytes) { max_decode_bytes_ = bytes; }
+  // What models are told from now on of the ControlNets on the shelves.
+  void set_control_nets(std::vector<ControlNetInfo> nets) { control_nets_ = std::move(nets); }
   // From now on loads use one thread on the CPU, so that ticks go on beside them.
   absl::Status StandBack();
 
@@ -85,6 +90,7 @@ class ModelLibrary final : public ModelHost {
   const std::shared_ptr<Returns> returns_;  // outlives the library with bundles that are on their way
   int strict_rows_ = 0;
   int64_t max_decode_bytes_ = 0;
+  std::vector<ControlNetInfo> control_nets_;
 };
 
 }  // namespace stepcast::engine

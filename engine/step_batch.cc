@@ -4,11 +4,9 @@
 #include <ATen/ops/addcmul.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/index_select.h>
-#include <ATen/ops/zeros.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "engine/row_sums.h"
@@ -17,34 +15,11 @@
 namespace stepcast::engine {
 namespace {
 
-// Batches whose conditioning rows are kept: a few keys that alternate, and no more rows in all than a large batch or
-// two have, because a row's keys and values are not small.
-constexpr size_t kKeptBatches = 4;
-constexpr size_t kKeptRows = 64;
-
 using sampling::Evaluation;
 
 // Of plain jobs.
 bool IsGuided(const ActiveJob& job) { return job.rows->size() == 2; }
 bool IsEmbedded(const ActiveJob& job) { return job.evaluation->guidance.kind == sampling::GuidanceKind::kEmbedded; }
-
-// `rows` and `padding` rows of zeros.
-at::Tensor PadRows(const at::Tensor& rows, int64_t padding) {
-  if (padding == 0) return rows;
-  std::vector<int64_t> sizes = rows.sizes().vec();
-  sizes.front() = padding;
-  return at::cat({rows, at::zeros(sizes, rows.options())});
-}
-
-// Concatenates one input of the conditioning over all rows; undefined when the model has no such input.
-at::Tensor CatRows(const std::vector<const Embedding*>& rows, int64_t padding,
-                   at::Tensor model::Conditioning::* input) {
-  if (!(rows.front()->conditioning.*input).defined()) return at::Tensor();
-  std::vector<at::Tensor> parts;
-  parts.reserve(rows.size());
-  for (const Embedding* row : rows) parts.push_back(row->conditioning.*input);
-  return PadRows(at::cat(parts), padding);
-}
 
 }  // namespace
 
@@ -59,8 +34,10 @@ std::vector<GroupPrediction> StepBatch::Predict(absl::Span<const LatentGroup> gr
   if (std::ranges::any_of(jobs, IsEmbedded)) {
     conditioning.guidance_scales = PerRow(jobs, layout, [](const Evaluation& e) { return e.guidance.scale; });
   }
-  const at::Tensor input = PadRows(DenoiserInput(jobs, layout, groups), Padding(layout)).to(bundle.dtype());
-  const at::Tensor output = bundle.denoiser()(input, timesteps, conditioning).to(c10::ScalarType::Float);
+  const at::Tensor input = PadRows(DenoiserInput(jobs, layout, groups), Padding(layout));
+  conditioning.residuals = control_.Residuals(jobs, layout, input, timesteps);
+  const at::Tensor output =
+      bundle.denoiser()(input.to(bundle.dtype()), timesteps, conditioning).to(c10::ScalarType::Float);
   std::vector<GroupPrediction> concluded;
   int64_t done = 0;
   for (const LatentGroup& group : groups) {
@@ -139,34 +116,8 @@ const model::Conditioning& StepBatch::ConditioningRows(absl::Span<const ActiveJo
   for (const ActiveJob& job : jobs) {
     for (const sampling::Row& row : job.own_rows()) rows.push_back(job.state->embedding(row.conditioning).get());
   }
-  std::vector<int64_t> ids;
-  ids.reserve(rows.size());
-  for (const Embedding* row : rows) ids.push_back(row->id);
-
-  const auto same = [&ids](const KeptRows& kept) { return kept.embedding_ids == ids; };
-  if (const auto it = std::ranges::find_if(kept_, same); it != kept_.end()) {
-    kept_.splice(kept_.begin(), kept_, it);
-    return kept_.front().conditioning;
-  }
-  model::Conditioning conditioning;
-  conditioning.prompt_embeds = CatRows(rows, Padding(layout), &model::Conditioning::prompt_embeds);
-  conditioning.text_embeds = CatRows(rows, Padding(layout), &model::Conditioning::text_embeds);
-  conditioning.time_ids = CatRows(rows, Padding(layout), &model::Conditioning::time_ids);
-  conditioning.class_labels = CatRows(rows, Padding(layout), &model::Conditioning::class_labels);
-  kept_.push_front({std::move(ids), jobs.front().state->bundle().denoiser().Prepare(conditioning)});
-  DropOldRows();
-  return kept_.front().conditioning;
-}
-
-void StepBatch::DropOldRows() {
-  size_t rows = 0;
-  size_t batches = 0;
-  const auto old = std::ranges::find_if(kept_, [&](const KeptRows& kept) {
-    rows += kept.embedding_ids.size();
-    return ++batches > kKeptBatches || rows > kKeptRows;
-  });
-  // The newest stays whatever its size.
-  kept_.erase(old == kept_.begin() ? std::next(old) : old, kept_.end());
+  const model::Denoiser& denoiser = jobs.front().state->bundle().denoiser();
+  return kept_.Of(rows, Padding(layout), [&](const model::Conditioning& all) { return denoiser.Prepare(all); });
 }
 
 at::Tensor StepBatch::Combine(absl::Span<const ActiveJob> jobs, const RowLayout& layout,

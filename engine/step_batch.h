@@ -4,12 +4,15 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <list>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/types/span.h"
 #include "engine/active_job.h"
+#include "engine/control_batch.h"
 #include "engine/device.h"
+#include "engine/kept_conditioning.h"
 #include "engine/row_layout.h"
 #include "model/conditioner.h"
 
@@ -39,8 +42,11 @@ struct GroupPrediction {
 // Thread-safety: none; owned by one executor. Throws what tensor code throws: call it inside TorchGuard::Run.
 class StepBatch {
  public:
-  // `device` must outlive the batch. `strict_rows` 0: forwards have as many rows as the jobs need.
-  explicit StepBatch(const ComputeDevice& device, int strict_rows = 0) : device_(device), strict_rows_(strict_rows) {}
+  // `device` must outlive the batch. `strict_rows` 0: forwards have as many rows as the jobs need. `nets` null: there
+  // are no ControlNets.
+  explicit StepBatch(const ComputeDevice& device, int strict_rows = 0,
+                     std::shared_ptr<const ControlShelf> nets = nullptr)
+      : device_(device), strict_rows_(strict_rows), control_(device, strict_rows, std::move(nets)) {}
 
   // Returns what came of each group: a prediction [N, C, h, w] float32, what the jobs' row sets sum to, rescaled where
   // asked; of models that predict a variance [N, 2C, h, w], the variance of the conditional sum behind the prediction.
@@ -52,14 +58,12 @@ class StepBatch {
   }
 
   // Forgets the kept conditioning rows.
-  void Clear() { kept_.clear(); }
+  void Clear() {
+    kept_.Clear();
+    control_.Clear();
+  }
 
  private:
-  struct KeptRows {
-    std::vector<int64_t> embedding_ids;  // of the rows, in order
-    model::Conditioning conditioning;
-  };
-
   // [R] float32: `value` of each row's evaluation.
   at::Tensor PerRow(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
                     float (*value)(const sampling::Evaluation&)) const;
@@ -67,7 +71,6 @@ class StepBatch {
                            absl::Span<const LatentGroup> groups) const;
   at::Tensor RowsOf(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
                     absl::Span<const LatentGroup> groups) const;
-  void DropOldRows();
   const model::Conditioning& ConditioningRows(absl::Span<const ActiveJob> jobs, const RowLayout& layout);
   GroupPrediction Conclude(absl::Span<const ActiveJob> jobs, const RowLayout& layout, const at::Tensor& output) const;
   at::Tensor Combine(absl::Span<const ActiveJob> jobs, const RowLayout& layout, const at::Tensor& output) const;
@@ -79,7 +82,8 @@ class StepBatch {
 
   const ComputeDevice& device_;
   const int strict_rows_;
-  std::list<KeptRows> kept_;  // most recent first
+  KeptConditioning kept_;
+  ControlBatch control_;
 };
 
 }  // namespace stepcast::engine

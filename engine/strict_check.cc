@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status_macros.h"
+#include "engine/synthetic_control.h"
 #include "engine/synthetic_tick.h"
 #include "engine/upload.h"
 #include "sampling/noise_generator.h"
@@ -29,18 +30,24 @@ at::Tensor RandomLatents(const ModelInfo& info, const ComputeDevice& device, int
 
 }  // namespace
 
-bool RowsAreIndependent(const model::ModelBundle& bundle, const ComputeDevice& device, int rows) {
+bool RowsAreIndependent(const model::ModelBundle& bundle, const ComputeDevice& device, int rows,
+                        absl::Span<const SharedControlNet> nets) {
   const at::Tensor latents = RandomLatents(*bundle.info(), device, rows).to(bundle.dtype());
   const at::Tensor timesteps = at::arange(1, rows + 1, latents.options().dtype(c10::ScalarType::Float)).mul_(7.0);
-  const model::Conditioning conditioning =
-      ForRows(bundle.denoiser().Prepare(bundle.conditioner().Encode({AnyInput(*bundle.info())})), rows);
-  const at::Tensor together = bundle.denoiser()(latents, timesteps, conditioning);
+  const model::Conditioning shows = bundle.conditioner().Encode({AnyInput(*bundle.info())});
+  const model::Conditioning conditioning = ForRows(bundle.denoiser().Prepare(shows), rows);
+  const auto predict = [&](const at::Tensor& input, const at::Tensor& times) {
+    model::Conditioning controlled = conditioning;
+    controlled.residuals = SyntheticResiduals(nets, input, times, shows);
+    return bundle.denoiser()(input, times, controlled);
+  };
+  const at::Tensor together = predict(latents, timesteps);
   // Every row one place on: if that changes nothing, all places are alike.
-  const at::Tensor moved = bundle.denoiser()(at::roll(latents, 1, 0), at::roll(timesteps, 1, 0), conditioning);
+  const at::Tensor moved = predict(at::roll(latents, 1, 0), at::roll(timesteps, 1, 0));
   if (!at::equal(at::roll(moved, -1, 0), together)) return false;
   at::Tensor lonely = at::zeros_like(latents);
   lonely.select(0, 0).copy_(latents.select(0, 0));
-  return at::equal(bundle.denoiser()(lonely, timesteps, conditioning).select(0, 0), together.select(0, 0));
+  return at::equal(predict(lonely, timesteps).select(0, 0), together.select(0, 0));
 }
 
 absl::Span<const int> StrictCandidates(bool cpu) {

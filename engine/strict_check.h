@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "engine/control_shelf.h"
 #include "engine/device.h"
 #include "model/model_bundle.h"
 
@@ -17,7 +18,9 @@ namespace stepcast::engine {
 // hold. It depends on the libraries' kernels, the row's size and the number of threads: a vectorised loop that is cut
 // in the middle of a row treats the cut's edges otherwise. Runs the denoiser three times in the model's default size.
 // REQUIRES: rows >= 2. Throws what tensor code throws: call it inside TorchGuard::Run and an InferenceMode.
-bool RowsAreIndependent(const model::ModelBundle& bundle, const ComputeDevice& device, int rows);
+// `nets`: ControlNets that go with the model, which must be so, too.
+bool RowsAreIndependent(const model::ModelBundle& bundle, const ComputeDevice& device, int rows,
+                        absl::Span<const SharedControlNet> nets = {});
 
 // Row counts that are tried where the engine chooses, in this order. Fixed, never timed: replicas on equal machines
 // agree. On a CPU the smallest are worth most, because a lone picture pays for no padding; a GPU wants eight rows at

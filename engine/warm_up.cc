@@ -5,6 +5,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "absl/strings/str_cat.h"
+#include "engine/synthetic_control.h"
 #include "engine/synthetic_tick.h"
 #include "model/classifier.h"
 
@@ -40,6 +41,27 @@ absl::Status WarmUp(const model::ModelBundle& bundle, const ComputeDevice& devic
   return guard.Run(absl::StrCat("warm-up of model '", info.id, "'"), [&] {
     device.BindThread();
     RunOnce(bundle, device, shape);
+  });
+}
+
+absl::Status WarmUpControl(const model::ModelBundle& bundle, absl::Span<const SharedControlNet> nets,
+                           const ComputeDevice& device, int rows, const TorchGuard& guard) {
+  if (nets.empty()) return absl::OkStatus();
+  const ModelInfo& info = *bundle.info();
+  return guard.Run(absl::StrCat("warm-up of the ControlNets of model '", info.id, "'"), [&] {
+    const c10::InferenceMode inference_mode;
+    device.BindThread();
+    const at::TensorOptions floats = at::TensorOptions(c10::ScalarType::Float).device(bundle.device());
+    const at::Tensor input =
+        at::zeros({rows, info.latent_channels + ExtraChannels(info), info.defaults.height / info.vae_scale_factor,
+                   info.defaults.width / info.vae_scale_factor},
+                  floats);
+    const at::Tensor timesteps = at::ones({rows}, floats);
+    const model::Conditioning shows = bundle.conditioner().Encode({AnyInput(info)});
+    model::Conditioning all = ForRows(bundle.denoiser().Prepare(shows), rows);
+    all.residuals = SyntheticResiduals(nets, input, timesteps, shows);
+    bundle.denoiser()(input.to(bundle.dtype()), timesteps, all);
+    device.Synchronize();
   });
 }
 

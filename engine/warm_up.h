@@ -2,6 +2,8 @@
 // Runs a model before anybody waits for it.
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "engine/control_shelf.h"
 #include "engine/device.h"
 #include "engine/torch_guard.h"
 #include "model/model_bundle.h"
@@ -18,5 +20,9 @@ enum class WarmUpSize {
 // on first use, and a model that cannot run is found out. Errors: those of `guard`.
 absl::Status WarmUp(const model::ModelBundle& bundle, const ComputeDevice& device, int rows, WarmUpSize size,
                     const TorchGuard& guard);
+
+// The same of `nets`, which go with the model: the first picture that follows another one does not pay for it.
+absl::Status WarmUpControl(const model::ModelBundle& bundle, absl::Span<const SharedControlNet> nets,
+                           const ComputeDevice& device, int rows, const TorchGuard& guard);
 
 }  // namespace stepcast::engine

@@ -36,6 +36,7 @@ struct Flight {
   absl::Time planned;
   std::vector<LiveJob*> records;  // in the plan's order
   std::vector<int> rows;          // of each
+  int beside = 0;                 // WorkItem::beside of all
   absl::Duration previews;        // what they add to the tick
 
   absl::Time expected_end() const { return planned + plan.predicted; }

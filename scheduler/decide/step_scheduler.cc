@@ -143,11 +143,16 @@ void StepScheduler::Launch(StepPlan& plan, absl::Time now) {
     flight->records.push_back(record);
     const RowPart* part = plan.PartOf(id);
     flight->rows.push_back(part == nullptr ? record->view.rows : part->rows);
+    const int beside = record->job->next().beside;
+    flight->beside += part == nullptr ? beside : beside * part->rows / record->view.rows;
     if (part == nullptr || part->first_row + part->rows == record->job->next().rows) {
       members.push_back(&record->view);
     }
   }
   if (plan.phase() == Phase::kDenoise) {
+    if (flight->beside > 0) {
+      plan.predicted += costs_.Predict(plan.key, plan.rows + flight->beside) - costs_.Predict(plan.key, plan.rows);
+    }
     flight->previews = previews_.Choose(members, costs_, now, plan);
     plan.predicted += flight->previews;
     for (LiveJob* record : flight->records) {
@@ -212,7 +217,8 @@ void StepScheduler::Learn(const Flight& flight, absl::Span<const StepResult> res
   if (flight.plan.predicted > absl::ZeroDuration()) {
     metrics_.ObservePrediction(PhaseName(flight.plan.phase()), flight.plan.predicted, measured);
   }
-  costs_.Observe(flight.plan.key, flight.plan.rows, std::max(absl::ZeroDuration(), measured - flight.previews));
+  costs_.Observe(flight.plan.key, flight.plan.rows + flight.beside,
+                 std::max(absl::ZeroDuration(), measured - flight.previews));
   lanes_.FollowCosts(flight.plan.key);
 }
 

@@ -12,7 +12,7 @@
 //   <name> <value>...                              header lines, see RecordingHeader
 //   begin <time>                                   ends the header
 //   K <n> <phase> <model> <height> <width>         from now on key <n>
-//   J <n> <steps> {<phase> <model> <height> <width> <rows> <count> <step> <per step>}...
+//   J <n> <steps> {<phase> <model> <height> <width> <rows>[+<beside>] <count> <step> <per step>}...
 //                                                  from now on work <n>: the items of its WorkList
 //   R <n> <field>=<value>...                       from now on request settings <n>; previews=network: not by a matrix
 //   S <dt> <job> R<n> J<n> <image> <arrival> <deadline> <encodes>  submitted; times count from now; items of its work

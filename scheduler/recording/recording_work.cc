@@ -21,16 +21,26 @@ absl::Status Bad(std::string_view word, absl::string_view allowed) {
   return absl::InvalidArgumentError(absl::StrCat("'", ToAbsl(word.substr(0, 40)), "' is no ", allowed));
 }
 
+// "2" or "2+1": rows, and what is paid for beside them.
+std::pair<std::string_view, std::string_view> SplitRows(std::string_view word) {
+  const size_t plus = word.find('+');
+  if (plus == word.npos) return {word, "0"};
+  return {word.substr(0, plus), word.substr(plus + 1)};
+}
+
 absl::StatusOr<WorkItem> ParseItem(const std::vector<std::string_view>& words, size_t first, int64_t steps) {
   WorkItem item;
   STEPCAST_ASSIGN_OR_RETURN(item.key, ParseKey(words, first));
   const bool denoises = item.key.phase == Phase::kDenoise;
-  STEPCAST_ASSIGN_OR_RETURN(const int64_t rows, ParseInt(words[first + 4], 1, denoises ? kMostRows : 1));
+  const std::pair<std::string_view, std::string_view> paid = SplitRows(words[first + 4]);
+  STEPCAST_ASSIGN_OR_RETURN(const int64_t rows, ParseInt(paid.first, 1, denoises ? kMostRows : 1));
+  STEPCAST_ASSIGN_OR_RETURN(const int64_t beside, ParseInt(paid.second, 0, denoises ? kMostRows : 0));
   const bool encodes = IsEncode(item.key.phase);
   STEPCAST_ASSIGN_OR_RETURN(const int64_t count, ParseInt(words[first + 5], 1, encodes ? 1 : kMostEvaluations));
   STEPCAST_ASSIGN_OR_RETURN(const int64_t step, ParseInt(words[first + 6], 0, denoises ? steps - 1 : 0));
   STEPCAST_ASSIGN_OR_RETURN(const int64_t per_step, ParseInt(words[first + 7], 1, kMostEvaluations));
   item.rows = static_cast<int>(rows);
+  item.beside = static_cast<int>(beside);
   item.count = static_cast<int>(count);
   item.step = static_cast<int>(step);
   item.per_step = static_cast<int>(per_step);
@@ -48,7 +58,8 @@ void AppendWork(std::string& line, const WorkList& work) {
   for (const WorkItem& item : work.items()) {
     line += ' ';
     AppendKey(line, item.key);
-    absl::StrAppend(&line, " ", item.rows, " ", item.count, " ", item.step, " ", item.per_step);
+    absl::StrAppend(&line, " ", item.rows, item.beside > 0 ? absl::StrCat("+", item.beside) : "", " ", item.count, " ",
+                    item.step, " ", item.per_step);
   }
 }
 

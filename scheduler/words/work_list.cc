@@ -11,6 +11,22 @@ namespace {
 
 using sampling::Evaluation;
 
+int PaidRows(const WorkItem& item) { return item.rows + item.beside; }
+
+// Rows of an evaluation that cost as much as its ControlNets. A net is the way down and the middle of a U-Net: less
+// than half of it, and nothing at all of the rows that it does not see.
+int CostBeside(const sampling::Stage& stage, size_t evaluation) {
+  const auto at = static_cast<int>(evaluation);
+  const sampling::RowSet& set = stage.RowsOf(stage.program->evaluations[evaluation]);
+  int seen = 0;
+  for (const sampling::StageControl& control : stage.control) {
+    if (at < control.first_evaluation || at >= control.end_evaluation) continue;
+    const auto sees = [&](const sampling::Row& row) { return !control.guess_mode || !row.cond.never(); };
+    seen += static_cast<int>(std::count_if(set.rows.begin(), set.rows.end(), sees));
+  }
+  return (seen + 1) / 2;
+}
+
 // Appends the evaluations of a stage, whose steps follow `steps` others of the picture.
 class Runs {
  public:
@@ -30,8 +46,11 @@ class Runs {
 
   // Evaluations from `first` on that one item can hold.
   WorkItem From(size_t first) const {
-    WorkItem item{
-        .key = key_, .rows = RowsOf(first), .step = evaluations_[first].step, .first = static_cast<int>(first)};
+    WorkItem item{.key = key_,
+                  .rows = RowsOf(first),
+                  .step = evaluations_[first].step,
+                  .beside = CostBeside(stage_, first),
+                  .first = static_cast<int>(first)};
     // Sizes of the windows are those of all rows of a set.
     const sampling::Window& window = stage_.RowsOf(evaluations_[first]).rows.front().window;
     if (!window.whole()) {
@@ -39,7 +58,9 @@ class Runs {
       item.key.latent_width = window.width;
     }
     const int set = RowSetOf(evaluations_[first]);
-    const auto alike = [&](size_t i) { return i < evaluations_.size() && RowSetOf(evaluations_[i]) == set; };
+    const auto alike = [&](size_t i) {
+      return i < evaluations_.size() && RowSetOf(evaluations_[i]) == set && CostBeside(stage_, i) == item.beside;
+    };
     size_t next = first + 1;
     while (alike(next) && evaluations_[next].step == item.step) ++next;
     item.per_step = static_cast<int>(next - first);
@@ -83,14 +104,14 @@ WorkList::WorkList(std::vector<WorkItem> items, int steps) : items_(std::move(it
   const auto item = [this](int i) -> const WorkItem& { return items_[static_cast<size_t>(i)]; };
   // Not std::stable_sort: the standard library's uses functions that C++20 deprecates, of which clang warns.
   std::sort(order.begin(), order.end(), [&](int a, int b) {
-    return std::tuple(item(b).key.phase, item(a).key, item(a).rows, a) <
-           std::tuple(item(a).key.phase, item(b).key, item(b).rows, b);
+    return std::tuple(item(b).key.phase, item(a).key, PaidRows(item(a)), a) <
+           std::tuple(item(a).key.phase, item(b).key, PaidRows(item(b)), b);
   });
   line_of_.resize(items_.size());
   for (const int i : order) {
     const WorkItem& each = item(i);
-    if (lines_.empty() || lines_.back().key != each.key || lines_.back().rows != each.rows) {
-      lines_.push_back({.key = each.key, .rows = each.rows});
+    if (lines_.empty() || lines_.back().key != each.key || lines_.back().rows != PaidRows(each)) {
+      lines_.push_back({.key = each.key, .rows = PaidRows(each)});
     }
     lines_.back().count += each.count;
     line_of_[static_cast<size_t>(i)] = static_cast<int>(lines_.size()) - 1;

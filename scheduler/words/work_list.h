@@ -16,6 +16,7 @@ struct WorkItem {
   int count = 1;     // ticks
   int step = 0;      // kDenoise: step of the picture that the first of them belongs to
   int per_step = 1;  // kDenoise: ticks of one step
+  int beside = 0;    // kDenoise: rows whose cost is like that of the networks that work beside the denoiser
   // For the executor alone: the stage of the recipe, and what the first of them is there: the evaluation of the
   // program, the picture to encode, the tile of the picture.
   int stage = 0;
@@ -27,10 +28,10 @@ struct WorkItem {
   friend bool operator==(const WorkItem&, const WorkItem&) = default;
 };
 
-// What equal ticks of a job cost together: the items of one key and row count.
+// What equal ticks of a job cost together: the items of one key and cost.
 struct WorkLine {
   BatchKey key = {};
-  int rows = 1;
+  int rows = 1;   // that are paid for: those of the items and what is beside them
   int count = 0;  // ticks
 };
 

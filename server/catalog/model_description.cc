@@ -86,6 +86,20 @@ void DescribeOrigin(const ModelInfo& info, v1::Model& described) {
   }
 }
 
+void DescribeControlNets(const ModelInfo& info, v1::Model& described) {
+  for (const ControlNetInfo& net : info.control_nets) {
+    v1::ControlNet* told = described.add_control_nets();
+    told->set_id(net.id);
+    told->set_class_name(net.class_name);
+    told->set_family(net.family);
+    told->set_control_types(net.union_types);
+    told->set_sha256(net.sha256);
+    told->set_dtype(net.dtype);
+    told->set_parameter_count(net.parameters);
+    told->set_memory_bytes(net.bytes);
+  }
+}
+
 v1::ModelState ToProto(ModelState state) {
   switch (state) {
     case ModelState::kReady:
@@ -177,6 +191,7 @@ v1::Model DescribeModel(const RegisteredModel& model, bool is_default, const Lim
   described.set_encodes_pictures(info.encodes_pictures);
   described.set_image_input(ToProto(info.image_input));
   DescribeOrigin(info, described);
+  DescribeControlNets(info, described);
   DescribeMemory(info, standing, described);
   return described;
 }

@@ -14,6 +14,7 @@
 #include "core/status_macros.h"
 #include "server/config/byte_size.h"
 #include "server/config/config_checks.h"
+#include "server/config/control_config.h"
 #include "server/config/file_check.h"
 #include "server/config/model_config.h"
 #include "server/config/strict_yaml.h"
@@ -290,6 +291,7 @@ ServerConfig ReadRoot(const YAML::Node& node, const std::string& path, YamlError
   ServerConfig config;
   YamlMapping root(node, "", errors);
   ReadModels(root, path, errors, config);
+  ReadControlNets(root, path, errors, config.engine, config.notes);
   root.Text("default_model", config.default_model);
   ReadEngine(root, errors, config.engine);
   root.Int("max_waiting_for_models", 0, 100'000, config.max_waiting_for_models);

@@ -91,17 +91,18 @@ struct ServerConfig {
   bool reflection = true;   // lets grpcurl describe the public port
   std::string port_file;    // "": none; else receives the bound ports as JSON once the server listens
   std::string record_file;  // "": none; else receives every decision of the scheduler (scheduler/recording/recorder.h)
-  std::vector<std::string> notes;  // what was left out of `models_dir`, for people; one line each
+  std::vector<std::string> notes;  // what was left out of folders of models and nets; a line each
 };
 
 // What the command line says; wins over the file.
 struct ConfigOverrides {
   std::optional<std::string> host;
   std::optional<int> port;
-  std::optional<int> admin_port;              // -1: off
-  std::optional<int> metrics_port;            // -1: off
-  std::optional<std::string> models_dir;      // replaces `models` by FindModels(*models_dir)
-  std::optional<std::string> validate_model;  // path; replaces `models` by this one, with what the file says of it
+  std::optional<int> admin_port;                // -1: off
+  std::optional<int> metrics_port;              // -1: off
+  std::optional<std::string> models_dir;        // replaces `models` by FindModels(*models_dir)
+  std::optional<std::string> control_nets_dir;  // replaces `control_nets` by FindControlNets(*control_nets_dir)
+  std::optional<std::string> validate_model;    // path; replaces `models` by this one, with what the file says of it
   std::optional<std::string> default_model;
   std::optional<std::string> device;
   std::optional<std::string> dtype;

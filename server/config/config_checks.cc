@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 
 #include "absl/strings/match.h"
@@ -11,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "core/dtype.h"
 #include "core/status_macros.h"
+#include "server/config/control_config.h"
 #include "server/config/file_check.h"
 #include "server/config/host_check.h"
 #include "server/wire/names.h"
@@ -198,10 +200,15 @@ absl::Status ApplyOverrides(const ConfigOverrides& overrides, ServerConfig& conf
     absl::StatusOr<FoundModels> found = FindModels(*overrides.models_dir);
     if (found.ok()) {
       config.engine.models = std::move(found->models);
-      config.notes = std::move(found->skipped);
+      std::ranges::move(found->skipped, std::back_inserter(config.notes));
     } else {
       mistakes.push_back(absl::StrCat("--models_dir: ", found.status().message()));
     }
+  }
+  if (overrides.control_nets_dir.has_value()) {
+    config.engine.control_nets.clear();
+    const absl::Status added = AddControlNets(*overrides.control_nets_dir, config.engine, config.notes);
+    if (!added.ok()) mistakes.push_back(absl::StrCat("--control_nets_dir: ", added.message()));
   }
   return ToStatus(mistakes);
 }

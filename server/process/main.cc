@@ -134,6 +134,10 @@ int ValidateModel(const ServerConfig& config) {
   };
   const absl::StatusOr<CheckedModel> model = CheckModel(options);
   if (!model.ok()) return Fail(kExitModel, model.status());
+  if (model->control_net.has_value()) {
+    std::fputs(ControlNetReport(*model->control_net, model->warnings).c_str(), stdout);
+    return 0;
+  }
   const absl::StatusOr<ModelRegistry> registry = ModelRegistry::Create({model->info}, "");
   if (!registry.ok()) return Fail(kExitModel, registry.status());
   const std::vector<RefusedModel> misfits = FindMisfits(*registry, config.limits);
@@ -176,6 +180,7 @@ int Run(const CommandLine& line) {
   if (!(*engine)->strict.empty()) Log(LogLevel::kInfo, (*engine)->strict);
   for (const std::string& note : (*engine)->notes) Log(LogLevel::kInfo, note);
   for (const SharedModelInfo& info : (*engine)->models) LogModel(*info);
+  for (const ControlNetInfo& net : (*engine)->control_nets) LogControlNet(net);
   for (const std::string& warning : (*engine)->warnings) Log(LogLevel::kWarning, warning);
   const std::string devices = absl::StrJoin((*engine)->devices, ", ", [](std::string* out, const LoadedDevice& device) {
     absl::StrAppend(out, device.name);

@@ -155,11 +155,34 @@ std::string ModelReport(const RegisteredModel& model, const LimitsConfig& limits
   return text;
 }
 
+std::string ControlNetReport(const ControlNetInfo& net, const std::vector<std::string>& warnings) {
+  std::string text;
+  Line(text, "ControlNet", net.id);
+  Line(text, "class", net.class_name);
+  Line(text, "for", net.family.empty() ? "a model of its own shape" : net.family);
+  if (net.union_types > 0) Line(text, "knows", absl::StrCat(net.union_types, " kinds of picture (control_type)"));
+  Line(text, "sha256", net.sha256);
+  Line(text, "parameters", Millions(net.parameters));
+  Line(text, "stored as", absl::StrJoin(net.stored_types, ", "));
+  Line(text, "computes in", net.dtype);
+  Line(text, "memory", absl::StrFormat("%.1f MiB of weights", static_cast<double>(net.bytes) / (1 << 20)));
+  Line(text, "levels", absl::StrCat(absl::StrJoin(net.shape.channels, ", "), " channels"));
+  Line(text, "reads text of", absl::StrCat(net.shape.text_width, " channels"));
+  for (const std::string& warning : warnings) absl::StrAppend(&text, "warning: ", warning, "\n");
+  absl::StrAppend(&text, "the ControlNet can be used: name it under control_nets\n");
+  return text;
+}
+
 void LogModel(const ModelInfo& info) {
   for (const ModelDecision& decision : info.decisions) {
     Log(LogLevel::kInfo, "decision",
         {{"model", info.id}, {"about", decision.about}, {"value", decision.value}, {"source", decision.source}});
   }
+}
+
+void LogControlNet(const ControlNetInfo& net) {
+  Log(LogLevel::kInfo, "ControlNet",
+      {{"id", net.id}, {"class", net.class_name}, {"family", net.family}, {"dtype", net.dtype}, {"bytes", net.bytes}});
 }
 
 }  // namespace stepcast

@@ -14,7 +14,12 @@ namespace stepcast {
 std::string ModelReport(const RegisteredModel& model, const LimitsConfig& limits,
                         const std::vector<std::string>& warnings);
 
+// The same of a ControlNet.
+std::string ControlNetReport(const ControlNetInfo& net, const std::vector<std::string>& warnings);
+
 // Tells the log what was decided, and from what.
 void LogModel(const ModelInfo& info);
+// Tells the log of a net that is there.
+void LogControlNet(const ControlNetInfo& net);
 
 }  // namespace stepcast

@@ -1,7 +1,7 @@
 // Batch invariance and strict mode of the families beside the bundled models: what rows of SDXL and of latent
-// consistency models are told (two prompts, sizes, zeros, a guidance scale), and rows of models that are told nothing,
-// in pixels and in latents, and rows that see a mask or a picture, stay each its own. The models are the tiny random
-// ones of tests/parity.
+// consistency models are told (two prompts, sizes, zeros, a guidance scale), rows of models that are told nothing, in
+// pixels and in latents, rows that see a mask or a picture, and rows that follow one with ControlNets, stay each its
+// own. The models are the tiny random ones of tests/parity.
 
 #include <gtest/gtest.h>
 
@@ -37,14 +37,17 @@ struct Family {
   const char* dtype;  // of strict mode
 };
 
-// The folder of a model; those of the corpora "sdxl" and "pictures" lie in parts.
+bool IsControl(const Family& family) { return std::string(family.corpus) == "control"; }
+
+// The folder of a model; those of the corpora "sdxl", "pictures" and "control" lie in parts.
 std::string FolderOf(const Family& family) {
   const fs::path data = fs::path(kData) / family.corpus;
   const bool pictures = std::string(family.corpus) == "pictures";
-  if (!pictures && std::string(family.corpus) != "sdxl") return data / family.variant;
+  if (!pictures && !IsControl(family) && std::string(family.corpus) != "sdxl") return data / family.variant;
   const fs::path root = pictures ? fs::path(kData) : data;
   std::ifstream file(data / "requests.json");
-  const nlohmann::json variant = nlohmann::json::parse(file)["variants"][family.variant];
+  const nlohmann::json variant =
+      nlohmann::json::parse(file)[IsControl(family) ? "models" : "variants"][family.variant];
   const fs::path folder = fs::path(testing::TempDir()) / (std::string("family_invariance_") + family.variant);
   fs::remove_all(folder);
   fs::create_directories(folder);
@@ -59,6 +62,9 @@ LoadedEngine Load(const Family& family, bool strict) {
   static NullEngineMetrics metrics;
   EngineOptions options;
   options.models = {{.id = "tiny", .path = FolderOf(family)}};
+  for (const char* net : {"plain", "bgr", "pooled", "xl", "union"}) {
+    if (IsControl(family)) options.control_nets.push_back({.id = net, .path = std::string(kData) + "control/" + net});
+  }
   options.device = "cpu";
   options.dtype = strict ? family.dtype : "fp32";
   options.threads = 1;
@@ -110,6 +116,7 @@ class Guests {
     if (sampling::FindSampler(picture.sampler)->default_eta) picture.eta = 0.5 * Pick(3);
     picture.seed = static_cast<int64_t>(random_());
     picture.preview_every = Pick(3) == 0 ? 1 : 0;
+    if (!model.control_nets.empty()) Control(picture);
     if (model.image_input != ImageInput::kNone) {
       const bool masked = model.image_input == ImageInput::kMaskAndPicture;
       picture.brought = Brought{.pattern = Pick(3),
@@ -122,6 +129,19 @@ class Guests {
     spec.sampler = picture.sampler;
     spec.steps = 2 + Pick(5);
     picture.steps = sampling::Compile(model.noise_schedule, spec).ok() ? spec.steps : 4;
+  }
+
+  // No net, one or two, the same one twice among them.
+  void Control(Picture& picture) {
+    for (int i = Pick(3); i > 0; --i) {
+      const std::vector<ControlNetInfo>& nets = model_->control_nets;
+      const ControlNetInfo& net = nets[static_cast<size_t>(Pick(static_cast<int>(nets.size())))];
+      ControlInput control{.model = net.id, .scale = 0.5 + 0.25 * Pick(4), .guess_mode = Pick(3) == 0};
+      if (net.union_types > 0) control.control_type = Pick(net.union_types);
+      if (Pick(2) == 0) control.start = 0.3;
+      if (Pick(2) == 0) control.end = 0.7;
+      picture.control.push_back(std::move(control));
+    }
   }
 
   std::vector<int32_t> Ids(size_t encoder) {
@@ -177,7 +197,8 @@ INSTANTIATE_TEST_SUITE_P(Families, FamilyInvarianceTest,
                                          Family{"pixel", "ddpm_grey_variance", "fp32"},
                                          Family{"pixel", "ddim_learned_times", "bf16"},
                                          Family{"pixel", "score", "fp32"}, Family{"pixel", "ldm_vq", "fp32"},
-                                         Family{"pictures", "inpaint", "fp32"}, Family{"pictures", "pix2pix", "bf16"}),
+                                         Family{"pictures", "inpaint", "fp32"}, Family{"pictures", "pix2pix", "bf16"},
+                                         Family{"control", "sd", "fp32"}, Family{"control", "xl", "bf16"}),
                          [](const auto& suite) { return std::string(suite.param.variant); });
 
 TEST_P(FamilyInvarianceTest, EveryPictureOfACrowdEqualsItsSoloRun) {

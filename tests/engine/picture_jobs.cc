@@ -157,6 +157,10 @@ JobSpec MakePictureSpec(const SharedModelInfo& model, const Picture& picture, st
   request->seed = picture.seed;
   request->preview.every_n_steps = picture.preview_every;
   request->vae_tiling = picture.vae_tiling;
+  request->control = picture.control;
+  for (size_t i = 0; i < request->control.size(); ++i) {
+    request->control[i].image = PatternPicture(static_cast<int>(i + 1), request->width, request->height);
+  }
   sampling::SharedProgram inversion;
   if (picture.brought.has_value()) {
     Bring(*picture.brought, *request);

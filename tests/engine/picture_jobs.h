@@ -62,6 +62,7 @@ struct Picture {
   int preview_every = 0;
   bool vae_tiling = false;
   std::optional<Brought> brought = std::nullopt;
+  std::vector<ControlInput> control = {};  // without their images, which are PatternPictures
 };
 
 // scaled_linear betas, v_prediction: the schedule of a small latent model.

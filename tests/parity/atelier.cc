@@ -28,8 +28,9 @@ std::string Assemble(const std::string& name, const std::string& root, const jso
 
 }  // namespace
 
-Atelier::Atelier(const std::string& name, const std::string& root, const json& variant)
-    : painter_(Assemble(name, root, variant), json::parse(R"({"weights": {}})")) {
+Atelier::Atelier(const std::string& name, const std::string& root, const json& variant,
+                 std::vector<ControlNetSource> nets)
+    : painter_(Assemble(name, root, variant), json::parse(R"({"weights": {}})"), std::move(nets)) {
   for (const std::string& dir : painter_.model()->tokenizer_dirs) {
     auto tokenizer = ClipTokenizer::Load(dir);
     EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();

@@ -15,7 +15,8 @@ namespace stepcast {
 class Atelier {
  public:
   // `variant` of a manifest: "index" and "parts", paths below `root`. Fails the test when it cannot be loaded.
-  Atelier(const std::string& name, const std::string& root, const nlohmann::json& variant);
+  Atelier(const std::string& name, const std::string& root, const nlohmann::json& variant,
+          std::vector<ControlNetSource> nets = {});
 
   Painter& painter() { return painter_; }
 

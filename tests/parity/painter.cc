@@ -39,13 +39,14 @@ std::string ReadFile(const std::string& path) {
   return bytes.str();
 }
 
-Painter::Painter(const std::string& model_dir, const nlohmann::json& manifest) {
+Painter::Painter(const std::string& model_dir, const nlohmann::json& manifest, std::vector<ControlNetSource> nets) {
   for (const auto& [file, digest] : manifest["weights"].items()) {
     EXPECT_EQ(Sha256Hex(ReadFile(model_dir + "/" + file)), digest.get<std::string>())
         << file << " is not the file that the pictures were painted with; run the script of tools/parity again";
   }
   EngineOptions options;
   options.models = {{.id = "model", .path = model_dir}};
+  options.control_nets = std::move(nets);
   options.device = "cpu";
   options.dtype = "fp32";
   absl::StatusOr<LoadedEngine> engine = CreateEngine(options, metrics_);

@@ -20,8 +20,9 @@ std::string ReadFile(const std::string& path);
 // One model on the CPU in float32, one thread of calls, no scheduler.
 class Painter {
  public:
-  // Loads `model_dir`, whose weights must be those that `manifest` names. Fails the test when it cannot.
-  Painter(const std::string& model_dir, const nlohmann::json& manifest);
+  // Loads `model_dir`, whose weights must be those that `manifest` names, and ControlNets. Fails the test when it
+  // cannot.
+  Painter(const std::string& model_dir, const nlohmann::json& manifest, std::vector<ControlNetSource> nets = {});
 
   const SharedModelInfo& model() const { return engine_.models.at(0); }
 
@@ -29,6 +30,8 @@ class Painter {
   static sampling::SamplerSpec SpecOf(const nlohmann::json& wanted);
   // A job with the manifest's size and seed; `request` brings what the picture is to show.
   std::unique_ptr<Job> MakeJob(const nlohmann::json& wanted, std::shared_ptr<GenerationRequest> request);
+
+  absl::Status Start(Job& job) { return engine_.devices.front().executor->Start(job); }
 
   // The finished latents of a job that was painted, [C, h, w] float32.
   static at::Tensor LatentsOf(const Job& job);

@@ -182,5 +182,30 @@ TEST(WorkListTest, PicturesAreEncodedOnce) {
   EXPECT_EQ(job.phase(), Phase::kDenoise);
 }
 
+TEST(WorkListTest, WhatWorksBesideTheDenoiserIsPaidForWhereItWorks) {
+  auto recipe = std::make_shared<sampling::Recipe>(*MakeJobSpec(MakeRequest({}), MakeProgram({.steps = 6})).recipe);
+  sampling::Stage& stage = recipe->stages.front();
+  stage.control = {{.network = "edges", .first_evaluation = 2, .end_evaluation = 5},
+                   {.network = "depth", .first_evaluation = 4, .end_evaluation = 6, .guess_mode = true}};
+  recipe->pictures = {{.use = sampling::PictureUse::kHint, .network = "edges"},
+                      {.use = sampling::PictureUse::kHint, .network = "depth"}};
+  stage.control[1].picture = 1;
+  const SharedWorkList work = CompileWork(*recipe);
+  std::vector<std::string> denoises;
+  for (const WorkItem& item : work->items()) {
+    if (item.key.phase != Phase::kDenoise) continue;
+    denoises.push_back(absl::StrCat(item.first, "+", item.count, " rows=", item.rows, " beside=", item.beside));
+  }
+  // Of two rows that a net sees one is paid for, of three two; the second net guesses and sees one.
+  EXPECT_THAT(denoises,
+              ElementsAre("0+2 rows=2 beside=0", "2+2 rows=2 beside=1", "4+1 rows=2 beside=2", "5+1 rows=2 beside=1"));
+  std::vector<int> paid;
+  for (const WorkLine& line : work->lines()) {
+    if (line.key.phase == Phase::kDenoise) paid.push_back(line.rows * 100 + line.count);
+  }
+  EXPECT_THAT(paid, testing::UnorderedElementsAre(202, 303, 401));
+  EXPECT_EQ(work->most_rows(), 2) << "the forward has no more rows for it";
+}
+
 }  // namespace
 }  // namespace stepcast

@@ -92,5 +92,28 @@ TEST(DescribeLimitsTest, TellsEveryLimit) {
   EXPECT_EQ(described.image_chunk_bytes(), 3 << 20);
 }
 
+TEST(DescribeModelTest, TellsTheControlNetsThatGoWithIt) {
+  ModelInfo info = TextModel();
+  info.control_nets = {{.id = "canny",
+                        .class_name = "ControlNetUnionModel",
+                        .family = "Stable Diffusion XL",
+                        .union_types = 6,
+                        .sha256 = std::string(64, 'b'),
+                        .dtype = "bf16",
+                        .parameters = 10,
+                        .bytes = 20}};
+  RegisteredModel model;
+  model.info = std::make_shared<const ModelInfo>(std::move(info));
+  const v1::Model described = DescribeModel(model, false, LimitsConfig(), {});
+  v1::ControlNet expected;
+  ASSERT_TRUE(TextFormat::ParseFromString(R"(
+    id: "canny" class_name: "ControlNetUnionModel" family: "Stable Diffusion XL" control_types: 6
+    sha256: "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+    dtype: "bf16" parameter_count: 10 memory_bytes: 20)",
+                                          &expected));
+  ASSERT_EQ(described.control_nets_size(), 1);
+  EXPECT_TRUE(MessageDifferencer::Equals(described.control_nets(0), expected)) << described.DebugString();
+}
+
 }  // namespace
 }  // namespace stepcast

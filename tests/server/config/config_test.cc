@@ -38,6 +38,7 @@ void ExpectEqual(const ServerConfig& a, const ServerConfig& b) {
   EXPECT_EQ(a.engine.max_rows, b.engine.max_rows);
   EXPECT_EQ(a.engine.embedding_cache_entries, b.engine.embedding_cache_entries);
   EXPECT_EQ(a.engine.warm_up, b.engine.warm_up);
+  EXPECT_EQ(a.engine.control_nets_budget, b.engine.control_nets_budget);
   EXPECT_EQ(a.scheduler.policy.name, b.scheduler.policy.name);
   EXPECT_EQ(a.scheduler.policy.max_queue_delay, b.scheduler.policy.max_queue_delay);
   EXPECT_EQ(a.scheduler.heartbeat, b.scheduler.heartbeat);
@@ -214,12 +215,17 @@ TEST(ConfigTest, ExampleEqualsTheDefaultsAndNamesEveryKey) {
   ASSERT_EQ(parsed->engine.models.size(), 2u);
   EXPECT_EQ(parsed->engine.models[0].path, std::string(STEPCAST_SOURCE_DIR) + "/models/emoji");
   EXPECT_EQ(parsed->engine.models[1].path, std::string(STEPCAST_SOURCE_DIR) + "/models/digits");
+  ASSERT_EQ(parsed->engine.control_nets.size(), 1u);
+  EXPECT_EQ(parsed->engine.control_nets[0].path, std::string(STEPCAST_SOURCE_DIR) + "/models/emoji-sketch");
 
   std::ifstream file(path);
   const std::string example((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   for (const char* key : {"models",
                           "id",
                           "path",
+                          "control_nets",
+                          "control_nets_dir",
+                          "control_nets_budget",
                           "default_model",
                           "device",
                           "dtype",

@@ -9,10 +9,11 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(CommandLineTest, ReadsEveryFlag) {
-  const CommandLine line = ParseCommandLine(
-      {"--config=a.yaml", "--check_config", "--host", "::1", "--port=0", "--admin_port", "-1", "--metrics_port=-1",
-       "--models_dir=models", "--default_model=emoji", "--device=cpu", "--dtype=bf16", "--threads=3", "--policy=fifo",
-       "--profile_budget=1m30s", "--port_file=ports.json", "--validate-model=m.safetensors"});
+  const CommandLine line =
+      ParseCommandLine({"--config=a.yaml", "--check_config", "--host", "::1", "--port=0", "--admin_port", "-1",
+                        "--metrics_port=-1", "--models_dir=models", "--control_nets_dir=nets", "--default_model=emoji",
+                        "--device=cpu", "--dtype=bf16", "--threads=3", "--policy=fifo", "--profile_budget=1m30s",
+                        "--port_file=ports.json", "--validate-model=m.safetensors"});
   ASSERT_FALSE(line.ends) << line.text;
   EXPECT_TRUE(line.validate_model);
   EXPECT_EQ(line.overrides.validate_model, "m.safetensors");
@@ -24,6 +25,7 @@ TEST(CommandLineTest, ReadsEveryFlag) {
   EXPECT_EQ(overrides.admin_port, -1);
   EXPECT_EQ(overrides.metrics_port, -1);
   EXPECT_EQ(overrides.models_dir, "models");
+  EXPECT_EQ(overrides.control_nets_dir, "nets");
   EXPECT_EQ(overrides.default_model, "emoji");
   EXPECT_EQ(overrides.device, "cpu");
   EXPECT_EQ(overrides.dtype, "bf16");
@@ -62,8 +64,8 @@ TEST(CommandLineTest, HelpShowsEveryFlagAndIsNoMistake) {
   EXPECT_TRUE(line.ends);
   EXPECT_EQ(line.exit_code, 0);
   for (const char* flag : {"--config", "--check_config", "--host", "--port", "--admin_port", "--metrics_port",
-                           "--models_dir", "--default_model", "--device", "--dtype", "--threads", "--policy",
-                           "--profile_budget", "--port_file", "--version"}) {
+                           "--models_dir", "--control_nets_dir", "--default_model", "--device", "--dtype", "--threads",
+                           "--policy", "--profile_budget", "--port_file", "--version"}) {
     EXPECT_THAT(line.text, HasSubstr(flag));
   }
   const CommandLine version = ParseCommandLine({"--version"});

@@ -1,0 +1,146 @@
+// Requests with ControlNets against latents and pictures that diffusers' pipelines made with the same weights:
+// tools/parity/make_control_fixtures.py.
+
+#include <gtest/gtest.h>
+
+#include <ATen/TensorOperators.h>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/parity/atelier.h"
+#include "tests/parity/painter.h"
+
+namespace stepcast {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kData[] = STEPCAST_SOURCE_DIR "/tests/parity/data/control";
+
+// hint_picture of the script.
+InputPicture Hint(int number, int width, int height) {
+  auto image = std::make_shared<Image>(Image{.width = width, .height = height, .pixels = {}});
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      for (int c = 0; c < 3; ++c) {
+        image->pixels.push_back(static_cast<uint8_t>((number * 37 + x * (c + 3) * 5 + y * y * (c + 1)) % 256));
+      }
+    }
+  }
+  return {.image = std::move(image), .sha256 = absl::StrCat(number, ":", width, "x", height)};
+}
+
+std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
+  auto request = std::make_shared<GenerationRequest>();
+  request->model = atelier.painter().model();
+  request->prompt_ids = atelier.Ids(wanted["prompt"]);
+  request->negative_prompt_given = true;
+  request->negative_prompt_ids = atelier.Ids(wanted["negative_prompt"]);
+  request->sizes = {.original_width = wanted["width"],
+                    .original_height = wanted["height"],
+                    .target_width = wanted["width"],
+                    .target_height = wanted["height"]};
+  for (const json& each : wanted["control"]) {
+    ControlInput control{.model = each["model"],
+                         .image = Hint(each["hint"], wanted["width"], wanted["height"]),
+                         .scale = each["scale"],
+                         .start = each["start"],
+                         .end = each["end"],
+                         .guess_mode = each["guess"]};
+    if (!each["control_type"].is_null()) control.control_type = each["control_type"].get<int>();
+    request->control.push_back(std::move(control));
+  }
+  return atelier.painter().MakeJob(wanted, std::move(request));
+}
+
+class ControlParityTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    manifest_ = json::parse(ReadFile(std::string(kData) + "/requests.json"), nullptr, /*allow_exceptions=*/false);
+    ASSERT_FALSE(manifest_.is_discarded()) << "tests/parity/data/control/requests.json cannot be read";
+    ASSERT_GE(manifest_["requests"].size(), 20u);
+    latents_ = ReadLatents(kData, manifest_["requests"]);
+    std::vector<ControlNetSource> nets;
+    for (const char* id : {"plain", "bgr", "pooled", "xl", "union"}) {
+      nets.push_back({.id = id, .path = absl::StrCat(kData, "/", id)});
+    }
+    for (const auto& [name, model] : manifest_["models"].items()) {
+      ateliers_.emplace(name, std::make_unique<Atelier>("control_" + name, kData, model, nets));
+    }
+  }
+  static void TearDownTestSuite() {
+    ateliers_.clear();
+    latents_.clear();
+  }
+
+  static void ExpectLikeReference(const json& wanted, const Job& job, const SharedImage& image) {
+    ExpectLatentsLike(latents_.at(wanted["name"]), job, wanted.dump());
+    ExpectEqualToReference(absl::StrCat(kData, "/", wanted["name"].get<std::string>(), ".png"), image);
+  }
+
+  static inline json manifest_;
+  static inline std::map<std::string, at::Tensor> latents_;
+  static inline std::map<std::string, std::unique_ptr<Atelier>> ateliers_;
+};
+
+TEST_F(ControlParityTest, EachModelIsToldTheNetsThatGoWithIt) {
+  const std::map<std::string, std::vector<std::string>> expected = {{"sd", {"plain", "bgr", "pooled"}},
+                                                                    {"xl", {"xl", "union"}}};
+  for (const auto& [name, ids] : expected) {
+    std::vector<std::string> told;
+    for (const ControlNetInfo& net : ateliers_.at(name)->painter().model()->control_nets) told.push_back(net.id);
+    EXPECT_EQ(told, ids) << name;
+  }
+}
+
+TEST_F(ControlParityTest, EveryRequestAloneEqualsDiffusers) {
+  for (const json& wanted : manifest_["requests"]) {
+    Atelier& atelier = *ateliers_.at(wanted["family"]);
+    const std::unique_ptr<Job> job = MakeJob(atelier, wanted);
+    const SharedImage image = atelier.painter().Paint({job.get()}).front();
+    ExpectLikeReference(wanted, *job, image);
+  }
+}
+
+// Hints, scales, windows and guesses of neighbours must stay theirs, and who has no net must stay without.
+TEST_F(ControlParityTest, AllRequestsOfOneModelAndSizeTogetherEqualDiffusers) {
+  std::map<std::tuple<std::string, int, int>, std::vector<const json*>> groups;
+  for (const json& wanted : manifest_["requests"]) {
+    groups[{wanted["family"], wanted["width"], wanted["height"]}].push_back(&wanted);
+  }
+  for (const auto& [key, requests] : groups) {
+    Atelier& atelier = *ateliers_.at(std::get<0>(key));
+    json plain = *requests.front();
+    plain["control"] = json::array();
+    const std::unique_ptr<Job> alone = MakeJob(atelier, plain);
+    const SharedImage alone_image = atelier.painter().Paint({alone.get()}).front();
+    std::vector<std::unique_ptr<Job>> jobs;
+    std::vector<Job*> pointers;
+    for (const json* wanted : requests) jobs.push_back(MakeJob(atelier, *wanted));
+    jobs.push_back(MakeJob(atelier, plain));
+    for (const std::unique_ptr<Job>& job : jobs) pointers.push_back(job.get());
+    const std::vector<SharedImage> images = atelier.painter().Paint(pointers);
+    for (size_t i = 0; i < requests.size(); ++i) ExpectLikeReference(*requests[i], *jobs[i], images[i]);
+    ExpectLatentsLike(Painter::LatentsOf(*alone), *jobs.back(), "a picture without control");
+    const at::Tensor controlled = Painter::LatentsOf(*jobs.front());
+    EXPECT_GT((controlled - Painter::LatentsOf(*alone)).abs().max().item<double>(), 0.01) << "the net adds nothing";
+  }
+}
+
+TEST_F(ControlParityTest, ANetOfAnotherFamilyOrNoneIsRefused) {
+  json wanted = manifest_["requests"].front();
+  for (const char* net : {"xl", "nothing"}) {
+    wanted["control"][0]["model"] = net;
+    const std::unique_ptr<Job> job = MakeJob(*ateliers_.at("sd"), wanted);
+    EXPECT_FALSE(ateliers_.at("sd")->painter().Start(*job).ok()) << net;
+  }
+}
+
+}  // namespace
+}  // namespace stepcast
