@@ -49,9 +49,9 @@ func TestRealServer(t *testing.T) {
 }
 
 func everyEvent(t *testing.T, _ *testserver.Real, client *Client) {
-	request := apple(6)
+	request := apple(60) // previews get a tenth of the ticks: each picture has one on any machine
 	request.Seed, request.ImageCount = proto.Int64(7), proto.Int32(2)
-	request.Preview = &pb.PreviewOptions{EveryNSteps: proto.Int32(2)}
+	request.Preview = &pb.PreviewOptions{EveryNSteps: proto.Int32(12)}
 	var kinds [2][]string
 	var first, last Event
 	for event, err := range client.Generate(t.Context(), request) {

@@ -39,6 +39,7 @@ std::vector<JobView*> Owed(absl::Span<JobView* const> members) {
 
 absl::Duration PreviewBudget::Choose(absl::Span<JobView* const> members, const CostModel& costs, absl::Time now,
                                      StepPlan& plan) {
+  if (members.empty()) return absl::ZeroDuration();
   const double each = PriceOfOne(plan.key, *members.front()->job->request().model, costs);
   const double share = kShare * absl::ToDoubleSeconds(plan.predicted);
   saved_ = std::min(saved_ + share, std::max(share, each));

@@ -20,8 +20,8 @@ class PreviewBudget {
   // waited longest first. None is made while a member is behind its client's deadline. A job is owed one preview at
   // most: it shows the newest state when its turn comes. Where previews cost nothing, all are made; those by a network
   // that nobody has measured are taken to cost a decode each. Returns what is known that they cost, which
-  // plan.predicted does not hold yet. REQUIRES: plan.phase() == kDenoise; `members` are its jobs, in its order, at
-  // least one.
+  // plan.predicted does not hold yet. REQUIRES: plan.phase() == kDenoise; `members` are those of its jobs whose
+  // evaluation it ends, in its order; there may be none.
   absl::Duration Choose(absl::Span<JobView* const> members, const CostModel& costs, absl::Time now, StepPlan& plan);
 
  private:

@@ -19,12 +19,13 @@ from stepcast import events, notebook
 
 
 def test_every_event_comes_in_order(client: stepcast.Client) -> None:
-    with client.generate("a red apple", seed=7, steps=6, image_count=2, preview=2) as generation:
+    # Previews get a tenth of the ticks: so many steps that each picture has one on any machine.
+    with client.generate("a red apple", seed=7, steps=60, image_count=2, preview=12) as generation:
         seen = list(generation)
     accepted, completed = seen[0], seen[-1]
     assert isinstance(accepted, stepcast.Accepted)
     assert isinstance(completed, stepcast.Completed)
-    assert (accepted.request.seed, accepted.request.image_count, accepted.evaluations) == (7, 2, 6)
+    assert (accepted.request.seed, accepted.request.image_count, accepted.evaluations) == (7, 2, 60)
     for index in range(2):
         kinds = [type(event) for event in seen if getattr(event, "image_index", None) == index]
         assert {stepcast.Progress, stepcast.Preview} <= set(kinds)
@@ -37,7 +38,7 @@ def test_every_event_comes_in_order(client: stepcast.Client) -> None:
     preview = next(event for event in seen if isinstance(event, stepcast.Preview))
     assert preview.pil().size == (preview.width, preview.height)
     assert completed.timings.total > 0
-    assert completed.evaluations == 12
+    assert completed.evaluations == 120
     assert len(completed.model_sha256) == 64
 
 

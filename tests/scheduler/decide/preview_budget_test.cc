@@ -50,6 +50,11 @@ TEST_F(PreviewBudgetTest, WhatCostsNothingIsAlwaysMade) {
   EXPECT_THAT(Choose(Ms(1)), ElementsAre(JobId{1}, JobId{2}));
 }
 
+TEST_F(PreviewBudgetTest, ATickThatEndsNobodysEvaluationShowsNobody) {
+  EXPECT_THAT(Choose(Ms(60)), IsEmpty());
+  EXPECT_EQ(cost_, absl::ZeroDuration());
+}
+
 TEST_F(PreviewBudgetTest, ATenthOfTheTickAndTheLongestWaitFirst) {
   costs_.SetCurve({Phase::kPreview, "emoji", 16, 16}, {{1, Ms(5)}});
   for (int i = 0; i < 3; ++i) Add({.steps = 8, .preview_every = 8 - i});  // due after steps 8 (never), 7 and 6

@@ -161,7 +161,7 @@ TEST(WorkListTest, PicturesAreEncodedOnce) {
   sampling::Stage& stage = recipe.stages.front();
   stage.start = sampling::StageStart::kPicture;
   stage.start_picture = 0;
-  stage.blend = sampling::Blend{.picture = 0};
+  stage.blend = sampling::Blend{.mask = nullptr, .picture = 0};
   stage.control = {{.picture = 1, .network = "c"}};
   sampling::Stage second = stage;
   second.start = sampling::StageStart::kLatents;

@@ -62,7 +62,7 @@ TEST(ControlConfigTest, MistakesAreNamedWithTheirLine) {
       {"control_nets: [{id: a, path: x}, {id: a, path: y}]",
        "control_nets[1].id: \"a\" is the id of another net already"},
       {"control_nets: [{id: a, path: x, dtype: fp8}]", "control_nets[0].dtype"},
-      {"control_nets: [{id: a, path: x, weight: 1}]", "control_nets[0].weight"},
+      {"control_nets: [{id: a, path: x, weight: 1}]", "a.yaml:2: unknown key control_nets[0].\"weight\"; known here: id, path, dtype"},
       {"control_nets_dir: /no/such/folder", "control_nets_dir: \"/no/such/folder\" is no folder that can be read"},
       {"control_nets_budget: 3 apples", "control_nets_budget: got \"3 apples\"; allowed: none, or a size"},
       {"control_nets_budget: 1kB", "from 1MiB on"},
