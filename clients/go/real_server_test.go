@@ -75,7 +75,7 @@ func everyEvent(t *testing.T, _ *testserver.Real, client *Client) {
 			}
 		}
 	}
-	if accepted, is := first.(*Accepted); !is || accepted.GetRequest().GetSeed() != 7 || accepted.GetEvaluations() != 6 {
+	if accepted, is := first.(*Accepted); !is || accepted.GetRequest().GetSeed() != 7 || accepted.GetEvaluations() != 60 {
 		t.Error(first)
 	}
 	if completed, is := last.(*Completed); !is || completed.GetTimings().GetTotal().AsDuration() <= 0 {
