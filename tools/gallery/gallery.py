@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Re-makes the pictures of the docs from a running server: every preview and every picture is the server's own.
 
-    tools/gallery/gallery.py [--host localhost:50051] [--grpcurl .deps/bin/grpcurl] [--only preview_strip,samplers,preview_decoders]
+    tools/gallery/gallery.py [--host localhost:50051] [--grpcurl .deps/bin/grpcurl] [--only NAME,...]
 
 Needs grpcurl and Pillow.
 """
@@ -13,7 +13,7 @@ import pathlib
 import subprocess
 import sys
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs/images"
@@ -101,7 +101,46 @@ def preview_decoders(server):
     strip(rows, IMAGES / "preview_decoders.png", cell=96)
 
 
-PICTURES = {f.__name__: f for f in (preview_strip, samplers, preview_decoders)}
+def encoded(picture):
+    """A picture as a field of a request holds it."""
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def mask(*box):
+    """What lies in `box` is repainted."""
+    drawn = Image.new("L", (64, 64), 0)
+    ImageDraw.Draw(drawn).rectangle(box, fill=255)
+    return drawn
+
+
+def input_pictures(server):
+    """The strips of docs/pictures.md: what came with the request, and what the server made of it."""
+    def paint(prompt, **fields):
+        return server.frames(model="emoji", prompt=prompt, seed=7, **fields)[-1]
+
+    apple = paint("a red apple")
+    begun = {"init_image": encoded(apple)}
+    half, middle = mask(0, 32, 63, 63), mask(20, 20, 44, 44)
+    save = lambda name, *rows: strip(rows, IMAGES / "pictures" / f"{name}.png", cell=96)
+    save("strength", [apple, *(paint("a green apple", strength=s, **begun) for s in (0.3, 0.5, 0.6, 0.8, 1.0))])
+    save("inpaint",
+         [apple, half, paint("a pear", mask_image=encoded(half), strength=1.0, **begun)],
+         [apple, middle, paint("a lemon", mask_image=encoded(middle), strength=0.9,
+                               inpaint={"only_masked": True, "blur": 2}, **begun)])
+    inverted = {"invert": True, "sampler": "SAMPLER_DDIM", "steps": 50, **begun}
+    save("invert", [apple, paint("a red apple", guidance_scale=1.0, **inverted),
+                    paint("a green apple", guidance_scale=2.5, **inverted)])
+    sketches = {name: Image.open(IMAGES / "sketches" / f"{name}.png").convert("RGB")
+                for name in ("apple", "pear", "star", "mushroom")}
+    follow = lambda sketch: {"control": [{"model": "emoji-sketch", "image": encoded(sketch)}]}
+    save("control", list(sketches.values()),
+         [paint(name, **follow(sketch)) for name, sketch in sketches.items()],
+         [paint(name) for name in sketches])
+
+
+PICTURES = {f.__name__: f for f in (preview_strip, samplers, preview_decoders, input_pictures)}
 
 
 def main():
