@@ -172,13 +172,13 @@ test('the example streams to a browser', async () => {
   const { serve } = await import('../examples/sse.js');
   const http = await serve(0);
   try {
-    const url = `http://127.0.0.1:${http.address().port}/paint?prompt=a+red+apple&steps=40`;
+    const url = `http://127.0.0.1:${http.address().port}/paint?prompt=a+red+apple&steps=24`;
     const text = await (await fetch(url)).text();
     const names = [...text.matchAll(/^event: (\w+)$/gm)].map(([, name]) => name);
     assert.equal(names[0], 'accepted');
     assert.ok(names.includes('preview'));
     assert.deepEqual(names.slice(-2), ['image', 'completed']);
-    const refused = await (await fetch(`${url}&steps=0`.replace('steps=40&', ''))).text();
+    const refused = await (await fetch(`${url}&steps=0`.replace('steps=24&', ''))).text();
     assert.match(refused, /event: failed\ndata: .*FIELD_INVALID/);
   } finally {
     http.close();
