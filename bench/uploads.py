@@ -131,7 +131,8 @@ def measure(args, uploads):
         painters = Crowd(args.painters, [*server.client, *paint])
         time.sleep(3)
         send = ["generate", "a", "--image", picture, "--resize", "cover", "--validate-only", "-q"]
-        crowd = Crowd(args.clients if uploads else 0, [*server.client, *send])
+        # Elsewhere they would have cores of their own.
+        crowd = Crowd(args.clients if uploads else 0, ["nice", "-n", "19", *server.client, *send])
         time.sleep(args.seconds)
         crowd.stop()
         painters.stop()
