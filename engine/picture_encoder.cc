@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <deque>
+#include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -97,6 +99,7 @@ std::vector<absl::Status> PictureEncoder::Encode(absl::Span<const PictureWish> w
     task_of.push_back(nullptr);
     if (!task.ok()) continue;
     const auto twin = known.find(task->key);
+    task->place = i;
     task_of.back() = twin != known.end() ? twin->second : &tasks.emplace_back(*std::move(task));
     if (!task_of.back()->key.sha256.empty()) known.emplace(task_of.back()->key, task_of.back());
   }
@@ -105,7 +108,10 @@ std::vector<absl::Status> PictureEncoder::Encode(absl::Span<const PictureWish> w
     task.encoded = parts_.cache.Find(task.key);
     if (task.encoded == nullptr) missing.push_back(&task);
   }
-  std::ranges::stable_sort(missing, {}, [](const Task* task) { return std::pair(task->key.network, task->key.tiled); });
+  // Not std::stable_sort: the standard library's uses functions that C++20 deprecates, of which clang warns.
+  std::ranges::sort(missing, {}, [](const Task* task) {
+    return std::tuple(std::string_view(task->key.network), task->key.tiled, task->place);
+  });
   for (absl::Span<Task* const> left = missing; !left.empty();) {
     const size_t count = Together(left);
     EncodeTasks(left.subspan(0, count));

@@ -49,6 +49,7 @@ class PictureEncoder {
  private:
   struct Task {
     PictureKey key;
+    size_t place = 0;  // among the wishes
     const sampling::PictureSource* source = nullptr;
     const model::ModelBundle* bundle = nullptr;
     HintNetwork hint = {};  // of kHint
