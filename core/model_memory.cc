@@ -37,6 +37,12 @@ bool AreHeldOnce(const ModelComponent& a, const ModelComponent& b) {
   return !a.sha256.empty() && identity(a) == identity(b);
 }
 
+int64_t WeightBytes(const ModelInfo& model) {
+  int64_t bytes = 0;
+  for (const ModelComponent& part : model.components) bytes += part.bytes;
+  return bytes;
+}
+
 int64_t WeightBytes(absl::Span<const SharedModelInfo> models, const ModelMemory& memory) {
   std::vector<const ModelComponent*> counted;
   int64_t bytes = 0;

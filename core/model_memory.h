@@ -22,6 +22,9 @@ bool IsHeldOn(const ModelInfo& model, const ModelMemory& memory);
 // Whether two models hold one part: the same weights in another type are other bytes. They must be on one device, too.
 bool AreHeldOnce(const ModelComponent& a, const ModelComponent& b);
 
+// Bytes of the weights of `model`, wherever it is.
+int64_t WeightBytes(const ModelInfo& model);
+
 // Bytes of the weights of `models` in `memory`.
 int64_t WeightBytes(absl::Span<const SharedModelInfo> models, const ModelMemory& memory);
 

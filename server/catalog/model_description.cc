@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "core/model_memory.h"
 #include "server/wire/proto_enums.h"
 
 namespace stepcast {
@@ -124,9 +125,7 @@ void DescribeMemory(const ModelInfo& info, const ModelStanding& standing, v1::Mo
   described.set_loading(standing.loading == ModelLoading::kPinned     ? v1::MODEL_LOADING_PINNED
                         : standing.loading == ModelLoading::kOnDemand ? v1::MODEL_LOADING_ON_DEMAND
                                                                       : v1::MODEL_LOADING_EAGER);
-  int64_t bytes = 0;
-  for (const ModelComponent& component : info.components) bytes += component.bytes;
-  described.set_memory_bytes(bytes);
+  described.set_memory_bytes(WeightBytes(info));
   for (const std::string& device : info.devices) described.add_devices(device);
   for (v1::ModelComponent& component : *described.mutable_components()) {
     const auto shared = standing.shared_with.find(component.name());

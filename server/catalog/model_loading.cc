@@ -12,12 +12,6 @@ namespace {
 
 constexpr absl::Duration kRetryFailed = absl::Seconds(30);
 
-int64_t BytesOf(const ModelInfo& model) {
-  int64_t bytes = 0;
-  for (const ModelComponent& part : model.components) bytes += part.bytes;
-  return bytes;
-}
-
 }  // namespace
 
 void ModelStore::Impl::AnswerUnloads(ModelEntry& entry, absl::StatusOr<int64_t> freed, std::vector<Answer>& answers) {
@@ -105,7 +99,7 @@ void ModelStore::Impl::OnLoaded(const std::string& id, HostedModel model, Regist
   Log(LogLevel::kInfo, "model loaded",
       {{"model", id},
        {"seconds", absl::ToDoubleSeconds(took)},
-       {"bytes", BytesOf(*model.info)},
+       {"bytes", WeightBytes(*model.info)},
        {"sha256", model.info->sha256}});
   if (options.on_loaded) options.on_loaded(*model.info);
   metrics.CountLoad(id, /*loaded=*/true);

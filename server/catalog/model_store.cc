@@ -93,9 +93,7 @@ void ModelStore::Impl::Publish() {
   }
   for (const ModelEntry& entry : books.entries()) {
     const bool is_held = std::find(held.begin(), held.end(), entry.info) != held.end();
-    int64_t bytes = 0;
-    for (const ModelComponent& part : entry.info->components) bytes += part.bytes;
-    metrics.SetModelMemory(entry.id, is_held ? bytes : 0);
+    metrics.SetModelMemory(entry.id, is_held ? WeightBytes(*entry.info) : 0);
   }
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "core/model_memory.h"
 #include "core/string_view.h"
 #include "server/catalog/model_description.h"
 #include "server/telemetry/logging.h"
@@ -139,9 +140,7 @@ std::string ModelReport(const RegisteredModel& model, const LimitsConfig& limits
   Line(text, "sha256", info.sha256);
   Line(text, "parameters", Millions(info.parameter_count));
   Line(text, "computes in", absl::StrCat(DescribeDtypes(info), " on ", info.device));
-  int64_t bytes = 0;
-  for (const ModelComponent& part : info.components) bytes += part.bytes;
-  Line(text, "memory", absl::StrFormat("%.1f MiB of weights", static_cast<double>(bytes) / (1 << 20)));
+  Line(text, "memory", absl::StrFormat("%.1f MiB of weights", static_cast<double>(WeightBytes(info)) / (1 << 20)));
   absl::StrAppend(&text, Components(info), Decisions(info));
   Line(text, "defaults", Defaults(info));
   const ModelLimits narrow = NarrowLimits(info, limits);
