@@ -1,9 +1,5 @@
 #include "core/cpu_budget.h"
 
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,36 +7,21 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "tests/core/fake_root.h"
 
 namespace stepcast {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr char kV2Mount[] = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
 constexpr char kV1Mount[] = "33 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw shared:10 - cgroup cgroup rw,cpu,cpuacct\n";
 
 // A machine's /proc and /sys, as far as quotas are told there.
-class FakeTree {
+class FakeTree : public FakeRoot<FakeTree> {
  public:
-  FakeTree() {
-    static int count = 0;
-    root_ = testing::TempDir() + "stepcast_cpus_" + std::to_string(getpid()) + "_" + std::to_string(count++);
-  }
-  ~FakeTree() { fs::remove_all(root_); }
-
-  FakeTree& Write(const std::string& path, const std::string& text) {
-    fs::create_directories(fs::path(root_ + path).parent_path());
-    std::ofstream(root_ + path) << text;
-    return *this;
-  }
   FakeTree& V1(const std::string& folder, const std::string& quota, const std::string& period = "100000\n") {
     return Write(folder + "/cpu.cfs_quota_us", quota).Write(folder + "/cpu.cfs_period_us", period);
   }
-  CpuBudget Read(int affinity) const { return ReadCpuBudget(affinity, root_); }
-
- private:
-  std::string root_;
+  CpuBudget Read(int affinity) const { return ReadCpuBudget(affinity, root()); }
 };
 
 TEST(CpuBudgetTest, WithoutControlGroupsAffinityDecides) {

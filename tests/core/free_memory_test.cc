@@ -1,37 +1,20 @@
 #include "core/free_memory.h"
 
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include <gtest/gtest.h>
 
+#include "tests/core/fake_root.h"
+
 namespace stepcast {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr int64_t kMib = 1 << 20;
 
 // A machine's /proc and /sys, as far as memory is told there.
-class FakeTree {
+class FakeTree : public FakeRoot<FakeTree> {
  public:
-  FakeTree() {
-    static int count = 0;
-    root_ = testing::TempDir() + "stepcast_memory_" + std::to_string(getpid()) + "_" + std::to_string(count++);
-  }
-  ~FakeTree() { fs::remove_all(root_); }
-  FakeTree& Write(const std::string& path, const std::string& text) {
-    fs::create_directories(fs::path(root_ + path).parent_path());
-    std::ofstream(root_ + path) << text;
-    return *this;
-  }
-  int64_t Read() const { return ReadFreeMemory(root_); }
-
- private:
-  std::string root_;
+  int64_t Read() const { return ReadFreeMemory(root()); }
 };
 
 constexpr char kMachine[] = "MemTotal:       8388608 kB\nMemFree:        1024 kB\nMemAvailable:   4194304 kB\n";

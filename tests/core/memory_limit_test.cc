@@ -1,36 +1,18 @@
 #include "core/memory_limit.h"
 
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include <gtest/gtest.h>
 
+#include "tests/core/fake_root.h"
+
 namespace stepcast {
 namespace {
 
-namespace fs = std::filesystem;
-
 // A machine's /proc and /sys, as far as memory is told there.
-class FakeTree {
+class FakeTree : public FakeRoot<FakeTree> {
  public:
-  FakeTree() {
-    static int count = 0;
-    root_ = testing::TempDir() + "stepcast_memory_" + std::to_string(getpid()) + "_" + std::to_string(count++);
-  }
-  ~FakeTree() { fs::remove_all(root_); }
-
-  FakeTree& Write(const std::string& path, const std::string& text) {
-    fs::create_directories(fs::path(root_ + path).parent_path());
-    std::ofstream(root_ + path) << text;
-    return *this;
-  }
-  int64_t Read() const { return ReadMemoryLimit(root_); }
-
- private:
-  std::string root_;
+  int64_t Read() const { return ReadMemoryLimit(root()); }
 };
 
 constexpr char kV2Mount[] = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <tuple>
 #include <utility>
 
 #include "model/weights/weight_map.h"
@@ -42,6 +43,22 @@ std::vector<std::vector<int32_t>> Atelier::Ids(const std::string& first, const s
   std::vector<std::vector<int32_t>> ids = {tokenizers_.front()->Encode(first).ids};
   if (tokenizers_.size() == 2) ids.push_back(tokenizers_[1]->Encode(second.empty() ? first : second).ids);
   return ids;
+}
+
+std::vector<std::vector<const json*>> GroupsOf(const json& requests, const std::string& model_key) {
+  std::map<std::tuple<std::string, int, int>, std::vector<const json*>> groups;
+  for (const json& wanted : requests) {
+    groups[{wanted[model_key], wanted["width"], wanted["height"]}].push_back(&wanted);
+  }
+  std::vector<std::vector<const json*>> listed;
+  for (auto& [key, group] : groups) listed.push_back(std::move(group));
+  return listed;
+}
+
+std::vector<SharedImage> PaintTogether(Painter& painter, const std::vector<std::unique_ptr<Job>>& jobs) {
+  std::vector<Job*> pointers;
+  for (const std::unique_ptr<Job>& job : jobs) pointers.push_back(job.get());
+  return painter.Paint(pointers);
 }
 
 std::map<std::string, at::Tensor> ReadLatents(const std::string& folder, const json& requests) {

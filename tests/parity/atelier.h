@@ -28,6 +28,12 @@ class Atelier {
   std::vector<std::unique_ptr<const ClipTokenizer>> tokenizers_;
 };
 
+// Those of `requests` that can share a forward: of one model, named under `model_key`, and of one size.
+std::vector<std::vector<const nlohmann::json*>> GroupsOf(const nlohmann::json& requests, const std::string& model_key);
+
+// The jobs, painted together.
+std::vector<SharedImage> PaintTogether(Painter& painter, const std::vector<std::unique_ptr<Job>>& jobs);
+
 // Tensors of a file "latents.safetensors" in `folder`, by name.
 std::map<std::string, at::Tensor> ReadLatents(const std::string& folder, const nlohmann::json& requests);
 

@@ -8,7 +8,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -110,22 +109,16 @@ TEST_F(ControlParityTest, EveryRequestAloneEqualsDiffusers) {
 
 // Hints, scales, windows and guesses of neighbours must stay theirs, and who has no net must stay without.
 TEST_F(ControlParityTest, AllRequestsOfOneModelAndSizeTogetherEqualDiffusers) {
-  std::map<std::tuple<std::string, int, int>, std::vector<const json*>> groups;
-  for (const json& wanted : manifest_["requests"]) {
-    groups[{wanted["family"], wanted["width"], wanted["height"]}].push_back(&wanted);
-  }
-  for (const auto& [key, requests] : groups) {
-    Atelier& atelier = *ateliers_.at(std::get<0>(key));
+  for (const std::vector<const json*>& requests : GroupsOf(manifest_["requests"], "family")) {
+    Atelier& atelier = *ateliers_.at((*requests.front())["family"]);
     json plain = *requests.front();
     plain["control"] = json::array();
     const std::unique_ptr<Job> alone = MakeJob(atelier, plain);
     const SharedImage alone_image = atelier.painter().Paint({alone.get()}).front();
     std::vector<std::unique_ptr<Job>> jobs;
-    std::vector<Job*> pointers;
     for (const json* wanted : requests) jobs.push_back(MakeJob(atelier, *wanted));
     jobs.push_back(MakeJob(atelier, plain));
-    for (const std::unique_ptr<Job>& job : jobs) pointers.push_back(job.get());
-    const std::vector<SharedImage> images = atelier.painter().Paint(pointers);
+    const std::vector<SharedImage> images = PaintTogether(atelier.painter(), jobs);
     for (size_t i = 0; i < requests.size(); ++i) ExpectLikeReference(*requests[i], *jobs[i], images[i]);
     ExpectLatentsLike(Painter::LatentsOf(*alone), *jobs.back(), "a picture without control");
     const at::Tensor controlled = Painter::LatentsOf(*jobs.front());

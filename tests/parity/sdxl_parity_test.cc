@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -83,19 +82,11 @@ TEST_F(SdxlParityTest, EveryRequestAloneEqualsDiffusers) {
 
 // What rows differ in here, prompts, sizes, zeros and scores, must stay theirs.
 TEST_F(SdxlParityTest, AllRequestsOfOneModelAndSizeTogetherEqualDiffusers) {
-  std::map<std::tuple<std::string, int, int>, std::vector<const json*>> groups;
-  for (const json& wanted : manifest_["requests"]) {
-    groups[{wanted["variant"], wanted["width"], wanted["height"]}].push_back(&wanted);
-  }
-  for (const auto& [key, requests] : groups) {
-    Atelier& atelier = *ateliers_.at(std::get<0>(key));
+  for (const std::vector<const json*>& requests : GroupsOf(manifest_["requests"], "variant")) {
+    Atelier& atelier = *ateliers_.at((*requests.front())["variant"]);
     std::vector<std::unique_ptr<Job>> jobs;
-    std::vector<Job*> pointers;
-    for (const json* wanted : requests) {
-      jobs.push_back(MakeJob(atelier, *wanted));
-      pointers.push_back(jobs.back().get());
-    }
-    const std::vector<SharedImage> images = atelier.painter().Paint(pointers);
+    for (const json* wanted : requests) jobs.push_back(MakeJob(atelier, *wanted));
+    const std::vector<SharedImage> images = PaintTogether(atelier.painter(), jobs);
     for (size_t i = 0; i < requests.size(); ++i) ExpectLikeReference(*requests[i], *jobs[i], images[i]);
   }
 }
