@@ -5,9 +5,9 @@ export type {
   AcceptedEvent, CompletedEvent, ImageEvent, PictureFile, PreviewEvent, ProgressEvent, Result, StepcastEvent, Timings,
 } from './events.js';
 export { DEFAULT_RETRY, type RetryPolicy } from './retry.js';
-export { GenerateRequest, type GetServerInfoResponse } from './gen/stepcast/v1/image_generation.js';
+export { GenerateRequest, GetServerInfoResponse } from './gen/stepcast/v1/image_generation.js';
 export { BlendDomain, InpaintFill, ResizeMode } from './gen/stepcast/v1/input_picture.js';
-export type { Model } from './gen/stepcast/v1/model.js';
+export { Model } from './gen/stepcast/v1/model.js';
 export { ImageFormat } from './gen/stepcast/v1/output.js';
 export { Priority } from './gen/stepcast/v1/priority.js';
 export { Sampler, SigmaSchedule, TimestepSpacing } from './gen/stepcast/v1/sampling.js';
