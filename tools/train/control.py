@@ -29,7 +29,7 @@ from text import tokenize
 HINT_CHANNELS = (16, 32, 64)  # of the hint embedding; one stride of two between each
 EMPTY_CAPTIONS = 0.10  # for classifier-free guidance, whose unconditional row sees the sketch, too
 CHUNK = 64  # examples that are made together
-RECUT_SHARE = 0.4  # of the examples take the silhouette of something else, half of it a blob
+RECUT_SHARE = 0.5  # of the examples take the silhouette of something else, half of it a blob
 BENT_SHARE = 0.5  # of the others are bent besides being moved
 
 
@@ -45,6 +45,11 @@ class Examples:
 def build_control_net(unet: UNet2DConditionModel) -> ControlNetModel:
     """Starts as a copy of the denoiser's encoder, whose residuals are all zero."""
     return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=HINT_CHANNELS)
+
+
+def load_control(folder: Path) -> ControlNetModel:
+    """A net that was exported, fp16 weights held in float32."""
+    return ControlNetModel.from_pretrained(folder, variant="fp16", torch_dtype=torch.float32)
 
 
 def split_outlines(silhouettes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -130,11 +135,11 @@ def predict(unet: UNet2DConditionModel, net: ControlNetModel, noisy: torch.Tenso
 
 
 def train_control(rank: int, world: int, settings: StageSettings, writer: CaptionWriter, examples: Examples,
-                  model: Path, work_dir: Path) -> None:
-    """Trains on `examples` beside the frozen networks of the folder `model`."""
+                  model: Path, work_dir: Path, start: Path | None = None) -> None:
+    """Trains on `examples` beside the frozen networks of the folder `model`, from nothing or from the net in `start`."""
     torch.manual_seed(settings.seed)
     frozen = Frozen.load(model)
-    net = build_control_net(frozen.unet)
+    net = (load_control(start) if start else build_control_net(frozen.unet)).train()
     stage = Stage(settings, net, work_dir, rank, world)
     plan = BatchPlan(len(examples.pictures), settings.batch_size, settings.seed)
     signal, noise_level = signal_and_noise()

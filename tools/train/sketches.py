@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 SIZE = 64
 FINE = 2 * SIZE  # results are sampled so finely and averaged: no stair steps
 ANGLES, RADII = 96, 64  # of an outline in polar coordinates
 MARGIN = 0.95  # moved pictures stay within this share of the canvas, for the most part
+GLYPHS = "ABCDEFGHJKLMNOPQRSTUVWXYZabdeghkmnpqrsuyz023456789&?"
 SOLID = 0.8  # share of its polar outline that a picture must fill to be recut
 
 
@@ -194,6 +195,24 @@ def blobs(count: int, generator: torch.Generator) -> torch.Tensor:
     radius = 0.75 * torch.where(angular, polygon, bumps.exp())
     inside = (angle_of.square().sum(3).sqrt() < radius).float().unsqueeze(1)
     return F.avg_pool2d(inside, 2)
+
+
+def glyph(character: str, stroke: int) -> torch.Tensor:
+    """One letter as a silhouette [1, 64, 64], as large as the artwork; `stroke` thickens it, in 256ths of the canvas."""
+    font = ImageFont.load_default(size=160)  # Pillow's own: no font has to be installed
+    left, top, right, bottom = font.getbbox(character, stroke_width=stroke)
+    tile = Image.new("L", (right - left, bottom - top))
+    ImageDraw.Draw(tile).text((-left, -top), character, fill=255, font=font, stroke_width=stroke)
+    share = 0.9 * 4 * SIZE / max(tile.size)
+    tile = tile.resize([max(1, round(share * side)) for side in tile.size], Image.Resampling.BILINEAR)
+    canvas = Image.new("L", (4 * SIZE, 4 * SIZE))
+    canvas.paste(tile, tuple((4 * SIZE - side) // 2 for side in tile.size))
+    return F.avg_pool2d(torch.from_numpy(np.asarray(canvas).copy()).float()[None] / 255, 4)
+
+
+def glyphs() -> torch.Tensor:
+    """Letters and figures, bold and bolder, as silhouettes [N, 1, 64, 64]: outlines that no artwork has."""
+    return torch.stack([glyph(character, stroke) for stroke in (8, 16, 26) for character in GLYPHS])
 
 
 def dilate(mask: torch.Tensor, width: int) -> torch.Tensor:

@@ -16,6 +16,7 @@ import dataset
 import denoiser
 import evaluate
 import export
+import lora
 import preview
 import sketches
 import text
@@ -46,6 +47,10 @@ class Work:
         """Silhouettes of the artwork without a name, float32 [N, 1, 64, 64]."""
         used = {entry.image for entry in self.entries}
         return sketches.load_silhouettes(self.package, [file for file in self.files if file not in used])
+
+    def named_rgba(self) -> torch.Tensor:
+        """float32 [len(entries), 4, 64, 64] in [0, 1]."""
+        return torch.stack([sketches.load_rgba(self.package, entry.image) for entry in self.entries])
 
     @property
     def named_images(self) -> torch.Tensor:
@@ -120,17 +125,31 @@ def run_preview(work: Work, arguments: argparse.Namespace) -> None:
 def run_control(work: Work, arguments: argparse.Namespace) -> None:
     settings = StageSettings("control", arguments.control_steps, batch_size=8, learning_rate=6e-4, ema_decay=0.998,
                              weight_decay=1e-4, decay_start=0.4, seed=6, minutes=arguments.minutes)
+    if arguments.control_from:  # other examples and captions than those that it has learnt from
+        settings.seed = 7
     count = arguments.control_examples
-    examples = control.load_examples(work.dir / "control_examples.pt", lambda: make_examples(work, arguments, count), count)
-    run_workers(arguments.workers, control.train_control, settings, work.writer, examples, arguments.output, work.dir)
+    examples = control.load_examples(work.dir / f"control_examples_{settings.seed}.pt",
+                                     lambda: make_examples(work, arguments, count, settings.seed), count)
+    run_workers(arguments.workers, control.train_control, settings, work.writer, examples, arguments.output, work.dir,
+                arguments.control_from)
     control.export_control(arguments.control_output, control.load_average(work.dir, "control", arguments.output))
 
 
-def make_examples(work: Work, arguments: argparse.Namespace, count: int) -> control.Examples:
+def make_examples(work: Work, arguments: argparse.Namespace, count: int, seed: int) -> control.Examples:
     autoencoder = AutoencoderKL.from_pretrained(arguments.output / "vae", torch_dtype=torch.float32).eval()
     artwork = sketches.load_artwork(work.package, [entry.image for entry in work.entries])
     outlines, _ = control.split_outlines(work.others())
-    return control.make_examples(artwork, outlines, autoencoder, count, seed=6)
+    return control.make_examples(artwork, torch.cat([outlines, sketches.glyphs()]), autoencoder, count, seed)
+
+
+def run_lora(work: Work, arguments: argparse.Namespace) -> None:
+    settings = StageSettings("lora", arguments.lora_steps, batch_size=16, learning_rate=2e-3, ema_decay=0.98,
+                             weight_decay=1e-4, warmup_steps=20, decay_start=0.3, seed=8, minutes=arguments.minutes)
+    autoencoder = AutoencoderKL.from_pretrained(arguments.output / "vae", torch_dtype=torch.float32).eval()
+    pictures = lora.line_art(work.named_rgba())
+    latents = vae.encode_means(autoencoder, pictures * 2 - 1)
+    run_workers(arguments.workers, lora.train_lora, settings, work.writer, latents, arguments.output, work.dir)
+    lora.export_lora(arguments.lora_output, lora.load_average(work.dir, "lora", arguments.output))
 
 
 def run_sheet(work: Work, arguments: argparse.Namespace) -> None:
@@ -147,7 +166,7 @@ def run_evaluate(work: Work, arguments: argparse.Namespace) -> None:
 
 STAGES = {"tokenizer": run_tokenizer, "text": run_text, "vae": run_vae, "denoiser": run_denoiser, "decoder": run_decoder,
           "export": run_export, "preview": run_preview,
-          "control": run_control, "sheet": run_sheet, "evaluate": run_evaluate}
+          "control": run_control, "lora": run_lora, "sheet": run_sheet, "evaluate": run_evaluate}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -162,7 +181,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--preview-steps", type=int, default=2360)
     parser.add_argument("--control-steps", type=int, default=6000)
     parser.add_argument("--control-examples", type=int, default=13_184)
+    parser.add_argument("--control-from", type=Path, help="a net to train on, instead of one from nothing")
     parser.add_argument("--control-output", type=Path, default=Path("models/emoji-sketch"))
+    parser.add_argument("--lora-steps", type=int, default=600)
+    parser.add_argument("--lora-output", type=Path, default=Path("loras"))
     parser.add_argument("--denoiser-steps", type=int, default=3800)
     parser.add_argument("--minutes", type=float, help="trials: end a training stage after so long (not reproducible)")
     parser.add_argument("--guidance", type=float, default=2.5)
