@@ -106,6 +106,15 @@ class Recutting(unittest.TestCase):
         self.assertGreater(sketches.solidity(box(12, 52, 12, 52)).item(), 0.9)
         self.assertLess(sketches.solidity(box(4, 60, 4, 60) - box(12, 52, 12, 52)).item(), sketches.SOLID)
 
+    def test_letters_lie_on_the_canvas_and_grow_bolder(self):
+        thin, bold = sketches.glyph("L", 8), sketches.glyph("L", 26)
+        for silhouette in (thin, bold):
+            self.assertEqual(silhouette.shape, (1, 64, 64))
+            self.assertEqual(silhouette[:, [0, -1]].max().item(), 0)  # nothing is cut off
+            self.assertEqual(silhouette[..., [0, -1]].max().item(), 0)
+        self.assertGreater(bold.mean().item(), 1.2 * thin.mean().item())
+        self.assertGreater(sketches.glyphs().mean((1, 2, 3)).min().item(), 0.15)  # split_outlines leaves thinner ones out
+
     def test_blobs_are_shapes(self):
         area = sketches.blobs(50, generator()).mean((1, 2, 3))
         self.assertGreater(area.min().item(), 0.03)
@@ -186,8 +195,17 @@ class Net(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             control.train_control(0, 1, settings, writer, examples, MODEL, Path(folder))
             net = control.load_average(Path(folder), "control", MODEL)
-        self.assertGreater(net.controlnet_mid_block.weight.abs().max().item(), 0)
-        self.assertGreater(net.controlnet_cond_embedding.conv_out.weight.abs().max().item(), 0)
+            self.assertGreater(net.controlnet_mid_block.weight.abs().max().item(), 0)
+            self.assertGreater(net.controlnet_cond_embedding.conv_out.weight.abs().max().item(), 0)
+
+            exported, work = Path(folder) / "exported", Path(folder) / "again"
+            work.mkdir()
+            control.export_control(exported, net)
+            settings.steps, settings.learning_rate = 1, 1e-9  # what it starts from is what it ends with
+            control.train_control(0, 1, settings, writer, examples, MODEL, work, exported)
+            again = control.load_average(work, "control", MODEL)
+        for name, tensor in again.state_dict().items():
+            torch.testing.assert_close(tensor, net.state_dict()[name], atol=1e-3, rtol=1e-3)  # exported in fp16
 
 
 class Painting(unittest.TestCase):
