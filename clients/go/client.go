@@ -37,6 +37,9 @@ type Options struct {
 	Retry *RetryPolicy
 	// Metadata goes with every call.
 	Metadata map[string]string
+	// Balance: every call goes to the next of all replicas that are ready, those of the addresses or those that DNS names
+	// ("dns:///stepcast:50051"), instead of all to the first that answers.
+	Balance bool
 }
 
 // Client talks to a server, or to the first of several that answers. Goroutines may share it.
@@ -61,21 +64,12 @@ func NewClient(options Options, addresses ...string) (*Client, error) {
 		options.Retry = &DefaultRetry
 	}
 	client := &Client{addresses: targets, options: options}
-	reconnect := backoff.DefaultConfig
-	reconnect.MaxDelay = 5 * time.Second
-	for _, target := range targets {
-		dial := []grpc.DialOption{
-			grpc.WithTransportCredentials(options.Credentials),
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceiveBytes)),
-			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
-			grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: 10 * time.Second}),
-			// Addresses are tried by this client, which knows what a refusal means.
-			grpc.WithDisableRetry(),
-			grpc.WithUserAgent("stepcast-go"),
-		}
-		if loopback(target) {
-			dial = append(dial, grpc.WithNoProxy())
-		}
+	var balancing []grpc.DialOption
+	if options.Balance {
+		client.addresses, balancing = balanced(targets)
+	}
+	for _, target := range client.addresses {
+		dial := append(dialOptions(target, options.Credentials), balancing...)
 		connection, err := grpc.NewClient(target, dial...)
 		if err != nil {
 			return nil, errors.Join(err, client.Close())
@@ -83,6 +77,24 @@ func NewClient(options Options, addresses ...string) (*Client, error) {
 		client.connections = append(client.connections, connection)
 	}
 	return client, nil
+}
+
+func dialOptions(target string, secure credentials.TransportCredentials) []grpc.DialOption {
+	reconnect := backoff.DefaultConfig
+	reconnect.MaxDelay = 5 * time.Second
+	dial := []grpc.DialOption{
+		grpc.WithTransportCredentials(secure),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceiveBytes)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: 10 * time.Second}),
+		// Addresses are tried by this client, which knows what a refusal means.
+		grpc.WithDisableRetry(),
+		grpc.WithUserAgent("stepcast-go"),
+	}
+	if loopback(target) {
+		dial = append(dial, grpc.WithNoProxy())
+	}
+	return dial
 }
 
 // Close ends the connections, and the calls on them.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"stepcast.dev/go/internal/testserver"
@@ -186,6 +187,30 @@ func TestALostDeviceResumesWithTheSameSeed(t *testing.T) {
 	}
 	if request.Seed != nil {
 		t.Error("the caller's request was changed")
+	}
+}
+
+func TestALostServerIsReplacedTwiceAndNoMore(t *testing.T) {
+	for _, told := range []error{
+		status.Error(codes.Unavailable, "error reading from server: EOF"),
+		status.Error(codes.Internal, "stream terminated by RST_STREAM with error code: INTERNAL_ERROR"),
+	} {
+		dies := func(request *pb.GenerateRequest, send func(*pb.GenerateResponse)) error {
+			send(accepted(request, 99))
+			return told
+		}
+		server := testserver.StartScripted(t, dies, dies, paints, dies, dies, dies)
+		client := connect(t, Options{Retry: fast}, server.Address)
+		if result, err := client.Paint(t.Context(), prompt); err != nil || string(result.Images[0].Data) != "picture 0" {
+			t.Fatal(result, err)
+		}
+		if calls := server.Calls(); calls[1].Request.GetSeed() != 99 || calls[2].Request.GetSeed() != 99 {
+			t.Error(calls)
+		}
+		// A request that kills whoever paints it must not go through all replicas.
+		if _, err := client.Paint(t.Context(), prompt); status.Code(err) != status.Code(told) || len(server.Calls()) != 6 {
+			t.Error(err, len(server.Calls()))
+		}
 	}
 }
 

@@ -229,21 +229,49 @@ func theExample(t *testing.T, server *testserver.Real, _ *Client) {
 	}
 }
 
-func TestACallThatTheServerDrainsGoesOnElsewhere(t *testing.T) {
-	first := testserver.Start(t, "digits", "drain: {timeout: 1ms}\n")
-	second := testserver.Start(t, "digits", "")
-	client := connect(t, Options{}, first.Address, second.Address)
-	request := &pb.GenerateRequest{Steps: proto.Int32(60), ClassCondition: &pb.GenerateRequest_ClassLabel{ClassLabel: "7"}}
-	var seeds []int64
-	result, err := client.Paint(t.Context(), request, func(event Event) {
-		if accepted, is := event.(*Accepted); is {
-			if len(seeds) == 0 {
-				first.Terminate()
+func seven(steps int32) *pb.GenerateRequest {
+	return &pb.GenerateRequest{Steps: proto.Int32(steps), ClassCondition: &pb.GenerateRequest_ClassLabel{ClassLabel: "7"}}
+}
+
+func TestACallThatTheServerDrainsOrThatLosesItGoesOnElsewhere(t *testing.T) {
+	for name, end := range map[string]func(*testserver.Real){
+		"drain": (*testserver.Real).Terminate, "kill": (*testserver.Real).Kill,
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := testserver.Start(t, "digits", "drain: {timeout: 1ms}\n")
+			second := testserver.Start(t, "digits", "")
+			client := connect(t, Options{}, first.Address, second.Address)
+			var seeds []int64
+			result, err := client.Paint(t.Context(), seven(60), func(event Event) {
+				if accepted, is := event.(*Accepted); is {
+					if len(seeds) == 0 {
+						end(first)
+					}
+					seeds = append(seeds, accepted.GetRequest().GetSeed())
+				}
+			})
+			if err != nil || len(seeds) != 2 || seeds[0] != seeds[1] || result.Images[0].Seed != seeds[0] {
+				t.Error(seeds, err)
 			}
-			seeds = append(seeds, accepted.GetRequest().GetSeed())
+		})
+	}
+}
+
+func TestCallsAreSpreadOverReplicasAndADrainRefusesNobody(t *testing.T) {
+	first := testserver.Start(t, "digits", "drain: {linger: 1s}\n")
+	second := testserver.Start(t, "digits", "")
+	impatient := Options{Balance: true, Retry: &RetryPolicy{Rounds: 1}}
+	client := connect(t, impatient, first.Address, second.Address)
+	paint := func() {
+		if _, err := client.Paint(t.Context(), seven(1)); err != nil {
+			t.Fatal(err)
 		}
-	})
-	if err != nil || len(seeds) != 2 || seeds[0] != seeds[1] || result.Images[0].Seed != seeds[0] {
-		t.Error(seeds, err)
+	}
+	for first.Calls(t) == 0 || second.Calls(t) == 0 {
+		paint()
+	}
+	first.Terminate()
+	for !first.Ended() {
+		paint()
 	}
 }

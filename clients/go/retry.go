@@ -3,6 +3,7 @@ package stepcast
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -30,13 +31,22 @@ var refusals = map[string]bool{
 	"MODEL_FAILED": false, "DRAINING": true, "DEVICE_LOST": true,
 }
 
+// maxLost is how often a call is taken up again whose server went without a word. Bounded: the call itself may be what
+// killed it.
+const maxLost = 2
+
+// connectionLost tells whether the server, or a proxy on the way to it, was cut off; its own errors have a reason.
+func connectionLost(err *Error) bool {
+	return err.Reason == "" && (err.Code == codes.Unavailable || strings.Contains(err.Message, "RST_STREAM"))
+}
+
 func mayRetry(err *Error, started bool) bool {
 	resumable, refusal := refusals[err.Reason]
 	switch {
 	case err.retryForbidden || err.cause != nil:
 		return false
 	case started:
-		return resumable
+		return resumable || connectionLost(err)
 	default:
 		return refusal || (err.Code == codes.Unavailable && err.Reason == "")
 	}
@@ -48,6 +58,7 @@ type retries struct {
 	addresses int
 	index     int
 	failures  int
+	lost      int
 	shortest  time.Duration
 	telling   *Error
 }
@@ -58,7 +69,10 @@ func newRetries(policy RetryPolicy, addresses, first int) *retries {
 
 // after moves on to the next address and waits as long as it must; it returns the error to give up with, if so.
 func (r *retries) after(ctx context.Context, err *Error, started bool) error {
-	if !mayRetry(err, started) {
+	if started && connectionLost(err) {
+		r.lost++
+	}
+	if !mayRetry(err, started) || r.lost > maxLost {
 		return err
 	}
 	// An error with a reason tells more than a dead address beside it.

@@ -1,7 +1,7 @@
 import type { ChannelCredentials, ClientReadableStream, Client as Channel, Metadata } from '@grpc/grpc-js';
 
 import { Assembly, Collector, unaryResult } from './assembly.js';
-import { callMetadata, openChannel, targetsOf } from './connection.js';
+import { balancedTarget, callMetadata, openChannel, targetsOf } from './connection.js';
 import { fromServiceError, isServiceError } from './errors.js';
 import type { Result, StepcastEvent } from './events.js';
 import {
@@ -24,6 +24,11 @@ export interface ClientOptions {
   retry?: Partial<RetryPolicy>;
   /** Goes with every call. */
   metadata?: Record<string, string>;
+  /**
+   * Every call goes to the next of all replicas, those of the addresses (IP addresses) or those that DNS names
+   * ("dns:///stepcast:50051"), instead of all to the first that answers.
+   */
+  balance?: boolean;
 }
 
 export interface CallOptions {
@@ -81,8 +86,9 @@ export class Client {
 
   /** `addresses`: "host", "host:port", several of them; default $STEPCAST_HOST, else localhost:50051. */
   constructor(addresses?: string | readonly string[], private readonly options: ClientOptions = {}) {
-    this.addresses = targetsOf(addresses);
-    this.channels = this.addresses.map((target) => openChannel(target, options.credentials));
+    const targets = targetsOf(addresses);
+    this.addresses = options.balance ? [balancedTarget(targets)] : targets;
+    this.channels = this.addresses.map((target) => openChannel(target, options.credentials, options.balance));
     this.retry = { ...DEFAULT_RETRY, ...options.retry };
   }
 

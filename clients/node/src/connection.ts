@@ -1,5 +1,6 @@
 // Addresses, channels and what every call carries.
 import { randomUUID } from 'node:crypto';
+import { isIP } from 'node:net';
 
 import { type ChannelCredentials, Client as Channel, credentials, Metadata } from '@grpc/grpc-js';
 
@@ -25,8 +26,19 @@ export function targetsOf(addresses: string | readonly string[] | undefined): st
   return targets;
 }
 
-export function openChannel(target: string, secure: ChannelCredentials | undefined): Channel {
-  const loopback = /^(localhost:|127\.|\[::1\])/.test(target);
+/** One target that stands for all replicas: a name as it is (DNS tells its addresses), several as IP addresses. */
+export function balancedTarget(targets: readonly string[]): string {
+  if (targets.length === 1) return targets[0]!;
+  const versions = new Set(targets.map((target) => isIP(target.replace(/:[0-9]+$/, '').replace(/^\[(.*)\]$/, '$1'))));
+  const [version] = versions;
+  if (versions.size !== 1 || version === 0) {
+    throw new RangeError(`balance: got ${targets.join(',')}; allowed: one name, or IP addresses of one kind`);
+  }
+  return `ipv${version}:${targets.join(',')}`;
+}
+
+export function openChannel(target: string, secure: ChannelCredentials | undefined, balance = false): Channel {
+  const loopback = /^(ipv[46]:)?(localhost:|127\.|\[::1\])/.test(target);
   return new Channel(target, secure ?? credentials.createInsecure(), {
     'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
     'grpc.max_send_message_length': -1,
@@ -37,6 +49,7 @@ export function openChannel(target: string, secure: ChannelCredentials | undefin
     // Addresses are tried by this client, which knows what a refusal means.
     'grpc.enable_retries': 0,
     'grpc.primary_user_agent': 'stepcast-node',
+    ...(balance ? { 'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }) } : {}),
     ...(loopback ? { 'grpc.enable_http_proxy': 0 } : {}),
   });
 }

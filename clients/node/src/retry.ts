@@ -7,6 +7,8 @@ const REFUSALS = new Set([
 ]);
 // What may also end a call that has begun; with the seed of Accepted the same pictures come from elsewhere.
 const RESUMABLE = new Set(['DRAINING', 'DEVICE_LOST']);
+// How often a call is taken up again whose server went without a word. Bounded: the call itself may be what killed it.
+const MAX_LOST = 2;
 
 /**
  * How often and how patiently. A round asks each address once; `rounds: 1` is fail over without waiting. Between rounds a
@@ -22,15 +24,21 @@ export interface RetryPolicy {
 
 export const DEFAULT_RETRY: RetryPolicy = { rounds: 4, initialBackoffMs: 500, maxBackoffMs: 5000, maxWaitMs: 30_000 };
 
+/** Whether the server, or a proxy on the way to it, was cut off; its own errors have a reason. */
+function connectionLost(error: StepcastError): boolean {
+  return error.reason === '' && (error.code === 'UNAVAILABLE' || error.message.includes('RST_STREAM'));
+}
+
 function mayRetry(error: StepcastError, started: boolean): boolean {
   if (error.retryForbidden) return false;
-  if (started) return RESUMABLE.has(error.reason);
+  if (started) return RESUMABLE.has(error.reason) || connectionLost(error);
   return REFUSALS.has(error.reason) || (error.code === 'UNAVAILABLE' && error.reason === '');
 }
 
 /** The tries of one call: `index` is the address to ask now. */
 export class Retries {
   private failures = 0;
+  private lost = 0;
   private shortest: number | undefined;
   private telling: StepcastError | undefined;
 
@@ -43,7 +51,8 @@ export class Retries {
 
   /** Moves on to the next address and returns the milliseconds to wait first; throws where there is no next try. */
   after(error: StepcastError, started: boolean): number {
-    if (!mayRetry(error, started)) throw error;
+    if (started && connectionLost(error)) this.lost += 1;
+    if (!mayRetry(error, started) || this.lost > MAX_LOST) throw error;
     // An error with a reason tells more than a dead address beside it.
     if (error.reason !== '' || this.telling === undefined) this.telling = error;
     if (error.retryDelayMs !== undefined) this.shortest = Math.min(this.shortest ?? Infinity, error.retryDelayMs);

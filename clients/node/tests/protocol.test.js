@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 
 import { Client, GenerateRequest, Sampler, StepcastError } from '../dist/index.js';
-import { targetOf, targetsOf } from '../dist/connection.js';
-import { addressOfNobody, refusal, startScripted } from './servers.js';
+import { balancedTarget, targetOf, targetsOf } from '../dist/connection.js';
+import { addressOfNobody, cutOff, refusal, startScripted } from './servers.js';
 
 const FAST = { initialBackoffMs: 1 };
 
@@ -118,6 +118,23 @@ test('a lost device resumes with the same seed and tells no picture twice', () =
   });
 });
 
+for (const [code, details] of [['UNAVAILABLE', 'Connection dropped'], ['INTERNAL', 'Received RST_STREAM with code 2']]) {
+  test(`a server that is lost (${code}) is replaced twice and no more`, () => {
+    function* dies(request) {
+      yield accepted(request, 99);
+      throw cutOff(code, details);
+    }
+    return scripted([dies, dies, paints, dies, dies, dies], async (client, { calls }) => {
+      const { images } = await client.paint({ prompt: 'x' });
+      assert.equal(images[0].data.toString(), 'picture 0');
+      assert.deepEqual(calls.map(({ request }) => request.seed), [undefined, 99, 99]);
+      // A request that kills whoever paints it must not go through all replicas.
+      await assert.rejects(client.paint({ prompt: 'x' }), { code });
+      assert.equal(calls.length, 6);
+    });
+  });
+}
+
 test('a call that has begun is not repeated for other reasons', () => {
   function* loses(request) {
     yield accepted(request);
@@ -179,6 +196,15 @@ for (const [address, target] of [
 ]) {
   test(`address ${address}`, () => assert.equal(targetOf(address), target));
 }
+
+test('replicas to balance are one name, or IP addresses', () => {
+  assert.equal(balancedTarget(['dns:///stepcast:50051']), 'dns:///stepcast:50051');
+  assert.equal(balancedTarget(['10.0.0.1:1', '10.0.0.2:2']), 'ipv4:10.0.0.1:1,10.0.0.2:2');
+  assert.equal(balancedTarget(['[::1]:1', '[::2]:2']), 'ipv6:[::1]:1,[::2]:2');
+  for (const targets of [['a:1', 'b:1'], ['10.0.0.1:1', '[::1]:1']]) {
+    assert.throws(() => balancedTarget(targets), /balance: .*one name, or IP addresses of one kind/);
+  }
+});
 
 test('several addresses', () => {
   assert.deepEqual(targetsOf('a, b:2'), ['a:50051', 'b:2']);

@@ -125,22 +125,35 @@ test('a dead address is passed over', async () => {
   two.close();
 });
 
-test('a call that the server drains goes on elsewhere', async () => {
-  const [first, second] = await Promise.all([startServer({ config: 'drain: {timeout: 1ms}\n' }), startServer()]);
-  const two = new Client([first.address, second.address]);
-  const seeds = [];
-  const result = await two.paint({ classLabel: '7', steps: 60 }, {
-    onEvent(event) {
-      if (event.type !== 'accepted') return;
-      if (seeds.length === 0) first.signal('SIGTERM');
-      seeds.push(event.request.seed);
-    },
+for (const signal of ['SIGTERM', 'SIGKILL']) {
+  test(`a call whose server gets ${signal} goes on elsewhere`, async () => {
+    const [first, second] = await Promise.all([startServer({ config: 'drain: {timeout: 1ms}\n' }), startServer()]);
+    const two = new Client([first.address, second.address]);
+    const seeds = [];
+    const result = await two.paint({ classLabel: '7', steps: 60 }, {
+      onEvent(event) {
+        if (event.type !== 'accepted') return;
+        if (seeds.length === 0) first.signal(signal);
+        seeds.push(event.request.seed);
+      },
+    });
+    assert.equal(seeds.length, 2);
+    assert.equal(seeds[0], seeds[1]);
+    assert.equal(result.images[0].seed, seeds[0]);
+    two.close();
+    await Promise.all([first.stop(), second.stop()]);
   });
-  assert.equal(seeds.length, 2);
-  assert.equal(seeds[0], seeds[1]);
-  assert.equal(result.images[0].seed, seeds[0]);
-  two.close();
-  await Promise.all([first.stop(), second.stop()]);
+}
+
+test('calls are spread over replicas, and those that a drain refuses go elsewhere', async () => {
+  const [first, second] = await Promise.all([startServer(), startServer()]);
+  const both = new Client([first.address, second.address], { balance: true });
+  const paint = () => both.paint({ classLabel: '7', steps: 1 });
+  while (first.calls() === 0 || second.calls() === 0) await paint();
+  first.signal('SIGTERM');
+  while (!first.ended()) await paint();
+  both.close();
+  await second.stop();
 });
 
 test('other formats', async () => {

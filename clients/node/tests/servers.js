@@ -39,6 +39,8 @@ export async function startServer({ config = '', model = 'digits' } = {}) {
   return {
     address,
     signal: (name) => child.kill(name),
+    ended: () => child.exitCode !== null || child.signalCode !== null,
+    calls: () => readFileSync(path('log'), 'utf8').split('"msg":"call"').length - 1,
     /** The log's line of one call, which the server writes when it has ended there. */
     async logged(requestId) {
       for (;; await wait(5)) {
@@ -72,6 +74,11 @@ export function refusal(code, reason, { delayMs, pushback } = {}) {
   metadata.set('grpc-status-details-bin', Buffer.from(bytes));
   if (pushback !== undefined) metadata.set('grpc-retry-pushback-ms', pushback);
   return Object.assign(new Error(reason), { code: status[code], details: reason, metadata });
+}
+
+/** An error as the gRPC library makes them when a connection, or a stream on it, is gone. */
+export function cutOff(code, details) {
+  return Object.assign(new Error(details), { code: status[code], details, metadata: new Metadata() });
 }
 
 /** Answers the n-th Generate call with what the n-th script yields, or the `refusal` that it throws. */

@@ -89,6 +89,13 @@ def refusal(code: str, reason: str, delay: float | None = None, pushback: str | 
     return error
 
 
+def cut_off(code: str, message: str) -> grpc.RpcError:
+    """An error as the gRPC library makes them when a connection, or a stream on it, is gone."""
+    error = Refusal(message)
+    error.status_code, error.trailers = getattr(grpc.StatusCode, code), []
+    return error
+
+
 class Refusal(grpc.RpcError):
     status_code: grpc.StatusCode
     trailers: list[tuple[str, str | bytes]]

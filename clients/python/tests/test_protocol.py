@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from servers import ScriptedServer, free_port_of_nobody, refusal
+from servers import ScriptedServer, cut_off, free_port_of_nobody, refusal
 
 import stepcast
 from stepcast.v1 import image_generation_pb2 as pb
@@ -142,6 +142,24 @@ def test_a_lost_device_resumes_with_the_same_seed_and_tells_no_picture_twice(scr
     assert [event.image_index for event in events if isinstance(event, stepcast.Image)] == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("code", "message"), [("UNAVAILABLE", "Socket closed"), ("INTERNAL", "Received RST_STREAM with error code 2")]
+)
+def test_a_lost_server_is_replaced_twice_and_no_more(scripted: Start, code: str, message: str) -> None:
+    def dies(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
+        yield accepted(request, seed=99)
+        raise cut_off(code, message)
+
+    server = scripted(dies, dies, paints, dies, dies, dies)
+    with stepcast.Client(server.address, retry=FAST) as client:
+        assert client.paint("x").image.data == b"picture 0"
+        assert [request.seed for request in server.requests] == [0, 99, 99]
+        # A request that kills whoever paints it must not go through all replicas.
+        with pytest.raises(stepcast.StepcastError, match=message):
+            client.paint("x")
+    assert len(server.requests) == 6
+
+
 def test_a_call_that_has_begun_is_not_repeated_for_other_reasons(scripted: Start) -> None:
     def loses(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
         yield accepted(request)
@@ -205,6 +223,12 @@ def test_another_thread_cancels_a_call_that_waits_to_be_retried(scripted: Start)
         with pytest.raises(stepcast.CallCancelledError):
             next(generation)
         thread.join()
+
+
+@pytest.mark.parametrize("addresses", [["a:1", "b:1"], ["127.0.0.1:1", "[::1]:1"]])
+def test_replicas_to_balance_are_one_name_or_ip_addresses(addresses: list[str]) -> None:
+    with pytest.raises(ValueError, match="allowed: one name, or IP addresses of one kind"):
+        stepcast.Client(addresses, balance=True)
 
 
 async def test_the_asynchronous_client_retries_resumes_and_checks(scripted: Start) -> None:

@@ -226,6 +226,31 @@ def test_a_call_that_the_server_drains_goes_on_elsewhere(real: Callable[..., Rea
         assert client.server_info().default_model == "digits"
 
 
+def test_a_call_whose_server_is_killed_goes_on_elsewhere(real: Callable[..., RealServer]) -> None:
+    first, second = real(), real()
+    with (
+        stepcast.Client([first.address, second.address], timeout=120) as client,
+        client.generate(class_label="7", steps=60) as generation,
+    ):
+        accepted = next(generation)
+        assert isinstance(accepted, stepcast.Accepted)
+        first.process.kill()
+        assert generation.result().image.seed == accepted.request.seed
+
+
+async def test_calls_are_spread_over_replicas_and_a_drain_refuses_nobody(real: Callable[..., RealServer]) -> None:
+    first, second = real("drain: {linger: 1s}\n"), real()
+    addresses = [first.address, second.address]
+    with stepcast.Client(addresses, balance=True, timeout=120, retry=stepcast.NO_RETRY) as client:
+        while not (first.calls() and second.calls()):
+            client.paint(class_label="7", steps=1)
+        first.process.send_signal(signal.SIGTERM)
+        while first.process.poll() is None:
+            client.paint(class_label="7", steps=1)
+    async with stepcast.AsyncClient(second.address, balance=True, timeout=120) as same:
+        assert (await same.server_info()).default_model == "digits"
+
+
 def test_the_program_paints(server: RealServer, tmp_path: pathlib.Path) -> None:
     target = tmp_path / "apple.jpg"
     command = run_module("a red apple", "--host", server.address, "--seed", "7", "--steps", "2", "-o", str(target))

@@ -20,6 +20,7 @@ type Real struct {
 	Address string
 	command *exec.Cmd
 	log     string
+	ended   chan struct{}
 }
 
 func binary(name string) string {
@@ -56,14 +57,14 @@ func Start(t testing.TB, model, config string) *Real {
 	if err := server.command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
+	server.ended = make(chan struct{})
 	go func() {
 		_ = server.command.Wait()
-		close(ended)
+		close(server.ended)
 	}()
 	t.Cleanup(func() {
 		server.Terminate()
-		<-ended
+		<-server.ended
 	})
 	var bound struct{ Port int }
 	// The file appears in one piece once the server listens.
@@ -72,7 +73,7 @@ func Start(t testing.TB, model, config string) *Real {
 			break
 		}
 		select {
-		case <-ended:
+		case <-server.ended:
 			told, _ := os.ReadFile(server.log)
 			t.Fatalf("the server did not start:\n%s", told)
 		default:
@@ -90,6 +91,29 @@ func Start(t testing.TB, model, config string) *Real {
 
 // Terminate tells the server to stop.
 func (s *Real) Terminate() { _ = s.command.Process.Signal(syscall.SIGTERM) }
+
+// Kill ends the server as a crash does.
+func (s *Real) Kill() { _ = s.command.Process.Kill() }
+
+// Ended tells whether the server has.
+func (s *Real) Ended() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Calls returns how many calls the server has logged.
+func (s *Real) Calls(t testing.TB) int {
+	t.Helper()
+	log, err := os.ReadFile(s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Count(log, []byte(`"msg":"call"`))
+}
 
 // Call is what the server's log tells of a call.
 type Call struct {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import os
 import time
 import uuid
@@ -41,7 +43,28 @@ def addresses_of(addresses: str | Sequence[str] | None) -> list[str]:
     return targets
 
 
-def channel_options(target: str, max_receive_bytes: int) -> list[tuple[str, int | str]]:
+def balanced_target(targets: Sequence[str]) -> str:
+    """One target that stands for all replicas: a name as it is (DNS tells its addresses), several as IP addresses."""
+    if len(targets) == 1:
+        return targets[0]
+    versions = {_version(target) for target in targets}
+    if len(versions) != 1 or versions == {0}:
+        raise ValueError(f"balance: got {list(targets)}; allowed: one name, or IP addresses of one kind")
+    return f"ipv{versions.pop()}:" + ",".join(targets)
+
+
+def _version(target: str) -> int:
+    try:
+        return ipaddress.ip_address(target.rpartition(":")[0].strip("[]")).version
+    except ValueError:
+        return 0
+
+
+# Every call to the next replica that says that it is ready: one that drains gets no more before it refuses.
+_BALANCED = {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": "readiness"}}
+
+
+def channel_options(target: str, max_receive_bytes: int, balance: bool) -> list[tuple[str, int | str]]:
     options: list[tuple[str, int | str]] = [
         ("grpc.max_receive_message_length", max_receive_bytes),
         ("grpc.max_send_message_length", -1),
@@ -53,7 +76,9 @@ def channel_options(target: str, max_receive_bytes: int) -> list[tuple[str, int 
         ("grpc.enable_retries", 0),
         ("grpc.primary_user_agent", "stepcast-python"),
     ]
-    if target.startswith(("localhost:", "127.", "[::1]")):
+    if balance:
+        options.append(("grpc.service_config", json.dumps(_BALANCED)))
+    if target.removeprefix("ipv4:").removeprefix("ipv6:").startswith(("localhost:", "127.", "[::1]")):
         options.append(("grpc.enable_http_proxy", 0))
     return options
 

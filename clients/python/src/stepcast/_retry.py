@@ -14,6 +14,8 @@ REFUSALS = frozenset(
 )
 # What may also end a call that has begun; with the seed of Accepted the same pictures come from elsewhere.
 RESUMABLE = frozenset({"DRAINING", "DEVICE_LOST"})
+# How often a call is taken up again whose server went without a word. Bounded: the call itself may be what killed it.
+MAX_LOST = 2
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,13 @@ def may_retry(error: StepcastError, started: bool) -> bool:
     if error.retry_forbidden:
         return False
     if started:
-        return error.reason in RESUMABLE
+        return error.reason in RESUMABLE or connection_lost(error)
     return error.reason in REFUSALS or (error.code == "UNAVAILABLE" and not error.reason)
+
+
+def connection_lost(error: StepcastError) -> bool:
+    """Whether the server, or a proxy on the way to it, was cut off; its own errors have a reason."""
+    return not error.reason and (error.code == "UNAVAILABLE" or "RST_STREAM" in error.message)
 
 
 class Retries:
@@ -52,12 +59,15 @@ class Retries:
         self._addresses = addresses
         self._deadline = deadline
         self._failures = 0
+        self._lost = 0
         self._shortest: float | None = None
         self._telling: StepcastError | None = None
 
     def after(self, error: StepcastError, started: bool) -> float:
         """Moves on to the next address and returns the seconds to wait first; raises where there is no next try."""
-        if not may_retry(error, started):
+        if started and connection_lost(error):
+            self._lost += 1
+        if not may_retry(error, started) or self._lost > MAX_LOST:
             raise error
         # An error with a reason tells more than a dead address beside it.
         if error.reason or self._telling is None:

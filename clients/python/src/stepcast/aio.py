@@ -10,7 +10,15 @@ import grpc
 import grpc.aio
 
 from stepcast import _assembly, events
-from stepcast._connection import SERVICE, CallOptions, Metadata, addresses_of, channel_options, deadline_after
+from stepcast._connection import (
+    SERVICE,
+    CallOptions,
+    Metadata,
+    addresses_of,
+    balanced_target,
+    channel_options,
+    deadline_after,
+)
 from stepcast._request import RequestOptions, make_request
 from stepcast._retry import Retries, RetryPolicy
 from stepcast.client import DEFAULT_RECEIVE_BYTES
@@ -126,6 +134,7 @@ class AsyncClient:
         self,
         addresses: str | Sequence[str] | None = None,
         *,
+        balance: bool = False,
         tenant: str | None = None,
         timeout: float | None = None,
         credentials: grpc.ChannelCredentials | None = None,
@@ -134,15 +143,17 @@ class AsyncClient:
         max_receive_bytes: int = DEFAULT_RECEIVE_BYTES,
     ) -> None:
         self.addresses = addresses_of(addresses)
+        if balance:
+            self.addresses = [balanced_target(self.addresses)]
         self._tenant = tenant
         self._timeout = timeout
         self._policy = retry or RetryPolicy()
         self._metadata = metadata
         self._first = 0
         self._channels = [
-            grpc.aio.secure_channel(target, credentials, channel_options(target, max_receive_bytes))
+            grpc.aio.secure_channel(target, credentials, channel_options(target, max_receive_bytes, balance))
             if credentials is not None
-            else grpc.aio.insecure_channel(target, channel_options(target, max_receive_bytes))
+            else grpc.aio.insecure_channel(target, channel_options(target, max_receive_bytes, balance))
             for target in self.addresses
         ]
 

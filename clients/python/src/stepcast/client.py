@@ -10,7 +10,15 @@ from typing import Any, TypeVar, Unpack
 import grpc
 
 from stepcast import _assembly, events
-from stepcast._connection import SERVICE, CallOptions, Metadata, addresses_of, channel_options, deadline_after
+from stepcast._connection import (
+    SERVICE,
+    CallOptions,
+    Metadata,
+    addresses_of,
+    balanced_target,
+    channel_options,
+    deadline_after,
+)
 from stepcast._request import RequestOptions, make_request
 from stepcast._retry import Retries, RetryPolicy
 from stepcast.errors import CallCancelledError, StepcastError, from_rpc
@@ -122,7 +130,9 @@ class Client:
     """Talks to a server, or to the first of several that answers. Threads may share it.
 
     `addresses`: "host", "host:port", a list of such or a text with commas between; default $STEPCAST_HOST, else
-    localhost:50051. `tenant`: for whom calls are made. `timeout`: seconds that a call may take, its retries included.
+    localhost:50051. `balance`: every call goes to the next of all replicas that are ready, those of the list (IP
+    addresses) or those that DNS names (one name, "dns:///stepcast:50051"). `tenant`: for whom calls are made.
+    `timeout`: seconds that a call may take, its retries included.
     `credentials`: for TLS; without them the connection is plain. `metadata` goes with every call.
     """
 
@@ -130,6 +140,7 @@ class Client:
         self,
         addresses: str | Sequence[str] | None = None,
         *,
+        balance: bool = False,
         tenant: str | None = None,
         timeout: float | None = None,
         credentials: grpc.ChannelCredentials | None = None,
@@ -138,15 +149,17 @@ class Client:
         max_receive_bytes: int = DEFAULT_RECEIVE_BYTES,
     ) -> None:
         self.addresses = addresses_of(addresses)
+        if balance:
+            self.addresses = [balanced_target(self.addresses)]
         self._tenant = tenant
         self._timeout = timeout
         self._policy = retry or RetryPolicy()
         self._metadata = metadata
         self._first = 0
         self._channels = [
-            grpc.secure_channel(target, credentials, channel_options(target, max_receive_bytes))
+            grpc.secure_channel(target, credentials, channel_options(target, max_receive_bytes, balance))
             if credentials is not None
-            else grpc.insecure_channel(target, channel_options(target, max_receive_bytes))
+            else grpc.insecure_channel(target, channel_options(target, max_receive_bytes, balance))
             for target in self.addresses
         ]
 
