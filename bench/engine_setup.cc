@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/clock.h"
-#include "sampling/compile.h"
+#include "sampling/compile/compile.h"
 
 namespace stepcast {
 

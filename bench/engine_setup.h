@@ -10,10 +10,10 @@
 
 #include "absl/status/statusor.h"
 #include "core/model_info.h"
-#include "engine/engine_factory.h"
+#include "engine/start/engine_factory.h"
 #include "scheduler/words/event_sink.h"
 #include "scheduler/words/job.h"
-#include "text/clip_tokenizer.h"
+#include "text/tokenizer/clip_tokenizer.h"
 
 namespace stepcast {
 

@@ -24,7 +24,7 @@
 #include "absl/flags/parse.h"
 #include "core/clock.h"
 #include "core/status_macros.h"
-#include "model/json_config.h"
+#include "model/files/json_config.h"
 #include "model/model_bundle.h"
 #include "model/unet/unet_2d_condition_model.h"
 #include "model/weights/weight_map.h"

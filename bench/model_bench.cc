@@ -31,7 +31,7 @@
 #include "absl/time/time.h"
 #include "core/clock.h"
 #include "core/dtype.h"
-#include "engine/engine_environment.h"
+#include "engine/start/engine_environment.h"
 #include "model/model_bundle.h"
 #include "tests/support/process_memory.h"
 

@@ -41,7 +41,7 @@ if(STEPCAST_CUDA)
     message(FATAL_ERROR "STEPCAST_CUDA=ON needs cuda_runtime_api.h: pip packages nvidia-cuda-runtime and nvidia-cuda-crt next to torch, or a CUDA toolkit in /usr/local/cuda.")
   endif()
   # One source sees CUDA, so every other object is the same with and without it.
-  set_source_files_properties("${CMAKE_SOURCE_DIR}/engine/cuda/cuda_device.cc" PROPERTIES
+  set_source_files_properties("${CMAKE_SOURCE_DIR}/engine/device/cuda/cuda_device.cc" PROPERTIES
                               COMPILE_DEFINITIONS STEPCAST_CUDA=1 COMPILE_OPTIONS "-isystem;${STEPCAST_CUDA_INCLUDE}"
                               SKIP_PRECOMPILE_HEADERS ON)
   list(APPEND _libs c10_cuda torch_cuda)

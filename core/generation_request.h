@@ -17,6 +17,7 @@ namespace stepcast {
 
 enum class Priority { kInteractive, kStandard, kBatch };
 enum class ImageFormat { kPng, kJpeg, kWebp };
+enum class PromptSyntax { kPlain, kA1111, kA1111NoNorm };
 
 // When and how unfinished pictures are shown.
 struct PreviewOptions {
@@ -32,6 +33,15 @@ struct OutputOptions {
   bool embed_parameters = false;
 };
 
+// A LoRA of the server, and how strongly a request wants it.
+struct LoraInput {
+  std::string name;
+  double scale = 1.0;       // in the denoiser
+  double text_scale = 1.0;  // in the text encoders
+
+  friend bool operator==(const LoraInput&, const LoraInput&) = default;
+};
+
 // Immutable once built; server/request/request_validator is the only production code that builds one.
 struct GenerationRequest {
   SharedModelInfo model;
@@ -42,6 +52,7 @@ struct GenerationRequest {
   std::vector<std::vector<int32_t>> negative_prompt_ids;
   bool negative_prompt_given = false;  // unset and "" differ where ModelInfo.zeroes_unset_negative
   int clip_skip = 0;
+  PromptSyntax prompt_syntax = PromptSyntax::kPlain;
 
   std::optional<int> class_index;  // class-conditional models; nullopt: unconditional
 
@@ -75,6 +86,7 @@ struct GenerationRequest {
   std::optional<Inpainting> inpainting;  // only beside init_image
   double image_guidance_scale = 1.5;     // InstructPix2Pix
   std::vector<ControlInput> control;
+  std::vector<LoraInput> loras;
   bool invert = false;  // begins with the DDIM-inverted latents of init_image
 
   // Of the pictures above: what was asked, and what becomes of the painted one.

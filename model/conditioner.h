@@ -51,7 +51,7 @@ class Conditioner {
   virtual ~Conditioner() = default;
 
   // Encodes rows in one forward. REQUIRES: not empty, ids within the vocabulary, equal clip_skip.
-  // Throws c10::Error; engine/torch_guard.h turns it into a Status.
+  // Throws c10::Error; engine/device/torch_guard.h turns it into a Status.
   virtual Conditioning Encode(const std::vector<ConditioningInput>& inputs) const = 0;
 
   // Ids the encoder accepts: 0 .. vocab_size - 1. 0: it reads no text.

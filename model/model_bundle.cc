@@ -10,13 +10,13 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
-#include "model/class_conditional.h"
-#include "model/json_config.h"
-#include "model/model_card.h"
-#include "model/model_index.h"
+#include "model/families/class_conditional.h"
+#include "model/families/stable_diffusion.h"
+#include "model/families/stable_diffusion_xl.h"
+#include "model/files/json_config.h"
+#include "model/files/model_card.h"
+#include "model/files/model_index.h"
 #include "model/single_file/single_file.h"
-#include "model/stable_diffusion.h"
-#include "model/stable_diffusion_xl.h"
 
 namespace stepcast::model {
 

@@ -16,10 +16,10 @@
 #include "core/model_card.h"
 #include "core/model_info.h"
 #include "model/classifier.h"
-#include "model/compute_dtypes.h"
 #include "model/conditioner.h"
 #include "model/denoiser.h"
 #include "model/latent_codec.h"
+#include "model/loading/compute_dtypes.h"
 #include "model/preview_decoder.h"
 
 namespace stepcast::model {
@@ -50,7 +50,8 @@ class ModelBundle {
   // Reads model_index.json, the component configs and the weights; of a checkpoint in one file all that is in the file.
   // Errors: NOT_FOUND or INVALID_ARGUMENT, naming the component, the file and what is wrong, with all missing,
   // mis-shaped and unused weights listed at once; FAILED_PRECONDITION when the remedy is outside this program (a
-  // git-lfs pull, a conversion). Throws c10::Error when the device fails; engine/torch_guard.h turns it into a Status.
+  // git-lfs pull, a conversion). Throws c10::Error when the device fails; engine/device/torch_guard.h turns it into a
+  // Status.
   static absl::StatusOr<std::shared_ptr<const ModelBundle>> Load(const LoadOptions& options);
 
   virtual ~ModelBundle() = default;

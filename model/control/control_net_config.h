@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "model/json_config.h"
+#include "model/files/json_config.h"
 #include "model/unet/unet_config.h"
 
 namespace stepcast::model {

@@ -10,8 +10,8 @@
 
 #include "absl/status/statusor.h"
 #include "core/control_net_info.h"
-#include "model/compute_dtypes.h"
 #include "model/control/control_net.h"
+#include "model/loading/compute_dtypes.h"
 
 namespace stepcast::model {
 
@@ -32,7 +32,7 @@ struct LoadedControlNet {
 
 // Errors: NOT_FOUND or INVALID_ARGUMENT, naming the file and what is wrong, with all missing and mis-shaped weights
 // listed at once; FAILED_PRECONDITION when the remedy is outside this program (a git-lfs pull, a conversion). Throws
-// c10::Error when the device fails; engine/torch_guard.h turns it into a Status.
+// c10::Error when the device fails; engine/device/torch_guard.h turns it into a Status.
 absl::StatusOr<LoadedControlNet> LoadControlNet(const ControlNetLoadOptions& options);
 
 // Whether `path` holds a ControlNet rather than anything else that could be read: by the class that its config.json

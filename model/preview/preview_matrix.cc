@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
-#include "model/json_config.h"
+#include "model/files/json_config.h"
 
 namespace stepcast::model {
 namespace {

@@ -12,7 +12,7 @@
 #include "model/single_file/foreign_files.h"
 #include "model/single_file/name_rules.h"
 #include "model/single_file/tiny_layout.h"
-#include "text/built_in_clip.h"
+#include "text/vocabulary/built_in_clip.h"
 
 namespace stepcast::model {
 namespace {

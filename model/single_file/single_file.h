@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/sampling_types.h"
-#include "model/model_index.h"
+#include "model/files/model_index.h"
 
 namespace stepcast::model {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "model/json_config.h"
+#include "model/files/json_config.h"
 #include "model/layers/activation.h"
 
 namespace stepcast::model {

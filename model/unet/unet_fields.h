@@ -4,7 +4,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "model/json_config.h"
+#include "model/files/json_config.h"
 #include "model/layers/activation.h"
 #include "model/unet/unet_config.h"
 

@@ -8,7 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "absl/status/statusor.h"
-#include "model/json_config.h"
+#include "model/files/json_config.h"
 #include "model/latent_codec.h"
 #include "model/layers/activations.h"
 #include "model/layers/conv2d.h"

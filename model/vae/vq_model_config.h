@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
-#include "model/json_config.h"
+#include "model/files/json_config.h"
 #include "model/vae/autoencoder_config.h"
 
 namespace stepcast::model {

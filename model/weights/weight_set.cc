@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "core/status_macros.h"
-#include "model/json_config.h"
+#include "model/files/json_config.h"
 #include "model/weights/data_file.h"
 
 namespace stepcast::model {

@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "sampling/samplers/sampler.h"
-#include "sampling/sigma_schedule.h"
+#include "sampling/schedule/sigma_schedule.h"
 
 namespace stepcast::sampling {
 

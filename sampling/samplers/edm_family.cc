@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "absl/strings/str_format.h"
-#include "sampling/sigma_schedule.h"
+#include "sampling/schedule/sigma_schedule.h"
 
 namespace stepcast::sampling {
 namespace {

@@ -8,11 +8,11 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/sampling_types.h"
-#include "sampling/class_defaults.h"
-#include "sampling/compile.h"
-#include "sampling/noise_schedule.h"
-#include "sampling/program_builder.h"
-#include "sampling/sampling_program.h"
+#include "sampling/program/program_builder.h"
+#include "sampling/program/sampler_spec.h"
+#include "sampling/program/sampling_program.h"
+#include "sampling/schedule/class_defaults.h"
+#include "sampling/schedule/noise_schedule.h"
 
 namespace stepcast::sampling {
 

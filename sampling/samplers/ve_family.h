@@ -4,7 +4,7 @@
 // sqrt(sigma^2 + 1); those of ScoreSdeVe models give it directly and are told sigma.
 
 #include "sampling/samplers/sampler.h"
-#include "sampling/sigma_schedule.h"
+#include "sampling/schedule/sigma_schedule.h"
 
 namespace stepcast::sampling {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "sampling/sampling_program.h"
+#include "sampling/program/sampling_program.h"
 #include "scheduler/words/step_plan.h"
 #include "scheduler/words/work_list.h"
 

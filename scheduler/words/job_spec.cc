@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "sampling/request_recipe.h"
+#include "sampling/recipe/request_recipe.h"
 
 namespace stepcast {
 

@@ -5,8 +5,8 @@
 
 #include "absl/time/time.h"
 #include "core/generation_request.h"
-#include "sampling/recipe.h"
-#include "sampling/sampling_program.h"
+#include "sampling/program/sampling_program.h"
+#include "sampling/recipe/recipe.h"
 #include "scheduler/words/event_sink.h"
 #include "scheduler/words/work_list.h"
 

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "sampling/recipe.h"
+#include "sampling/recipe/recipe.h"
 #include "scheduler/words/batch_key.h"
 
 namespace stepcast {

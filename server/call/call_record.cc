@@ -7,7 +7,7 @@
 
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
 #include "server/telemetry/logging.h"
 
 namespace stepcast {

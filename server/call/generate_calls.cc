@@ -6,7 +6,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "core/mutex.h"
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
 
 #include "stepcast/v1/image_generation.pb.h"
 

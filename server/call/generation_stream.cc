@@ -7,7 +7,7 @@
 #include "core/status_macros.h"
 #include "scheduler/decide/admission.h"
 #include "server/call/picture_encoder.h"
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
 #include "server/wire/proto_time.h"
 
 namespace stepcast {

@@ -20,7 +20,7 @@
 #include "server/call/stream_request.h"
 #include "server/call/stream_writer.h"
 #include "server/catalog/model_store.h"
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
 
 namespace stepcast {
 

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "codec/codec_pool.h"
 #include "core/clock.h"
-#include "sampling/program_cache.h"
+#include "sampling/compile/program_cache.h"
 #include "server/call/call_record.h"
 #include "server/call/generate_calls.h"
 #include "server/call/generation_stream.h"

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "codec/image_codec.h"
-#include "codec/mask_operations.h"
+#include "codec/files/image_codec.h"
+#include "codec/pixels/mask_operations.h"
 #include "core/sha256.h"
 #include "core/status_macros.h"
-#include "server/request/picture_parameters.h"
+#include "server/request/pictures/picture_parameters.h"
 
 namespace stepcast {
 namespace {

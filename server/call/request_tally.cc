@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
 #include "server/wire/proto_time.h"
 
 namespace stepcast {

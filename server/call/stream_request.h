@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "core/generation_request.h"
-#include "sampling/sampling_program.h"
+#include "sampling/program/sampling_program.h"
 #include "server/catalog/model_registry.h"
 #include "stepcast/v1/image_generation.pb.h"
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
 
 namespace stepcast {
 

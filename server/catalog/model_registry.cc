@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status_macros.h"
-#include "sampling/usable.h"
+#include "sampling/compile/usable.h"
 #include "server/wire/names.h"
 #include "server/wire/text_limits.h"
 

@@ -10,9 +10,9 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/model_info.h"
-#include "engine/engine_factory.h"
+#include "engine/start/engine_factory.h"
 #include "server/catalog/sampler_support.h"
-#include "text/clip_tokenizer.h"
+#include "text/tokenizer/clip_tokenizer.h"
 
 namespace stepcast {
 

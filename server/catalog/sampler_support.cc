@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "sampling/compile.h"
+#include "sampling/compile/compile.h"
 #include "sampling/samplers/registry.h"
 
 namespace stepcast {

@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "engine/engine_factory.h"
+#include "engine/start/engine_factory.h"
 #include "scheduler/loop/engine_loop.h"
 #include "server/config/limits_config.h"
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "engine/engine_factory.h"
+#include "engine/start/engine_factory.h"
 #include "server/config/strict_yaml.h"
 
 namespace stepcast {

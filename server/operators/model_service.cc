@@ -7,10 +7,10 @@
 #include "core/status_macros.h"
 #include "server/catalog/model_description.h"
 #include "server/operators/unary_call.h"
-#include "server/request/field_violations.h"
-#include "server/request/request_parser.h"
+#include "server/request/errors/field_violations.h"
+#include "server/request/errors/status_mapping.h"
+#include "server/request/parse/request_parser.h"
 #include "server/request/request_validator.h"
-#include "server/request/status_mapping.h"
 #include "server/wire/proto_time.h"
 
 namespace stepcast {

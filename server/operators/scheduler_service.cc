@@ -12,9 +12,9 @@
 #include "server/call/generate_calls.h"
 #include "server/operators/schedule_description.h"
 #include "server/operators/unary_call.h"
-#include "server/request/field_violations.h"
-#include "server/request/request_parser.h"
-#include "server/request/status_mapping.h"
+#include "server/request/errors/field_violations.h"
+#include "server/request/errors/status_mapping.h"
+#include "server/request/parse/request_parser.h"
 #include "server/wire/text_limits.h"
 
 namespace stepcast {

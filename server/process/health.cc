@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "server/call/generate_calls.h"
-#include "server/request/request_parser.h"
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
+#include "server/request/parse/request_parser.h"
 
 namespace stepcast {
 

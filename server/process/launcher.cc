@@ -13,7 +13,7 @@
 #include <cstring>
 #include <string>
 
-#include "engine/engine_environment.h"
+#include "engine/start/engine_environment.h"
 
 namespace {
 

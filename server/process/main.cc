@@ -21,7 +21,7 @@
 #include "core/clock.h"
 #include "core/cpu_budget.h"
 #include "core/string_view.h"
-#include "engine/engine_factory.h"
+#include "engine/start/engine_factory.h"
 #include "server/catalog/model_registry.h"
 #include "server/config/config.h"
 #include "server/process/bounded_stop.h"

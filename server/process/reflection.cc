@@ -8,8 +8,8 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "server/call/generate_calls.h"
-#include "server/request/request_parser.h"
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
+#include "server/request/parse/request_parser.h"
 
 namespace stepcast {
 namespace {

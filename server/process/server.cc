@@ -15,8 +15,8 @@
 #include "scheduler/recording/recorder.h"
 #include "server/config/loop_options.h"
 #include "server/operators/observer_list.h"
+#include "server/request/errors/status_mapping.h"
 #include "server/request/request_validator.h"
-#include "server/request/status_mapping.h"
 #include "server/telemetry/logging.h"
 
 namespace stepcast {

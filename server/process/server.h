@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "codec/codec_pool.h"
 #include "core/clock.h"
-#include "engine/engine_factory.h"
+#include "engine/start/engine_factory.h"
 #include "scheduler/dispatch/dispatcher.h"
 #include "server/call/completion_pace.h"
 #include "server/call/image_service.h"

@@ -1,5 +1,5 @@
 #include "server/catalog/sampler_support.h"
-#include "server/request/effective_pictures.h"
+#include "server/request/pictures/effective_pictures.h"
 #include "server/request/request_validator.h"
 #include "server/wire/proto_enums.h"
 

@@ -10,10 +10,10 @@
 #include "core/status_macros.h"
 #include "google/protobuf/unknown_field_set.h"
 #include "server/catalog/model_description.h"
-#include "server/request/model_defaults.h"
-#include "server/request/picture_checks.h"
-#include "server/request/picture_parameters.h"
-#include "server/request/request_checks.h"
+#include "server/request/checks/model_defaults.h"
+#include "server/request/checks/picture_checks.h"
+#include "server/request/checks/request_checks.h"
+#include "server/request/pictures/picture_parameters.h"
 #include "server/wire/names.h"
 #include "server/wire/text_limits.h"
 
@@ -41,6 +41,7 @@ void RefuseAllUnknownFields(const v1::GenerateRequest& request, FieldViolations&
   RefuseUnknownFields(request.sampler_options().langevin(), "sampler_options.langevin.", violations);
   RefuseUnknownFields(request.inpaint(), "inpaint.", violations);
   for (const v1::ControlInput& control : request.control()) RefuseUnknownFields(control, "control.", violations);
+  for (const v1::LoraInput& lora : request.loras()) RefuseUnknownFields(lora, "loras.", violations);
   for (const v1::SentPicture& sent : request.sent_pictures()) RefuseUnknownFields(sent, "sent_pictures.", violations);
 }
 
@@ -137,6 +138,7 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, c
   CheckGuidance(context, *resolved, violations);
   CheckClassifierGuidance(context, *resolved, violations);
   CheckOutput(context, *resolved, violations);
+  CheckReserved(context, *resolved, violations);
   CheckService(context, *resolved, violations);
   RefuseAllUnknownFields(request, violations);
   STEPCAST_RETURN_IF_ERROR(violations.ToStatus());

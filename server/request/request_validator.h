@@ -12,7 +12,7 @@
 #include "core/mutex.h"
 #include "server/catalog/model_registry.h"
 #include "server/config/config.h"
-#include "server/request/picture_files.h"
+#include "server/request/pictures/picture_files.h"
 #include "stepcast/v1/image_generation.pb.h"
 
 namespace stepcast {

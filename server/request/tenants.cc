@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/string_view.h"
-#include "server/request/field_violations.h"
+#include "server/request/errors/field_violations.h"
 #include "server/wire/names.h"
 #include "server/wire/text_limits.h"
 

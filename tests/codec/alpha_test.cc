@@ -1,4 +1,4 @@
-#include "codec/alpha.h"
+#include "codec/pixels/alpha.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

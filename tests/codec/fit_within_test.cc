@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "codec/image_codec.h"
+#include "codec/files/image_codec.h"
 #include "tests/codec/test_images.h"
 
 namespace stepcast {

@@ -1,4 +1,4 @@
-#include "codec/image_codec.h"
+#include "codec/files/image_codec.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,11 +6,11 @@
 #include <map>
 #include <random>
 
-#include "codec/jpeg_codec.h"
-#include "codec/orientation.h"
-#include "codec/picture_header.h"
-#include "codec/png_codec.h"
-#include "codec/webp_codec.h"
+#include "codec/files/jpeg_codec.h"
+#include "codec/files/picture_header.h"
+#include "codec/files/png_codec.h"
+#include "codec/files/webp_codec.h"
+#include "codec/pixels/orientation.h"
 #include "core/error_reason.h"
 #include "tests/codec/test_images.h"
 

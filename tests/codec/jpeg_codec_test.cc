@@ -1,4 +1,4 @@
-#include "codec/jpeg_codec.h"
+#include "codec/files/jpeg_codec.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

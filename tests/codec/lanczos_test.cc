@@ -1,4 +1,4 @@
-#include "codec/lanczos.h"
+#include "codec/pixels/lanczos.h"
 
 #include <gtest/gtest.h>
 

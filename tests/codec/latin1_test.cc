@@ -1,4 +1,4 @@
-#include "codec/latin1.h"
+#include "codec/files/latin1.h"
 
 #include <gtest/gtest.h>
 

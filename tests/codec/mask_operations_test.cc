@@ -1,4 +1,4 @@
-#include "codec/mask_operations.h"
+#include "codec/pixels/mask_operations.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

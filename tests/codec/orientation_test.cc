@@ -1,4 +1,4 @@
-#include "codec/orientation.h"
+#include "codec/pixels/orientation.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

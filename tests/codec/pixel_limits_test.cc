@@ -1,4 +1,4 @@
-#include "codec/pixel_limits.h"
+#include "codec/files/pixel_limits.h"
 
 #include <gtest/gtest.h>
 

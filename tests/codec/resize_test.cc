@@ -1,4 +1,4 @@
-#include "codec/resize.h"
+#include "codec/pixels/resize.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "codec/webp_codec.h"
+#include "codec/files/webp_codec.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -9,7 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "codec/image_codec.h"
+#include "codec/files/image_codec.h"
 
 namespace stepcast::e2e {
 

@@ -1,5 +1,5 @@
 // Class-conditional jobs through the executor: classes, the null class, and the classifier's gradient.
-#include "engine/classifier_guidance.h"
+#include "engine/step/classifier_guidance.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "core/error_reason.h"
-#include "engine/diffusion_executor.h"
-#include "sampling/reference_interpreter.h"
+#include "engine/executor/diffusion_executor.h"
+#include "sampling/program/reference_interpreter.h"
 #include "tests/engine/fake_bundle.h"
 #include "tests/engine/fake_class_bundle.h"
 #include "tests/engine/picture_jobs.h"

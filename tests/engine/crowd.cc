@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "core/sha256.h"
-#include "engine/denoise_state.h"
+#include "engine/job/denoise_state.h"
 #include "sampling/samplers/registry.h"
 #include "scheduler/decide/policy.h"
 

@@ -13,7 +13,7 @@
 #include "scheduler/words/step_executor.h"
 #include "tests/engine/picture_jobs.h"
 #include "tests/support/recording_sink.h"
-#include "text/clip_tokenizer.h"
+#include "text/tokenizer/clip_tokenizer.h"
 
 namespace stepcast::engine {
 

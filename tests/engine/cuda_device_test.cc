@@ -1,4 +1,4 @@
-#include "engine/cuda/cuda_device.h"
+#include "engine/device/cuda/cuda_device.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

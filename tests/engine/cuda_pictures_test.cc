@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/cuda/cuda_device.h"
-#include "engine/engine_factory.h"
+#include "engine/device/cuda/cuda_device.h"
+#include "engine/start/engine_factory.h"
 #include "tests/engine/crowd.h"
 
 namespace stepcast::engine {

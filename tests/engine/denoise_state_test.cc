@@ -1,4 +1,4 @@
-#include "engine/denoise_state.h"
+#include "engine/job/denoise_state.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/randn.h>
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "sampling/compile.h"
+#include "sampling/compile/compile.h"
 #include "tests/engine/fake_bundle.h"
 #include "tests/engine/picture_jobs.h"
 

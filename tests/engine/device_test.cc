@@ -1,4 +1,4 @@
-#include "engine/device.h"
+#include "engine/device/device.h"
 
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
@@ -7,8 +7,8 @@
 #include <string>
 #include <thread>
 
-#include "engine/cuda/cuda_device.h"
-#include "engine/upload.h"
+#include "engine/device/cuda/cuda_device.h"
+#include "engine/device/upload.h"
 
 namespace stepcast::engine {
 namespace {

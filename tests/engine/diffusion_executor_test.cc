@@ -1,4 +1,4 @@
-#include "engine/diffusion_executor.h"
+#include "engine/executor/diffusion_executor.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "core/error_reason.h"
-#include "engine/latent_resize.h"
-#include "sampling/compile.h"
-#include "sampling/reference_interpreter.h"
+#include "engine/job/latent_resize.h"
+#include "sampling/compile/compile.h"
+#include "sampling/program/reference_interpreter.h"
 #include "tests/engine/fake_bundle.h"
 #include "tests/engine/picture_jobs.h"
 

@@ -1,4 +1,4 @@
-#include "engine/embedding_cache.h"
+#include "engine/job/embedding_cache.h"
 
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>

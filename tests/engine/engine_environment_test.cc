@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/base/config.h"
-#include "engine/engine_factory.h"
+#include "engine/start/engine_factory.h"
 
 namespace stepcast {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/engine_factory.h"
+#include "engine/start/engine_factory.h"
 
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
@@ -204,7 +204,8 @@ TEST(CreateEngineTest, SaysWhatToProfileAndWhatCostsDependOn) {
   ASSERT_TRUE(engine.ok()) << engine.status();
   std::vector<std::string> keys;
   for (const BatchKey& key : engine->profile_keys) keys.push_back(key.ToString());
-  EXPECT_THAT(keys, ElementsAre("encode:emoji", "encode_picture:emoji:16x16", "denoise:emoji:16x16", "preview:emoji:16x16", "decode:emoji:16x16"));
+  EXPECT_THAT(keys, ElementsAre("encode:emoji", "encode_picture:emoji:16x16", "denoise:emoji:16x16",
+                                "preview:emoji:16x16", "decode:emoji:16x16"));
   for (const BatchKey& key : engine->profile_keys) EXPECT_TRUE(engine->devices[0].executor->RunSynthetic(key, 2).ok());
   EXPECT_THAT(engine->cost_fingerprint, HasSubstr(engine->models[0]->sha256));
 

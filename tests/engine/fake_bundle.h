@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "core/model_info.h"
-#include "engine/model_shelf.h"
+#include "engine/shelves/model_shelf.h"
 #include "model/model_bundle.h"
 
 namespace stepcast::engine {

@@ -9,8 +9,8 @@
 #include <limits>
 #include <utility>
 
-#include "model/assembled_bundle.h"
-#include "model/class_conditioner.h"
+#include "model/families/assembled_bundle.h"
+#include "model/families/class_conditioner.h"
 
 namespace stepcast::engine {
 namespace {

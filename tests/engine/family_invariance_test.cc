@@ -15,8 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/engine_factory.h"
-#include "sampling/compile.h"
+#include "engine/start/engine_factory.h"
+#include "sampling/compile/compile.h"
 #include "sampling/samplers/registry.h"
 #include "tests/engine/crowd.h"
 
@@ -46,8 +46,7 @@ std::string FolderOf(const Family& family) {
   if (!pictures && !IsControl(family) && std::string(family.corpus) != "sdxl") return data / family.variant;
   const fs::path root = pictures ? fs::path(kData) : data;
   std::ifstream file(data / "requests.json");
-  const nlohmann::json variant =
-      nlohmann::json::parse(file)[IsControl(family) ? "models" : "variants"][family.variant];
+  const nlohmann::json variant = nlohmann::json::parse(file)[IsControl(family) ? "models" : "variants"][family.variant];
   const fs::path folder = fs::path(testing::TempDir()) / (std::string("family_invariance_") + family.variant);
   fs::remove_all(folder);
   fs::create_directories(folder);

@@ -1,4 +1,4 @@
-#include "engine/latent_resize.h"
+#include "engine/job/latent_resize.h"
 
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/arange.h>

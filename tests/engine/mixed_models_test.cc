@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/model_card.h"
-#include "engine/engine_factory.h"
+#include "engine/start/engine_factory.h"
 #include "scheduler/loop/engine_loop.h"
 #include "tests/engine/picture_jobs.h"
 #include "tests/support/recording_sink.h"

@@ -1,6 +1,6 @@
 // Models in and out of memory with the real ones: what is shared, what is freed, who paints what.
 
-#include "engine/model_library.h"
+#include "engine/start/model_library.h"
 
 #include <filesystem>
 #include <memory>

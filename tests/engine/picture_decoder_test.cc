@@ -1,4 +1,4 @@
-#include "engine/picture_decoder.h"
+#include "engine/codecs/picture_decoder.h"
 
 #include <ATen/ops/full.h>
 #include <ATen/ops/where.h>

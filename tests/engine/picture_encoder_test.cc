@@ -1,4 +1,4 @@
-#include "engine/picture_encoder.h"
+#include "engine/codecs/picture_encoder.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>

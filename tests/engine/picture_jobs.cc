@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "sampling/compile.h"
-#include "sampling/request_recipe.h"
+#include "sampling/compile/compile.h"
+#include "sampling/recipe/request_recipe.h"
 
 namespace stepcast::engine {
 namespace {

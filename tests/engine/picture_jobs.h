@@ -9,9 +9,9 @@
 
 #include "core/generation_request.h"
 #include "core/sampling_types.h"
-#include "engine/denoise_state.h"
-#include "sampling/recipe.h"
-#include "sampling/sampling_program.h"
+#include "engine/job/denoise_state.h"
+#include "sampling/program/sampling_program.h"
+#include "sampling/recipe/recipe.h"
 #include "scheduler/words/event_sink.h"
 #include "scheduler/words/job.h"
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "core/error_reason.h"
-#include "engine/diffusion_executor.h"
-#include "sampling/noise_generator.h"
+#include "engine/executor/diffusion_executor.h"
+#include "sampling/program/noise_generator.h"
 #include "tests/engine/fake_bundle.h"
 #include "tests/engine/picture_jobs.h"
 

@@ -1,4 +1,4 @@
-#include "engine/picture.h"
+#include "engine/codecs/picture.h"
 
 #include <ATen/ops/full.h>
 #include <ATen/ops/stack.h>

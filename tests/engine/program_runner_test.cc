@@ -1,4 +1,4 @@
-#include "engine/program_runner.h"
+#include "engine/step/program_runner.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "sampling/compile.h"
-#include "sampling/reference_interpreter.h"
+#include "sampling/compile/compile.h"
+#include "sampling/program/reference_interpreter.h"
 #include "sampling/samplers/registry.h"
 #include "tests/engine/fake_bundle.h"
 #include "tests/engine/picture_jobs.h"

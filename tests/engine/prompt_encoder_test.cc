@@ -1,4 +1,4 @@
-#include "engine/prompt_encoder.h"
+#include "engine/codecs/prompt_encoder.h"
 
 #include <ATen/ops/equal.h>
 #include <c10/core/InferenceMode.h>
@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/error_reason.h"
-#include "sampling/request_recipe.h"
+#include "sampling/recipe/request_recipe.h"
 #include "tests/engine/fake_bundle.h"
 #include "tests/engine/picture_jobs.h"
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "core/mutex.h"
-#include "engine/engine_factory.h"
+#include "engine/start/engine_factory.h"
 #include "scheduler/loop/engine_loop.h"
 #include "tests/engine/picture_jobs.h"
 #include "tests/support/recording_sink.h"

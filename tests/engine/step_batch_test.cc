@@ -1,4 +1,4 @@
-#include "engine/step_batch.h"
+#include "engine/step/step_batch.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>

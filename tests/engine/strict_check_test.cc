@@ -1,4 +1,4 @@
-#include "engine/strict_check.h"
+#include "engine/trial/strict_check.h"
 
 #include <c10/core/InferenceMode.h>
 #include <gmock/gmock.h>

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/engine_factory.h"
+#include "engine/start/engine_factory.h"
 #include "tests/engine/crowd.h"
 
 namespace stepcast::engine {

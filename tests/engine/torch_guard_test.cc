@@ -1,4 +1,4 @@
-#include "engine/torch_guard.h"
+#include "engine/device/torch_guard.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>

@@ -5,17 +5,17 @@
 #include <string>
 #include <string_view>
 
-#include "model/class_labels.h"
 #include "model/classifier/latent_classifier_config.h"
-#include "model/model_card.h"
-#include "model/model_index.h"
+#include "model/families/class_labels.h"
+#include "model/files/model_card.h"
+#include "model/files/model_index.h"
+#include "model/files/scheduler_class.h"
+#include "model/files/scheduler_config.h"
 #include "model/preview/preview_matrix.h"
-#include "model/scheduler_class.h"
-#include "model/scheduler_config.h"
 #include "model/text_encoder/clip_text_config.h"
 #include "model/unet/unet_2d_config.h"
 #include "model/vae/vq_model_config.h"
-#include "sampling/usable.h"
+#include "sampling/compile/usable.h"
 #include "tests/fuzz/scratch.h"
 
 namespace stepcast {

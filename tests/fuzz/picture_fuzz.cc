@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "codec/image_codec.h"
-#include "codec/picture_header.h"
+#include "codec/files/image_codec.h"
+#include "codec/files/picture_header.h"
 #include "core/error_reason.h"
 
 namespace stepcast {

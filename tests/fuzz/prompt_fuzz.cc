@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "tests/fuzz/scratch.h"
-#include "text/built_in_clip.h"
-#include "text/prompt_chunks.h"
-#include "text/prompt_parser.h"
-#include "text/unicode.h"
+#include "text/prompt/prompt_chunks.h"
+#include "text/prompt/prompt_parser.h"
+#include "text/unicode/unicode.h"
+#include "text/vocabulary/built_in_clip.h"
 
 namespace stepcast {
 namespace {

@@ -10,11 +10,11 @@
 #include <utility>
 
 #include "google/protobuf/stubs/logging.h"
-#include "server/request/read_pictures.h"
-#include "server/request/request_parser.h"
+#include "server/request/errors/status_mapping.h"
+#include "server/request/parse/request_parser.h"
+#include "server/request/parse/wire_scan.h"
+#include "server/request/pictures/read_pictures.h"
 #include "server/request/request_validator.h"
-#include "server/request/status_mapping.h"
-#include "server/request/wire_scan.h"
 #include "tests/server/fake_models.h"
 
 namespace stepcast {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "tests/fuzz/scratch.h"
-#include "text/clip_tokenizer.h"
+#include "text/tokenizer/clip_tokenizer.h"
 
 namespace stepcast {
 namespace {

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "model/json_config.h"
+#include "model/files/json_config.h"
 #include "model/single_file/foreign_files.h"
 #include "model/single_file/name_rules.h"
 #include "model/text_encoder/clip_text_model.h"

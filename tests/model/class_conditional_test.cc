@@ -1,5 +1,5 @@
 // ModelBundle::Load on class-conditional and unconditional folders, written from the fixtures.
-#include "model/class_conditional.h"
+#include "model/families/class_conditional.h"
 
 #include <filesystem>
 #include <string>

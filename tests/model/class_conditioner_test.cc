@@ -1,4 +1,4 @@
-#include "model/class_conditioner.h"
+#include "model/families/class_conditioner.h"
 
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "model/class_labels.h"
+#include "model/families/class_labels.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

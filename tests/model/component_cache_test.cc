@@ -1,4 +1,4 @@
-#include "model/component_cache.h"
+#include "model/loading/component_cache.h"
 
 #include <filesystem>
 

@@ -1,4 +1,4 @@
-#include "model/compute_dtypes.h"
+#include "model/loading/compute_dtypes.h"
 
 #include <cstdlib>
 #include <string>

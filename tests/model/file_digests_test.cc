@@ -1,4 +1,4 @@
-#include "model/file_digests.h"
+#include "model/files/file_digests.h"
 
 #include <filesystem>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "model/json_config.h"
+#include "model/files/json_config.h"
 
 #include <functional>
 #include <string>

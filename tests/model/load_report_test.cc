@@ -1,4 +1,4 @@
-#include "model/load_report.h"
+#include "model/files/load_report.h"
 
 #include <filesystem>
 #include <string>

@@ -1,4 +1,4 @@
-#include "model/model_card.h"
+#include "model/files/model_card.h"
 
 #include <fstream>
 #include <iterator>

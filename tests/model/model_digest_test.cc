@@ -1,4 +1,4 @@
-#include "model/model_digest.h"
+#include "model/files/model_digest.h"
 
 #include <string>
 #include <vector>

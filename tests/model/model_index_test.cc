@@ -1,4 +1,4 @@
-#include "model/model_index.h"
+#include "model/files/model_index.h"
 
 #include <string>
 

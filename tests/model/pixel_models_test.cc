@@ -17,7 +17,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
-#include "model/class_conditional.h"
+#include "model/families/class_conditional.h"
 #include "model/unet/unet_2d_model.h"
 #include "tests/model/replay.h"
 #include "tests/model/safetensors_writer.h"

@@ -1,4 +1,4 @@
-#include "model/scheduler_class.h"
+#include "model/files/scheduler_class.h"
 
 #include <string>
 

@@ -1,4 +1,4 @@
-#include "model/scheduler_config.h"
+#include "model/files/scheduler_config.h"
 
 #include <string>
 

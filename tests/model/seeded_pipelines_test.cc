@@ -10,8 +10,8 @@
 
 #include "model/unet/unet_2d_model.h"
 #include "model/vae/pixel_codec.h"
-#include "sampling/compile.h"
-#include "sampling/reference_interpreter.h"
+#include "sampling/compile/compile.h"
+#include "sampling/program/reference_interpreter.h"
 #include "tests/model/replay.h"
 
 namespace stepcast::model {

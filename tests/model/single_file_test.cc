@@ -26,7 +26,7 @@
 #include "model/text_encoder/clip_text_model.h"
 #include "tests/model/checkpoint_shapes.h"
 #include "tests/model/safetensors_writer.h"
-#include "text/built_in_clip.h"
+#include "text/vocabulary/built_in_clip.h"
 
 namespace stepcast::model {
 namespace {

@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "model/json_config.h"
+#include "model/files/json_config.h"
 #include "model/model_bundle.h"
 #include "tests/model/replay.h"
 #include "tests/model/safetensors_writer.h"

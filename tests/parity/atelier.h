@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tests/parity/painter.h"
-#include "text/clip_tokenizer.h"
+#include "text/tokenizer/clip_tokenizer.h"
 
 namespace stepcast {
 

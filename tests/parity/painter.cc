@@ -10,10 +10,10 @@
 #include <sstream>
 #include <utility>
 
-#include "codec/image_codec.h"
+#include "codec/files/image_codec.h"
 #include "core/sha256.h"
-#include "engine/denoise_state.h"
-#include "sampling/picture_inputs.h"
+#include "engine/job/denoise_state.h"
+#include "sampling/recipe/picture_inputs.h"
 
 namespace stepcast {
 namespace {

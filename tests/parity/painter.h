@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/metrics.h"
-#include "engine/engine_factory.h"
-#include "sampling/compile.h"
+#include "engine/start/engine_factory.h"
+#include "sampling/compile/compile.h"
 #include "scheduler/words/job.h"
 
 namespace stepcast {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "codec/image_codec.h"
+#include "codec/files/image_codec.h"
 #include "core/sha256.h"
 #include "tests/parity/atelier.h"
 #include "tests/parity/painter.h"

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "tests/parity/painter.h"
-#include "text/clip_tokenizer.h"
+#include "text/tokenizer/clip_tokenizer.h"
 
 namespace stepcast {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "sampling/samplers/registry.h"
-#include "sampling/sigma_schedule.h"
+#include "sampling/schedule/sigma_schedule.h"
 
 namespace stepcast::sampling {
 namespace {

@@ -1,4 +1,4 @@
-#include "sampling/check_options.h"
+#include "sampling/compile/check_options.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "sampling/class_defaults.h"
+#include "sampling/schedule/class_defaults.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "sampling/classifier_guidance.h"
+#include "sampling/compile/classifier_guidance.h"
 
 #include <cmath>
 #include <string>
@@ -7,9 +7,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "sampling/compile.h"
-#include "sampling/noise_schedule.h"
-#include "sampling/reference_interpreter.h"
+#include "sampling/compile/compile.h"
+#include "sampling/program/reference_interpreter.h"
+#include "sampling/schedule/noise_schedule.h"
 
 namespace stepcast::sampling {
 namespace {

@@ -1,4 +1,4 @@
-#include "sampling/compile.h"
+#include "sampling/compile/compile.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
-#include "sampling/describe.h"
+#include "sampling/program/describe.h"
 
 #include <gtest/gtest.h>
 
-#include "sampling/compile.h"
+#include "sampling/compile/compile.h"
 
 namespace stepcast::sampling {
 namespace {

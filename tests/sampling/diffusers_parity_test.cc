@@ -11,8 +11,8 @@
 #include <string>
 
 #include "absl/strings/str_split.h"
-#include "sampling/compile.h"
-#include "sampling/reference_interpreter.h"
+#include "sampling/compile/compile.h"
+#include "sampling/program/reference_interpreter.h"
 #include "tests/sampling/config_words.h"
 #include "tests/sampling/fixture_reader.h"
 

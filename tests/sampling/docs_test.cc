@@ -8,7 +8,7 @@
 #include <sstream>
 #include <string>
 
-#include "sampling/compile.h"
+#include "sampling/compile/compile.h"
 
 namespace stepcast::sampling {
 namespace {

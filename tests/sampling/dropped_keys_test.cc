@@ -1,9 +1,9 @@
-#include "sampling/dropped_keys.h"
+#include "sampling/compile/dropped_keys.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "sampling/compile.h"
+#include "sampling/compile/compile.h"
 #include "tests/sampling/config_words.h"
 
 namespace stepcast::sampling {

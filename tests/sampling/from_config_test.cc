@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "sampling/compile.h"
+#include "sampling/compile/compile.h"
 #include "sampling/samplers/registry.h"
 #include "tests/sampling/config_words.h"
 #include "tests/sampling/fixture_reader.h"

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "sampling/noise_schedule.h"
-#include "sampling/sampling_program.h"
+#include "sampling/program/sampling_program.h"
+#include "sampling/schedule/noise_schedule.h"
 
 namespace stepcast::sampling {
 

@@ -1,4 +1,4 @@
-#include "sampling/incomplete_beta.h"
+#include "sampling/schedule/incomplete_beta.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "sampling/latent_mask.h"
+#include "sampling/recipe/latent_mask.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "sampling/noise_generator.h"
+#include "sampling/program/noise_generator.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "sampling/noise_schedule.h"
+#include "sampling/schedule/noise_schedule.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

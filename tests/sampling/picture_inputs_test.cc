@@ -1,4 +1,4 @@
-#include "sampling/picture_inputs.h"
+#include "sampling/recipe/picture_inputs.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <memory>
 #include <optional>
 
-#include "sampling/request_recipe.h"
+#include "sampling/recipe/request_recipe.h"
 
 namespace stepcast::sampling {
 namespace {

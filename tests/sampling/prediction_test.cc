@@ -1,4 +1,4 @@
-#include "sampling/prediction.h"
+#include "sampling/schedule/prediction.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "sampling/program_builder.h"
+#include "sampling/program/program_builder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "sampling/program_cache.h"
+#include "sampling/compile/program_cache.h"
 
 #include <gtest/gtest.h>
 

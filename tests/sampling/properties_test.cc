@@ -9,8 +9,8 @@
 #include <random>
 #include <string>
 
-#include "sampling/compile.h"
-#include "sampling/reference_interpreter.h"
+#include "sampling/compile/compile.h"
+#include "sampling/program/reference_interpreter.h"
 #include "sampling/samplers/registry.h"
 
 namespace stepcast::sampling {

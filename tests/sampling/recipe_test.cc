@@ -1,4 +1,4 @@
-#include "sampling/request_recipe.h"
+#include "sampling/recipe/request_recipe.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

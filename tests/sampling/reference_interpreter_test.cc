@@ -1,4 +1,4 @@
-#include "sampling/reference_interpreter.h"
+#include "sampling/program/reference_interpreter.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

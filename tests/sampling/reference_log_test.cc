@@ -1,4 +1,4 @@
-#include "sampling/reference_log.h"
+#include "sampling/schedule/reference_log.h"
 
 #include <gtest/gtest.h>
 

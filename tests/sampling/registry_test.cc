@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "sampling/compile.h"
+#include "sampling/compile/compile.h"
 
 namespace stepcast::sampling {
 namespace {

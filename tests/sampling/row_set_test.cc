@@ -1,4 +1,4 @@
-#include "sampling/row_set.h"
+#include "sampling/recipe/row_set.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

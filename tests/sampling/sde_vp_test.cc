@@ -5,10 +5,10 @@
 #include <optional>
 #include <string>
 
-#include "sampling/class_defaults.h"
-#include "sampling/compile.h"
-#include "sampling/noise_schedule.h"
-#include "sampling/reference_interpreter.h"
+#include "sampling/compile/compile.h"
+#include "sampling/program/reference_interpreter.h"
+#include "sampling/schedule/class_defaults.h"
+#include "sampling/schedule/noise_schedule.h"
 #include "tests/sampling/upstream_dummies.h"
 
 namespace stepcast::sampling {

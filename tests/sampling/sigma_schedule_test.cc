@@ -1,4 +1,4 @@
-#include "sampling/sigma_schedule.h"
+#include "sampling/schedule/sigma_schedule.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

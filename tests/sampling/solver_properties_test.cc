@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
-#include "sampling/compile.h"
+#include "sampling/compile/compile.h"
 #include "sampling/samplers/registry.h"
 
 namespace stepcast::sampling {

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "absl/strings/str_format.h"
-#include "sampling/compile.h"
-#include "sampling/reference_interpreter.h"
+#include "sampling/compile/compile.h"
+#include "sampling/program/reference_interpreter.h"
 #include "tests/sampling/gaussian_toy.h"
 
 namespace stepcast::sampling {

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "core/sampling_types.h"
-#include "sampling/compile.h"
-#include "sampling/reference_interpreter.h"
-#include "sampling/sampling_program.h"
+#include "sampling/compile/compile.h"
+#include "sampling/program/reference_interpreter.h"
+#include "sampling/program/sampling_program.h"
 
 namespace stepcast::sampling {
 

@@ -1,4 +1,4 @@
-#include "sampling/usable.h"
+#include "sampling/compile/usable.h"
 
 #include <string>
 

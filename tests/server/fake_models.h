@@ -13,7 +13,7 @@
 #include "core/model_info.h"
 #include "server/catalog/model_registry.h"
 #include "server/request/request_validator.h"
-#include "text/clip_tokenizer.h"
+#include "text/tokenizer/clip_tokenizer.h"
 
 namespace stepcast {
 

@@ -9,7 +9,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "gtest/gtest.h"
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
 #include "stepcast/v1/image_generation.pb.h"
 
 namespace stepcast {

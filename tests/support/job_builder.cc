@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "sampling/request_recipe.h"
+#include "sampling/recipe/request_recipe.h"
 
 namespace stepcast {
 

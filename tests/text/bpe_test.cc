@@ -1,4 +1,4 @@
-#include "text/bpe.h"
+#include "text/vocabulary/bpe.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
-#include "text/byte_alphabet.h"
+#include "text/vocabulary/byte_alphabet.h"
 
 namespace stepcast {
 namespace {

@@ -1,4 +1,4 @@
-#include "text/built_in_clip.h"
+#include "text/vocabulary/built_in_clip.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,8 +9,8 @@
 
 #include "nlohmann/json.hpp"
 #include "tests/text/tokenizer_folder.h"
-#include "text/clip_tokenizer.h"
-#include "text/unicode.h"
+#include "text/tokenizer/clip_tokenizer.h"
+#include "text/unicode/unicode.h"
 
 namespace stepcast {
 namespace {

@@ -1,4 +1,4 @@
-#include "text/canonical_composition.h"
+#include "text/unicode/canonical_composition.h"
 
 #include <gtest/gtest.h>
 #include <unicode/normalizer2.h>
@@ -10,7 +10,7 @@
 #include "core/sha256.h"
 #include "nlohmann/json.hpp"
 #include "tests/text/tokenizer_folder.h"
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 
 namespace stepcast {
 namespace {

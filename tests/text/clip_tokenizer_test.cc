@@ -1,4 +1,4 @@
-#include "text/clip_tokenizer.h"
+#include "text/tokenizer/clip_tokenizer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "text/json_file.h"
+#include "text/vocabulary/json_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -7,8 +7,8 @@
 #include "gtest/gtest.h"
 #include "tests/support/cpu_scaling.h"
 #include "tests/text/tokenizer_folder.h"
-#include "text/clip_tokenizer.h"
-#include "text/vocabulary_files.h"
+#include "text/tokenizer/clip_tokenizer.h"
+#include "text/vocabulary/vocabulary_files.h"
 
 namespace stepcast {
 namespace {

@@ -1,4 +1,4 @@
-#include "text/named_tokens.h"
+#include "text/vocabulary/named_tokens.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

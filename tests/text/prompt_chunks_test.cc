@@ -1,4 +1,4 @@
-#include "text/prompt_chunks.h"
+#include "text/prompt/prompt_chunks.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "tests/support/cpu_scaling.h"
-#include "text/built_in_clip.h"
+#include "text/vocabulary/built_in_clip.h"
 
 namespace stepcast {
 namespace {

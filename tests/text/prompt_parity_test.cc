@@ -9,8 +9,8 @@
 
 #include "nlohmann/json.hpp"
 #include "tests/text/tokenizer_folder.h"
-#include "text/prompt_chunks.h"
-#include "text/prompt_parser.h"
+#include "text/prompt/prompt_chunks.h"
+#include "text/prompt/prompt_parser.h"
 
 namespace stepcast {
 namespace {

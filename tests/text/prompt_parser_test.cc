@@ -1,4 +1,4 @@
-#include "text/prompt_parser.h"
+#include "text/prompt/prompt_parser.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

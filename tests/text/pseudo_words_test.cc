@@ -1,4 +1,4 @@
-#include "text/pseudo_words.h"
+#include "text/prompt/pseudo_words.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "text/built_in_clip.h"
+#include "text/vocabulary/built_in_clip.h"
 
 namespace stepcast {
 namespace {

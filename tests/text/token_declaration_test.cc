@@ -1,9 +1,9 @@
-#include "text/token_declaration.h"
+#include "text/vocabulary/token_declaration.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "text/vocabulary.h"
+#include "text/vocabulary/vocabulary.h"
 
 namespace stepcast {
 namespace {

@@ -1,4 +1,4 @@
-#include "text/token_decoder.h"
+#include "text/tokenizer/token_decoder.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "text/token_registry.h"
+#include "text/tokenizer/token_registry.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

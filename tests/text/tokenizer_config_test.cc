@@ -1,4 +1,4 @@
-#include "text/tokenizer_config.h"
+#include "text/vocabulary/tokenizer_config.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

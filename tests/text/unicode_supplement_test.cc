@@ -1,4 +1,4 @@
-#include "text/unicode_supplement.h"
+#include "text/unicode/unicode_supplement.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "text/vocabulary_files.h"
+#include "text/vocabulary/vocabulary_files.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "text/vocabulary.h"
+#include "text/vocabulary/vocabulary.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -6,7 +6,7 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
 #include "tests/support/simulated_clock.h"
 
 namespace stepcast {

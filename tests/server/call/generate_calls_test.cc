@@ -11,7 +11,7 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
-#include "codec/image_codec.h"
+#include "codec/files/image_codec.h"
 #include "core/sha256.h"
 #include "tests/server/service_fixture.h"
 

@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error_reason.h"
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
 #include "tests/support/await.h"
 #include "tests/support/fake_executor.h"
 #include "tests/support/job_builder.h"

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "codec/image_codec.h"
+#include "codec/files/image_codec.h"
 #include "core/sha256.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

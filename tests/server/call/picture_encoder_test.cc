@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "codec/image_codec.h"
+#include "codec/files/image_codec.h"
 #include "core/sha256.h"
 #include "tests/support/job_builder.h"
 

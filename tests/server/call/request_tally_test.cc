@@ -9,7 +9,7 @@
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
 
 namespace stepcast {
 namespace {

@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/call/upload_budget.h"
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
 
 namespace stepcast {
 namespace {

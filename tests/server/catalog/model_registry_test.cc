@@ -4,7 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "sampling/usable.h"
+#include "sampling/compile/usable.h"
 #include "tests/server/fake_models.h"
 
 namespace stepcast {

@@ -4,7 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "sampling/compile.h"
+#include "sampling/compile/compile.h"
 #include "sampling/samplers/registry.h"
 #include "tests/server/fake_models.h"
 

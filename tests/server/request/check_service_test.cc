@@ -2,7 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/request/request_checks.h"
+#include "server/request/checks/request_checks.h"
 #include "server/request/request_validator.h"
 #include "tests/server/fake_models.h"
 #include "tests/server/wire_requests.h"

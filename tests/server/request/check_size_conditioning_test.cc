@@ -4,7 +4,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
-#include "server/request/picture_parameters.h"
+#include "server/request/pictures/picture_parameters.h"
 #include "server/request/request_validator.h"
 #include "tests/server/fake_models.h"
 #include "tests/server/wire_requests.h"

@@ -1,4 +1,4 @@
-#include "server/request/field_violations.h"
+#include "server/request/errors/field_violations.h"
 
 #include <cmath>
 #include <limits>

@@ -1,10 +1,10 @@
-#include "server/request/model_defaults.h"
+#include "server/request/checks/model_defaults.h"
 
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "sampling/usable.h"
+#include "sampling/compile/usable.h"
 #include "server/catalog/model_description.h"
 #include "server/request/request_validator.h"
 #include "tests/server/fake_models.h"

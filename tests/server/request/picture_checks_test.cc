@@ -1,4 +1,4 @@
-#include "server/request/picture_checks.h"
+#include "server/request/checks/picture_checks.h"
 
 #include <string>
 #include <vector>

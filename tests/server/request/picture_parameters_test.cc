@@ -1,4 +1,4 @@
-#include "server/request/picture_parameters.h"
+#include "server/request/pictures/picture_parameters.h"
 
 #include <string>
 

@@ -1,4 +1,4 @@
-#include "server/request/prompt_syntax.h"
+#include "server/request/checks/prompt_syntax.h"
 
 #include <string>
 #include <vector>

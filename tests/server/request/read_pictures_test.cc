@@ -1,14 +1,14 @@
-#include "server/request/read_pictures.h"
+#include "server/request/pictures/read_pictures.h"
 
 #include <string>
 
-#include "codec/mask_operations.h"
-#include "codec/resize.h"
+#include "codec/pixels/mask_operations.h"
+#include "codec/pixels/resize.h"
 #include "core/sha256.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/request/errors/status_mapping.h"
 #include "server/request/request_validator.h"
-#include "server/request/status_mapping.h"
 #include "tests/server/fake_models.h"
 #include "tests/server/wire_requests.h"
 

@@ -1,4 +1,4 @@
-#include "server/request/request_parser.h"
+#include "server/request/parse/request_parser.h"
 
 #include <random>
 #include <string>
@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/stubs/logging.h"
 #include "gtest/gtest.h"
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
 #include "tests/server/wire_requests.h"
 
 namespace stepcast {

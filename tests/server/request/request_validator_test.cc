@@ -6,7 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/request/field_violations.h"
+#include "server/request/errors/field_violations.h"
 #include "tests/server/fake_models.h"
 #include "tests/server/wire_requests.h"
 

@@ -1,4 +1,4 @@
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
 
 #include <fstream>
 #include <iterator>

@@ -1,12 +1,12 @@
-#include "server/request/surprises.h"
+#include "server/request/checks/surprises.h"
 
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "sampling/compile.h"
-#include "sampling/usable.h"
+#include "sampling/compile/compile.h"
+#include "sampling/compile/usable.h"
 #include "server/request/request_validator.h"
 #include "tests/server/fake_models.h"
 #include "tests/server/wire_requests.h"

@@ -1,4 +1,4 @@
-#include "server/request/wire_scan.h"
+#include "server/request/parse/wire_scan.h"
 
 #include <functional>
 #include <string>
@@ -8,8 +8,8 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "gtest/gtest.h"
-#include "server/request/request_parser.h"
-#include "server/request/status_mapping.h"
+#include "server/request/errors/status_mapping.h"
+#include "server/request/parse/request_parser.h"
 #include "stepcast/v1/image_generation.pb.h"
 #include "tests/server/wire_requests.h"
 #include "tests/support/cpu_scaling.h"

@@ -4,7 +4,7 @@
 
 #include "google/protobuf/descriptor.h"
 #include "gtest/gtest.h"
-#include "sampling/compile.h"
+#include "sampling/compile/compile.h"
 
 namespace stepcast {
 namespace {

@@ -72,6 +72,14 @@ class PreviewOptions(TypedDict, total=False):
     format: Format
 
 
+class LoraInput(TypedDict, total=False):
+    """LoraInput of the contract: name is required."""
+
+    name: str
+    scale: float
+    text_scale: float
+
+
 class RequestOptions(TypedDict, total=False):
     """Every field of GenerateRequest but the prompt. None is as good as left out.
 
@@ -91,6 +99,7 @@ class RequestOptions(TypedDict, total=False):
     class_index: int | None
     class_label: str | None
     clip_skip: int | None
+    prompt_syntax: Literal["plain", "a1111", "a1111_no_norm"] | None
     prompt_2: str | None
     negative_prompt_2: str | None
     size_conditioning: SizeConditioning | None
@@ -111,12 +120,15 @@ class RequestOptions(TypedDict, total=False):
     resize_mode: Literal["exact", "fit", "cover", "stretch"] | None
     inpaint: InpaintOptions | None
     invert: bool | None
+    loras: Sequence[LoraInput] | None
     control: Sequence[ControlInput] | None
     output: OutputOptions | Format | None
     preview: PreviewOptions | int | None
     vae_tiling: bool | None
     priority: Literal["interactive", "standard", "batch"] | None
     validate_only: bool | None
+    resume_token: bytes | None
+    checkpoint_every: int | None
 
 
 def make_request(prompt: str | pb.GenerateRequest | None, options: Mapping[str, Any]) -> pb.GenerateRequest:

@@ -1,0 +1,74 @@
+#include "sampling/recipe/request_recipe.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "sampling/recipe/picture_inputs.h"
+
+namespace stepcast::sampling {
+namespace {
+
+// clip_skip applies to the positive prompt alone, as in diffusers.
+ConditioningInput Positive(const GenerationRequest& request) {
+  const ModelInfo& model = *request.model;
+  if (model.conditioning != ConditioningKind::kText) return {.class_index = request.class_index};
+  return {.token_ids = request.prompt_ids,
+          .clip_skip = request.clip_skip,
+          .size_ids = SizeIds(model.size_conditioning, request.sizes, /*negative=*/false)};
+}
+
+// Where there is no text: the null class.
+ConditioningInput Negative(const GenerationRequest& request) {
+  const ModelInfo& model = *request.model;
+  if (model.conditioning != ConditioningKind::kText) return {};
+  return {.token_ids = request.negative_prompt_ids,
+          .size_ids = SizeIds(model.size_conditioning, request.sizes, /*negative=*/true),
+          .zero = model.zeroes_unset_negative && !request.negative_prompt_given};
+}
+
+int IndexOf(ConditioningInput input, std::vector<ConditioningInput>& inputs) {
+  const auto known = std::find(inputs.begin(), inputs.end(), input);
+  const auto index = static_cast<int>(known - inputs.begin());
+  if (known == inputs.end()) inputs.push_back(std::move(input));
+  return index;
+}
+
+// Puts the stage that inverts the picture in front of the one that paints.
+void AddInversion(SharedProgram program, Recipe& recipe) {
+  Stage painting = recipe.stages.front();
+  painting.start = StageStart::kLatents;
+  Stage& inverting = recipe.stages.front();
+  inverting.program = std::move(program);
+  inverting.row_sets.resize(1);  // guided by nothing
+  inverting.blend.reset();
+  inverting.control.clear();
+  inverting.noise_fill = nullptr;
+  inverting.spare_draws = 0;
+  recipe.stages.push_back(std::move(painting));
+}
+
+}  // namespace
+
+SharedRecipe RecipeOf(const GenerationRequest& request, SharedProgram program, SharedProgram inversion) {
+  auto recipe = std::make_shared<Recipe>();
+  Stage& stage = recipe->stages.emplace_back();
+  stage.model = request.model;
+  stage.latent_height = request.latent_height();
+  stage.latent_width = request.latent_width();
+  const int cond = IndexOf(Positive(request), recipe->conditionings);
+  stage.row_sets.push_back(PlainRow(cond));
+  const auto& evaluations = program->evaluations;
+  if (std::any_of(evaluations.begin(), evaluations.end(), [](const Evaluation& e) { return RowSetOf(e) > 0; })) {
+    const int uncond = IndexOf(Negative(request), recipe->conditionings);
+    const bool told = request.model->image_input == ImageInput::kPicture;
+    stage.row_sets.push_back(told ? PictureGuidance(uncond, cond, request.image_guidance_scale)
+                                  : PlainPair(uncond, cond));
+  }
+  stage.program = std::move(program);
+  AddPictures(request, *recipe);
+  if (inversion != nullptr) AddInversion(std::move(inversion), *recipe);
+  return recipe;
+}
+
+}  // namespace stepcast::sampling

@@ -1,0 +1,27 @@
+// Fields of the contract that this server does not serve: refused by name, never ignored.
+
+#include "absl/strings/str_cat.h"
+#include "server/request/checks/request_checks.h"
+
+namespace stepcast {
+
+void CheckReserved(const RequestContext& context, GenerationRequest&, FieldViolations& violations) {
+  const v1::GenerateRequest& wire = context.wire;
+  if (wire.prompt_syntax() != v1::PROMPT_SYNTAX_UNSPECIFIED && wire.prompt_syntax() != v1::PROMPT_SYNTAX_PLAIN) {
+    violations.Add("prompt_syntax", absl::StrCat(static_cast<int>(wire.prompt_syntax())), "PROMPT_SYNTAX_PLAIN");
+  }
+  if (wire.loras_size() > 0) violations.Add("loras", absl::StrCat(wire.loras_size(), " entries"), "none");
+  if (!wire.resume_token().empty()) {
+    violations.Add("resume_token", absl::StrCat(wire.resume_token().size(), " bytes"), "none");
+  }
+  if (wire.has_checkpoint_every() && wire.checkpoint_every() != 0) {
+    violations.Add("checkpoint_every", absl::StrCat(wire.checkpoint_every()), "0");
+  }
+  const v1::SizeConditioning& sizes = wire.size_conditioning();
+  if (sizes.has_negative_original_width() || sizes.has_negative_original_height() || sizes.has_negative_crop_left() ||
+      sizes.has_negative_crop_top() || sizes.has_negative_target_width() || sizes.has_negative_target_height()) {
+    violations.Add("size_conditioning.negative_original_width", "set", "unset");
+  }
+}
+
+}  // namespace stepcast
