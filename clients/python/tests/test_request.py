@@ -13,7 +13,7 @@ from stepcast import _request
 from stepcast._connection import addresses_of, target_of
 from stepcast._request import RequestOptions, make_request
 from stepcast.v1 import image_generation_pb2 as pb
-from stepcast.v1 import input_picture_pb2, output_pb2, sampling_pb2
+from stepcast.v1 import adapters_pb2, input_picture_pb2, output_pb2, sampling_pb2
 
 
 def test_the_options_are_the_fields_of_the_contract() -> None:
@@ -24,6 +24,7 @@ def test_the_options_are_the_fields_of_the_contract() -> None:
         _request.SamplerOptions: sampling_pb2.SamplerOptions,
         _request.LangevinOptions: sampling_pb2.LangevinOptions,
         _request.InpaintOptions: input_picture_pb2.InpaintOptions,
+        _request.LoraInput: adapters_pb2.LoraInput,
         _request.ControlInput: input_picture_pb2.ControlInput,
         _request.OutputOptions: output_pb2.OutputOptions,
         _request.PreviewOptions: output_pb2.PreviewOptions,

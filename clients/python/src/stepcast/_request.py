@@ -23,6 +23,12 @@ class SizeConditioning(TypedDict, total=False):
     target_height: int
     aesthetic_score: float
     negative_aesthetic_score: float
+    negative_original_width: int
+    negative_original_height: int
+    negative_crop_left: int
+    negative_crop_top: int
+    negative_target_width: int
+    negative_target_height: int
 
 
 class LangevinOptions(TypedDict, total=False):
