@@ -213,6 +213,10 @@ v1::ServerLimits DescribeLimits(const LimitsConfig& limits, int max_queued_jobs)
   described.set_max_input_picture_pixels(limits.input_pictures.max_pixels);
   described.set_max_input_picture_side(limits.input_pictures.max_side);
   described.set_max_control_inputs(limits.input_pictures.max_control);
+  described.set_max_prompt_chunks(limits.max_prompt_chunks);
+  described.set_max_loras(limits.max_loras);
+  described.set_max_resume_token_bytes(limits.resume.max_token_bytes);
+  described.set_min_checkpoint_every(limits.resume.min_checkpoint_every);
   return described;
 }
 

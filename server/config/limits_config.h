@@ -18,6 +18,12 @@ struct InputPictureLimits {
   int64_t budget_bytes = 512 << 20;  // of all requests together, received and decoded, 16777216..1099511627776
 };
 
+// Of pictures that are handed out unfinished. Read where the configuration has keys to sign with.
+struct ResumeLimits {
+  int64_t max_token_bytes = 0;   // 0: none are handed out; else 65536..8388608
+  int min_checkpoint_every = 0;  // evaluations; 0: no checkpoints; else 1..1000
+};
+
 // A model may allow less.
 struct LimitsConfig {
   int max_prompt_bytes = 8192;                 // 1..65536; prompt and negative prompt, each
@@ -32,6 +38,9 @@ struct LimitsConfig {
   int64_t max_unary_response_bytes = 4 << 20;  // 65536..1073741824; clients receive 4 MiB by default
   int64_t image_chunk_bytes = 3 << 20;         // 1024..67108864
   InputPictureLimits input_pictures = {};
+  int max_prompt_chunks = 4;  // of 75 tokens, 1..16
+  int max_loras = 8;          // 0..16
+  ResumeLimits resume = {};
 };
 
 }  // namespace stepcast

@@ -54,28 +54,26 @@ const Buckets& Rows() {
   return *buckets;
 }
 
-constexpr std::string_view kMethods[] = {"Generate",   "GenerateImage", "ListModels", "GetModel",   "GetServerInfo",
-                                         "WatchTicks", "GetSchedule",   "LoadModel",  "UnloadModel"};
-constexpr std::string_view kCodes[] = {
-    "OK",        "CANCELLED",          "UNKNOWN",  "INVALID_ARGUMENT", "DEADLINE_EXCEEDED",
-    "NOT_FOUND", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE",      "FAILED_PRECONDITION"};
-constexpr std::string_view kReasons[] = {"FIELD_INVALID",
-                                         "MALFORMED_REQUEST",
-                                         "WORK_LIMIT",
-                                         "IMAGE_UNDECODABLE",
-                                         "IMAGE_TOO_LARGE",
-                                         "MODEL_NOT_FOUND",
-                                         "QUEUE_FULL",
-                                         "TENANT_LIMIT",
-                                         "DEADLINE_UNREACHABLE",
-                                         "DEVICE_MEMORY",
-                                         "DRAINING",
-                                         "MODEL_LOADING",
-                                         "MODEL_FAILED",
-                                         "DEVICE_LOST",
-                                         "DEADLINE",
-                                         "ENGINE_ERROR",
-                                         "UNKNOWN"};
+constexpr std::string_view kMethods[] = {"Generate",     "GenerateImage", "ListModels",  "GetModel",  "GetServerInfo",
+                                         "ListAdapters", "WatchTicks",    "GetSchedule", "LoadModel", "UnloadModel"};
+constexpr std::string_view kCodes[] = {"OK",
+                                       "CANCELLED",
+                                       "UNKNOWN",
+                                       "INVALID_ARGUMENT",
+                                       "DEADLINE_EXCEEDED",
+                                       "NOT_FOUND",
+                                       "RESOURCE_EXHAUSTED",
+                                       "INTERNAL",
+                                       "UNAVAILABLE",
+                                       "FAILED_PRECONDITION",
+                                       "UNAUTHENTICATED",
+                                       "PERMISSION_DENIED"};
+constexpr std::string_view kReasons[] = {
+    "FIELD_INVALID",        "MALFORMED_REQUEST", "WORK_LIMIT",     "IMAGE_UNDECODABLE", "IMAGE_TOO_LARGE",
+    "RESUME_TOKEN_INVALID", "MODEL_NOT_FOUND",   "LORA_NOT_FOUND", "QUEUE_FULL",        "TENANT_LIMIT",
+    "DEADLINE_UNREACHABLE", "DEVICE_MEMORY",     "DRAINING",       "MODEL_LOADING",     "MODEL_FAILED",
+    "DEVICE_LOST",          "DEADLINE",          "ENGINE_ERROR",   "TOKEN_MISSING",     "TOKEN_INVALID",
+    "MODEL_FORBIDDEN",      "METHOD_FORBIDDEN",  "UNKNOWN"};
 constexpr std::string_view kPhases[] = {"encode", "denoise", "preview", "decode"};
 constexpr std::string_view kOutcomes[] = {"succeeded", "failed", "cancelled", "expired"};
 

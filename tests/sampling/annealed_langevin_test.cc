@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "sampling/compile/compile.h"
 #include "sampling/samplers/registry.h"
 #include "sampling/schedule/sigma_schedule.h"
 

@@ -12,8 +12,8 @@ import pytest
 from stepcast import _request
 from stepcast._connection import addresses_of, target_of
 from stepcast._request import RequestOptions, make_request
-from stepcast.v1 import image_generation_pb2 as pb
 from stepcast.v1 import adapters_pb2, input_picture_pb2, output_pb2, sampling_pb2
+from stepcast.v1 import image_generation_pb2 as pb
 
 
 def test_the_options_are_the_fields_of_the_contract() -> None:

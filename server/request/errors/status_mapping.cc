@@ -50,7 +50,10 @@ constexpr std::array kReasons = {
               "a picture of the request cannot be decoded"},
     ReasonRow{v1::ERROR_REASON_IMAGE_TOO_LARGE, absl::StatusCode::kInvalidArgument,
               "a picture of the request is too large"},
+    ReasonRow{v1::ERROR_REASON_RESUME_TOKEN_INVALID, absl::StatusCode::kInvalidArgument,
+              "the resume token is not good for this request"},
     ReasonRow{v1::ERROR_REASON_MODEL_NOT_FOUND, absl::StatusCode::kNotFound, "there is no such model"},
+    ReasonRow{v1::ERROR_REASON_LORA_NOT_FOUND, absl::StatusCode::kNotFound, "there is no such LoRA"},
     ReasonRow{v1::ERROR_REASON_QUEUE_FULL, absl::StatusCode::kResourceExhausted,
               "too many pictures wait already; try again later"},
     ReasonRow{v1::ERROR_REASON_DEVICE_MEMORY, absl::StatusCode::kResourceExhausted,
@@ -75,6 +78,12 @@ constexpr std::array kReasons = {
     ReasonRow{v1::ERROR_REASON_NUMERIC_FAULT, absl::StatusCode::kInternal,
               "the picture became NaN or infinite; another seed may do"},
     ReasonRow{v1::ERROR_REASON_ENGINE_ERROR, absl::StatusCode::kInternal, "the server failed"},
+    ReasonRow{v1::ERROR_REASON_TOKEN_MISSING, absl::StatusCode::kUnauthenticated, "the call needs a bearer token"},
+    ReasonRow{v1::ERROR_REASON_TOKEN_INVALID, absl::StatusCode::kUnauthenticated, "the bearer token is not known"},
+    ReasonRow{v1::ERROR_REASON_MODEL_FORBIDDEN, absl::StatusCode::kPermissionDenied,
+              "the tenant may not use this model, or there is none"},
+    ReasonRow{v1::ERROR_REASON_METHOD_FORBIDDEN, absl::StatusCode::kPermissionDenied,
+              "the tenant may not make this call"},
 };
 
 const ReasonRow& RowOf(v1::ErrorReason reason) {

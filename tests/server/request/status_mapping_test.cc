@@ -67,7 +67,9 @@ TEST(StatusMappingTest, EveryReasonHasItsCode) {
       {v1::ERROR_REASON_WORK_LIMIT, grpc::StatusCode::INVALID_ARGUMENT},
       {v1::ERROR_REASON_IMAGE_UNDECODABLE, grpc::StatusCode::INVALID_ARGUMENT},
       {v1::ERROR_REASON_IMAGE_TOO_LARGE, grpc::StatusCode::INVALID_ARGUMENT},
+      {v1::ERROR_REASON_RESUME_TOKEN_INVALID, grpc::StatusCode::INVALID_ARGUMENT},
       {v1::ERROR_REASON_MODEL_NOT_FOUND, grpc::StatusCode::NOT_FOUND},
+      {v1::ERROR_REASON_LORA_NOT_FOUND, grpc::StatusCode::NOT_FOUND},
       {v1::ERROR_REASON_QUEUE_FULL, grpc::StatusCode::RESOURCE_EXHAUSTED},
       {v1::ERROR_REASON_DEVICE_MEMORY, grpc::StatusCode::RESOURCE_EXHAUSTED},
       {v1::ERROR_REASON_TENANT_LIMIT, grpc::StatusCode::RESOURCE_EXHAUSTED},
@@ -81,6 +83,10 @@ TEST(StatusMappingTest, EveryReasonHasItsCode) {
       {v1::ERROR_REASON_CLIENT_STALLED, grpc::StatusCode::CANCELLED},
       {v1::ERROR_REASON_NUMERIC_FAULT, grpc::StatusCode::INTERNAL},
       {v1::ERROR_REASON_ENGINE_ERROR, grpc::StatusCode::INTERNAL},
+      {v1::ERROR_REASON_TOKEN_MISSING, grpc::StatusCode::UNAUTHENTICATED},
+      {v1::ERROR_REASON_TOKEN_INVALID, grpc::StatusCode::UNAUTHENTICATED},
+      {v1::ERROR_REASON_MODEL_FORBIDDEN, grpc::StatusCode::PERMISSION_DENIED},
+      {v1::ERROR_REASON_METHOD_FORBIDDEN, grpc::StatusCode::PERMISSION_DENIED},
   };
   const google::protobuf::EnumDescriptor& reasons = *v1::ErrorReason_descriptor();
   EXPECT_EQ(static_cast<int>(codes.size()), reasons.value_count() - 1);
