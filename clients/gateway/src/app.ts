@@ -3,13 +3,17 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+import multipart from '@fastify/multipart';
 import fastifyStatic from '@fastify/static';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 
 import type { Config } from './config.js';
+import { fileRoutes } from './files.js';
 import { Gateway } from './gateway.js';
+import { errorJson } from './openai/answer.js';
+import { openaiRoutes } from './openai/routes.js';
 import { pageRoutes } from './page/routes.js';
-import { problemJson } from './problem.js';
+import { Problem, problemJson } from './problem.js';
 
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 // The page is all its own: no other origin, no script in the text of the document.
@@ -23,13 +27,35 @@ function requestId(request: { headers: Record<string, unknown> }): string {
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
 }
 
-function errorHandler(gateway: Gateway) {
+type Wording = (problem: Problem) => unknown;
+
+const ownWording: Wording = (problem) => ({ error: problemJson(problem) });
+
+function errorHandler(gateway: Gateway, wording: Wording) {
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const problem = gateway.fail(request, error);
-    if (problem.retryAfterMs !== undefined) reply.header('retry-after', Math.max(1, Math.ceil(problem.retryAfterMs / 1000)));
+    if (problem.retryAfterMs !== undefined) {
+      reply.header('retry-after', Math.max(1, Math.ceil(problem.retryAfterMs / 1000))).header('retry-after-ms', problem.retryAfterMs);
+    }
     if (problem.http === 401) reply.header('www-authenticate', 'Bearer, Basic realm="stepcast"');
-    void reply.code(problem.http).send({ error: problemJson(problem) });
+    void reply.code(problem.http).send(wording(problem));
   };
+}
+
+/** Routes that know who calls, and their way to word errors. */
+async function room(app: FastifyInstance, gateway: Gateway, wording: Wording, routes: (room: FastifyInstance, gateway: Gateway) => void) {
+  await app.register(async (inner) => {
+    inner.setErrorHandler(errorHandler(gateway, wording));
+    inner.addHook('onRequest', async (request) => {
+      request.caller = gateway.callers.identify(request.headers.authorization, request.ip);
+    });
+    routes(inner, gateway);
+  });
+}
+
+/** Who asks what a route takes, as browsers and some clients do before they use it; nobody else's page may. */
+function optionsRoute(app: FastifyInstance): void {
+  app.options('/*', async (_request, reply) => reply.code(204).header('allow', 'GET, HEAD, POST, DELETE, OPTIONS').send());
 }
 
 function observe(app: FastifyInstance, gateway: Gateway): void {
@@ -91,15 +117,20 @@ export async function buildApp(config: Config): Promise<{ app: FastifyInstance; 
     forceCloseConnections: 'idle',
   });
   app.decorateRequest('caller', undefined);
-  app.setErrorHandler(errorHandler(gateway));
+  app.setErrorHandler(errorHandler(gateway, ownWording));
+  app.setNotFoundHandler((request, reply) => {
+    const problem = gateway.fail(request, new Problem('NOT_FOUND', 'NO_SUCH_ROUTE', `there is no ${request.method} ${request.routeOptions.url ?? 'such route'}`));
+    void reply.code(404).send(request.url.startsWith('/v1/') ? errorJson(problem) : ownWording(problem));
+  });
+  // A form's text is no JSON, whatever it says.
+  app.removeContentTypeParser('text/plain');
+  await app.register(multipart, { limits: { fileSize: config.limits.max_body_bytes, files: 17, fields: 64, parts: 80 } });
   observe(app, gateway);
   healthRoutes(app, gateway);
-  await app.register(async (room) => {
-    room.addHook('onRequest', async (request) => {
-      request.caller = gateway.callers.identify(request.headers.authorization, request.ip);
-    });
-    pageRoutes(room, gateway);
-  });
+  optionsRoute(app);
+  fileRoutes(app, gateway.files);
+  await room(app, gateway, ownWording, pageRoutes);
+  await room(app, gateway, errorJson, openaiRoutes);
   servePage(app, config.page);
   return { app, gateway };
 }

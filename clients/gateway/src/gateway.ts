@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, Callers } from './callers.js';
 import type { Config } from './config.js';
 import { Contract } from './contract.js';
+import { Files } from './files.js';
 import { Limits } from './limits.js';
 import { Metrics } from './metrics.js';
 import { Problem, problemOf } from './problem.js';
@@ -20,6 +21,7 @@ export class Gateway {
   readonly upstream: Upstream;
   readonly callers: Callers;
   readonly limits: Limits;
+  readonly files: Files;
   readonly metrics: Metrics;
   private readonly stop = new AbortController();
   /** Aborted when what still runs is to end. */
@@ -31,7 +33,8 @@ export class Gateway {
     this.upstream = new Upstream(config, this.contract);
     this.callers = new Callers(config);
     this.limits = new Limits(config.limits);
-    this.metrics = new Metrics(() => this.limits.running, () => 0, () => 0);
+    this.files = new Files(config.files);
+    this.metrics = new Metrics(() => this.limits.running, () => 0, () => this.files.bytes);
   }
 
   /** Counts and logs a failure, and returns it worded. */
@@ -41,6 +44,11 @@ export class Gateway {
     if (problem.status === 'INTERNAL') request.log.error({ err: error }, 'failed');
     else request.log.info({ status: problem.status, reason: problem.reason }, 'refused');
     return problem;
+  }
+
+  /** How the client reaches the gateway, without a slash at its end. */
+  originOf(request: FastifyRequest): string {
+    return this.config.public_url || `${request.protocol}://${request.host}`;
   }
 
   /** Ends what still runs, and lets go of the server. */

@@ -10,6 +10,8 @@ import type { Config } from './config.js';
 import type { Contract } from './contract.js';
 import { Problem } from './problem.js';
 
+type ServerLimits = NonNullable<GetServerInfoResponse['limits']>;
+
 const CATALOGUE_MS = 2000;
 
 function tlsOf(config: Config['tls']): ChannelCredentials | undefined {
@@ -28,6 +30,7 @@ export class Upstream {
   readonly client: Client;
   private readonly queries: Channel;
   private readonly admin: Channel | undefined;
+  private known: { limits: ServerLimits; until: number } | undefined;
   private readonly catalogues = new Map<string, { models: Model[]; until: number }>();
 
   constructor(private readonly config: Config, readonly contract: Contract) {
@@ -68,6 +71,16 @@ export class Upstream {
 
   serverInfo(caller: Caller): Promise<GetServerInfoResponse> {
     return this.client.serverInfo(this.asking(caller));
+  }
+
+  /** What a request may ask for; it changes with the server's configuration alone. */
+  async limits(caller: Caller): Promise<ServerLimits> {
+    const now = performance.now();
+    if (this.known === undefined || this.known.until < now) {
+      const { limits } = await this.serverInfo(caller);
+      this.known = { limits: limits!, until: now + CATALOGUE_MS };
+    }
+    return this.known.limits;
   }
 
   /** A call by its name, in proto JSON; undefined where contract or server do not have it. */

@@ -1,0 +1,61 @@
+// Painting for the dialects: any number of pictures, in as many calls as the server needs for them.
+import { randomInt } from 'node:crypto';
+
+import type { CallOptions, GenerateOptions, ImageEvent, Result, StepcastEvent } from '@stepcast/client';
+
+import type { Caller } from '../callers.js';
+import type { Gateway } from '../gateway.js';
+
+export interface PaintCall {
+  caller: Caller;
+  signal: AbortSignal;
+  requestId: string;
+  onEvent?: (event: StepcastEvent) => void;
+}
+
+/** Pictures in the order of their index, and what the server understood. */
+export type Painting = Pick<Result, 'images' | 'request' | 'warnings'>;
+
+interface Part {
+  first: number;
+  wish: GenerateOptions;
+}
+
+/** Each part has the seeds that one call for all would have given its pictures. */
+function partsOf(wish: GenerateOptions, most: number): Part[] {
+  const all = wish.imageCount ?? 1;
+  if (all <= most) return [{ first: 0, wish }];
+  const seed = wish.seed ?? randomInt(2 ** 32 - all);
+  const parts: Part[] = [];
+  for (let first = 0; first < all; first += most) {
+    parts.push({ first, wish: { ...wish, seed: seed + first, imageCount: Math.min(most, all - first) } });
+  }
+  return parts;
+}
+
+function shifted(event: StepcastEvent, first: number): StepcastEvent {
+  return 'imageIndex' in event ? { ...event, imageIndex: event.imageIndex + first } : event;
+}
+
+/** Paints all or throws; one part that fails ends the others. */
+export async function paint(gateway: Gateway, call: PaintCall, wish: GenerateOptions): Promise<Painting> {
+  const { upstream, config } = gateway;
+  const parts = partsOf(wish, (await upstream.limits(call.caller)).maxImageCount);
+  const failed = new AbortController();
+  const options: CallOptions = {
+    metadata: call.caller.metadata, timeoutMs: config.limits.call_timeout, requestId: call.requestId,
+    signal: AbortSignal.any([call.signal, failed.signal]),
+  };
+  const results = await Promise.all(parts.map(async (part) => {
+    try {
+      const onEvent = (event: StepcastEvent): void => call.onEvent?.(shifted(event, part.first));
+      return await upstream.client.paint(part.wish, { ...options, onEvent });
+    } catch (error) {
+      failed.abort(error);
+      throw error;
+    }
+  }));
+  const images = results.flatMap((result, i): ImageEvent[] =>
+    result.images.map((image) => ({ ...image, imageIndex: image.imageIndex + parts[i]!.first })));
+  return { images, request: results[0]!.request, warnings: [...new Set(results.flatMap((result) => result.warnings))] };
+}
