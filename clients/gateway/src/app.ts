@@ -7,10 +7,12 @@ import multipart from '@fastify/multipart';
 import fastifyStatic from '@fastify/static';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 
+import { errorJson as a1111Error } from './a1111/answer.js';
+import { a1111Routes } from './a1111/routes.js';
 import type { Config } from './config.js';
 import { fileRoutes } from './files.js';
 import { Gateway } from './gateway.js';
-import { errorJson } from './openai/answer.js';
+import { errorJson as openaiError } from './openai/answer.js';
 import { openaiRoutes } from './openai/routes.js';
 import { pageRoutes } from './page/routes.js';
 import { Problem, problemJson } from './problem.js';
@@ -27,9 +29,22 @@ function requestId(request: { headers: Record<string, unknown> }): string {
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
 }
 
-type Wording = (problem: Problem) => unknown;
+/** How a dialect tells errors. */
+interface Wording {
+  json: (problem: Problem) => unknown;
+  code: (problem: Problem) => number;
+}
 
-const ownWording: Wording = (problem) => ({ error: problemJson(problem) });
+const usual = (problem: Problem): number => problem.http;
+const OWN: Wording = { json: (problem) => ({ error: problemJson(problem) }), code: usual };
+const OPENAI: Wording = { json: openaiError, code: usual };
+// FastAPI, which A1111 is made with, has 422 for wrong fields.
+const A1111: Wording = { json: a1111Error, code: (problem) => (problem.reason === 'FIELD_INVALID' ? 422 : problem.http) };
+
+function wordingOf(url: string): Wording {
+  if (url.startsWith('/v1/')) return OPENAI;
+  return url.startsWith('/sdapi/') ? A1111 : OWN;
+}
 
 function errorHandler(gateway: Gateway, wording: Wording) {
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
@@ -38,7 +53,7 @@ function errorHandler(gateway: Gateway, wording: Wording) {
       reply.header('retry-after', Math.max(1, Math.ceil(problem.retryAfterMs / 1000))).header('retry-after-ms', problem.retryAfterMs);
     }
     if (problem.http === 401) reply.header('www-authenticate', 'Bearer, Basic realm="stepcast"');
-    void reply.code(problem.http).send(wording(problem));
+    void reply.code(wording.code(problem)).send(wording.json(problem));
   };
 }
 
@@ -117,10 +132,11 @@ export async function buildApp(config: Config): Promise<{ app: FastifyInstance; 
     forceCloseConnections: 'idle',
   });
   app.decorateRequest('caller', undefined);
-  app.setErrorHandler(errorHandler(gateway, ownWording));
+  app.setErrorHandler(errorHandler(gateway, OWN));
   app.setNotFoundHandler((request, reply) => {
-    const problem = gateway.fail(request, new Problem('NOT_FOUND', 'NO_SUCH_ROUTE', `there is no ${request.method} ${request.routeOptions.url ?? 'such route'}`));
-    void reply.code(404).send(request.url.startsWith('/v1/') ? errorJson(problem) : ownWording(problem));
+    const path = request.url.split('?')[0];
+    const problem = gateway.fail(request, new Problem('NOT_FOUND', 'NO_SUCH_ROUTE', `there is no ${request.method} ${path}`));
+    void reply.code(404).send(wordingOf(request.url).json(problem));
   });
   // A form's text is no JSON, whatever it says.
   app.removeContentTypeParser('text/plain');
@@ -129,8 +145,9 @@ export async function buildApp(config: Config): Promise<{ app: FastifyInstance; 
   healthRoutes(app, gateway);
   optionsRoute(app);
   fileRoutes(app, gateway.files);
-  await room(app, gateway, ownWording, pageRoutes);
-  await room(app, gateway, errorJson, openaiRoutes);
+  await room(app, gateway, OWN, pageRoutes);
+  await room(app, gateway, OPENAI, openaiRoutes);
+  await room(app, gateway, A1111, a1111Routes);
   servePage(app, config.page);
   return { app, gateway };
 }

@@ -41,7 +41,11 @@ const SAMPLERS = table<Sampler>([
   ...SAMPLER_NAMES.map(([sampler]) => [sampler, sampler] as const),
   ...Object.entries(ALIASES),
 ]);
-const SCHEDULES = table<SigmaSchedule>(SCHEDULER_NAMES.flatMap(([schedule, name]) => [[name, schedule], [schedule, schedule]]));
+const SCHEDULES = table<SigmaSchedule>([
+  ...SCHEDULER_NAMES.flatMap(([schedule, name]) => [[name, schedule], [schedule, schedule]] as const),
+  // What others call the schedule that the model was made with.
+  ['normal', SigmaSchedule.DEFAULT], ['discrete', SigmaSchedule.DEFAULT], ['uniform', SigmaSchedule.DEFAULT],
+]);
 
 export interface SamplerChoice {
   sampler?: Sampler;
