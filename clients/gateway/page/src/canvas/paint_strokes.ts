@@ -1,0 +1,25 @@
+// Strokes on a canvas, at any size.
+import type { Stroke } from './strokes';
+
+type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
+
+/** Erasing strokes leave nothing, or `paper` where there is any. */
+export function paintStrokes(context: Context, strokes: Stroke[], colour: string, paper?: string): void {
+  const { width, height } = context.canvas;
+  const short = Math.min(width, height);
+  context.lineCap = 'round';
+  context.lineJoin = 'round';
+  for (const stroke of strokes) {
+    context.globalCompositeOperation = stroke.erases && paper === undefined ? 'destination-out' : 'source-over';
+    context.strokeStyle = stroke.erases && paper !== undefined ? paper : colour;
+    context.lineWidth = stroke.width * short;
+    context.beginPath();
+    stroke.points.forEach(({ x, y }, index) => {
+      if (index === 0) context.moveTo(x * width, y * height);
+      // A stroke of one point is a dot.
+      if (index > 0 || stroke.points.length === 1) context.lineTo(x * width, y * height);
+    });
+    context.stroke();
+  }
+  context.globalCompositeOperation = 'source-over';
+}

@@ -1,0 +1,88 @@
+// The scheduler, live: people should see that pictures share steps.
+import { useEffect, useState } from 'preact/hooks';
+
+import { paintTogether } from './demonstration';
+import { inWords } from './readout';
+import { occupancy } from './timeline';
+import { TimelineCanvas } from './timeline_canvas';
+import { capacity, owners, paused, queued, ticksSentence, ticksState, timeline, watchScheduler } from './watch';
+import { spoken } from '../api/units';
+import { Icon } from '../parts/icon';
+import { model } from '../settings/form';
+
+export function Scheduler() {
+  const [chosen, setChosen] = useState<number>();
+  useEffect(() => {
+    const leaving = new AbortController();
+    watchScheduler(leaving.signal);
+    return () => leaving.abort();
+  }, []);
+  const { columns } = timeline.value;
+  const column = columns.find(({ plan }) => plan === chosen);
+  return (
+    <section class="card scheduler" aria-labelledby="scheduler-title">
+      <div class="scheduler-top">
+        <h2 id="scheduler-title">Scheduler</h2>
+        <span class="soft small">Every column is one forward of the denoiser, every cell a row of it</span>
+        <span class="space" />
+        <button type="button" class="button compact" disabled={model.value === undefined} onClick={() => void paintTogether()}>
+          Paint eight together
+        </button>
+        <button type="button" class="button icon compact" aria-pressed={paused.value} aria-label="Hold the timeline still"
+          title={paused.value ? 'Go on' : 'Hold still'} onClick={() => (paused.value = !paused.value)}>
+          <Icon name={paused.value ? 'play' : 'pause'} size={16} />
+        </button>
+      </div>
+      <Gauges />
+      <div class="timeline">
+        <TimelineCanvas chosen={chosen} onChoose={setChosen} />
+        {columns.length === 0 && <Quiet />}
+      </div>
+      <div class="scheduler-foot">
+        {column === undefined ? <Legend /> : <p class="readout" role="status">{inWords(column, owners.value)}</p>}
+      </div>
+    </section>
+  );
+}
+
+function Quiet() {
+  const words = {
+    connecting: 'Asks for the scheduler’s ticks.',
+    live: 'Quiet: nobody paints. Every tick that the server makes will appear here.',
+    away: 'The scheduler is out of reach. The view comes back by itself.',
+    shut: ticksSentence.value || 'The gateway was not told where the scheduler can be watched.',
+  };
+  return <div class="quiet"><p>{words[ticksState.value]}</p></div>;
+}
+
+function Gauge({ name, value, unit }: { name: string; value: string; unit: string }) {
+  return <div class="gauge"><dt>{name}</dt><dd>{value} <small>{unit}</small></dd></div>;
+}
+
+function Gauges() {
+  const { rows, pictures, ticks } = occupancy(timeline.value);
+  const last = timeline.value.columns.findLast(({ phase }) => phase === 'TICK_PHASE_DENOISE');
+  const nothing = ticks === 0;
+  return (
+    <dl class="gauges">
+      <Gauge name="Rows per tick" value={nothing ? '–' : rows.toFixed(1)} unit={`of ${capacity.value.cap}`} />
+      <Gauge name="Pictures in the last tick" value={nothing ? '–' : String(pictures)} unit="" />
+      <Gauge name="Last tick" value={last?.measuredMs === undefined ? '–' : spoken(last.measuredMs)}
+        unit={last?.predictedMs === undefined ? '' : `${spoken(last.predictedMs)} predicted`} />
+      <Gauge name="Waiting" value={String(queued.value)} unit="" />
+      {timeline.value.dropped > 0 && <Gauge name="Not seen" value={String(timeline.value.dropped)} unit="ticks" />}
+    </dl>
+  );
+}
+
+function Legend() {
+  return (
+    <>
+      <span class="legend"><svg width="12" height="12" aria-hidden="true"><path d="M0 0h12v12H0z" fill="var(--hue-0)" /><path d="m0 2 4 4-4 4z" fill="var(--sunken)" /></svg>joins</span>
+      <span class="legend"><svg width="12" height="12" aria-hidden="true"><path d="M0 0h12v12H0z" fill="var(--hue-1)" /><circle cx="6" cy="6" r="2.6" fill="var(--sunken)" /></svg>is done</span>
+      <span class="legend"><svg width="12" height="12" aria-hidden="true"><circle cx="6" cy="7" r="2.6" fill="var(--hue-2)" /><path d="M0 11.5h12" stroke="var(--line-strong)" /></svg>reads words or makes a picture</span>
+      <span class="legend"><svg width="12" height="12" aria-hidden="true"><path d="M0 0h12v12H0z" fill="var(--other-0)" /></svg>somebody else’s</span>
+      <span class="legend">Colours are those of the pictures below.</span>
+    </>
+  );
+}
