@@ -103,7 +103,7 @@ function healthRoutes(app: FastifyInstance, gateway: Gateway): void {
 }
 
 function servePage(app: FastifyInstance, folder: string): void {
-  const root = folder === '' ? fileURLToPath(new URL('page', import.meta.url)) : folder;
+  const root = folder === '' ? fileURLToPath(new URL('../page/dist', import.meta.url)) : folder;
   if (!existsSync(root)) {
     app.get('/', async (_request, reply) => reply.type('text/plain').send('Stepcast gateway. The page was not built.\n'));
     return;

@@ -7,9 +7,11 @@ import { abortOnClose, callerOf, checkModel } from '../gateway.js';
 import { problemJson, problemOf } from '../problem.js';
 import { EventStream } from '../sse.js';
 import { eventJson } from './events.js';
+import { sessionRoutes } from './sessions.js';
 
 export function pageRoutes(app: FastifyInstance, gateway: Gateway): void {
   const { upstream, contract, config } = gateway;
+  sessionRoutes(app, gateway);
 
   app.get('/api/models', async (request) => {
     const models = await upstream.models(callerOf(request));

@@ -12,7 +12,7 @@ export function milliseconds(duration: string | undefined): number | undefined {
 /** A span of time as people say it: "0.3 s", "12 s", "2 min 5 s". */
 export function spoken(ms: number): string {
   if (ms < 10) return `${ms.toFixed(1)} ms`;
-  if (ms < 100) return `${Math.round(ms)} ms`;
+  if (ms < 995) return `${Math.round(ms)} ms`;
   if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds} s`;

@@ -12,6 +12,9 @@ import { model, settings } from '../settings/form';
 import { settingsOf } from '../settings/request';
 import { copying } from '../snippets/copying';
 
+/** What does not fit the dialog's title is written out. */
+const LONG = 56;
+
 function close(): void {
   viewedId.value = '';
 }
@@ -40,7 +43,7 @@ export function Viewer({ picture }: { picture: Shown }) {
       <div class="viewer">
         <div class="canvas"><img src={picture.url} alt={picture.title} class={isTiny(picture) ? 'tiny' : ''} /></div>
         <div class="side">
-          <p class="words">{picture.title}</p>
+          {picture.title.length > LONG && <p class="words">{picture.title}</p>}
           <Facts picture={picture} />
           {picture.warnings.map((warning) => <p class="hint" key={warning}>{warning}</p>)}
           <Actions picture={picture} />

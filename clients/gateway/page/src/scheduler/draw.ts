@@ -1,6 +1,6 @@
 // Draws the timeline: a column for each tick, a cell for each row, coloured by request.
 import type { Owners } from './owners';
-import { type Column, isDenoise, type Timeline } from './timeline';
+import { type Cell, type Column, isDenoise, type Timeline } from './timeline';
 
 export interface Palette {
   hues: string[];
@@ -21,10 +21,10 @@ export interface Layout {
   chosen: number | undefined;
 }
 
-export const PITCH = 11;
+export const PITCH = 12;
 const GAP = 2;
 const IDLE_WIDTH = 14;
-const BOTTOM = 18;
+export const BOTTOM = 10;
 const TOP = 12;
 
 /** Where the columns stand, newest at the right edge: [column, left]. Those that do not fit are left out. */
@@ -66,33 +66,38 @@ function drawDenoise(context: CanvasRenderingContext2D, column: Column, left: nu
   let bottom = layout.height - BOTTOM;
   for (const cell of column.cells) {
     context.fillStyle = colourOf(cell.job, owners, palette);
-    for (let row = 0; row < cell.rows; ++row) {
+    // The first and the last evaluation of a picture are one block, with a mark in it.
+    const blocks = cell.joins || cell.leaves ? 1 : cell.rows;
+    const tall = (cell.rows * each) / blocks;
+    const middle = bottom - (cell.rows * each) / 2;
+    for (let block = 0; block < blocks; ++block) {
       context.beginPath();
-      context.roundRect(left, bottom - each + 1, PITCH - GAP, Math.max(1, each - 1.5), Math.min(2.5, each / 3));
+      context.roundRect(left, bottom - tall + 1, PITCH - GAP, Math.max(1, tall - 1.5), Math.min(2.5, each / 3));
       context.fill();
-      bottom -= each;
+      bottom -= tall;
     }
-    const middle = bottom + (cell.rows * each) / 2;
-    // A door in: a notch that opens to the left. A door out: a ring where the picture is done.
-    if (cell.joins) notch(context, left, middle, Math.min(4, each), palette.surface);
-    if (cell.leaves) ring(context, left + (PITCH - GAP) / 2, middle, Math.min(2.6, each), palette.surface);
+    if (cell.joins || cell.leaves) mark(context, left + (PITCH - GAP) / 2, middle, cell, palette.surface);
   }
 }
 
-function notch(context: CanvasRenderingContext2D, x: number, y: number, size: number, colour: string): void {
-  context.fillStyle = colour;
+/** A plus where a picture joins, a tick where it is done. */
+function mark(context: CanvasRenderingContext2D, x: number, y: number, { leaves }: Cell, colour: string): void {
+  context.strokeStyle = colour;
+  context.lineWidth = 1.8;
+  context.lineCap = 'round';
   context.beginPath();
-  context.moveTo(x - 0.5, y - size);
-  context.lineTo(x + size, y);
-  context.lineTo(x - 0.5, y + size);
-  context.fill();
-}
-
-function ring(context: CanvasRenderingContext2D, x: number, y: number, size: number, colour: string): void {
-  context.fillStyle = colour;
-  context.beginPath();
-  context.arc(x, y, size, 0, 2 * Math.PI);
-  context.fill();
+  if (leaves) {
+    context.moveTo(x - 2.8, y + 0.2);
+    context.lineTo(x - 0.8, y + 2.4);
+    context.lineTo(x + 2.9, y - 2.2);
+  } else {
+    context.moveTo(x - 2.8, y);
+    context.lineTo(x + 2.8, y);
+    context.moveTo(x, y - 2.8);
+    context.lineTo(x, y + 2.8);
+  }
+  context.stroke();
+  context.lineWidth = 1;
 }
 
 /** Encoding and decoding: a dot for each picture, on the ground line. */

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 
 import { paintTogether } from './demonstration';
 import { inWords } from './readout';
-import { occupancy } from './timeline';
+import { isDenoise, occupancy } from './timeline';
 import { TimelineCanvas } from './timeline_canvas';
 import { capacity, owners, paused, queued, ticksSentence, ticksState, timeline, watchScheduler } from './watch';
 import { spoken } from '../api/units';
@@ -61,7 +61,7 @@ function Gauge({ name, value, unit }: { name: string; value: string; unit: strin
 
 function Gauges() {
   const { rows, pictures, ticks } = occupancy(timeline.value);
-  const last = timeline.value.columns.findLast(({ phase }) => phase === 'TICK_PHASE_DENOISE');
+  const last = timeline.value.columns.findLast(isDenoise);
   const nothing = ticks === 0;
   return (
     <dl class="gauges">
@@ -75,13 +75,31 @@ function Gauges() {
   );
 }
 
+const PLUS = 'M3 6h6M6 3v6';
+const DONE = 'm3 6.2 2 2.200L9 4';
+
+function Sample({ hue, mark, words }: { hue: string; mark?: string; words: string }) {
+  return (
+    <span class="legend">
+      <svg width="12" height="12" fill="none" stroke="var(--surface)" stroke-width="1.7" stroke-linecap="round" aria-hidden="true">
+        <rect width="12" height="12" rx="3" fill={`var(${hue})`} stroke="none" />
+        {mark !== undefined && <path d={mark} />}
+      </svg>
+      {words}
+    </span>
+  );
+}
+
 function Legend() {
   return (
     <>
-      <span class="legend"><svg width="12" height="12" aria-hidden="true"><path d="M0 0h12v12H0z" fill="var(--hue-0)" /><path d="m0 2 4 4-4 4z" fill="var(--sunken)" /></svg>joins</span>
-      <span class="legend"><svg width="12" height="12" aria-hidden="true"><path d="M0 0h12v12H0z" fill="var(--hue-1)" /><circle cx="6" cy="6" r="2.6" fill="var(--sunken)" /></svg>is done</span>
-      <span class="legend"><svg width="12" height="12" aria-hidden="true"><circle cx="6" cy="7" r="2.6" fill="var(--hue-2)" /><path d="M0 11.5h12" stroke="var(--line-strong)" /></svg>reads words or makes a picture</span>
-      <span class="legend"><svg width="12" height="12" aria-hidden="true"><path d="M0 0h12v12H0z" fill="var(--other-0)" /></svg>somebody else’s</span>
+      <Sample hue="--hue-0" mark={PLUS} words="joins" />
+      <Sample hue="--hue-0" mark={DONE} words="is done" />
+      <span class="legend">
+        <svg width="8" height="12" aria-hidden="true"><circle cx="4" cy="6" r="2.6" fill="var(--hue-0)" /></svg>
+        reads words, or makes a picture
+      </span>
+      <Sample hue="--other-0" words="somebody else’s" />
       <span class="legend">Colours are those of the pictures below.</span>
     </>
   );

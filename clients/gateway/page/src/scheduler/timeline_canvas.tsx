@@ -2,7 +2,7 @@
 import { useSignalEffect } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 
-import { draw, type Layout, type Palette, placed, PITCH, rowHeight } from './draw';
+import { BOTTOM, draw, type Layout, type Palette, placed, PITCH, rowHeight } from './draw';
 import { paletteOf } from './palette';
 import { capacity, owners, timeline } from './watch';
 import { theme } from '../parts/theme';
@@ -12,8 +12,6 @@ export interface TimelineCanvasParts {
   chosen: number | undefined;
   onChoose: (plan: number | undefined) => void;
 }
-
-export const GROUND = 18;
 
 export function TimelineCanvas({ chosen, onChoose }: TimelineCanvasParts) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -81,6 +79,6 @@ export function TimelineCanvas({ chosen, onChoose }: TimelineCanvasParts) {
 }
 
 function Mark({ rows, each, text, className = '' }: { rows: number; each: number; text: string; className?: string }) {
-  const place = (element: HTMLElement | null) => element?.style.setProperty('bottom', `calc(${GROUND + rows * each}px - 0.6rem)`);
+  const place = (element: HTMLElement | null) => element?.style.setProperty('bottom', `calc(${BOTTOM + rows * each}px - 0.6rem)`);
   return <span class={`mark numbers ${className}`} ref={place}>{text}</span>;
 }

@@ -2,7 +2,7 @@
 import { computed, effect, signal } from '@preact/signals';
 
 import { type Expected, type Owners, withOwners } from './owners';
-import { NOTHING, type Timeline, withTick } from './timeline';
+import { isDenoise, NOTHING, type Timeline, withTick } from './timeline';
 import { getJson } from '../api/http';
 import { info } from '../api/server';
 import { followTicks, type TicksState } from '../api/ticks';
@@ -19,12 +19,11 @@ const schedule = signal<Schedule>({});
 
 /** Rows that fit a tick, and the fewest that are worth most, for the kind of work that was done last. */
 export const capacity = computed(() => {
-  const last = timeline.value.columns.findLast(({ phase }) => phase === 'TICK_PHASE_DENOISE');
+  const last = timeline.value.columns.findLast(isDenoise);
   const ofDevice = info.value.devices?.find(({ name }) => last === undefined || name === last.device)?.maxRows ?? 16;
   const costs = schedule.value.devices?.flatMap(({ costs: each }) => each ?? []) ?? [];
-  const cost = costs.find(({ key }) =>
-    key?.phase === 'TICK_PHASE_DENOISE' && key.model === last?.model &&
-    `${key.latentWidth ?? 0}×${key.latentHeight ?? 0}` === last.latent);
+  const cost = last === undefined ? undefined : costs.find(({ key }) =>
+    key?.phase === last.phase && key.model === last.model && `${key.latentWidth ?? 0}×${key.latentHeight ?? 0}` === last.latent);
   return { cap: cost?.rowCap ?? ofDevice, knee: cost?.knee };
 });
 

@@ -4,9 +4,17 @@ import type { GenerateRequest } from '../api/wire';
 const FILES: Record<'initImage' | 'maskImage', string> = { initImage: 'start.png', maskImage: 'mask.png' };
 const SKETCH = 'sketch.png';
 
+/** Without fields that say nothing: an accepted request has them all. */
+function tidy(request: GenerateRequest): GenerateRequest {
+  const says = ([key, value]: [string, unknown]) =>
+    key === 'prompt' ? value !== undefined : Array.isArray(value) ? value.length > 0
+      : value !== undefined && value !== '' && value !== false && !(typeof value === 'string' && value.endsWith('_UNSPECIFIED'));
+  return Object.fromEntries(Object.entries(request).filter(says));
+}
+
 /** What people would write: without what is only of use to this page, and with marks where pictures go. */
 export function plain(request: GenerateRequest): { request: GenerateRequest; files: string[] } {
-  const rest: GenerateRequest = { ...request, preview: undefined };
+  const rest = tidy({ ...request, preview: undefined });
   const files: string[] = [];
   for (const key of ['initImage', 'maskImage'] as const) {
     if (rest[key] === undefined) continue;
