@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Lints the contract, and compares it with that of the last release (the newest tag v*); ctest's contract_lint.
+# Lints the contract, the length of its lines too, and compares it with that of the last release (the newest tag v*); ctest's contract_lint.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
+python3 ../tools/proto_comments.py
 buf="$(readlink -f ..)/.deps/python/bin/buf"
 [ -x "$buf" ] || buf=$(command -v buf) || { echo "skipped: no buf; ./dev test installs it (deps/python.txt)"; exit 77; }
 "$buf" lint
