@@ -128,6 +128,18 @@ class ServiceTest(unittest.TestCase):
             self.assertNotIn("stepcast.service", done.stderr)
 
 
+class VersionTest(unittest.TestCase):
+    def test_all_parts_have_one_version_and_it_has_notes(self):
+        version = re.search(r"project\(stepcast VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
+        for folder in ("node", "gateway"):
+            self.assertEqual(json.loads((ROOT / "clients" / folder / "package.json").read_text())["version"], version, folder)
+        self.assertIn(f'version = "{version}"\n', (ROOT / "clients" / "python" / "pyproject.toml").read_text())
+        chart = yaml.safe_load((ROOT / "deploy" / "helm" / "stepcast" / "Chart.yaml").read_text())
+        self.assertEqual((chart["version"], chart["appVersion"]), (version, version))
+        notes = (ROOT / "docs" / "release_notes" / f"{version}.md").read_text()
+        self.assertTrue(notes.startswith(f"Stepcast {version}\n"))
+
+
 @unittest.skipUnless(shutil.which("dpkg-query"), "no Debian packages")
 class MaterialsTest(unittest.TestCase):
     def components(self):

@@ -24,6 +24,18 @@ cudaDeviceProp* getDeviceProperties(c10::DeviceIndex device);
 
 namespace stepcast::engine {
 
+std::string WhyNoCudaDevice(int runtime, int driver) {
+  if (driver == 0) return "no NVIDIA driver is installed, or this container does not see it (NVIDIA container runtime)";
+  const std::string served = absl::StrCat(driver / 1000, ".", driver % 1000 / 10);
+  // A driver serves every minor version of its major one.
+  if (driver / 1000 < runtime / 1000) {
+    return absl::StrCat("the NVIDIA driver is too old: it serves CUDA ", served, ", this build needs ", runtime / 1000,
+                        ".0; update the driver (docs/operations.md says to which)");
+  }
+  return absl::StrCat("the NVIDIA driver serves CUDA ", served,
+                      ", but shows no device; look at nvidia-smi, CUDA_VISIBLE_DEVICES and the container's devices");
+}
+
 #ifdef STEPCAST_CUDA
 namespace {
 
@@ -89,8 +101,10 @@ int CudaDeviceCount() { return c10::cuda::device_count(); }
 absl::StatusOr<std::unique_ptr<ComputeDevice>> OpenCudaDevice(int index) {
   const int count = CudaDeviceCount();
   if (count == 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "device cuda:", index, ": no CUDA device can be used on this machine (driver missing or too old)"));
+    int runtime = 0, driver = 0;
+    C10_CUDA_IGNORE_ERROR(cudaRuntimeGetVersion(&runtime));
+    C10_CUDA_IGNORE_ERROR(cudaDriverGetVersion(&driver));
+    return absl::FailedPreconditionError(absl::StrCat("device cuda:", index, ": ", WhyNoCudaDevice(runtime, driver)));
   }
   if (index >= count) {
     return absl::FailedPreconditionError(
