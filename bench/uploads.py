@@ -3,10 +3,12 @@
 
     bench/uploads.py [--build build/bench] [--model models/emoji] [--clients 50] [--seconds 20] [--rounds 3] [--threads N]
 
-Painters (the command line client) keep the server busy throughout. In every other round `--clients` others send a 4000 x
-4000 PNG of 8 MiB each, over and over, with validate_only: it is decoded, resized and dropped. Prints medians over the
-rounds of p50 and p99 of the time between ends of ticks, from the server's recording, and how long uploads took. With
-`--threads 1` on two cores one is free for the rest; with 2 both are busy.
+Painters (the command line client) keep the server busy throughout, with pictures of so many steps that all of them are
+in every tick. In every other round `--clients` others send a 4000 x 4000 PNG of 8 MiB each, over and over, with
+validate_only: it is decoded, resized and dropped. They are idle-class processes (`chrt --idle`): elsewhere they would
+have cores of their own. Prints medians over the rounds of p50 and p99 of the time between ends of ticks that all
+painters share, from the server's recording, how long uploads took, and the CPU time of the server's threads per upload,
+by niceness. With `--threads 1` on two cores one is free for the rest; with 2 both are busy.
 """
 import argparse
 import json
@@ -69,19 +71,37 @@ class Crowd:
             thread.join()
 
 
-def tick_gaps(recording):
-    """Seconds between the ends of ticks, of all of a recording, with the time of each since its begin."""
-    now, last, gaps = 0.0, None, []
+def tick_gaps(recording, painters):
+    """Seconds between the ends of ticks with `painters` pictures in each, with the time of each since its begin."""
+    now, last, gaps, full = 0.0, None, [], {}
+    denoising = set()
     for line in recording.read_text().splitlines():
         words = line.split()
+        if len(words) > 2 and words[0] == "K" and words[2] == "denoise":
+            denoising.add("K" + words[1])
         if len(words) < 2 or words[0] not in "SHXLPC" or len(words[0]) != 1:
             continue
         now += float(words[1]) * 1e-9
+        if words[0] == "P":
+            full[words[2]] = words[3] in denoising and int(words[4]) == 2 * painters
         if words[0] == "C":
-            if last is not None:
+            if last is not None and full.get(words[2]):
                 gaps.append((now, now - last))
             last = now
     return gaps
+
+
+def cpu_by_niceness(pid):
+    """CPU seconds of the threads of a process so far, by niceness."""
+    seconds = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended
+        niceness = int(fields[16])
+        seconds[niceness] = seconds.get(niceness, 0.0) + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds
 
 
 def percentile(values, share):
@@ -127,22 +147,26 @@ def measure(args, uploads):
         picture.write_bytes(noise_png(4000))
         server = Server(args, folder)
         begin = time.monotonic()
-        paint = ["generate", "a red apple", "--steps", "30", "--seed", "1", "-q", "-o", "/dev/null", "--format", "png"]
+        paint = ["generate", "a red apple", "--steps", "300", "--seed", "1", "-q", "-o", "/dev/null", "--format", "png"]
         painters = Crowd(args.painters, [*server.client, *paint])
         time.sleep(3)
         send = ["generate", "a", "--image", picture, "--resize", "cover", "--validate-only", "-q"]
-        # Elsewhere they would have cores of their own.
-        crowd = Crowd(args.clients if uploads else 0, ["nice", "-n", "19", *server.client, *send])
+        before = cpu_by_niceness(server.process.pid)
+        crowd = Crowd(args.clients if uploads else 0, ["chrt", "--idle", "0", *server.client, *send])
         time.sleep(args.seconds)
+        after = cpu_by_niceness(server.process.pid)
+        read = crowd.ok
         crowd.stop()
         painters.stop()
         reads = server.metric("stepcast_upload_decode_seconds_count")
         spent = server.metric("stepcast_upload_decode_seconds_sum")
         server.stop()
         elapsed = time.monotonic() - begin
-        gaps = [gap for at, gap in tick_gaps(server.recording) if 4 < at < elapsed - 1]
+        gaps = [gap for at, gap in tick_gaps(server.recording, args.painters) if 4 < at < elapsed - 1]
+        spent_by = {niceness: after[niceness] - before.get(niceness, 0.0) for niceness in sorted(after)}
         return {"p50_ms": 1e3 * percentile(gaps, 0.5), "p99_ms": 1e3 * percentile(gaps, 0.99), "ticks": len(gaps),
-                "uploads_read": crowd.ok, "uploads_refused": crowd.refused,
+                "cpu_by_niceness_s": {niceness: round(seconds, 2) for niceness, seconds in spent_by.items()},
+                "uploads_read": read, "uploads_refused": crowd.refused,
                 "upload_p50_s": percentile(crowd.seconds, 0.5), "decode_mean_s": spent / reads if reads else 0.0}
 
 

@@ -6,11 +6,11 @@
 
 namespace stepcast {
 
-void LowerOwnPriority() {
-  constexpr int kNiceness = 10;  // added to the process's
+void LowerOwnPriority(int niceness) {
+  constexpr int kNicest = 19;
   // 0 names the calling thread.
   const int current = getpriority(PRIO_PROCESS, 0);
-  setpriority(PRIO_PROCESS, 0, std::min(current + kNiceness, 19));
+  setpriority(PRIO_PROCESS, 0, std::min(current + niceness, kNicest));
 }
 
 }  // namespace stepcast

@@ -8,11 +8,13 @@
 #include <grpcpp/server_builder.h>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "core/low_priority.h"
 
 namespace stepcast {
 namespace {
@@ -76,7 +78,12 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Start(const ListenerOptions&
   BoundCalls(options, builder);
   if (!options.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   for (grpc::Service* service : options.services) builder.RegisterService(service);
-  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  std::unique_ptr<grpc::Server> server;
+  // gRPC's threads have the niceness of the one that starts them.
+  std::thread([&] {
+    LowerOwnPriority(kAnswering);
+    server = builder.BuildAndStart();
+  }).join();
   if (server == nullptr || port == 0) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "%s cannot listen on %s: the port is in use or the address is not this machine's", options.name, address));

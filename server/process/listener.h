@@ -29,6 +29,8 @@ struct ListenerOptions {
 // Serves until shut down. Messages are not inflated: a compressed one is refused with UNIMPLEMENTED before that,
 // because a megabyte could become a gigabyte.
 //
+// gRPC's threads, which copy what clients send and parse it, give way to engine threads (core/low_priority.h).
+//
 // Thread-safety: all methods may be called from any thread.
 class Listener {
  public:

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "google/protobuf/descriptor.h"
+#include "google/protobuf/io/zero_copy_stream.h"
 #include "server/request/errors/field_violations.h"
 
 namespace stepcast {
@@ -16,10 +17,12 @@ struct WireFindings {
   FieldViolations bad_strings = {};  // strings that are not UTF-8, each field once
 };
 
-// Goes once over `bytes`, which claim to be a `type`, and into its messages. A field whose wire type is not that of the
-// declared one counts as unknown, as it does for the parser.
+// Goes once over `stream`, whose `bytes` bytes claim to be a `type`, and into its messages. A field whose wire type is
+// not that of the declared one counts as unknown, as it does for the parser. Fields of bytes are passed over unread.
 //
-// Time: linear, whatever the bytes are. Memory: a few names.
+// Time: linear, whatever the bytes are. Memory: a few names, and the longest text. REQUIRES: bytes <= INT32_MAX.
+WireFindings ScanWire(google::protobuf::io::ZeroCopyInputStream& stream, int64_t bytes,
+                      const google::protobuf::Descriptor& type);
 WireFindings ScanWire(std::string_view bytes, const google::protobuf::Descriptor& type);
 
 }  // namespace stepcast

@@ -1,6 +1,9 @@
 #include "server/process/listener.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "core/low_priority.h"
 #include "server/process/health.h"
 #include "tests/server/http2_client.h"
 
@@ -72,6 +76,34 @@ TEST(ListenerTest, ReflectionCanBeTurnedOff) {
   ASSERT_TRUE(without.ok());
   EXPECT_TRUE(Reflects(**with));
   EXPECT_FALSE(Reflects(**without));
+}
+
+// Notes the niceness of the thread that has received a call.
+class NicenessProbe final : public grpc::health::v1::Health::CallbackService {
+ public:
+  grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context, const grpc::health::v1::HealthCheckRequest*,
+                                  grpc::health::v1::HealthCheckResponse*) override {
+    niceness = getpriority(PRIO_PROCESS, 0);
+    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
+  std::atomic<int> niceness = 0;
+};
+
+// What clients send is copied and parsed on gRPC's threads: they must not take turns with the engine as its equals.
+TEST(ListenerTest, ThreadsThatReceiveGiveWay) {
+  NicenessProbe probe;
+  const auto listener = Listener::Start(Options(&probe));
+  ASSERT_TRUE(listener.ok());
+  const auto stub = grpc::health::v1::Health::NewStub(
+      grpc::CreateChannel(absl::StrCat("127.0.0.1:", (*listener)->port()), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  grpc::health::v1::HealthCheckResponse response;
+  ASSERT_TRUE(stub->Check(&context, {}, &response).ok());
+  const int own = getpriority(PRIO_PROCESS, 0);
+  EXPECT_EQ(probe.niceness, std::min(own + kAnswering, 19)) << "and the caller of Start is as it was";
 }
 
 // How many of `count` pings, one after the other and without any call, are answered.

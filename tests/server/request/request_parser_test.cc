@@ -42,6 +42,22 @@ TEST(RequestParserTest, ParsesMessages) {
   EXPECT_TRUE(Parse("").ok());
 }
 
+TEST(RequestParserTest, ParsesWhatCameInSlices) {
+  v1::GenerateRequest sent = Wire(R"(prompt: "p" seed: 7)");
+  sent.set_init_image(std::string(100'000, '\xAA'));
+  const std::string bytes = sent.SerializeAsString();
+  std::vector<grpc::Slice> slices;
+  for (size_t i = 0; i < bytes.size(); i += 1000) slices.emplace_back(bytes.substr(i, 1000));
+  const grpc::ByteBuffer buffer(slices.data(), slices.size());
+  v1::GenerateRequest request;
+  ASSERT_TRUE(ParseRequest(buffer, 1 << 20, request).ok());
+  EXPECT_EQ(request.SerializeAsString(), bytes);
+  EXPECT_EQ(ReasonOf(ParseRequest(buffer, 1000, request)), "WORK_LIMIT");
+  EXPECT_EQ(ReasonOf(ParseRequest(grpc::ByteBuffer(slices.data(), slices.size() - 1), 1 << 20, request)),
+            "MALFORMED_REQUEST");
+  EXPECT_TRUE(ParseRequest(grpc::ByteBuffer(nullptr, 0), 1 << 20, request).ok()) << "no bytes are a message";
+}
+
 TEST(RequestParserTest, NamesStringsThatAreNotUtf8) {
   const struct {
     std::string bytes;

@@ -98,6 +98,38 @@ TEST(WireScanTest, ManyUnknownFieldsAreCountedAndFewListed) {
   }
 }
 
+// A message as gRPC receives it: in many slices, wherever they are cut.
+TEST(WireScanTest, SlicesAreOneMessage) {
+  v1::GenerateRequest known = Wire(R"(prompt: "p\303\274" preview { every_n_steps: 5 })");
+  known.set_init_image(std::string(1000, '\xFF'));
+  auto& preview = *known.mutable_preview();
+  preview.GetReflection()->MutableUnknownFields(&preview)->AddVarint(901, 1);
+  const std::string bytes = known.SerializeAsString();
+  for (const int cut : {1, 2, 3, 7, 500, 5000}) {
+    google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()), cut);
+    const WireFindings findings =
+        ScanWire(stream, static_cast<int64_t>(bytes.size()), *v1::GenerateRequest::descriptor());
+    EXPECT_TRUE(findings.well_formed) << cut;
+    EXPECT_EQ(findings.unknown_values, 1) << cut;
+    EXPECT_TRUE(findings.unknown.Has("preview.field 901")) << cut;
+    EXPECT_TRUE(findings.bad_strings.empty()) << cut;
+  }
+}
+
+// A reader that believed what a text claims would make room for it.
+TEST(WireScanTest, WhatIsClaimedIsNotBelieved) {
+  const std::string claims = "\x12\xFF\xFF\xFF\xFF\x07" "a";                   // a prompt of 2 GiB
+  const std::string within = Nested(70, claims);                                // in a message
+  const std::string bounded = "\xB2\x04\xFF\xFF\xFF\xFF\x07" + claims;         // in one that claims as much
+  for (const std::string& bytes : {claims, within, bounded}) {
+    google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()), 2);
+    const WireFindings findings =
+        ScanWire(stream, static_cast<int64_t>(bytes.size()), *v1::GenerateRequest::descriptor());
+    EXPECT_EQ(findings.well_formed, bytes == within);
+    EXPECT_EQ(ReasonOf(Parse(bytes)), "MALFORMED_REQUEST");
+  }
+}
+
 // What a parser would spend most on: values of two bytes that become objects of their own.
 TEST(WireScanTest, NothingIsAllocatedForManyValues) {
   const auto groups = [](int count) {
