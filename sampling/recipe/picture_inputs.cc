@@ -89,6 +89,11 @@ std::optional<double> StrengthOf(const GenerationRequest& request) {
   return request.strength;
 }
 
+double GuidanceOf(const GenerationRequest& request) {
+  const bool unguided = request.model->image_input == ImageInput::kPicture && request.image_guidance_scale < 1.0;
+  return unguided ? 1.0 : request.guidance_scale;
+}
+
 RowSet PictureGuidance(int uncond, int cond, double image_guidance_scale) {
   const auto scale = static_cast<float>(image_guidance_scale);
   return {.rows = {{.conditioning = uncond,

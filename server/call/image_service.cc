@@ -64,7 +64,7 @@ sampling::SamplerSpec SpecOf(const GenerationRequest& request) {
           .sigma_schedule = request.sigma_schedule,
           .timestep_spacing = request.timestep_spacing,
           .eta = request.eta,
-          .guidance_scale = request.guidance_scale,
+          .guidance_scale = sampling::GuidanceOf(request),
           .guidance_rescale = request.guidance_rescale,
           .guidance_start = request.guidance_start,
           .guidance_end = request.guidance_end,

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "core/status_macros.h"
 #include "google/protobuf/unknown_field_set.h"
+#include "sampling/recipe/picture_inputs.h"
 #include "server/catalog/model_description.h"
 #include "server/request/checks/model_defaults.h"
 #include "server/request/checks/picture_checks.h"
@@ -64,22 +65,30 @@ void CheckSeeds(const RequestContext& context, SeedSource& seeds, GenerationRequ
 
 // Rows of one step of one picture.
 int RowsPerStep(const GenerationRequest& request) {
-  const bool guided = request.guidance_scale > 1.0 && !request.model->noise_schedule.embeds_guidance;
+  const bool guided = sampling::GuidanceOf(request) > 1.0 && !request.model->noise_schedule.embeds_guidance;
   return !guided ? 1 : request.model->image_input == ImageInput::kPicture ? 3 : 2;
+}
+
+// Steps that are run for one picture: those that strength leaves of a picture's, and those that invert it first.
+int StepsRun(const v1::GenerateRequest& wire, const GenerationRequest& request) {
+  if (request.invert) return 2 * request.steps;
+  const bool whole = request.inpainting.has_value() && request.strength == 1.0;
+  if (!wire.has_init_image() || whole || request.model->image_input == ImageInput::kPicture) return request.steps;
+  return static_cast<int>(request.steps * request.strength);
 }
 
 // Evaluations of one picture, nearly: most samplers take one per step, some two, and annealed Langevin dynamics as many
 // as it is told at each level.
-double EvaluationsOf(const GenerationRequest& request, const SamplerSupport& support) {
+double EvaluationsOf(const v1::GenerateRequest& wire, const GenerationRequest& request, const SamplerSupport& support) {
   const LangevinOptions& langevin = request.sampler_options.langevin;
   const double per_step = static_cast<double>(support.evaluations) / request.model->defaults.steps;
-  const double levels = langevin.levels.value_or(request.steps);
+  const double levels = langevin.levels.value_or(StepsRun(wire, request));
   return levels * (langevin.inner_steps.has_value() ? *langevin.inner_steps : std::max(1.0, per_step));
 }
 
-absl::Status CheckWork(const GenerationRequest& request, const SamplerSupport& support, const LimitsConfig& limits) {
+absl::Status CheckWork(const v1::GenerateRequest& wire, const GenerationRequest& request, const SamplerSupport& support, const LimitsConfig& limits) {
   if (limits.max_megapixel_steps <= 0.0) return absl::OkStatus();
-  const double work = 1e-6 * request.width * request.height * EvaluationsOf(request, support) * request.image_count *
+  const double work = 1e-6 * request.width * request.height * EvaluationsOf(wire, request, support) * request.image_count *
                       RowsPerStep(request);
   if (work <= limits.max_megapixel_steps) return absl::OkStatus();
   const std::string asked = absl::StrFormat("%.6g", work);
@@ -142,7 +151,7 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, c
   CheckService(context, *resolved, violations);
   RefuseAllUnknownFields(request, violations);
   STEPCAST_RETURN_IF_ERROR(violations.ToStatus());
-  STEPCAST_RETURN_IF_ERROR(CheckWork(*resolved, *model->FindSampler(resolved->sampler), limits));
+  STEPCAST_RETURN_IF_ERROR(CheckWork(wire, *resolved, *model->FindSampler(resolved->sampler), limits));
   STEPCAST_RETURN_IF_ERROR(CheckParametersFit(*resolved));
   return resolved;
 }

@@ -168,5 +168,21 @@ TEST(PictureInputsTest, ControlHasItsWindow) {
   EXPECT_EQ(window(0.0, 0.1), std::pair(0, 0));
 }
 
+// As diffusers: a picture is guided by only where image_guidance_scale is at least 1.
+TEST(PictureInputsTest, BelowOneThePictureTurnsGuidanceOff) {
+  GenerationRequest request;
+  ModelInfo model;
+  model.image_input = ImageInput::kPicture;
+  request.model = std::make_shared<const ModelInfo>(model);
+  request.guidance_scale = 7.0;
+  request.image_guidance_scale = 1.0;
+  EXPECT_EQ(GuidanceOf(request), 7.0);
+  request.image_guidance_scale = 0.99;
+  EXPECT_EQ(GuidanceOf(request), 1.0);
+  model.image_input = ImageInput::kNone;
+  request.model = std::make_shared<const ModelInfo>(model);
+  EXPECT_EQ(GuidanceOf(request), 7.0) << "other models are told of no picture";
+}
+
 }  // namespace
 }  // namespace stepcast::sampling

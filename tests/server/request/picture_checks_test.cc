@@ -6,6 +6,7 @@
 #include "core/error_reason.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/request/errors/status_mapping.h"
 #include "server/request/request_validator.h"
 #include "tests/server/fake_models.h"
 #include "tests/server/wire_requests.h"
@@ -23,7 +24,8 @@ struct Sent {
   Orientation orientation = kUpright;
 };
 
-absl::StatusOr<SharedRequest> Validate(const std::string& text, const std::vector<Sent>& sent) {
+absl::StatusOr<SharedRequest> Validate(const std::string& text, const std::vector<Sent>& sent,
+                                       const LimitsConfig& limits = LimitsConfig()) {
   static const ModelRegistry& models = *new ModelRegistry(PictureModels());
   FixedSeed seeds(7);
   v1::GenerateRequest request = Wire("prompt: 'p' " + text);
@@ -34,7 +36,7 @@ absl::StatusOr<SharedRequest> Validate(const std::string& text, const std::vecto
     const PictureHeader header = {.width = picture.width, .height = picture.height, .orientation = picture.orientation};
     files.files.push_back({picture.field, "", header});
   }
-  return ValidateRequest(request, models, LimitsConfig(), seeds, {.pictures = &files});
+  return ValidateRequest(request, models, limits, seeds, {.pictures = &files});
 }
 
 const Sent kInit = {kInitImage};
@@ -229,6 +231,26 @@ TEST(PictureChecksTest, FilesThatCannotBeRead) {
 // A model that cannot do without pictures is no misfit.
 TEST(PictureChecksTest, ModelsThatNeedPicturesFitTheLimits) {
   EXPECT_TRUE(FindMisfits(PictureModels(), LimitsConfig()).empty());
+}
+
+// A weak change is little work, an inversion is a picture's twice.
+TEST(PictureChecksTest, WorkIsThatOfTheStepsThatAreRun) {
+  LimitsConfig limits;
+  // 64 x 64 pixels, 20 steps, two rows.
+  limits.max_megapixel_steps = 20 * 2 * 4096e-6;
+  const std::string painter = "model: 'painter' guidance_scale: 3 ";
+  EXPECT_TRUE(Validate(painter + "steps: 20", {}, limits).ok());
+  EXPECT_EQ(ReasonOf(Validate(painter + "steps: 21", {}, limits).status()), "WORK_LIMIT");
+  EXPECT_TRUE(Validate(painter + "steps: 40 strength: 0.5", {kInit}, limits).ok());
+  EXPECT_EQ(ReasonOf(Validate(painter + "steps: 42 strength: 0.5", {kInit}, limits).status()), "WORK_LIMIT");
+  EXPECT_TRUE(Validate(painter + "steps: 10 invert: true", {kInit}, limits).ok());
+  EXPECT_EQ(ReasonOf(Validate(painter + "steps: 11 invert: true", {kInit}, limits).status()), "WORK_LIMIT");
+  // Three rows, or one where diffusers does without guidance.
+  limits.max_megapixel_steps = 20 * 3 * 4096e-6;
+  const std::string instruct = "model: 'instruct' guidance_scale: 3 ";
+  EXPECT_TRUE(Validate(instruct + "steps: 20", {kInit}, limits).ok());
+  EXPECT_EQ(ReasonOf(Validate(instruct + "steps: 21", {kInit}, limits).status()), "WORK_LIMIT");
+  EXPECT_TRUE(Validate(instruct + "steps: 40 image_guidance_scale: 0.99", {kInit}, limits).ok());
 }
 
 }  // namespace
