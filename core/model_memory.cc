@@ -9,6 +9,8 @@
 namespace stepcast {
 namespace {
 
+constexpr char kPreview[] = "preview";
+
 bool Fit(const std::vector<SharedModelInfo>& models, absl::Span<const ModelMemory> memory, const ModelInfo& newcomer) {
   return std::all_of(memory.begin(), memory.end(), [&](const ModelMemory& device) {
     return !IsHeldOn(newcomer, device) || WeightBytes(models, device) <= device.budget;
@@ -34,7 +36,9 @@ bool IsHeldOn(const ModelInfo& model, const ModelMemory& memory) {
 bool AreHeldOnce(const ModelComponent& a, const ModelComponent& b) {
   // Two 16-bit types take as many bytes.
   const auto identity = [](const ModelComponent& part) { return std::tie(part.sha256, part.compute_type, part.bytes); };
-  return !a.sha256.empty() && identity(a) == identity(b);
+  // A preview decoder is laid out for its own size and has no encoder: it is no VAE's, although their files are one.
+  const bool previews = a.name == kPreview;
+  return !a.sha256.empty() && previews == (b.name == kPreview) && identity(a) == identity(b);
 }
 
 int64_t WeightBytes(const ModelInfo& model) {

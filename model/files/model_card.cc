@@ -20,13 +20,19 @@ namespace {
 constexpr double kMaxGuidance = 30;
 constexpr int64_t kMaxInt = 1'000'000;  // a range is checked when the model's limits are known
 
+// One of the names of an enum's values, up to `last`.
 template <typename Enum>
-std::optional<Enum> Named(JsonConfig& json, absl::string_view key, std::optional<Enum> (*from_name)(std::string_view)) {
+std::optional<Enum> Named(JsonConfig& json, absl::string_view key, Enum last, std::string_view (*name_of)(Enum)) {
   const std::optional<std::string> name = json.OptionalString(key);
   if (!name.has_value()) return std::nullopt;
-  const std::optional<Enum> value = from_name(*name);
-  if (!value.has_value()) json.Problem(key, absl::StrCat("'", name->substr(0, 40), "' is not known"));
-  return value;
+  std::vector<std::string> allowed;
+  for (int i = 0; i <= static_cast<int>(last); ++i) {
+    allowed.emplace_back(name_of(static_cast<Enum>(i)));
+    if (allowed.back() == *name) return static_cast<Enum>(i);
+  }
+  json.Problem(
+      key, absl::StrCat("got '", absl::CHexEscape(name->substr(0, 40)), "'; allowed: ", absl::StrJoin(allowed, ", ")));
+  return std::nullopt;
 }
 
 std::optional<int> SmallInt(JsonConfig& json, absl::string_view key) {
@@ -66,9 +72,9 @@ DtypeWish ReadDtypes(JsonConfig& json) {
 absl::StatusOr<CardDefaults> ReadDefaults(const nlohmann::json& value, const std::string& where) {
   STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, JsonConfig::Parse(value.dump(), where));
   CardDefaults defaults;
-  defaults.sampler = Named<Sampler>(json, "sampler", &SamplerFromName);
-  defaults.sigma_schedule = Named<SigmaSchedule>(json, "sigma_schedule", &SigmaScheduleFromName);
-  defaults.timestep_spacing = Named<TimestepSpacing>(json, "timestep_spacing", &TimestepSpacingFromName);
+  defaults.sampler = Named(json, "sampler", Sampler::kSdeVp, &SamplerName);
+  defaults.sigma_schedule = Named(json, "sigma_schedule", SigmaSchedule::kLu, &SigmaScheduleName);
+  defaults.timestep_spacing = Named(json, "timestep_spacing", TimestepSpacing::kTrailing, &TimestepSpacingName);
   defaults.steps = SmallInt(json, "steps");
   defaults.timesteps = json.Doubles("timesteps");
   defaults.sigmas = json.Doubles("sigmas");
@@ -193,7 +199,7 @@ absl::StatusOr<ModelCard> ReadModelCard(const std::string& path) {
   card.description = json->OptionalString("description");
   card.license = json->OptionalString("license");
   card.attribution = json->OptionalString("attribution");
-  card.prediction_type = Named<PredictionType>(*json, "prediction_type", &PredictionTypeFromName);
+  card.prediction_type = Named(*json, "prediction_type", PredictionType::kSample, &PredictionTypeName);
   card.zero_terminal_snr = json->OptionalBool("zero_terminal_snr");
   card.dtype = ReadDtypes(*json);
   card.vae = json->String("vae", "");
@@ -202,7 +208,7 @@ absl::StatusOr<ModelCard> ReadModelCard(const std::string& path) {
   if (NamesPreviewFile(card)) {
     card.preview = (std::filesystem::path(path).parent_path() / card.preview).lexically_normal().string();
   }
-  card.vae_tiling = Named<VaeTiling>(*json, "vae_tiling", &VaeTilingFromName);
+  card.vae_tiling = Named(*json, "vae_tiling", VaeTiling::kOff, &VaeTilingName);
   card.vae_tiling_pixels = json->OptionalInt("vae_tiling_pixels", 1, kMostTilingPixels);
   const nlohmann::json* defaults = json->Find("defaults");
   for (const std::string& key : json->UnknownKeys()) json->Problem(key, "unknown key");

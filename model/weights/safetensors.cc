@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status_macros.h"
@@ -62,6 +64,13 @@ absl::Status CheckTiling(const std::vector<TensorEntry>& tensors, uint64_t data_
   return absl::OkStatus();
 }
 
+// What a site answers instead of a file.
+bool IsWebPage(absl::string_view start) {
+  start = absl::StripLeadingAsciiWhitespace(start);
+  return absl::StartsWithIgnoreCase(start, "<!doctype html") || absl::StartsWithIgnoreCase(start, "<html") ||
+         absl::StartsWithIgnoreCase(start, "<head") || absl::StartsWithIgnoreCase(start, "<?xml");
+}
+
 absl::Status InFile(const absl::Status& status, const std::string& path) {
   return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
 }
@@ -103,6 +112,10 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   if (IsLfsPointer(start)) {
     return absl::FailedPreconditionError(
         absl::StrCat(path, " is a git-lfs pointer, not the weights: run `git lfs pull` in the model's folder"));
+  }
+  if (IsWebPage(start)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " is a web page, not weights: the download needs a login or another address; fetch it again"));
   }
   uint64_t length = 0;
   if (start.size() < sizeof(length)) return InFile(Malformed("shorter than the 8 bytes of the header length"), path);

@@ -12,8 +12,8 @@ namespace stepcast::sampling {
 // a picture gets, a model that only looks at the picture, and, as in diffusers, one that repaints at strength 1.
 std::optional<double> StrengthOf(const GenerationRequest& request);
 
-// The guidance_scale that SamplerSpec takes for `request`: as in diffusers, a model of ImageInput::kPicture is not guided
-// at all where image_guidance_scale is below 1.
+// The guidance_scale that SamplerSpec takes for `request`: as in diffusers, a model of ImageInput::kPicture is not
+// guided at all where image_guidance_scale is below 1.
 double GuidanceOf(const GenerationRequest& request);
 
 // The input parts that rows of a model of ImageInput::kPicture see (Stage::inputs, Row::inputs).

@@ -49,7 +49,7 @@ void GenerationStream::Submit() {
   const int64_t ticket = services_.models->Acquire(
       request_.request->model->id,
       [weak = weak_from_this()](const absl::Status& reason) {
-        if (const auto self = weak.lock()) self->Cancel(reason);
+        if (const auto self = weak.lock()) self->Cancel(FromModelError(reason, self->request_.request->model->id));
       },
       [self = shared_from_this()](absl::StatusOr<ModelLease> lease) { self->OnLease(std::move(lease)); });
   bool gone = false;

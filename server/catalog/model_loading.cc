@@ -65,30 +65,46 @@ void ModelStore::Impl::Do(const ModelTask& task) {
 
 void ModelStore::Impl::Inspect(const std::string& id) {
   absl::StatusOr<SharedModelInfo> info = host->Inspect(id);
-  if (!info.ok()) return OnFailed(id, info.status());
-  std::vector<Answer> answers;
-  {
-    MutexLock lock(mutex);
-    ModelEntry& entry = books.Of(id);
-    entry.info = *std::move(info);
-    entry.inspected = true;
-    entry.working = false;
-    if (!std::exchange(entry.unload_next, false)) return books.Reconsider(entry);
-    Leave(entry, 0, answers);
-  }
-  Give(std::move(answers));
+  info.ok() ? OnInspected(id, *std::move(info)) : OnFailed(id, info.status());
 }
 
 void ModelStore::Impl::Load(const std::string& id) {
   const absl::Time start = clock.Now();
   absl::StatusOr<HostedModel> model = host->Load(id);
   if (!model.ok()) return OnFailed(id, model.status());
+  if (HasOutgrown(id, model->info)) {
+    host->Unload(id);
+    return OnInspected(id, model->info);
+  }
   absl::StatusOr<RegisteredModel> registered = options.admit(model->info);
   if (!registered.ok()) {
     host->Unload(id);
     return OnFailed(id, registered.status());
   }
   OnLoaded(id, *std::move(model), *std::move(registered), clock.Now() - start);
+}
+
+// Whether the files have become more than there was room made for.
+bool ModelStore::Impl::HasOutgrown(const std::string& id, const SharedModelInfo& info) {
+  MutexLock lock(mutex);
+  std::vector<SharedModelInfo> others = books.InMemory();
+  std::erase_if(others, [&id](const SharedModelInfo& other) { return other->id == id; });
+  return !DescribeTooLarge(info, others, books.memory()).empty();
+}
+
+// What it needs is known; room is made next.
+void ModelStore::Impl::OnInspected(const std::string& id, SharedModelInfo info) {
+  std::vector<Answer> answers;
+  {
+    MutexLock lock(mutex);
+    ModelEntry& entry = books.Of(id);
+    entry.info = std::move(info);
+    entry.inspected = true;
+    entry.working = false;
+    if (!std::exchange(entry.unload_next, false)) return books.Reconsider(entry);
+    Leave(entry, 0, answers);
+  }
+  Give(std::move(answers));
 }
 
 void ModelStore::Impl::OnLoaded(const std::string& id, HostedModel model, RegisteredModel registered,
@@ -176,15 +192,15 @@ void ModelStore::Impl::Unload(const std::string& id) {
 
 void ModelStore::Impl::CancelHolders(const std::string& id) {
   std::vector<CancelCall> calls;
+  absl::Status why;
   {
     MutexLock lock(mutex);
     ModelEntry& entry = books.Of(id);
     entry.working = false;
+    why = entry.after_unload == ModelState::kOff ? SwitchedOff(id) : TakenAway(id);
     for (const auto& [ticket, cancel] : entry.holders) calls.push_back(cancel);
   }
-  for (const CancelCall& cancel : calls) {
-    cancel(WithReason(absl::UnavailableError("an operator has unloaded the model"), "DRAINING"));
-  }
+  for (const CancelCall& cancel : calls) cancel(why);
 }
 
 }  // namespace stepcast

@@ -36,6 +36,14 @@ absl::Status ModelStore::Impl::SwitchedOff(const std::string& id) {
                  absl::StrCat("model: ", id, " was unloaded by an operator; see ListModels"));
 }
 
+absl::Status ModelStore::Impl::TakenAway(const std::string& id) {
+  return WithRetryDelay(Refusal(absl::StatusCode::kUnavailable, "MODEL_LOADING",
+                                absl::StrCat("model ", id,
+                                             " was unloaded by an operator while it painted; send the request again, "
+                                             "with the same seed")),
+                        kRetryLoading);
+}
+
 // What would be answered to somebody who asks for the model now; OK: a lease or a place among those that wait.
 absl::Status ModelStore::Impl::Refusing(const ModelEntry& entry) const {
   if (entry.state == ModelState::kReady) return absl::OkStatus();

@@ -59,7 +59,8 @@ class ModelStore {
  public:
   using OnLease = absl::AnyInvocable<void(absl::StatusOr<ModelLease>) &&>;
   using OnDone = absl::AnyInvocable<void(absl::StatusOr<int64_t>) &&>;  // bytes that were freed
-  // Ends the call that holds a lease.
+  // Ends the call that holds a lease: UNAVAILABLE (MODEL_LOADING) where a request brings the model back, else NOT_FOUND
+  // (MODEL_NOT_FOUND).
   using CancelCall = std::function<void(const absl::Status&)>;
 
   // `host` null: models stay as they are. `metrics` and `clock` must outlive the store. REQUIRES: options.admit is set

@@ -30,7 +30,9 @@ struct ModelStore::Impl : std::enable_shared_from_this<Impl> {
   void Run();
   void Do(const ModelTask& task);
   void Inspect(const std::string& id);
+  void OnInspected(const std::string& id, SharedModelInfo info);
   void Load(const std::string& id);
+  bool HasOutgrown(const std::string& id, const SharedModelInfo& info);
   void Unload(const std::string& id);
   void CancelHolders(const std::string& id);
   void OnLoaded(const std::string& id, HostedModel model, RegisteredModel registered, absl::Duration took);
@@ -39,6 +41,7 @@ struct ModelStore::Impl : std::enable_shared_from_this<Impl> {
   // What clients are told. `again`: after which time it is worth while to ask again.
   static absl::Status Failed(const std::string& id, absl::Duration again);
   static absl::Status SwitchedOff(const std::string& id);
+  static absl::Status TakenAway(const std::string& id);
 
   absl::Status Refusing(const ModelEntry& entry) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   int Waiting() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);

@@ -176,7 +176,10 @@ int Run(const CommandLine& line) {
     Log(LogLevel::kInfo, "stopped while loading");
     std::_Exit(0);  // the loading thread still works
   }
-  if (!engine->ok()) return Fail(kExitModel, engine->status());
+  if (!engine->ok()) {
+    // What options alone are wrong about is said before any model is read.
+    return Fail(absl::IsInvalidArgument(engine->status()) ? kExitConfig : kExitModel, engine->status());
+  }
   if (!(*engine)->strict.empty()) Log(LogLevel::kInfo, (*engine)->strict);
   for (const std::string& note : (*engine)->notes) Log(LogLevel::kInfo, note);
   for (const SharedModelInfo& info : (*engine)->models) LogModel(*info);

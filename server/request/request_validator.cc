@@ -86,10 +86,11 @@ double EvaluationsOf(const v1::GenerateRequest& wire, const GenerationRequest& r
   return levels * (langevin.inner_steps.has_value() ? *langevin.inner_steps : std::max(1.0, per_step));
 }
 
-absl::Status CheckWork(const v1::GenerateRequest& wire, const GenerationRequest& request, const SamplerSupport& support, const LimitsConfig& limits) {
+absl::Status CheckWork(const v1::GenerateRequest& wire, const GenerationRequest& request, const SamplerSupport& support,
+                       const LimitsConfig& limits) {
   if (limits.max_megapixel_steps <= 0.0) return absl::OkStatus();
-  const double work = 1e-6 * request.width * request.height * EvaluationsOf(wire, request, support) * request.image_count *
-                      RowsPerStep(request);
+  const double work = 1e-6 * request.width * request.height * EvaluationsOf(wire, request, support) *
+                      request.image_count * RowsPerStep(request);
   if (work <= limits.max_megapixel_steps) return absl::OkStatus();
   const std::string asked = absl::StrFormat("%.6g", work);
   const std::string allowed = absl::StrFormat("%.6g", limits.max_megapixel_steps);

@@ -32,6 +32,18 @@ SharedModelInfo Model(const std::string& id, const std::vector<std::pair<std::st
 
 ModelMemory Cpu(int64_t budget) { return {.device = "cpu", .loops = {"cpu"}, .budget = budget}; }
 
+// One file may be both; it is read twice, and laid out otherwise.
+TEST(ModelMemoryTest, APreviewDecoderIsNoVae) {
+  ModelInfo info = *Model("a", {{"taesd", 10}, {"taesd", 10}});
+  info.components[0].name = "vae";
+  info.components[1].name = "preview";
+  const auto a = std::make_shared<const ModelInfo>(info);
+  info.id = "b";
+  const auto b = std::make_shared<const ModelInfo>(info);
+  EXPECT_EQ(WeightBytes({a}, Cpu(0)), 20);
+  EXPECT_EQ(WeightBytes({a, b}, Cpu(0)), 20) << "two models share both";
+}
+
 TEST(ModelMemoryTest, EqualPartsCountOnce) {
   const auto a = Model("a", {{"text", 10}, {"unet-a", 100}});
   const auto b = Model("b", {{"text", 10}, {"unet-b", 100}});

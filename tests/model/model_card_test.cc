@@ -197,9 +197,9 @@ TEST(ApplyModelCard, RefusesDefaultsThatNoRequestCouldUse) {
   const std::pair<const char*, const char*> kBad[] = {
       {R"({"name": "x"})", "name: unknown key"},
       {R"({"defaults": {"size": 64}})", "size: unknown key"},
-      {R"({"defaults": {"sampler": "ddim"}})", "sampler: 'ddim' is not known"},
-      {R"({"prediction_type": "flow"})", "prediction_type: 'flow' is not known"},
-      {R"({"defaults": {"sigma_schedule": "karras"}})", "sigma_schedule: 'karras' is not known"},
+      {R"({"defaults": {"sampler": "ddim"}})", "sampler: got 'ddim'; allowed: DDPM, DDIM"},
+      {R"({"prediction_type": "flow"})", "prediction_type: got 'flow'; allowed: epsilon, v_prediction, sample"},
+      {R"({"defaults": {"sigma_schedule": "karras"}})", "sigma_schedule: got 'karras'; allowed: DEFAULT, KARRAS"},
       {R"({"defaults": {"timesteps": [1, 2]}})", "timesteps: 2: finite numbers"},
       {R"({"defaults": {"timesteps": [9, 2], "steps": 3}})", "steps: 3, but the list makes 2"},
       {R"({"defaults": {"timesteps": [9, 2], "sigmas": [3, 0]}})", "only one of"},

@@ -262,6 +262,10 @@ TEST(SafetensorsFile, RefusesFilesThatAreNone) {
       {"truncated", SafetensorsBytes(kTwoFloats, "1234"), absl::StatusCode::kInvalidArgument, "truncated"},
       {"pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
        absl::StatusCode::kFailedPrecondition, "git lfs pull"},
+      {"web page", "\n<!DOCTYPE html><html><head><title>Sign in</title></head></html>",
+       absl::StatusCode::kFailedPrecondition, "is a web page, not weights"},
+      {"answer", "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>",
+       absl::StatusCode::kFailedPrecondition, "is a web page, not weights"},
   };
   for (const auto& bad : kFiles) {
     const std::string path = absl::StrCat(folder, "/", bad.name);

@@ -93,7 +93,7 @@ class Scanner {
 
   CodedInputStream& input_;
   const int64_t bytes_;  // of all
-  std::string text_;  // kept, so that many texts are one allocation
+  std::string text_;     // kept, so that many texts are one allocation
 };
 
 }  // namespace

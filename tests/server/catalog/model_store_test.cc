@@ -345,9 +345,49 @@ TEST_F(ModelStoreTest, WhoPaintsTooLongIsCancelled) {
   Pass(absl::Seconds(59));
   EXPECT_FALSE(user.was_cancelled());
   Pass(absl::Seconds(2));
-  EXPECT_EQ(ErrorReason(user.AwaitCancelled()), "DRAINING");
+  EXPECT_EQ(ErrorReason(user.AwaitCancelled()), "MODEL_NOT_FOUND");
   user.Leave();
   EXPECT_TRUE(unload.Await().ok());
+}
+
+TEST_F(ModelStoreTest, WhoIsCancelledForAModelThatComesBackMayAskAgain) {
+  Make({"a"});
+  Caller user;
+  user.Ask(*store_, "a");
+  Done unload;
+  store_->Unload("a", clock_.Now(), /*reload_on_request=*/true, unload.Callback());
+  EXPECT_EQ(ErrorReason(user.AwaitCancelled()), "MODEL_LOADING");
+  EXPECT_THAT(std::string(user.AwaitCancelled().message()), HasSubstr("unloaded by an operator"));
+  user.Leave();
+  EXPECT_TRUE(unload.Await().ok());
+}
+
+// Files may grow after they were looked at.
+TEST_F(ModelStoreTest, WhatHasGrownSinceItWasLookedAtMakesRoomOnceMore) {
+  Make({"c"});
+  script_->Hold();
+  Caller caller;
+  caller.Ask(*store_, "a");
+  ASSERT_TRUE(script_->AwaitLog(1));
+  script_->Set(Sized("a", 90));
+  script_->Release();
+  ASSERT_TRUE(caller.Await());
+  EXPECT_TRUE(caller.has()) << caller.status();
+  EXPECT_THAT(script_->log(), ElementsAre("load a", "unload a", "unload c", "load a"));
+  EXPECT_EQ(StateOf("c"), ModelState::kUnloaded);
+}
+
+TEST_F(ModelStoreTest, WhatHasGrownBeyondTheBudgetIsRefused) {
+  Make();
+  script_->Hold();
+  Caller caller;
+  caller.Ask(*store_, "a");
+  ASSERT_TRUE(script_->AwaitLog(1));
+  script_->Set(Sized("a", 101));
+  script_->Release();
+  ASSERT_TRUE(caller.Await());
+  EXPECT_EQ(caller.reason(), "MODEL_FAILED");
+  EXPECT_THAT(script_->log(), ElementsAre("load a", "unload a"));
 }
 
 TEST_F(ModelStoreTest, UnloadingByHandEndsALoadOnItsWay) {

@@ -118,9 +118,11 @@ TEST(WireScanTest, SlicesAreOneMessage) {
 
 // A reader that believed what a text claims would make room for it.
 TEST(WireScanTest, WhatIsClaimedIsNotBelieved) {
-  const std::string claims = "\x12\xFF\xFF\xFF\xFF\x07" "a";                   // a prompt of 2 GiB
-  const std::string within = Nested(70, claims);                                // in a message
-  const std::string bounded = "\xB2\x04\xFF\xFF\xFF\xFF\x07" + claims;         // in one that claims as much
+  const std::string claims =
+      "\x12\xFF\xFF\xFF\xFF\x07"
+      "a";                                                              // a prompt of 2 GiB
+  const std::string within = Nested(70, claims);                        // in a message
+  const std::string bounded = "\xB2\x04\xFF\xFF\xFF\xFF\x07" + claims;  // in one that claims as much
   for (const std::string& bytes : {claims, within, bounded}) {
     google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()), 2);
     const WireFindings findings =
