@@ -42,6 +42,12 @@ struct LoraInput {
   friend bool operator==(const LoraInput&, const LoraInput&) = default;
 };
 
+// Where a picture goes on that was interrupted, here or elsewhere.
+struct ResumePoint {
+  int evaluations = 0;  // that are done
+  std::string state;    // what StepExecutor::Save made of it
+};
+
 // Immutable once built; server/request/request_validator is the only production code that builds one.
 struct GenerationRequest {
   SharedModelInfo model;
@@ -97,6 +103,9 @@ struct GenerationRequest {
 
   int64_t seed = 0;  // of image 0; image i uses seed + i
   int image_count = 1;
+
+  std::shared_ptr<const ResumePoint> resume;  // null: from the start; else there is one image
+  int checkpoint_every = 0;                   // evaluations; 0: no checkpoints
 
   Priority priority = Priority::kStandard;
   std::string tenant;  // "" for anonymous

@@ -2,6 +2,8 @@
 // What happens to a job, as told to whoever asked for it.
 
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <variant>
 
 #include "absl/status/status.h"
@@ -10,6 +12,9 @@
 #include "core/job_id.h"
 
 namespace stepcast {
+
+// What an executor made of a job, in its own words; never null inside an event that has one.
+using SavedState = std::shared_ptr<const std::string>;
 
 // An evaluation finished, or the job still waits (evaluations_done == 0).
 struct JobProgress {
@@ -29,6 +34,15 @@ struct JobPreview {
 // The finished picture. Followed by JobFinished.
 struct JobImage {
   SharedImage image;
+};
+
+// An unfinished picture as it can go on elsewhere (ResumePoint). When the job is handed out, JobFinished (UNAVAILABLE)
+// follows; else it is a checkpoint.
+struct JobSaved {
+  int evaluations_done = 0;
+  int evaluations_total = 0;  // of the whole image
+  SavedState state;           // null: nothing is worth keeping, so that it goes on from the start
+  bool handed_out = false;
 };
 
 // Where a job's time went and in what company.
@@ -52,7 +66,7 @@ struct JobFinished {
 struct JobEvent {
   JobId job;
   int image_index = 0;  // 0 .. image_count - 1 within the request
-  std::variant<JobProgress, JobPreview, JobImage, JobFinished> what;
+  std::variant<JobProgress, JobPreview, JobImage, JobSaved, JobFinished> what;
 };
 
 }  // namespace stepcast

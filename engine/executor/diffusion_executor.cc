@@ -24,8 +24,7 @@ using sampling::Special;
 
 DenoiseState& StateOf(const Job& job) { return static_cast<DenoiseState&>(*job.state()); }
 
-// Rows of ticks that leave nothing behind worth giving back: one guided picture.
-constexpr int kSmallTick = 2;
+constexpr int kSmallTick = 2;  // rows: one guided picture, which leaves nothing behind worth giving back
 
 absl::Status NumericFault(absl::string_view what) {
   return WithReason(absl::InternalError(absl::StrCat(what, " has values that are not finite")), "NUMERIC_FAULT");
@@ -101,6 +100,7 @@ absl::Status DiffusionExecutor::Start(Job& job) {
   auto state = std::make_unique<DenoiseState>(bundles.front(), recipe, job.seed());
   state->stage_bundles = std::move(bundles);
   state->class_index = job.request().class_index;
+  if (const auto& resume = job.request().resume) STEPCAST_RETURN_IF_ERROR(state->Restore(resume->state));
   STEPCAST_RETURN_IF_ERROR(LookUp(job, *state));
   job.set_state(std::move(state));
   return absl::OkStatus();
@@ -111,8 +111,9 @@ absl::Status DiffusionExecutor::LookUp(Job& job, DenoiseState& state) {
   std::vector<int> to_encode;
   for (const int index : job.to_encode()) {
     const WorkItem& item = job.work().items()[static_cast<size_t>(index)];
-    bool needed = item.stage > 0 || needs_text;  // what later stages show is looked up when they come
-    if (item.stage == 0 && item.key.phase == Phase::kEncodePicture) {
+    const bool here = item.stage == state.stage_index();
+    bool needed = !here || needs_text;  // what later stages show is looked up when they come
+    if (here && item.key.phase == Phase::kEncodePicture) {
       const PictureWish wish{&state, item.first, job.request().vae_tiling};
       STEPCAST_ASSIGN_OR_RETURN(const bool known, picture_encoder_.Start(wish));
       needed = !known;
@@ -209,6 +210,15 @@ absl::Status DiffusionExecutor::Park(JobState& state) {
   const c10::InferenceMode inference_mode;
   BindThreadOnce();
   return guard_.Run("park", [&] { static_cast<DenoiseState&>(state).Park(*device_); });
+}
+
+absl::StatusOr<SavedState> DiffusionExecutor::Save(const Job& job) {
+  const c10::InferenceMode inference_mode;
+  BindThreadOnce();
+  SavedState saved;
+  if (job.state() == nullptr) return saved;
+  STEPCAST_RETURN_IF_ERROR(guard_.Run("save", [&] { saved = StateOf(job).Save(*device_); }));
+  return saved;
 }
 
 std::optional<int> DiffusionExecutor::TakeMemoryCap(const BatchKey& key) {
@@ -330,6 +340,9 @@ void DiffusionExecutor::RunDenoise(Jobs jobs, Results results) {
   for (const TickGroup& group : groups) {
     if (!group.finishes()) continue;
     MakePreviews(group, jobs, results);
+    for (const size_t place : group.places) {
+      if (jobs[place]->checkpoint_due()) results[place].saved = StateOf(*jobs[place]).Save(*device_);
+    }
     for (const size_t n : group.lost) results[group.places[n]].status = NumericFault("the gradient of the classifier");
   }
 }

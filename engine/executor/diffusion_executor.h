@@ -69,6 +69,7 @@ class DiffusionExecutor final : public StepExecutor {
   absl::Status RunSynthetic(const BatchKey& key, int rows) override;
 
   absl::Status Park(JobState& state) override;
+  absl::StatusOr<SavedState> Save(const Job& job) override;
   std::optional<int> TakeMemoryCap(const BatchKey& key) override;
   void OnIdle() override;
 

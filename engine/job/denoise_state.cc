@@ -12,9 +12,12 @@
 #include <array>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/types/span.h"
+#include "core/status_macros.h"
 #include "engine/device/upload.h"
 #include "engine/job/latent_resize.h"
+#include "engine/job/saved_job.h"
 
 namespace stepcast::engine {
 namespace {
@@ -198,9 +201,9 @@ std::vector<at::Tensor*> DenoiseState::Tensors() {
   return all;
 }
 
-void DenoiseState::Park(const ComputeDevice& device) {
-  if (tensors_.empty()) return;
-  const std::vector<at::Tensor*> all = Tensors();
+at::Tensor DenoiseState::HostCopy(const ComputeDevice& device) const {
+  // Tensors only finds them.
+  const std::vector<at::Tensor*> all = const_cast<DenoiseState*>(this)->Tensors();
   std::vector<int64_t> shape = tensors_.front().sizes().vec();
   shape.insert(shape.begin(), static_cast<int64_t>(all.size()));
   const at::Tensor host = device.HostBuffer(shape, c10::ScalarType::Float);
@@ -208,8 +211,46 @@ void DenoiseState::Park(const ComputeDevice& device) {
     host.select(0, static_cast<int64_t>(i)).copy_(*all[i], /*non_blocking=*/true);
   }
   device.Synchronize();
-  parked_ = host;
-  for (at::Tensor* const tensor : all) tensor->reset();
+  return host;
+}
+
+SavedState DenoiseState::Save(const ComputeDevice& device) const {
+  if (tensors_.empty() && !parked()) return nullptr;
+  TORCH_CHECK(!noise_drawn_, "saved within an evaluation");
+  const at::Tensor host = parked() ? parked_ : HostCopy(device);
+  const absl::Span<const float> values(host.const_data_ptr<float>(), static_cast<size_t>(host.numel()));
+  return std::make_shared<const std::string>(EncodeSaved(
+      {.stage = stage_, .begun = begun_, .shape = host.sizes().vec(), .generator = generator_.state()}, values));
+}
+
+absl::Status DenoiseState::Restore(absl::string_view saved) {
+  const absl::Status foreign = absl::InvalidArgumentError("what was saved is not of this picture");
+  STEPCAST_ASSIGN_OR_RETURN(const SavedJob job, DecodeSaved(saved));
+  if (job.stage < 0 || job.stage >= static_cast<int>(recipe_->stages.size())) return foreign;
+  stage_ = job.stage;
+  bundle_ = stage_bundles[static_cast<size_t>(stage_)];
+  PlaceSlots();
+  tensors_.resize(slots_.size());
+  for (const int picture : PicturesOf(stage())) {
+    const bool draws = recipe_->pictures[static_cast<size_t>(picture)].use != sampling::PictureUse::kHint;
+    if (job.begun && draws) drawn_[picture] = at::Tensor();
+  }
+  const std::vector<int64_t> expected = {static_cast<int64_t>(Tensors().size()), bundle_->info()->latent_channels,
+                                         stage().latent_height, stage().latent_width};
+  if (job.shape != expected) return foreign;
+  tensors_.clear();
+  parked_ = at::empty(job.shape, c10::ScalarType::Float);
+  absl::c_copy(job.values, parked_.data_ptr<float>());
+  generator_ = sampling::NoiseGenerator(job.generator);
+  noise_.resize(static_cast<size_t>(parked_.select(0, 0).numel()));
+  begun_ = job.begun;
+  return absl::OkStatus();
+}
+
+void DenoiseState::Park(const ComputeDevice& device) {
+  if (tensors_.empty()) return;
+  parked_ = HostCopy(device);
+  for (at::Tensor* const tensor : Tensors()) tensor->reset();
   tensors_.clear();
   inputs_.clear();
   maps_.clear();

@@ -22,9 +22,8 @@
 
 namespace stepcast::engine {
 
-// Slots of `program` whose value must survive from one evaluation to the next: those that some evaluation (or
-// the finish) reads without its having been made in that same evaluation, and always the latents. Ascending.
-// The others (model output, mostly x0 and noise) exist only inside a tick.
+// Slots of `program` that must survive from one evaluation to the next: those that some evaluation (or the finish) reads
+// and does not make itself, and always the latents. Ascending. The others exist only inside a tick.
 std::vector<sampling::Slot> PersistentSlots(const sampling::SamplingProgram& program);
 
 // Weighted sums of the first rows of an evaluation over the whole picture.
@@ -81,8 +80,7 @@ class DenoiseState final : public JobState {
 
   // Makes the slots for latents of `height` x `width` cells and draws from the pictures, if not done yet. In the order
   // of diffusers: pictures that are a start or kept, the initial noise, other pictures, and only then steps. Latents
-  // are what the program's start says, everything else is zero. What it throws leaves the job where it was. REQUIRES:
-  // the pictures of the stage are pinned.
+  // are what the start says, all else is zero. What it throws leaves the job where it was. REQUIRES: pictures are pinned.
   void Begin(int height, int width, const ComputeDevice& device);
 
   // Begins the next stage, whose model is `bundle`, with the latents that this one has come to. What it throws leaves
@@ -91,6 +89,11 @@ class DenoiseState final : public JobState {
 
   // Moves the slots to host memory and waits for the copy, so that the device's is free. Nothing to do before Begin.
   void Park(const ComputeDevice& device);
+  // The same copy in bytes, beside stage and generator. Null before Begin: the seed leads here again.
+  SavedState Save(const ComputeDevice& device) const;
+  // Makes this what Save was called on, parked. Errors: INVALID_ARGUMENT for what Save made of no such recipe.
+  // REQUIRES: stage_bundles; nothing was begun.
+  absl::Status Restore(absl::string_view saved);
   // Brings parked slots back, unchanged; nothing to do for others. Begin does it too.
   void Resume(const ComputeDevice& device);
   bool parked() const { return parked_.defined(); }
@@ -119,8 +122,9 @@ class DenoiseState final : public JobState {
  private:
   // Lays out slots_ and index_ for the program.
   void PlaceSlots();
-  // Everything that is parked, in a fixed order. All have one shape.
+  // Everything that is parked, in a fixed order, of one shape; its copy on the host, once it is complete.
   std::vector<at::Tensor*> Tensors();
+  at::Tensor HostCopy(const ComputeDevice& device) const;
 
   std::shared_ptr<const model::ModelBundle> bundle_;
   const sampling::SharedRecipe recipe_;

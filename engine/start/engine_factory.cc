@@ -1,14 +1,11 @@
 #include "engine/start/engine_factory.h"
 
 #include <ATen/Context.h>
-#include <ATen/Version.h>
 #include <c10/core/InferenceMode.h>
-#include <torch/version.h>
 
 #include <algorithm>
 #include <iterator>
 #include <optional>
-#include <set>
 #include <thread>
 #include <utility>
 
@@ -22,6 +19,7 @@
 #include "engine/executor/diffusion_executor.h"
 #include "engine/start/control_library.h"
 #include "engine/start/decode_bound.h"
+#include "engine/start/fingerprint.h"
 #include "engine/start/model_library.h"
 #include "engine/trial/strict_check.h"
 #include "engine/trial/warm_up.h"
@@ -32,7 +30,6 @@ namespace stepcast {
 namespace {
 constexpr int kMostReplicas = 64;
 constexpr double kAutoBudgetShare = 0.7;  // of a device's memory; the rest is for ticks
-constexpr int kCostVersion = 2;           // of the engine's own speed: raised when a change moves the cost of ticks
 
 using engine::ComputeDevice;
 using engine::ModelLibrary;
@@ -289,20 +286,6 @@ ExecutorLimits LimitsOf(const EngineOptions& options, const engine::StrictChoice
   return limits;
 }
 
-std::string CostFingerprint(const EngineOptions& options, const LoadedEngine& loaded,
-                            const engine::StrictChoice& strict) {
-  std::vector<std::string> parts;
-  for (const SharedModelInfo& info : loaded.models) {
-    parts.push_back(absl::StrCat(info->id, "@", info->sha256, "@", DescribeDtypes(*info)));
-  }
-  for (const LoadedDevice& device : loaded.devices) parts.push_back(device.name);
-  // The quota too: more threads than it allows wait for each other's time slices.
-  const CpuBudget cpus = ReadCpuBudget();
-  return absl::StrCat(absl::StrJoin(parts, " "), " threads=", TotalThreads(options), "/", cpus.affinity, "/",
-                      std::min(cpus.quota, static_cast<double>(cpus.affinity)), " strict_rows=", strict.rows,
-                      " cpu=", at::get_cpu_capability(), " torch=", TORCH_VERSION, " engine=", kCostVersion);
-}
-
 const engine::ModelPlace& PlaceOf(const ModelLibrary& library, const std::string& device) {
   const auto is_there = [&](const engine::ModelPlace& place) { return place.memory.device == device; };
   const absl::Span<const engine::ModelPlace> places = library.places();
@@ -358,7 +341,8 @@ absl::StatusOr<LoadedEngine> Load(const EngineOptions& options, EngineMetrics& m
   for (const SharedModelInfo& info : Held(loaded)) {
     std::ranges::copy(ProfileKeys(*info), std::back_inserter(loaded.profile_keys));
   }
-  loaded.cost_fingerprint = CostFingerprint(options, loaded, strict);
+  loaded.cost_fingerprint = engine::CostFingerprint(loaded, TotalThreads(options), strict.rows);
+  loaded.numerics = engine::Numerics(loaded, ThreadsOfEach(options), strict.rows);
   STEPCAST_RETURN_IF_ERROR(library->StandBack());
   loaded.host = std::move(library);
   return loaded;

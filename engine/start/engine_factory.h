@@ -103,6 +103,9 @@ struct LoadedEngine {
   // Equal fingerprints: ticks take the same time. Names the models' weights, dtype, devices, threads and the CPUs that
   // they may use, strict_rows and the libraries; not this machine's speed, so a cost file belongs to its machine.
   std::string cost_fingerprint;
+  // Equal words: equal rows give equal bits, of one model in one compute type. Names instruction set, threads,
+  // libraries, devices by their kind, and strict_rows.
+  std::string numerics;
 };
 
 // Loads the models, but for those that are loaded on demand, and makes the executors. `metrics` must outlive them, and

@@ -12,14 +12,21 @@ JobReporter::~JobReporter() { Finish(absl::InternalError("the job was dropped be
 void JobReporter::Progress(const Job& job, int queue_position) {
   Tell(JobProgress{.step = job.finished_steps(),
                    .steps = job.work().steps(),
-                   .evaluations_done = job.position(),
-                   .evaluations_total = job.work().evaluations(),
+                   .evaluations_done = job.evaluations_done(),
+                   .evaluations_total = job.evaluations_total(),
                    .queue_position = queue_position});
 }
 
 void JobReporter::Preview(int step, SharedImage image) { Tell(JobPreview{.step = step, .image = std::move(image)}); }
 
 void JobReporter::Image(SharedImage image) { Tell(JobImage{.image = std::move(image)}); }
+
+void JobReporter::Saved(const Job& job, SavedState state, bool handed_out) {
+  Tell(JobSaved{.evaluations_done = job.evaluations_done(),
+                .evaluations_total = job.evaluations_total(),
+                .state = std::move(state),
+                .handed_out = handed_out});
+}
 
 void JobReporter::Finish(absl::Status status, const JobStatistics& statistics) {
   if (sink_ == nullptr) return;

@@ -25,6 +25,8 @@ class JobReporter {
   void Progress(const Job& job, int queue_position);
   void Preview(int step, SharedImage image);
   void Image(SharedImage image);
+  // `state` may be null: only of a job that is handed out.
+  void Saved(const Job& job, SavedState state, bool handed_out);
 
   // Says JobFinished and lets go of the sink. Later calls are ignored.
   void Finish(absl::Status status, const JobStatistics& statistics);

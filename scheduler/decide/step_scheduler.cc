@@ -100,6 +100,15 @@ void StepScheduler::CancelAll(const absl::Status& reason, absl::Time now) {
   AfterCall();
 }
 
+void StepScheduler::HandOut(JobId id, SavedState state, const absl::Status& reason, absl::Time now) {
+  if (LiveJob* record = RecordOf(id)) {
+    if (options_.observer != nullptr) options_.observer->OnLeave(id, reason, now);
+    record->reporter.Saved(*record->job, std::move(state), /*handed_out=*/true);
+    Leave(*record, reason, now);
+  }
+  AfterCall();
+}
+
 void StepScheduler::Fail(JobId id, const absl::Status& status, absl::Time now) {
   if (LiveJob* record = RecordOf(id)) {
     if (options_.observer != nullptr) options_.observer->OnLeave(id, status, now);
@@ -349,6 +358,7 @@ void StepScheduler::Report(LiveJob& record, StepResult& result, absl::Time now) 
   record.last_told = now;
   record.reporter.Progress(*record.job, /*queue_position=*/0);
   if (result.preview != nullptr) record.reporter.Preview(record.job->finished_steps(), std::move(result.preview));
+  if (result.saved != nullptr) record.reporter.Saved(*record.job, std::move(result.saved), /*handed_out=*/false);
 }
 
 void StepScheduler::EndLast(LiveJob& record, StepResult& result, absl::Time now) {

@@ -30,10 +30,8 @@ struct LiveJob;
 struct Flight;
 
 // Owns the live jobs. No thread, lock or clock inside: same calls with the same times, same plans and events.
-//
-// Several plans may be in flight; a job is in at most one of them. Events go to the jobs' sinks during the
-// calls; a sink must not call back.
-//
+// Several plans may be in flight; a job is in at most one of them. Events go to the jobs' sinks during the calls; a sink
+// must not call back.
 // Thread-safety: none; its owner locks.
 class StepScheduler {
  public:
@@ -45,12 +43,12 @@ class StepScheduler {
   StepScheduler(const StepScheduler&) = delete;
   StepScheduler& operator=(const StepScheduler&) = delete;
 
-  // After so long without jobs, what was measured last may say little of the device as it is.
+  // After so long without jobs, what was measured last may say little of the device now.
   static constexpr absl::Duration kPause = absl::Seconds(10);
 
   // Whether nobody was here for that long, but once somebody was. Rest then forgets how slow the device was last, and
-  // the first job that comes is not given up before its deadline: costs that were measured in a bad time would
-  // otherwise turn away everybody who could correct them. Submit rests by itself; who asks about admission does before.
+  // the first job is not given up before its deadline: costs of a bad time would turn away everybody who could correct
+  // them. Submit rests by itself; who asks about admission does before.
   bool Rested(absl::Time now) const;
   void Rest(absl::Time now);
 
@@ -61,11 +59,13 @@ class StepScheduler {
   // Takes note of what is to be encoded (Job::to_encode) of a job without a plan. Unknown ids are ignored.
   void EncodeOnly(JobId id, std::vector<int> items, absl::Time now);
 
-  // Ends a job with `reason`: at once, or, when a plan in flight contains it, as that plan completes, whatever
+  // Ends a job with `reason`, no OK: at once, or, when a plan in flight contains it, as that plan completes, whatever
   // its result. DEADLINE_EXCEEDED makes it kExpired, anything else kCancelled. Unknown ids are ignored.
-  // REQUIRES: !reason.ok().
   void Cancel(JobId id, const absl::Status& reason, absl::Time now);
   void CancelAll(const absl::Status& reason, absl::Time now);
+
+  // Cancels a job that is in no plan, and tells what it can go on from. Unknown ids are ignored.
+  void HandOut(JobId id, SavedState state, const absl::Status& reason, absl::Time now);
 
   // Ends a job that is in no plan as kFailed. Unknown ids are ignored. REQUIRES: !status.ok().
   void Fail(JobId id, const absl::Status& status, absl::Time now);
@@ -73,8 +73,7 @@ class StepScheduler {
   // Ends the jobs whose deadline has come, those in flight as their plan completes.
   void Expire(absl::Time now);
 
-  // Expires, ends the jobs whose deadline cannot be met, then returns what the engine does next. An empty plan needs no
-  // Complete.
+  // Expires, ends the jobs whose deadline cannot be met, then returns what comes next. An empty plan needs no Complete.
   StepPlan Next(absl::Time now);
 
   // The jobs of a plan in flight, in its order, for the executor.

@@ -83,6 +83,7 @@ struct EngineLoop::Impl {
   void ReadMail(absl::Duration timeout);
   void ReadLetters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(desk.mutex);
   void StartNew(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(desk.mutex);
+  void HandOut(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(desk.mutex);
   std::vector<Evicted> TakeEvicted(const StepPlan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(desk.mutex);
   void GiveBack(std::vector<Evicted>& evicted, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(desk.mutex);
   void GiveAnswers();
@@ -174,6 +175,7 @@ EngineLoop::Impl::Tick EngineLoop::Impl::Begin() {
   const absl::Time now = clock.Now();
   StartNew(now);
   desk.Tend(now);
+  HandOut(now);
   Tick tick{.plan = scheduler.Next(now)};
   tick.evicted = TakeEvicted(tick.plan);
   tick.jobs = scheduler.JobsOf(tick.plan);
@@ -205,6 +207,22 @@ void EngineLoop::Impl::StartNew(absl::Time now) {
     } else if (job->to_encode() != before) {
       desk.scheduler().EncodeOnly(id, job->to_encode(), now);
     }
+  }
+}
+
+// With the lock held, which at the end of a drain keeps nobody waiting: it copies some latents.
+void EngineLoop::Impl::HandOut(absl::Time now) {
+  for (const JobId id : desk.TakeHandOuts(now)) {
+    const Job& job = *desk.scheduler().Find(id);
+    SavedState state;
+    const absl::Status saved = Guarded([&] {
+      absl::StatusOr<SavedState> made = executor->Save(job);
+      if (made.ok()) state = *std::move(made);
+      return made.status();
+    });
+    // Whoever cannot be saved goes on from the start.
+    if (!saved.ok()) state = nullptr;
+    desk.scheduler().HandOut(id, std::move(state), FrontDesk::HandedOut(), now);
   }
 }
 

@@ -31,6 +31,9 @@ struct EngineLoopOptions {
   AdmissionLimits admission = {};
   std::map<std::string, double> tenant_weights = {};  // > 0; a tenant that is not named weighs 1
   ProfileOptions profile = {};
+  // Whether a drain hands out, with what they can go on from (JobSaved), the jobs that it does not expect to be done by
+  // its deadline, at once, and at the deadline the others. Else those are cancelled at the deadline.
+  bool hands_out = false;
   SchedulerObserver* observer = nullptr;  // not owned; outlives the loop
   // Ids of this loop's jobs: id_first, id_first + id_stride, ... Loop i of n takes i + 1 and n, so that an id names
   // its loop. 1 <= id_first <= id_stride.
@@ -94,7 +97,7 @@ class EngineLoop {
   void Cancel(JobId job, absl::Status reason);
 
   // Refuses new jobs from now on and lets the admitted ones finish; at `deadline` cancels the rest with
-  // UNAVAILABLE. `on_drained` is called once no job is left.
+  // UNAVAILABLE, or hands them out. `on_drained` is called once no job is left.
   void Drain(absl::Time deadline, absl::AnyInvocable<void() &&> on_drained);
 
   // Ends all jobs with UNAVAILABLE, as soon as the running tick is over, and joins the thread. Idempotent.

@@ -7,6 +7,7 @@
 
 #include "core/error_reason.h"
 #include "scheduler/decide/admission.h"
+#include "scheduler/decide/forecast.h"
 
 namespace stepcast {
 namespace {
@@ -108,6 +109,7 @@ FrontDesk::Answer FrontDesk::Do(DrainMail mail) {
   draining_ = true;
   drain_deadline_ = std::min(drain_deadline_, mail.deadline);
   on_drained_.push_back(std::move(mail.on_drained));
+  to_hand_out_ = options_.hands_out;
   return nullptr;
 }
 
@@ -124,15 +126,34 @@ void FrontDesk::OnLearned(const absl::Status& status, absl::Duration took) {
 }
 
 void FrontDesk::Tend(absl::Time now) {
-  if (now >= drain_deadline_) {
+  // Only the engine can hand out; it does so before its next tick.
+  if (now >= drain_deadline_ && options_.hands_out) {
+    to_hand_out_ = true;
+  } else if (now >= drain_deadline_) {
     drain_deadline_ = absl::InfiniteFuture();
-    scheduler_.CancelAll(Draining("the engine is shutting down"), now);
+    scheduler_.CancelAll(HandedOut(), now);
   }
   scheduler_.Expire(now);
   scheduler_.Heartbeat(now);
 }
 
-absl::Time FrontDesk::NextDue() const { return std::min(scheduler_.NextEvent(), drain_deadline_); }
+absl::Time FrontDesk::NextDue() const {
+  return to_hand_out_ ? scheduler_.NextEvent() : std::min(scheduler_.NextEvent(), drain_deadline_);
+}
+
+std::vector<JobId> FrontDesk::TakeHandOuts(absl::Time now) {
+  std::vector<JobId> late;
+  if (!std::exchange(to_hand_out_, false)) return late;
+  const bool over = now >= drain_deadline_;
+  if (over) drain_deadline_ = absl::InfiniteFuture();
+  const SchedulerSnapshot snapshot = scheduler_.Snapshot();
+  for (const Expectation& one : Forecast(scheduler_.policy(), snapshot, {}, scheduler_.costs(), now, /*all=*/true)) {
+    if (over || one.finish > drain_deadline_) late.push_back(one.view->job->id());
+  }
+  return late;
+}
+
+absl::Status FrontDesk::HandedOut() { return Draining("the engine is shutting down"); }
 
 std::vector<FrontDesk::Answer> FrontDesk::TakeDrained() {
   if (!draining_ || scheduler_.live() > 0) return {};

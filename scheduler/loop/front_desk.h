@@ -66,6 +66,10 @@ class FrontDesk {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   // The jobs that came in since the last call and are to be started.
   [[nodiscard]] std::vector<JobId> TakeNew() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  // The jobs that are to be handed out now: the loop drains, and they will not be done in time, or it is over.
+  [[nodiscard]] std::vector<JobId> TakeHandOuts(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  // Why jobs end that are handed out.
+  static absl::Status HandedOut();
   // What came of the synthetic tick that profile().Next() told.
   void OnLearned(const absl::Status& status, absl::Duration took) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   // Whoever is left of a lost device ends with UNAVAILABLE; nothing happens while it is not lost.
@@ -108,6 +112,7 @@ class FrontDesk {
   bool draining_ ABSL_GUARDED_BY(mutex) = false;
   bool ready_ ABSL_GUARDED_BY(mutex) = false;
   bool lost_ ABSL_GUARDED_BY(mutex) = false;
+  bool to_hand_out_ ABSL_GUARDED_BY(mutex) = false;  // the engine is to look who is late
   absl::Time drain_deadline_ ABSL_GUARDED_BY(mutex) = absl::InfiniteFuture();
   std::vector<Answer> on_drained_ ABSL_GUARDED_BY(mutex);
   absl::Time last_progress_ ABSL_GUARDED_BY(mutex);

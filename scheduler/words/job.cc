@@ -94,6 +94,11 @@ bool Job::preview_due() const {
   return next != items.end() && next->step == finished;
 }
 
+bool Job::checkpoint_due() const {
+  const int every = request().checkpoint_every;
+  return every > 0 && (evaluations_done() + 1) % every == 0 && position_ + 1 < work().evaluations();
+}
+
 void Job::CountTick(Phase phase, int rows, absl::Duration elapsed) {
   switch (phase) {
     case Phase::kEncode:

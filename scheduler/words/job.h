@@ -11,16 +11,10 @@
 #include "core/job_event.h"
 #include "core/job_id.h"
 #include "scheduler/words/job_spec.h"
+#include "scheduler/words/job_state.h"
 #include "scheduler/words/job_status.h"
 
 namespace stepcast {
-
-// What an executor keeps for a job: slots, noise generator, pinned embeddings. Opaque to the scheduler;
-// destroying it frees its tensors. Made and destroyed on the engine thread.
-class JobState {
- public:
-  virtual ~JobState() = default;
-};
 
 // A job. Owned by its StepScheduler from Submit to its terminal event.
 //
@@ -52,6 +46,9 @@ class Job {
 
   // Index of the next evaluation; work().evaluations() when all are done.
   int position() const { return position_; }
+  // Of the whole picture, with what was done before it was resumed.
+  int evaluations_done() const { return work().evaluations_before() + position_; }
+  int evaluations_total() const { return work().evaluations_before() + work().evaluations(); }
   // Ticks done, encodes aside.
   int ticks() const { return ticks_; }
   // Whether no evaluation is left; whether nothing is.
@@ -106,6 +103,9 @@ class Job {
   // Whether the evaluation at position() ends a step for which the request wants a preview. The last step
   // never does: the picture itself follows. REQUIRES: phase() == kDenoise.
   bool preview_due() const;
+
+  // Whether what the evaluation at position() leads to is to be a checkpoint. REQUIRES: phase() == kDenoise.
+  bool checkpoint_due() const;
 
   // Whether the executor makes a preview in this tick: what the scheduler said, else whether one is due.
   bool shows_preview() const { return shows_preview_.has_value() ? *shows_preview_ : preview_due(); }

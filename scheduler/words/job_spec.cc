@@ -9,7 +9,7 @@ namespace stepcast {
 JobSpec MakeJobSpec(SharedRequest request, sampling::SharedRecipe recipe) {
   JobSpec spec;
   spec.request = std::move(request);
-  spec.work = CompileWork(*recipe);
+  spec.work = CompileWork(*recipe, spec.request->resume == nullptr ? 0 : spec.request->resume->evaluations);
   spec.recipe = std::move(recipe);
   return spec;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/image.h"
 #include "scheduler/words/job.h"
@@ -18,6 +19,7 @@ struct StepResult {
   absl::Status status = {};  // not OK: this job has failed and is told so; its neighbours go on
   SharedImage preview = {};  // kDenoise, when Job::shows_preview(); may be null
   SharedImage image = {};    // kDecode: the finished picture
+  SavedState saved = {};     // kDenoise, when Job::checkpoint_due() and the evaluation is done; may be null
 };
 
 // How much fits in one tick.
@@ -82,6 +84,10 @@ class StepExecutor {
   // Moves a job's tensors to host memory. The next Execute with the job brings them back, unchanged. An error
   // fails this job only. The job itself may end meanwhile.
   virtual absl::Status Park(JobState& /*state*/) { return absl::OkStatus(); }
+
+  // What the next Start needs to go on with the job where it is, at whole evaluations: ResumePoint::state of a request.
+  // Null: nothing that the start would not make again. Changes nothing. Errors: what kept it from being read.
+  virtual absl::StatusOr<SavedState> Save(const Job& /*job*/) { return SavedState(); }
 
   // No job is left: a good moment to give memory back. Called once each time it comes to that.
   virtual void OnIdle() {}

@@ -95,9 +95,40 @@ bool ShowsMore(const sampling::Stage& stage, std::set<std::pair<std::string, int
   return shown.size() > before;
 }
 
+// Appends what a stage has to encode before it, if no stage before has.
+void AppendEncodes(const sampling::Recipe& recipe, int number, BatchKey key,
+                   std::set<std::pair<std::string, int>>& shown, std::set<std::pair<std::string, int>>& encoded,
+                   std::vector<WorkItem>& items) {
+  const sampling::Stage& stage = recipe.stages[static_cast<size_t>(number)];
+  if (ShowsMore(stage, shown)) {
+    items.push_back({.key = {.phase = Phase::kEncode, .model = key.model}, .stage = number});
+  }
+  key.phase = Phase::kEncodePicture;
+  AppendPictures(recipe, number, key, encoded, items);
+}
+
+// What is left of evaluations of one kind after the first `done`: a step that was begun is an item of its own.
+void AppendRest(const WorkItem& item, int done, std::vector<WorkItem>& items) {
+  WorkItem rest = item;
+  rest.first += done;
+  rest.count -= done;
+  rest.step = item.StepOf(done);
+  const int begun = done % item.per_step;
+  if (begun > 0) {
+    WorkItem step = rest;
+    step.count = std::min(rest.count, item.per_step - begun);
+    rest.first += step.count;
+    rest.count -= step.count;
+    ++rest.step;
+    items.push_back(std::move(step));
+  }
+  if (rest.count > 0) items.push_back(std::move(rest));
+}
+
 }  // namespace
 
-WorkList::WorkList(std::vector<WorkItem> items, int steps) : items_(std::move(items)), steps_(steps) {
+WorkList::WorkList(std::vector<WorkItem> items, int steps, int evaluations_before)
+    : items_(std::move(items)), steps_(steps), evaluations_before_(evaluations_before) {
   // A decode first, as what is left to do at the end.
   std::vector<int> order(items_.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
@@ -126,26 +157,37 @@ WorkList::WorkList(std::vector<WorkItem> items, int steps) : items_(std::move(it
   lead_ = lead == items_.end() ? 0 : static_cast<int>(lead - items_.begin());
 }
 
-SharedWorkList CompileWork(const sampling::Recipe& recipe) {
+SharedWorkList CompileWork(const sampling::Recipe& recipe, int evaluations_done) {
   std::vector<WorkItem> items;
   std::set<std::pair<std::string, int>> shown, encoded;
   int steps = 0;
+  int to_skip = evaluations_done;
   for (size_t i = 0; i < recipe.stages.size(); ++i) {
     const sampling::Stage& stage = recipe.stages[i];
     const int number = static_cast<int>(i);
-    BatchKey key{.phase = Phase::kEncode, .model = stage.model->id};
-    if (ShowsMore(stage, shown)) items.push_back({.key = key, .stage = number});
-    key.latent_height = stage.latent_height;
-    key.latent_width = stage.latent_width;
-    key.phase = Phase::kEncodePicture;
-    AppendPictures(recipe, number, key, encoded, items);
-    key.phase = Phase::kDenoise;
-    Runs(stage, key, steps).AppendTo(items, number);
+    const auto evaluations = static_cast<int>(stage.program->evaluations.size());
+    BatchKey key{.phase = Phase::kDecode,
+                 .model = stage.model->id,
+                 .latent_height = stage.latent_height,
+                 .latent_width = stage.latent_width};
+    if (evaluations_done == 0 || to_skip < evaluations) {
+      AppendEncodes(recipe, number, key, shown, encoded, items);
+      key.phase = Phase::kDenoise;
+      std::vector<WorkItem> runs;
+      Runs(stage, key, steps).AppendTo(runs, number);
+      for (const WorkItem& item : runs) {
+        const int done = std::min(to_skip, item.count);
+        to_skip -= done;
+        if (done < item.count) AppendRest(item, done, items);
+      }
+    } else {
+      to_skip -= evaluations;
+    }
     steps += stage.program->steps;
     key.phase = Phase::kDecode;
     if (i + 1 == recipe.stages.size()) items.push_back({.key = key, .stage = number});
   }
-  return std::make_shared<const WorkList>(std::move(items), steps);
+  return std::make_shared<const WorkList>(std::move(items), steps, evaluations_done);
 }
 
 }  // namespace stepcast

@@ -47,7 +47,8 @@ class WorkList {
  public:
   // REQUIRES: `items` is not empty and ends with what makes a picture; rows, counts and per_step are at least 1;
   // encodes have a count of 1. `steps`: of the whole picture.
-  WorkList(std::vector<WorkItem> items, int steps);
+  // `evaluations_before`: done before the first item, of a picture that is resumed.
+  WorkList(std::vector<WorkItem> items, int steps, int evaluations_before = 0);
 
   const std::vector<WorkItem>& items() const { return items_; }
 
@@ -58,7 +59,8 @@ class WorkList {
 
   int steps() const { return steps_; }
   int evaluations() const { return evaluations_; }  // ticks of kDenoise
-  int most_rows() const { return most_rows_; }      // of an evaluation, at least 1
+  int evaluations_before() const { return evaluations_before_; }
+  int most_rows() const { return most_rows_; }  // of an evaluation, at least 1
   // The first item of kDenoise; the first of all where there is none.
   const WorkItem& lead() const { return items_[static_cast<size_t>(lead_)]; }
 
@@ -68,13 +70,16 @@ class WorkList {
   std::vector<int> line_of_;
   int steps_;
   int evaluations_ = 0;
+  int evaluations_before_ = 0;
   int most_rows_ = 1;
   int lead_ = 0;
 };
 
 using SharedWorkList = std::shared_ptr<const WorkList>;
 
-// The work of one picture. REQUIRES: CheckRecipe.
-SharedWorkList CompileWork(const sampling::Recipe& recipe);
+// The work of one picture, or what is left of it after `evaluations_done`, in the same words: so a resumed picture is a
+// shorter one to everybody but those who tell how far it is. Stages that are done leave nothing; the one it is in
+// begins with its encodes. REQUIRES: CheckRecipe; 0 <= evaluations_done <= evaluations of all stages.
+SharedWorkList CompileWork(const sampling::Recipe& recipe, int evaluations_done = 0);
 
 }  // namespace stepcast

@@ -6,7 +6,6 @@
 #include "core/error_reason.h"
 #include "core/status_macros.h"
 #include "scheduler/decide/admission.h"
-#include "server/call/picture_encoder.h"
 #include "server/request/errors/status_mapping.h"
 #include "server/wire/proto_time.h"
 
@@ -198,6 +197,22 @@ void GenerationStream::On(int image_index, JobImage& painted) {
   PostEncodes();
 }
 
+void GenerationStream::On(int image_index, JobSaved& saved) {
+  ImageState& image = images_[static_cast<size_t>(image_index)];
+  if (end_ || services_.tokens == nullptr) return;
+  if (saved.handed_out) {
+    image.checkpoint.reset();
+    ++encoding_;
+    return services_.codec.Post(
+        [self = shared_from_this(), image_index, saved = std::move(saved)] { self->SignParked(image_index, saved); });
+  }
+  if (Stalled(services_.preview_stall, services_.clock.Now())) return;
+  image.checkpoint = std::move(saved);
+  if (image.checkpoint_signing) return;
+  image.checkpoint_signing =
+      services_.codec.TryPost([self = shared_from_this(), image_index] { self->SignCheckpoints(image_index); });
+}
+
 void GenerationStream::On(int image_index, JobFinished& finished) {
   tally_.OnFinished(image_index, finished.status, finished.statistics);
   const bool delivered = finished.status.ok() && !broken_;
@@ -207,65 +222,6 @@ void GenerationStream::On(int image_index, JobFinished& finished) {
   services_.pace.OnImageEnded(services_.clock.Now());
   if (ErrorReason(finished.status) == "DEVICE_LOST") services_.on_device_lost();
   EndIfComplete();
-}
-
-void GenerationStream::EncodePreviews(int image_index) {
-  for (;;) {
-    SharedImage image;
-    int step = 0;
-    {
-      MutexLock lock(mutex_);
-      ImageState& state = images_[static_cast<size_t>(image_index)];
-      image = std::exchange(state.preview, nullptr);
-      step = state.preview_step;
-      if (image == nullptr) {
-        state.preview_encoding = false;
-        return;
-      }
-    }
-    absl::StatusOr<EncodedPicture> encoded = EncodePreview(*image, *request_.request);
-    {
-      MutexLock lock(mutex_);
-      if (!encoded.ok() || end_) {
-        services_.metrics.CountPreview(PreviewOutcome::kDropped);
-      } else if (writer_.SetPreview(image_index, step, *std::move(encoded))) {
-        services_.metrics.CountPreview(PreviewOutcome::kReplaced);
-      }
-    }
-    Pump();
-  }
-}
-
-void GenerationStream::PostEncodes() {
-  const int64_t largest = int64_t{3} * request_.request->finished_width() * request_.request->finished_height() + 4096;
-  while (!painted_.empty()) {
-    const bool idle = encoding_ == 0 && writer_.waiting_bytes() == 0;
-    if (!idle && writer_.waiting_bytes() + (encoding_ + 1) * largest > services_.max_waiting_bytes) return;
-    ++encoding_;
-    Painted next = std::move(painted_.front());
-    painted_.pop_front();
-    services_.codec.Post(
-        [self = shared_from_this(), next = std::move(next)] { self->EncodePainted(next.image_index, *next.image); });
-  }
-}
-
-void GenerationStream::EncodePainted(int image_index, const Image& image) {
-  const absl::Time start = services_.clock.Now();
-  absl::StatusOr<EncodedPicture> picture = EncodePicture(image, *request_.request, image_index);
-  services_.metrics.ObserveEncode(services_.clock.Now() - start);
-  {
-    MutexLock lock(mutex_);
-    --encoding_;
-    if (end_) return;
-    if (!picture.ok()) {
-      tally_.OnFailure(image_index, picture.status());
-    } else if (writer_.PushPicture(image_index, *std::move(picture))) {
-      services_.metrics.CountPreview(PreviewOutcome::kReplaced);
-    }
-    PostEncodes();
-    EndIfComplete();
-  }
-  Pump();
 }
 
 void GenerationStream::EndIfComplete() {

@@ -3,59 +3,23 @@
 // through it.
 
 #include <deque>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "codec/codec_pool.h"
 #include "core/mutex.h"
-#include "scheduler/dispatch/dispatcher.h"
 #include "server/call/call_record.h"
-#include "server/call/completion_pace.h"
 #include "server/call/live_calls.h"
 #include "server/call/request_tally.h"
 #include "server/call/stream_request.h"
+#include "server/call/stream_services.h"
 #include "server/call/stream_writer.h"
 #include "server/catalog/model_store.h"
 #include "server/request/errors/status_mapping.h"
 
 namespace stepcast {
-
-// Where the messages of one call go: a reactor.
-class ResponseTransport {
- public:
-  virtual ~ResponseTransport() = default;
-
-  // Takes a message. True: it is on its way, and GenerationStream::OnWritten comes once it is through; false: it is
-  // through already. `message` need not outlive the call.
-  virtual bool Send(v1::GenerateResponse&& message) = 0;
-
-  // The last call; the transport may be gone as soon as it returns. Nothing is on its way then.
-  virtual void End(CallOutcome outcome) = 0;
-
-  // Breaks what is on its way; OnWritten(false) follows.
-  virtual void Abort() = 0;
-};
-
-// What all streams share. Each keeps a copy, because its last codec task may run while the server goes away; what the
-// references name lives longer than both pools, but for the loops, which no ended stream calls.
-struct StreamServices {
-  Dispatcher& loops;
-  CodecPool& codec;    // encodes
-  CodecPool& writers;  // starts writes for the engine thread, which never enters gRPC
-  ServerMetrics& metrics;
-  CompletionPace& pace;
-  const Clock& clock;
-  ModelStore* models = nullptr;  // keeps a request's model in memory; null: it stays there anyway
-  std::function<void()> on_device_lost = [] {};
-  int64_t chunk_bytes = 3 << 20;
-  int64_t max_waiting_bytes = 16 << 20;              // of encoded pictures; more are encoded as these are written
-  absl::Duration preview_stall = absl::Seconds(10);  // a write this old: previews are dropped
-  absl::Duration client_stall = absl::Seconds(30);   // a write this old: the call is cancelled
-};
 
 // The sink of a request's jobs. Held by its jobs, its codec tasks and its reactor; the jobs never see the reactor.
 //
@@ -87,6 +51,8 @@ class GenerationStream final : public EventSink,
     SharedImage preview;  // the newest that is not encoded
     int preview_step = 0;
     bool preview_encoding = false;
+    std::optional<JobSaved> checkpoint;  // the newest that is not signed
+    bool checkpoint_signing = false;
     bool painted = false;
   };
   struct Painted {
@@ -104,10 +70,14 @@ class GenerationStream final : public EventSink,
   void On(int image_index, JobProgress& progress) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void On(int image_index, JobPreview& preview) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void On(int image_index, JobImage& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void On(int image_index, JobSaved& saved) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void On(int image_index, JobFinished& finished) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void EncodePreviews(int image_index);                     // on a codec thread
   void EncodePainted(int image_index, const Image& image);  // on a codec thread
+  void SignCheckpoints(int image_index);                    // on a codec thread
+  void SignParked(int image_index, const JobSaved& saved);  // on a codec thread
+  std::string TokenOf(int image_index, const JobSaved& saved) const;
   void PostEncodes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndIfComplete() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends without waiting for what is queued. Returns the jobs to cancel.

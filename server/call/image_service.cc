@@ -146,10 +146,16 @@ absl::StatusOr<ImageService::SharedAsked> ImageService::Ask(v1::GenerateRequest 
                                                             const CallRecord& record, bool unary) const {
   if (refusing_) return Draining();
   STEPCAST_RETURN_IF_ERROR(Ready().status());
-  if (unary && request.has_preview()) {
+  if (unary) {
     FieldViolations violations;
-    violations.Add("preview", "a value", "unset: one answer has no place for previews; call Generate");
-    return violations.ToStatus();
+    if (request.has_preview()) {
+      violations.Add("preview", "a value", "unset: one answer has no place for previews; call Generate");
+    }
+    if (request.checkpoint_every() != 0) {
+      violations.Add("checkpoint_every", absl::StrCat(request.checkpoint_every()),
+                     "0: one answer has no place for checkpoints; call Generate");
+    }
+    STEPCAST_RETURN_IF_ERROR(violations.ToStatus());
   }
   STEPCAST_ASSIGN_OR_RETURN(std::string tenant,
                             sources_.tenants.Resolve(record.Metadata(config_.tenants.metadata_key)));
@@ -196,6 +202,7 @@ absl::StatusOr<StreamRequest> ImageService::Complete(const SharedAsked& asked, c
   *stream.accepted.mutable_request() = ToEffectiveRequest(*request);
   const size_t inverting = stream.inversion == nullptr ? 0 : stream.inversion->evaluations.size();
   stream.accepted.set_evaluations(static_cast<int>(stream.program->evaluations.size() + inverting));
+  STEPCAST_RETURN_IF_ERROR(Resume(asked->request.resume_token(), stream));
   for (const std::string& warning : request->warnings) stream.accepted.add_warnings(warning);
   for (const std::string& warning : Surprises(asked->request, *request, *stream.program)) {
     stream.accepted.add_warnings(warning);
@@ -205,6 +212,21 @@ absl::StatusOr<StreamRequest> ImageService::Complete(const SharedAsked& asked, c
   const SharedRequest read = asked->pictures.empty() ? nullptr : request;
   stream.again = [this, asked, read](const ModelRegistry& newer) { return Prepare(asked, read, newer); };
   return stream;
+}
+
+absl::Status ImageService::Resume(const std::string& token, StreamRequest& stream) const {
+  const Backend* const backend = backend_;
+  if (backend->streams.tokens == nullptr) return absl::OkStatus();
+  stream.binding = BindingOf(*stream.request, backend->numerics);
+  if (token.empty()) return absl::OkStatus();
+  ResumeBinding binding = stream.binding;
+  binding.picture = PictureDigest(stream.accepted.request(), /*image_index=*/0);
+  STEPCAST_ASSIGN_OR_RETURN(ResumePoint point, backend->streams.tokens->Read(token, binding));
+  metrics_.CountResumed();
+  auto resumed = std::make_shared<GenerationRequest>(*stream.request);
+  resumed->resume = std::make_shared<const ResumePoint>(std::move(point));
+  stream.request = std::move(resumed);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Upload::Work> ImageService::PrepareUpload(const SharedAsked& asked, PictureFiles files,

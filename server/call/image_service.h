@@ -28,6 +28,7 @@ namespace stepcast {
 struct Backend {
   ModelStore& models;
   StreamServices streams;
+  std::string numerics = "";  // LoadedEngine::numerics
 };
 
 // What a request needs that it does not bring.
@@ -86,6 +87,8 @@ class ImageService final : public RawImageGenerationService {
   absl::StatusOr<StreamRequest> Prepare(const SharedAsked& asked, const SharedRequest& read,
                                         const ModelRegistry& models);
   absl::StatusOr<StreamRequest> Complete(const SharedAsked& asked, const SharedRequest& request);
+  // Sets what its tokens are bound to, and where it goes on if `token` is not empty. Errors: RESUME_TOKEN_INVALID.
+  absl::Status Resume(const std::string& token, StreamRequest& stream) const;
   absl::StatusOr<Upload::Work> PrepareUpload(const SharedAsked& asked, PictureFiles files, const ModelRegistry& models);
   void Check(v1::GenerateRequest request, bool unary, CallStart& start);
 

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "core/generation_request.h"
 #include "sampling/program/sampling_program.h"
+#include "server/call/resume_tokens.h"
 #include "server/catalog/model_registry.h"
 #include "stepcast/v1/image_generation.pb.h"
 
@@ -18,6 +19,7 @@ struct StreamRequest {
   SharedRequest request;
   sampling::SharedProgram program;
   sampling::SharedProgram inversion = {};  // of a request that inverts its picture: what comes before `program`
+  ResumeBinding binding = {};              // of picture 0; where tokens are handed out
   v1::Accepted accepted;                   // complete but for the queue position
   absl::Time arrival;
   absl::Time deadline;

@@ -27,7 +27,7 @@ bool StreamWriter::PushPicture(int image_index, EncodedPicture picture) {
 void StreamWriter::SetProgress(int image_index, const JobProgress& progress, std::optional<absl::Duration> eta) {
   ImageSlots& slots = slots_[static_cast<size_t>(image_index)];
   if (slots.done) return;
-  if (!slots.progress) newest_.push_back({.image_index = image_index, .preview = false});
+  if (!slots.progress) newest_.push_back({.image_index = image_index, .kind = Kind::kProgress});
   slots.progress = progress;
   slots.eta = eta;
 }
@@ -36,10 +36,27 @@ bool StreamWriter::SetPreview(int image_index, int step, EncodedPicture picture)
   ImageSlots& slots = slots_[static_cast<size_t>(image_index)];
   if (slots.done) return true;
   const bool replaced = slots.preview.has_value();
-  if (!replaced) newest_.push_back({.image_index = image_index, .preview = true});
+  if (!replaced) newest_.push_back({.image_index = image_index, .kind = Kind::kPreview});
   slots.preview = std::move(picture);
   slots.preview_step = step;
   return replaced;
+}
+
+void StreamWriter::PushParked(v1::Parked parked) {
+  const int image_index = parked.image_index();
+  Forget(image_index);
+  slots_[static_cast<size_t>(image_index)].done = true;
+  must_send_.emplace_back(std::move(parked));
+}
+
+void StreamWriter::SetCheckpoint(int image_index, int evaluations_done, std::string token) {
+  ImageSlots& slots = slots_[static_cast<size_t>(image_index)];
+  if (slots.done) return;
+  if (!slots.checkpoint) newest_.push_back({.image_index = image_index, .kind = Kind::kCheckpoint});
+  slots.checkpoint.emplace();
+  slots.checkpoint->set_image_index(image_index);
+  slots.checkpoint->set_evaluations_done(evaluations_done);
+  slots.checkpoint->set_resume_token(std::move(token));
 }
 
 bool StreamWriter::Next(v1::GenerateResponse& message) {
@@ -58,6 +75,8 @@ bool StreamWriter::Next(v1::GenerateResponse& message) {
     if (file->offset < static_cast<int64_t>(file->picture.data.size())) return true;
   } else if (auto* accepted = std::get_if<v1::Accepted>(&front)) {
     *message.mutable_accepted() = std::move(*accepted);
+  } else if (auto* parked = std::get_if<v1::Parked>(&front)) {
+    *message.mutable_parked() = std::move(*parked);
   } else {
     *message.mutable_completed() = std::move(std::get<v1::Completed>(front));
   }
@@ -103,7 +122,11 @@ void StreamWriter::TakeChunk(File& file, v1::ImageChunk& chunk) {
 
 void StreamWriter::TakeNewest(Newest which, v1::GenerateResponse& message) {
   ImageSlots& slots = slots_[static_cast<size_t>(which.image_index)];
-  if (which.preview) {
+  if (which.kind == Kind::kCheckpoint) {
+    *message.mutable_checkpoint() = *std::exchange(slots.checkpoint, std::nullopt);
+    return;
+  }
+  if (which.kind == Kind::kPreview) {
     v1::Preview& preview = *message.mutable_preview();
     preview.set_image_index(which.image_index);
     preview.set_step(slots.preview_step);
@@ -129,6 +152,7 @@ void StreamWriter::Forget(int image_index) {
   ImageSlots& slots = slots_[static_cast<size_t>(image_index)];
   slots.progress.reset();
   slots.preview.reset();
+  slots.checkpoint.reset();
   std::erase_if(newest_, [image_index](const Newest& which) { return which.image_index == image_index; });
 }
 

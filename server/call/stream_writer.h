@@ -15,8 +15,8 @@
 namespace stepcast {
 
 // The outbound side of one stream, as data. Accepted, pictures and Completed are never dropped and keep their order;
-// of Progress and Preview only the newest of each image waits. So what waits is bounded by the pictures, whatever a
-// client reads, and the owner bounds those (waiting_bytes).
+// of Progress, Preview and Checkpoint only the newest of each image waits. So what waits is bounded by the pictures,
+// whatever a client reads, and the owner bounds those (waiting_bytes).
 //
 // Thread-safety: none; its owner locks.
 class StreamWriter {
@@ -26,6 +26,8 @@ class StreamWriter {
 
   void PushAccepted(v1::Accepted accepted);
   void PushCompleted(v1::Completed completed);
+  // What waits of the image's Progress, Preview and Checkpoint is dropped.
+  void PushParked(v1::Parked parked);
   // Chunks are cut as they are written: one copy of the file waits, not two. What waits of the image's Progress and
   // Preview is dropped: it is stale now. Returns whether a preview was.
   bool PushPicture(int image_index, EncodedPicture picture);
@@ -34,6 +36,9 @@ class StreamWriter {
   void SetProgress(int image_index, const JobProgress& progress, std::optional<absl::Duration> eta);
   // Returns whether it replaced one that was never written.
   bool SetPreview(int image_index, int step, EncodedPicture picture);
+
+  // Replaces one that was never written.
+  void SetCheckpoint(int image_index, int evaluations_done, std::string token);
 
   // Fills `message` with what goes next and returns true, or returns false when nothing waits. Sequence numbers count
   // what was taken.
@@ -52,19 +57,21 @@ class StreamWriter {
     EncodedPicture picture;
     int64_t offset = 0;
   };
-  using MustSend = std::variant<v1::Accepted, File, v1::Completed>;
+  using MustSend = std::variant<v1::Accepted, File, v1::Parked, v1::Completed>;
 
   struct ImageSlots {
     std::optional<JobProgress> progress;
     std::optional<absl::Duration> eta;
     std::optional<EncodedPicture> preview;
     int preview_step = 0;
+    std::optional<v1::Checkpoint> checkpoint;
     bool done = false;  // its picture was pushed
   };
   // A slot that holds something, in the order in which they became full: a chatty image cannot starve another.
+  enum class Kind { kProgress, kPreview, kCheckpoint };
   struct Newest {
     int image_index = 0;
-    bool preview = false;
+    Kind kind = Kind::kProgress;
   };
 
   void TakeChunk(File& file, v1::ImageChunk& chunk);

@@ -137,6 +137,23 @@ void ReadDrain(YamlMapping& root, YamlErrors& errors, DrainConfig& drain) {
   section.Finish();
 }
 
+void ReadResume(YamlMapping& root, const std::string& path, YamlErrors& errors, ServerConfig& config) {
+  const std::optional<YAML::Node> node = root.Child("resume");
+  if (!node.has_value()) return;
+  ResumeConfig& resume = config.resume;
+  YamlMapping section(*node, "resume", errors);
+  section.Text("key_file", resume.key_file);
+  section.Duration("token_ttl", absl::Minutes(1), absl::Hours(720), resume.token_ttl);
+  section.Int("max_token_bytes", 64 << 10, 8 * kMib, resume.max_token_bytes);
+  section.Int("min_checkpoint_every", 1, 1000, resume.min_checkpoint_every);
+  section.Finish();
+  resume.key_file = RelativeTo(path, resume.key_file);
+  if (resume.key_file.empty()) return;
+  config.limits.resume = {.max_token_bytes = resume.max_token_bytes,
+                          .min_checkpoint_every = resume.min_checkpoint_every};
+  config.scheduler.hands_out = true;
+}
+
 void ReadHealth(YamlMapping& root, YamlErrors& errors, HealthConfig& health) {
   const std::optional<YAML::Node> node = root.Child("health");
   if (!node.has_value()) return;
@@ -300,6 +317,7 @@ ServerConfig ReadRoot(const YAML::Node& node, const std::string& path, YamlError
   ReadLimits(root, errors, config);
   root.DurationOrNone("default_deadline", absl::Milliseconds(1), absl::Hours(24), config.default_deadline);
   ReadDrain(root, errors, config.drain);
+  ReadResume(root, path, errors, config);
   ReadHealth(root, errors, config.health);
   ReadTenants(root, errors, config.tenants);
   ReadCodec(root, errors, config.codec);
@@ -349,6 +367,7 @@ absl::StatusOr<ServerConfig> LoadServerConfig(const std::string& path, const Con
   const std::string name = path.empty() ? "the command line" : path;
   STEPCAST_ASSIGN_OR_RETURN(ServerConfig config, ParseServerConfig(text, name, overrides));
   STEPCAST_RETURN_IF_ERROR(CheckAgainstMachine(config, name));
+  if (!config.resume.key_file.empty()) STEPCAST_RETURN_IF_ERROR(ReadResumeKeys(config.resume.key_file).status());
   for (std::string* file : {&config.port_file, &config.record_file, &config.scheduler.profile.cache_file}) {
     if (!file->empty()) *file = ResolveLinks(*file);
   }

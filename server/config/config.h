@@ -12,6 +12,7 @@
 #include "engine/start/engine_factory.h"
 #include "scheduler/loop/engine_loop.h"
 #include "server/config/limits_config.h"
+#include "server/config/resume_config.h"
 
 namespace stepcast {
 
@@ -84,6 +85,7 @@ struct ServerConfig {
   LimitsConfig limits;
   absl::Duration default_deadline = absl::InfiniteDuration();  // of calls that bring none; "none" or 1 ms..24 h
   DrainConfig drain;
+  ResumeConfig resume;
   HealthConfig health;
   TenantsConfig tenants;
   CodecConfig codec;

@@ -123,6 +123,7 @@ absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLo
   metrics_.AddTenants(tenants_.Labels());
   STEPCAST_RETURN_IF_ERROR(StartLoops(engine));
   models_ = StoreModels(std::move(models), engine, load_tokenizer);
+  STEPCAST_RETURN_IF_ERROR(OpenTokens());
   backend_.emplace(Backend{.models = *models_,
                            .streams = {.loops = *loops_,
                                        .codec = codec_,
@@ -130,13 +131,25 @@ absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLo
                                        .metrics = metrics_,
                                        .pace = pace_,
                                        .clock = clock_,
+                                       .tokens = tokens_.get(),
                                        .models = models_.get(),
                                        .on_device_lost = [this] { wake_(); },
-                                       .chunk_bytes = config_.limits.image_chunk_bytes}});
+                                       .chunk_bytes = config_.limits.image_chunk_bytes},
+                           .numerics = std::move(engine.numerics)});
   service_.Serve(*backend_);
   scheduler_service_.Serve(*loops_);
   model_service_.Serve(*models_);
   if (config_.scheduler.profile.budget == absl::ZeroDuration()) AnnounceReady();
+  return absl::OkStatus();
+}
+
+absl::Status Server::OpenTokens() {
+  const ResumeConfig& resume = config_.resume;
+  if (resume.key_file.empty()) return absl::OkStatus();
+  STEPCAST_ASSIGN_OR_RETURN(std::vector<std::string> keys, ReadResumeKeys(resume.key_file));
+  tokens_ = std::make_unique<const ResumeTokens>(
+      ResumeTokenOptions{.keys = std::move(keys), .ttl = resume.token_ttl, .max_bytes = resume.max_token_bytes},
+      clock_);
   return absl::OkStatus();
 }
 
@@ -281,7 +294,11 @@ void Server::FinishAdmitted(absl::Time deadline) {
   if (loops_ != nullptr) loops_->Drain(deadline, [this] { wake_(); });
 }
 
-void Server::CancelRest() { live_.Close(Draining()); }
+void Server::CancelRest() {
+  if (tokens_ == nullptr || loops_ == nullptr) return live_.Close(Draining());
+  // Jobs are handed out, which ends their calls; whoever is too slow to hear of it ends with StopServing.
+  loops_->Drain(clock_.Now(), [this] { wake_(); });
+}
 
 bool Server::Idle() const { return live_.size() == 0; }
 

@@ -91,6 +91,7 @@ class Server final : public DrainActions {
   std::unique_ptr<ModelStore> StoreModels(ModelRegistry models, LoadedEngine& engine,
                                           const ModelRegistry::TokenizerLoader& load_tokenizer);
   absl::Status StartLoops(LoadedEngine& engine);
+  absl::Status OpenTokens();
   absl::StatusOr<SchedulerObserver*> ObserverOf(const std::string& device, const ExecutorLimits& limits,
                                                 const EngineLoopOptions& options);
   void AnnounceReady();
@@ -113,6 +114,7 @@ class Server final : public DrainActions {
   int recorders_ = 0;                                          // among them
   std::unique_ptr<Dispatcher> loops_;
   std::unique_ptr<ModelStore> models_;
+  std::unique_ptr<const ResumeTokens> tokens_;  // null: none are handed out
   Tenants tenants_;
   std::optional<Backend> backend_;
   ImageService service_;

@@ -74,6 +74,7 @@ constexpr std::string_view kReasons[] = {
     "DEADLINE_UNREACHABLE", "DEVICE_MEMORY",     "DRAINING",       "MODEL_LOADING",     "MODEL_FAILED",
     "DEVICE_LOST",          "DEADLINE",          "ENGINE_ERROR",   "TOKEN_MISSING",     "TOKEN_INVALID",
     "MODEL_FORBIDDEN",      "METHOD_FORBIDDEN",  "UNKNOWN"};
+constexpr char kParkedHelp[] = "Pictures that were handed out unfinished, with a token to go on from or without.";
 constexpr std::string_view kPhases[] = {"encode", "denoise", "preview", "decode"};
 constexpr std::string_view kOutcomes[] = {"succeeded", "failed", "cancelled", "expired"};
 
@@ -163,6 +164,9 @@ struct ServerMetrics::Impl {
   Counter& cache_misses =
       AddCounter("stepcast_embedding_cache_lookups_total", "Look-ups of encoded prompts.", {{"result", "miss"}});
   Counter& stalled = AddCounter("stepcast_stalled_clients_total", "Calls ended because the client stopped reading.");
+  Counter& parked = AddCounter("stepcast_parked_total", kParkedHelp, {{"token", "yes"}});
+  Counter& parked_without = AddCounter("stepcast_parked_total", kParkedHelp, {{"token", "no"}});
+  Counter& resumed = AddCounter("stepcast_resumed_total", "Requests that went on from a resume token.");
   std::array<Counter*, 3> previews{};
 };
 
@@ -340,6 +344,8 @@ void ServerMetrics::ObserveFirstPreview(absl::Duration since_arrival) {
 void ServerMetrics::ObserveEncode(absl::Duration spent) { impl_->encode.Observe(absl::ToDoubleSeconds(spent)); }
 
 void ServerMetrics::CountStalledClient() { impl_->stalled.Increment(); }
+void ServerMetrics::CountParked(bool with_token) { (with_token ? impl_->parked : impl_->parked_without).Increment(); }
+void ServerMetrics::CountResumed() { impl_->resumed.Increment(); }
 
 const std::shared_ptr<prometheus::Registry>& ServerMetrics::registry() const { return impl_->registry; }
 

@@ -82,6 +82,9 @@ class ServerMetrics final : public EngineMetrics {
   void ObserveFirstPreview(absl::Duration since_arrival);
   void ObserveEncode(absl::Duration spent);
   void CountStalledClient();
+  // A picture was handed out unfinished, with a token or without; one went on from a token.
+  void CountParked(bool with_token);
+  void CountResumed();
 
   // What is scraped: all of the above and process_*.
   const std::shared_ptr<prometheus::Registry>& registry() const;

@@ -36,9 +36,7 @@ SharedImage Paint(int width, int height, uint64_t digest) {
 // Stands for latents and generator: a digest of everything that was done to the job.
 class FakeJobState final : public JobState {
  public:
-  FakeJobState(FakeDevice& device, int64_t seed) : device_(device), digest_(Mix(0, static_cast<uint64_t>(seed))) {
-    ++device_.live_states_;
-  }
+  FakeJobState(FakeDevice& device, uint64_t digest) : device_(device), digest_(digest) { ++device_.live_states_; }
   ~FakeJobState() override { --device_.live_states_; }
 
   void Evaluate(const sampling::Evaluation& evaluation, int rows) {
@@ -58,7 +56,9 @@ class FakeExecutor final : public StepExecutor {
   absl::Status Start(Job& job) override {
     const absl::Status fault = device_.StartFaultOf(job);
     if (!fault.ok()) return fault;
-    job.set_state(std::make_unique<FakeJobState>(device_, job.seed()));
+    const ResumePoint* resume = job.request().resume.get();
+    const uint64_t digest = resume == nullptr ? Mix(0, static_cast<uint64_t>(job.seed())) : std::stoull(resume->state);
+    job.set_state(std::make_unique<FakeJobState>(device_, digest));
     if (device_.options().embeddings_cached) job.set_needs_encode(false);
     return absl::OkStatus();
   }
@@ -74,11 +74,22 @@ class FakeExecutor final : public StepExecutor {
 
   absl::Status Park(JobState&) override { return device_.ParkFaultOf(); }
 
+  absl::StatusOr<SavedState> Save(const Job& job) override {
+    const absl::Status fault = device_.ParkFaultOf();
+    if (!fault.ok()) return fault;
+    if (job.state() == nullptr || job.position() == 0) return SavedState();
+    return StateOf(static_cast<FakeJobState&>(*job.state()));
+  }
+
   ExecutorLimits Limits() const override { return device_.options().limits; }
 
   void OnIdle() override { ++device_.idles_; }
 
  private:
+  static SavedState StateOf(const FakeJobState& state) {
+    return std::make_shared<const std::string>(std::to_string(state.digest()));
+  }
+
   StepResult ExecuteOne(Job& job, const StepPlan& plan) {
     const Phase phase = plan.phase();
     StepResult result;
@@ -93,6 +104,7 @@ class FakeExecutor final : public StepExecutor {
       if (job.shows_preview()) {
         result.preview = Paint(request.latent_width(), request.latent_height(), state.digest());
       }
+      if (job.checkpoint_due()) result.saved = StateOf(state);
     }
     if (phase == Phase::kDecode) result.image = Paint(request.width, request.height, state.digest());
     return result;

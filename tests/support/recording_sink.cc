@@ -14,6 +14,9 @@ struct Describe {
   }
   std::string operator()(const JobPreview& preview) const { return absl::StrCat("preview ", preview.step); }
   std::string operator()(const JobImage&) const { return "image"; }
+  std::string operator()(const JobSaved& saved) const {
+    return absl::StrCat(saved.handed_out ? "handed out " : "checkpoint ", saved.evaluations_done);
+  }
   std::string operator()(const JobFinished& finished) const {
     return absl::StrCat("finished ", absl::StatusCodeToString(finished.status.code()));
   }

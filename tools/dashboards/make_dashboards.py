@@ -87,6 +87,9 @@ SERVICE = [
           ("stepcast:slow:budget", "budget")], {}),
         ("Clients that stopped reading", "ops", "Calls that the server ended for it.",
          [(rate("stepcast_stalled_clients_total", "instance"), "{{instance}}")], {}),
+        ("Unfinished pictures", "ops", "Handed out by a drain, with a token to go on from or without; taken up again.",
+         [(rate("stepcast_parked_total", "token"), "handed out, token: {{token}}"),
+          (rate("stepcast_resumed_total", "instance"), "taken up by {{instance}}")], {}),
     ]),
     ("Tenants", [
         ("Device time by tenant", "percentunit", "Device seconds a second; tenants that are not configured are _other.",

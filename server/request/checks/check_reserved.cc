@@ -11,12 +11,6 @@ void CheckReserved(const RequestContext& context, GenerationRequest&, FieldViola
     violations.Add("prompt_syntax", absl::StrCat(static_cast<int>(wire.prompt_syntax())), "PROMPT_SYNTAX_PLAIN");
   }
   if (wire.loras_size() > 0) violations.Add("loras", absl::StrCat(wire.loras_size(), " entries"), "none");
-  if (!wire.resume_token().empty()) {
-    violations.Add("resume_token", absl::StrCat(wire.resume_token().size(), " bytes"), "none");
-  }
-  if (wire.has_checkpoint_every() && wire.checkpoint_every() != 0) {
-    violations.Add("checkpoint_every", absl::StrCat(wire.checkpoint_every()), "0");
-  }
   const v1::SizeConditioning& sizes = wire.size_conditioning();
   if (sizes.has_negative_original_width() || sizes.has_negative_original_height() || sizes.has_negative_crop_left() ||
       sizes.has_negative_crop_top() || sizes.has_negative_target_width() || sizes.has_negative_target_height()) {

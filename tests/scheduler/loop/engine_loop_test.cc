@@ -442,6 +442,76 @@ TEST_F(EngineLoopTest, DrainCancelsTheRestAtItsDeadline) {
   EXPECT_EQ(sink_->StatusOf(JobId{1}), WithReason(absl::UnavailableError("the engine is shutting down"), "DRAINING"));
 }
 
+// The rest of a picture that was handed out.
+std::vector<JobSpec> RestOf(const TestJob& job, const JobSaved& saved, std::shared_ptr<EventSink> sink) {
+  auto request = std::make_shared<GenerationRequest>(*MakeRequest(job));
+  request->resume = std::make_shared<const ResumePoint>(ResumePoint{saved.evaluations_done, *saved.state});
+  JobSpec spec = MakeJobSpec(std::move(request), MakeRecipe(job));
+  spec.sink = std::move(sink);
+  return {std::move(spec)};
+}
+
+TEST_F(EngineLoopTest, WhatADrainCannotFinishIsHandedOutAndGoesOnElsewhere) {
+  const TestJob job{.steps = 10};
+  Start({.latency = [](const StepPlan&) { return absl::Seconds(1); }}, {.hands_out = true});
+  device_->Hold();
+  ASSERT_TRUE(Submit(job).ok());
+  ASSERT_TRUE(device_->AwaitHeld());
+  Notification drained;
+  // Costs are not known yet: nobody is given up before the end.
+  loop_->Drain(clock_.Now() + absl::Milliseconds(4500), [&] { drained.Notify(); });
+  device_->Release();
+  ASSERT_TRUE(drained.Await());
+  const std::vector<JobSaved> saved = sink_->Of<JobSaved>(JobId{1});
+  ASSERT_EQ(saved.size(), 1u);
+  EXPECT_TRUE(saved[0].handed_out);
+  EXPECT_EQ(saved[0].evaluations_done, 4) << "an encode and four evaluations are over at 5 s";
+  EXPECT_EQ(saved[0].evaluations_total, 10);
+  EXPECT_EQ(ErrorReason(*sink_->StatusOf(JobId{1})), "DRAINING");
+
+  const auto sink = std::make_shared<RecordingSink>();
+  Start();
+  Decision decision;
+  loop_->Submit(RestOf(job, saved[0], sink), decision.Callback());
+  ASSERT_TRUE(decision.Get().ok());
+  ASSERT_TRUE(sink->AwaitFinished(1));
+  EXPECT_EQ(sink->Story(JobId{1}).front(), "progress 5/10");
+  EXPECT_EQ(sink->Of<JobImage>(JobId{1}).at(0).image->pixels, ExpectedFakeImage(MakeSpecs(job, nullptr)[0])->pixels);
+}
+
+TEST_F(EngineLoopTest, WhoeverWillBeLateIsHandedOutAtOnce) {
+  Start({.latency = [](const StepPlan&) { return absl::Seconds(1); }},
+        {.policy = {.name = "serial"}, .hands_out = true});
+  ASSERT_TRUE(Submit({.steps = 8}).ok());  // costs are known from now on
+  ASSERT_TRUE(sink_->AwaitFinished(1));
+  device_->Hold();
+  ASSERT_TRUE(Submit({.steps = 8, .image_count = 2}).ok());
+  ASSERT_TRUE(device_->AwaitHeld());
+  Notification drained;
+  loop_->Drain(clock_.Now() + absl::Seconds(15), [&] { drained.Notify(); });
+  device_->Release();
+  ASSERT_TRUE(drained.Await());
+  EXPECT_TRUE(sink_->StatusOf(JobId{2})->ok()) << "ten ticks are left of it";
+  const std::vector<JobSaved> saved = sink_->Of<JobSaved>(JobId{3});
+  ASSERT_EQ(saved.size(), 1u);
+  EXPECT_EQ(saved[0].state, nullptr) << "it had not begun";
+  EXPECT_EQ(saved[0].evaluations_done, 0);
+}
+
+TEST_F(EngineLoopTest, WhoeverCannotBeSavedIsHandedOutWithNothing) {
+  Start({.latency = [](const StepPlan&) { return absl::Seconds(1); }}, {.hands_out = true});
+  device_->SetParkFault([] { return absl::InternalError("no memory"); });
+  device_->Hold();
+  ASSERT_TRUE(Submit({.steps = 10}).ok());
+  ASSERT_TRUE(device_->AwaitHeld());
+  Notification drained;
+  loop_->Drain(clock_.Now() + absl::Seconds(4), [&] { drained.Notify(); });
+  device_->Release();
+  ASSERT_TRUE(drained.Await());
+  EXPECT_EQ(sink_->Of<JobSaved>(JobId{1}).at(0).state, nullptr);
+  EXPECT_EQ(ErrorReason(*sink_->StatusOf(JobId{1})), "DRAINING");
+}
+
 TEST_F(EngineLoopTest, AnEmptyLoopDrainsAtOnce) {
   Start();
   Notification drained;

@@ -207,5 +207,38 @@ TEST(WorkListTest, WhatWorksBesideTheDenoiserIsPaidForWhereItWorks) {
   EXPECT_EQ(work->most_rows(), 2) << "the forward has no more rows for it";
 }
 
+TEST(WorkListTest, WhatIsLeftOfAResumedPictureIsTheEndOfTheWhole) {
+  const std::vector<TestJob> jobs = {{.steps = 5},
+                                     {.steps = 4, .evaluations_per_step = 2},
+                                     {.steps = 6, .evaluations_per_step = 3, .unguided_tail = 4},
+                                     {.steps = 3, .second_steps = 2}};
+  for (const TestJob& job : jobs) {
+    const sampling::SharedRecipe recipe = MakeRecipe(job);
+    const auto ticks = [](const WorkList& work) {
+      std::vector<std::string> all;
+      for (const WorkItem& item : work.items()) {
+        if (item.key.phase != Phase::kDenoise) continue;
+        for (int i = 0; i < item.count; ++i) {
+          all.push_back(absl::StrCat(item.key.ToString(), " ", item.stage, ".", item.first + i, " rows ", item.rows,
+                                     " step ", item.StepOf(i)));
+        }
+      }
+      return all;
+    };
+    const SharedWorkList whole = CompileWork(*recipe);
+    const std::vector<std::string> all = ticks(*whole);
+    for (int done = 1; done <= whole->evaluations(); ++done) {
+      const SharedWorkList rest = CompileWork(*recipe, done);
+      EXPECT_EQ(ticks(*rest), std::vector<std::string>(all.begin() + done, all.end()));
+      EXPECT_EQ(rest->evaluations_before(), done);
+      EXPECT_EQ(rest->evaluations(), whole->evaluations() - done);
+      EXPECT_EQ(rest->steps(), whole->steps());
+      EXPECT_EQ(rest->items().back(), whole->items().back());
+      const bool encodes = IsEncode(rest->items().front().key.phase);
+      EXPECT_EQ(encodes, done < whole->evaluations()) << "the stage it is in shows its prompt anew";
+    }
+  }
+}
+
 }  // namespace
 }  // namespace stepcast

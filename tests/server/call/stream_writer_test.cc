@@ -143,5 +143,25 @@ TEST(StreamWriterTest, AbandonCountsThePreviewsThatWait) {
   EXPECT_EQ(writer.waiting_bytes(), 0);
 }
 
+TEST(StreamWriterTest, OfCheckpointsTheNewestWaitsAndAParkedPictureNeedsNone) {
+  StreamWriter writer(2, 1000);
+  writer.SetCheckpoint(0, 8, "eight");
+  writer.SetCheckpoint(0, 16, "sixteen");
+  writer.SetCheckpoint(1, 8, "other");
+  v1::Parked parked;
+  parked.set_image_index(1);
+  parked.set_resume_token("last");
+  writer.PushParked(parked);
+  writer.SetCheckpoint(1, 16, "late");
+  v1::GenerateResponse message;
+  ASSERT_TRUE(writer.Next(message));
+  EXPECT_EQ(message.parked().resume_token(), "last");
+  ASSERT_TRUE(writer.Next(message));
+  EXPECT_EQ(message.checkpoint().image_index(), 0);
+  EXPECT_EQ(message.checkpoint().evaluations_done(), 16);
+  EXPECT_EQ(message.checkpoint().resume_token(), "sixteen");
+  EXPECT_FALSE(writer.Next(message));
+}
+
 }  // namespace
 }  // namespace stepcast
