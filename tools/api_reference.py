@@ -145,7 +145,7 @@ class Page:
 
 def index_text(files, homes):
     lines = [HEAD, "# API reference", "", "The contract, `stepcast.v1`, as the comments of [`proto/stepcast/v1`](../../proto/stepcast/v1) have "
-             "it. [errors.md](../errors.md) has a section per error reason.", "",
+             "it. [errors.md](../errors.md) has a section per error reason, [cookbook.md](../cookbook.md) calls to copy.", "",
              "| call | |", "|---|---|"]
     for file in files:
         page = Page(file, homes)
