@@ -33,8 +33,9 @@ WITH_PROGRAMS = {"README.md"}
 PROGRAMS = {"python": "python3", "js": "node --input-type=module"}
 NODE_CLIENT = ROOT / "clients" / "node"
 PICTURES = (".png", ".jpg", ".webp")
-# One thread: on a machine with other work two of them mostly wait for each other.
-SERVER = (f"--control_nets_dir={ROOT}/models", "--threads=1")
+# What the server of ./dev up has not.
+CONFIGURATION = "resume: {key_file: resume.key}\n"
+RESUME_KEY = "c3RlcGNhc3QgY29va2Jvb2sga2V5IG9mIDMyIGJ5dGVzISE=\n"
 UNTIL_CTRL_C = re.compile(r"^(.*\S) +# .*until Ctrl-C.*$", re.MULTILINE)
 BLOCK_SECONDS = 300
 
@@ -97,7 +98,12 @@ class DocumentationTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.ports = cls.enterClassContext(scrape.running_server(BINARIES, SERVER))
+        folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        (folder / "resume.key").write_text(RESUME_KEY)
+        (folder / "config.yaml").write_text(CONFIGURATION)
+        # One thread: on a machine with other work two of them mostly wait for each other.
+        flags = (f"--config={folder}/config.yaml", f"--control_nets_dir={ROOT}/models", "--threads=1")
+        cls.ports = cls.enterClassContext(scrape.running_server(BINARIES, flags))
         subprocess.run([sys.executable, ROOT / "clients" / "python" / "generate.py"], check=True,
                        env=os.environ | {"PYTHONPATH": f"{ROOT}/.deps/python"})
 
