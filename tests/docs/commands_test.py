@@ -36,6 +36,7 @@ PICTURES = (".png", ".jpg", ".webp")
 CONFIGURATION = "resume: {key_file: resume.key}\n"
 RESUME_KEY = "c3RlcGNhc3QgY29va2Jvb2sga2V5IG9mIDMyIGJ5dGVzISE=\n"
 UNTIL_CTRL_C = re.compile(r"^(.*\S) +# .*until Ctrl-C.*$", re.MULTILINE)
+SERIES = re.compile(r"(?<![\w:])stepcast_[a-z_]+(?![\w:.*])")
 BLOCK_SECONDS = 300
 
 
@@ -139,6 +140,20 @@ class DocumentationTest(unittest.TestCase):
                     elif block.language in languages:
                         self.check_block(checkout, block, name in PROMISING)
         print(f"{name}: ran {sum(not block.not_run for block in commands)} of {len(commands)} blocks with commands", flush=True)
+
+
+    def test_series(self):
+        """Every series that pages name exists, and every one that exists is named in docs/operations.md."""
+        told = set(scrape.series(scrape.page(self.ports))[0])
+        told |= {re.sub("_(bucket|sum|count)$", "", name) for name in told}
+        pages = {path: path.read_text() for pattern in PAGES for path in ROOT.glob(pattern)}
+        for path, text in pages.items():
+            for name in set(SERIES.findall(text)):
+                with self.subTest(page=str(path.relative_to(ROOT))):
+                    self.assertIn(name, told)
+        named = set(SERIES.findall(pages[ROOT / "docs" / "operations.md"]))
+        mine = {name for name in told if name.startswith("stepcast_")}
+        self.assertEqual({name for name in mine - named if re.sub("_(bucket|sum|count)$", "", name) not in named}, set())
 
 
 for _path in sorted(path for pattern in PAGES for path in ROOT.glob(pattern)):

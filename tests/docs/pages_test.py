@@ -17,6 +17,8 @@ import unittest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import api_reference
 # Not read: what happened, and what others wrote.
 LEFT_OUT = {"CHANGELOG.md"}
 SKIPPED_FOLDERS = {".deps", ".git", "build", "node_modules", "dist", ".venv"}
@@ -26,6 +28,7 @@ FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*)")
 KEY = re.compile(r"[a-z_]+(?:\[\])?(?:\.[a-z_]+(?:\[\])?)+")
+MEMBER = re.compile(r"\b([A-Z][A-Za-z]+)\.([a-z][a-z_0-9]*[a-z0-9]|[A-Z][A-Za-z_]+)\b(?!\()")
 OURS = re.compile(r"(?:[\w.$-]+/)*(stepcast-server|stepcast-simulate|stepcast)(?= )")
 # Flags of tools that are not ours, as pages name them.
 FOREIGN = {
@@ -160,6 +163,23 @@ class PagesTest(unittest.TestCase):
             self.assertIsInstance(value, dict)
             self.assertTrue(part in value, "deploy/config.example.yaml has no such key")
             value = value[part]
+
+    def test_fields_exist(self):
+        """`Message.field`, `Enum.VALUE` and `Service.Method` of the contract, in pages and in its own comments."""
+        try:
+            contract = api_reference.read_files()
+        except SystemExit as no_buf:
+            self.skipTest(f"no buf ({no_buf})")
+        members = {declared["name"]: {part["name"] for part in declared.get("field", []) + declared.get("oneofDecl", []) +
+                                      declared.get("value", []) + declared.get("method", [])}
+                   for file in contract for kind in ("messageType", "enumType", "service") for declared in file.get(kind, [])}
+        for path in files():
+            if path.parts[0] == "clients":
+                continue  # They call things as their languages do.
+            if path.suffix == ".proto" or path.suffix == ".md" and path.name not in LEFT_OUT:
+                for owner, member in set(MEMBER.findall(text_of(path))):
+                    with self.subTest(page=str(path)):
+                        self.assertTrue(owner not in members or member in members[owner], f"{owner} has no {member}")
 
 
 if __name__ == "__main__":
