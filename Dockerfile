@@ -24,6 +24,35 @@ RUN cmake --preset release "-DSTEPCAST_CUDA=${CUDA}" "-DSTEPCAST_COMMIT=${REVISI
  && cmake --build build/release -j "$(nproc)" \
  && cmake --install build/release --strip
 
+# HTTP in front of the server, an image of its own: docker build --target gateway -t stepcast-gateway .
+FROM node:20-bookworm-slim AS gateway-build
+# hadolint ignore=DL3008
+RUN apt-get update -qq \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends protobuf-compiler libprotobuf-dev \
+ && rm -rf /var/lib/apt/lists/*
+COPY proto /src/proto
+COPY clients/node /src/clients/node
+COPY clients/gateway /src/clients/gateway
+WORKDIR /src/clients/node
+RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build
+WORKDIR /src/clients/gateway
+RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build && npm prune --omit=dev --ignore-scripts
+WORKDIR /src/clients/gateway/page
+RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build && rm -rf node_modules
+
+FROM node:20-bookworm-slim AS gateway
+LABEL org.opencontainers.image.title="stepcast-gateway" \
+      org.opencontainers.image.description="HTTP in front of Stepcast: OpenAI, A1111, jobs and the page" \
+      org.opencontainers.image.licenses="Apache-2.0"
+WORKDIR /opt/stepcast/clients/gateway
+COPY --from=gateway-build /src/clients /opt/stepcast/clients
+ENV NODE_ENV=production STEPCAST_GATEWAY_LISTEN_HOST=0.0.0.0
+USER 65532:65532
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=5s CMD ["node", "-e", "fetch('http://127.0.0.1:8080/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+STOPSIGNAL SIGTERM
+CMD ["node", "dist/main.js"]
+
 # hadolint ignore=DL3006
 FROM ${BASE} AS runtime
 ARG VERSION=0.1.0

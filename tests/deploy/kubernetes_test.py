@@ -133,7 +133,7 @@ class RenderingsTest(unittest.TestCase):
     def test_services_reach_the_pods(self, objects):
         labels = only(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
         ports = {port["name"]: port["containerPort"] for port in pod_of(objects)["containers"][0]["ports"]}
-        for service in (each for each in objects if each["kind"] == "Service"):
+        for service in (each for each in objects if each["kind"] == "Service" and each["metadata"]["name"] != "stepcast-web"):
             self.assertTrue(selects(service["spec"]["selector"], labels))
             for port in service["spec"]["ports"]:
                 self.assertEqual(ports[port["targetPort"]], port["port"])
@@ -189,6 +189,31 @@ class RenderingsTest(unittest.TestCase):
         (mount,) = [each for each in container["volumeMounts"] if each["mountPath"] == folder]
         self.assertFalse(mount.get("readOnly"))
 
+    def test_the_gateway_reaches_the_server_and_is_reached(self):
+        objects = manifests.with_components("gateway", "callers")
+        deployment, service = only(objects, "Deployment", "stepcast-web")["spec"], only(objects, "Service", "stepcast-web")["spec"]
+        labels, pod = deployment["template"]["metadata"]["labels"], deployment["template"]["spec"]
+        (container,) = pod["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        self.assertTrue(selects(deployment["selector"]["matchLabels"], labels))
+        self.assertTrue(selects(service["selector"], labels))
+        self.assertEqual([ports[port["targetPort"]] for port in service["ports"]], [8080])
+        self.assertFalse(selects(only(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"], labels), "it is no replica")
+        callers = only(objects, "NetworkPolicy")["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"]
+        self.assertTrue(selects(callers, labels))
+        server = pod_of(objects)
+        self.assertEqual((pod["securityContext"], container["securityContext"]),
+                         (server["securityContext"], server["containers"][0]["securityContext"]))
+        # What it is told are keys that it knows, and what its image says of itself.
+        known = (ROOT / "clients" / "gateway" / "src" / "config.ts").read_text()
+        told = {each["name"]: each["value"] for each in container["env"]}
+        self.assertEqual(told, {"STEPCAST_GATEWAY_LISTEN_HOST": "0.0.0.0", "STEPCAST_GATEWAY_SERVER": "dns:///stepcast:50051"})
+        self.assertRegex(known, r"(?s)listen: section\(\{\s+host:.*\n  server:")
+        routes = (ROOT / "clients" / "gateway" / "README.md").read_text()
+        for probe in ("readinessProbe", "livenessProbe"):
+            self.assertIn(container[probe]["httpGet"]["path"], routes)
+        self.assertRegex((ROOT / "Dockerfile").read_text(), r"(?s)AS gateway\n.*EXPOSE 8080")
+
     def test_the_server_takes_the_configuration(self):
         # Where the image has its folders, this machine has others.
         with tempfile.TemporaryDirectory() as here:
@@ -240,6 +265,13 @@ class ChartTest(unittest.TestCase):
                 self.assertEqual(sorted(made), sorted(expected))
                 for key, each in expected.items():
                     self.assertEqual(made[key], each, key)
+
+    def test_it_renders_the_gateway_as_the_component(self):
+        made = manifests.comparable(manifests.helm(self.helm, None, "--set", "gateway.enabled=true"))
+        expected = manifests.comparable(manifests.with_components("gateway"))
+        self.assertEqual(sorted(made), sorted(expected))
+        for key, each in expected.items():
+            self.assertEqual(made[key], each, key)
 
     def test_lint_and_schemas(self):
         for values in [None, *OVERLAYS]:

@@ -47,7 +47,7 @@ export const Config = z.strictObject({
     /** File that receives {"port": n} once the gateway listens. */
     port_file: z.string().default(''),
   }),
-  /** Address of the server, or several with commas between them. */
+  /** Address of the server, or several with commas between them; "dns:///name:port": all that the name resolves to, in turn. */
   server: z.string().default('localhost:50051'),
   /** Address of its admin port, for the view of the scheduler; "": none. */
   admin: z.string().default(''),

@@ -37,6 +37,8 @@ export class Upstream {
     const secure = tlsOf(config.tls);
     this.client = new Client(config.server, {
       ...(secure === undefined ? {} : { credentials: secure }),
+      // A name that DNS resolves to several replicas.
+      ...(config.server.startsWith('dns:') ? { balance: true } : {}),
       retry: { rounds: config.retry.rounds, maxWaitMs: config.retry.max_wait },
     });
     const plain = credentials.createInsecure();
