@@ -14,11 +14,10 @@ export function paintStrokes(context: Context, strokes: Stroke[], colour: string
     context.strokeStyle = stroke.erases && paper !== undefined ? paper : colour;
     context.lineWidth = stroke.width * short;
     context.beginPath();
-    stroke.points.forEach(({ x, y }, index) => {
-      if (index === 0) context.moveTo(x * width, y * height);
-      // A stroke of one point is a dot.
-      if (index > 0 || stroke.points.length === 1) context.lineTo(x * width, y * height);
-    });
+    for (const { x, y } of stroke.points) context.lineTo(x * width, y * height);
+    // A line without length is not drawn, round ends or not.
+    const dot = stroke.points.length === 1 ? stroke.points[0] : undefined;
+    if (dot !== undefined) context.lineTo(dot.x * width + 0.01, dot.y * height);
     context.stroke();
   }
   context.globalCompositeOperation = 'source-over';

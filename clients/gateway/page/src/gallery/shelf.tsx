@@ -1,9 +1,10 @@
 // What is painted and what was: one grid, in which a picture keeps its place from its first preview on.
+import type { VNode } from 'preact';
+
 import { type Place, newestFirst } from './bounds';
 import { forget, keptNowhere, pictures, type Shown } from './gallery';
 import { FailedTile, FinishedTile, LiveTile } from './tiles';
 import { viewedId } from './viewing';
-import { counted } from '../api/units';
 import { Icon } from '../parts/icon';
 import { isLive, type Painting } from '../paintings/painting';
 import { paintings } from '../paintings/paintings';
@@ -25,9 +26,18 @@ function itemsOf(live: Painting[], finished: Shown[]): Item[] {
   return [...frames, ...done].sort(newestFirst);
 }
 
-function ItemTile({ item }: { item: Item }) {
-  if (item.kind === 'picture') return <FinishedTile picture={item.picture} onOpen={() => (viewedId.value = item.picture.id)} />;
-  return item.kind === 'failed' ? <FailedTile painting={item.from} /> : <LiveTile painting={item.from} index={item.index} />;
+/** Of finished pictures, which do not change while others are painted: what is the same is not looked at again. */
+const tiles = new WeakMap<Shown, VNode>();
+
+function tileOf(item: Item): VNode {
+  if (item.kind !== 'picture') {
+    if (item.kind === 'failed') return <FailedTile key={item.key} painting={item.from} />;
+    return <LiveTile key={item.key} painting={item.from} index={item.index} />;
+  }
+  const { picture } = item;
+  const tile = tiles.get(picture) ?? <FinishedTile key={item.key} picture={picture} onOpen={() => (viewedId.value = picture.id)} />;
+  tiles.set(picture, tile);
+  return tile;
 }
 
 export function Shelf() {
@@ -37,12 +47,12 @@ export function Shelf() {
     <section class="shelf" aria-labelledby="shelf-title">
       <div class="shelf-top">
         <h2 id="shelf-title">Pictures</h2>
-        {count > 0 && <span class="soft small numbers">{counted(count, 'picture')}, in this browser alone</span>}
+        {count > 0 && <span class="soft small numbers">{count}, in this browser alone</span>}
         <span class="space" />
         {count > 0 && <ClearButton count={count} />}
       </div>
       {keptNowhere.value !== '' && <p class="banner"><Icon name="alert" />{keptNowhere.value}</p>}
-      {items.length === 0 ? <Empty /> : <ul class="grid">{items.map((item) => <ItemTile key={item.key} item={item} />)}</ul>}
+      {items.length === 0 ? <Empty /> : <ul class="grid">{items.map(tileOf)}</ul>}
     </section>
   );
 }

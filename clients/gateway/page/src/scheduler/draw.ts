@@ -22,6 +22,8 @@ export interface Layout {
 }
 
 export const PITCH = 12;
+/** Room for the words beside the levels. */
+export const GUTTER = 60;
 const GAP = 2;
 const IDLE_WIDTH = 14;
 export const BOTTOM = 10;
@@ -33,7 +35,7 @@ export function placed(columns: Column[], width: number): [Column, number][] {
   let right = width - 4;
   for (const column of columns.toReversed()) {
     const left = right - PITCH + GAP;
-    if (left < 0) break;
+    if (left < GUTTER) break;
     result.push([column, left]);
     right -= PITCH + (column.idleMs > 0 ? IDLE_WIDTH : 0);
   }

@@ -45,12 +45,14 @@ export function Scheduler() {
   );
 }
 
+const capital = (sentence: string): string => sentence.charAt(0).toUpperCase() + sentence.slice(1);
+
 function Quiet() {
   const words = {
     connecting: 'Asks for the scheduler’s ticks.',
     live: 'Quiet: nobody paints. Every tick that the server makes will appear here.',
     away: 'The scheduler is out of reach. The view comes back by itself.',
-    shut: ticksSentence.value || 'The gateway was not told where the scheduler can be watched.',
+    shut: capital(ticksSentence.value) || 'The gateway was not told where the scheduler can be watched.',
   };
   return <div class="quiet"><p>{words[ticksState.value]}</p></div>;
 }

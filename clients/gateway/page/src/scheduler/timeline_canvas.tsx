@@ -43,8 +43,9 @@ export function TimelineCanvas({ chosen, onChoose }: TimelineCanvasParts) {
     if (!element || !context || size.width === 0 || element.parentElement === null) return;
     palette.current ??= paletteOf(element.parentElement);
     const scale = devicePixelRatio;
-    element.width = Math.round(size.width * scale);
-    element.height = Math.round(size.height * scale);
+    const [width, height] = [Math.round(size.width * scale), Math.round(size.height * scale)];
+    if (element.width !== width) element.width = width;
+    if (element.height !== height) element.height = height;
     context.setTransform(scale, 0, 0, scale, 0, 0);
     const layout: Layout = { ...size, ...capacity.value, chosen };
     draw(context, { timeline: timeline.value, owners: owners.value, palette: palette.current, layout });
@@ -72,11 +73,14 @@ export function TimelineCanvas({ chosen, onChoose }: TimelineCanvasParts) {
       <canvas ref={canvas} tabIndex={0} role="img" onPointerMove={onPointerMove} onPointerLeave={() => onChoose(undefined)}
         onKeyDown={onKeyDown} onBlur={() => onChoose(undefined)}
         aria-label="Timeline of the scheduler: a column for each tick, a cell for each row. Arrow keys go from tick to tick." />
-      {size.height > 0 && <Mark rows={cap} each={each} text={`${cap} rows: full`} />}
-      {size.height > 0 && knee !== undefined && knee < cap && <Mark rows={knee} each={each} text={`${knee}: knee`} className="knee" />}
+      {size.height > 0 && <Mark rows={cap} each={each} text={`${cap} full`} />}
+      {size.height > 0 && knee !== undefined && knee < cap && <Mark rows={Math.min(knee, cap - APART / each)} each={each} text={`${knee} knee`} className="knee" />}
     </>
   );
 }
+
+/** Pixels between the words of two levels that are nearly the same. */
+const APART = 17;
 
 function Mark({ rows, each, text, className = '' }: { rows: number; each: number; text: string; className?: string }) {
   const place = (element: HTMLElement | null) => element?.style.setProperty('bottom', `calc(${BOTTOM + rows * each}px - 0.6rem)`);
