@@ -1,6 +1,7 @@
 // Routes, errors, page: HTTP as a whole.
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 import multipart from '@fastify/multipart';
@@ -12,11 +13,14 @@ import { a1111Routes } from './a1111/routes.js';
 import type { Config } from './config.js';
 import { fileRoutes } from './files.js';
 import { Gateway } from './gateway.js';
+import { jobRoutes } from './jobs/routes.js';
 import { errorJson as openaiError } from './openai/answer.js';
+import { openapiDocument } from './openapi.js';
 import { openaiRoutes } from './openai/routes.js';
 import { pageRoutes } from './page/routes.js';
 import { Problem, problemJson } from './problem.js';
 
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 // The page is all its own: no other origin, no script in the text of the document.
 const CSP = [
@@ -96,6 +100,8 @@ function healthRoutes(app: FastifyInstance, gateway: Gateway): void {
     const ready = state === 'SERVING_STATE_SERVING';
     return reply.code(ready ? 200 : 503).send({ ready, server: state });
   });
+  const document = openapiDocument(version);
+  app.get('/openapi.json', async () => document);
   app.get('/metrics', async (_request, reply) => {
     reply.type(gateway.metrics.registry.contentType);
     return gateway.metrics.registry.metrics();
@@ -147,6 +153,7 @@ export async function buildApp(config: Config): Promise<{ app: FastifyInstance; 
   fileRoutes(app, gateway.files);
   await room(app, gateway, OWN, pageRoutes);
   await room(app, gateway, OPENAI, openaiRoutes);
+  await room(app, gateway, OPENAI, jobRoutes);
   await room(app, gateway, A1111, a1111Routes);
   servePage(app, config.page);
   return { app, gateway };

@@ -49,6 +49,8 @@ export const Config = z.strictObject({
   }),
   /** Address of the server, or several with commas between them; "dns:///name:port": all that the name resolves to, in turn. */
   server: z.string().default('localhost:50051'),
+  /** Whether every call goes to the next of all its replicas ("dns:///stepcast:50051"), instead of all to the first. */
+  balance: z.stringbool().or(z.boolean()).default(false),
   /** Address of its admin port, for the view of the scheduler; "": none. */
   admin: z.string().default(''),
   tls: section({
@@ -104,6 +106,9 @@ export const Config = z.strictObject({
     signing_key: z.string().regex(/^$|^.{16,}$/s, 'needs at least 16 characters').default(''),
   }),
   jobs: section({
+    /** A job may take. */
+    timeout: duration('6h'),
+    /** A job is kept after it has ended. */
     ttl: duration('1h'),
     max: count(1000, 1),
     max_per_client: count(200, 1),

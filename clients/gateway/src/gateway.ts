@@ -5,6 +5,7 @@ import { type Caller, Callers } from './callers.js';
 import type { Config } from './config.js';
 import { Contract } from './contract.js';
 import { Files } from './files.js';
+import { JobStore } from './jobs/store.js';
 import { Limits } from './limits.js';
 import { Metrics } from './metrics.js';
 import { Problem, problemOf } from './problem.js';
@@ -22,6 +23,7 @@ export class Gateway {
   readonly callers: Callers;
   readonly limits: Limits;
   readonly files: Files;
+  readonly jobs: JobStore;
   readonly metrics: Metrics;
   private readonly stop = new AbortController();
   /** Aborted when what still runs is to end. */
@@ -34,7 +36,8 @@ export class Gateway {
     this.callers = new Callers(config);
     this.limits = new Limits(config.limits);
     this.files = new Files(config.files);
-    this.metrics = new Metrics(() => this.limits.running, () => 0, () => this.files.bytes);
+    this.jobs = new JobStore(config.jobs);
+    this.metrics = new Metrics(() => this.limits.running, () => this.jobs.size, () => this.files.bytes);
   }
 
   /** Counts and logs a failure, and returns it worded. */

@@ -26,7 +26,7 @@ function endOnSignal(app: FastifyInstance, gateway: Gateway, config: Config): vo
     gateway.draining = true;
     app.log.info({ calls: gateway.limits.running }, 'draining');
     const patience = setTimeout(() => gateway.close(), config.drain_timeout);
-    void app.close().then(() => {
+    void Promise.all([app.close(), gateway.jobs.idle()]).then(() => {
       clearTimeout(patience);
       gateway.close();
       app.log.info('stopped');

@@ -12,6 +12,18 @@ import { Problem } from './problem.js';
 
 type ServerLimits = NonNullable<GetServerInfoResponse['limits']>;
 
+/** In proto JSON; there is more in it. */
+export interface Adapter {
+  name: string;
+  kind: string;
+  tokens: number;
+}
+
+interface AdapterPage {
+  adapters: Adapter[];
+  nextPageToken: string;
+}
+
 const CATALOGUE_MS = 2000;
 
 function tlsOf(config: Config['tls']): ChannelCredentials | undefined {
@@ -37,8 +49,8 @@ export class Upstream {
     const secure = tlsOf(config.tls);
     this.client = new Client(config.server, {
       ...(secure === undefined ? {} : { credentials: secure }),
-      // A name that DNS resolves to several replicas.
-      ...(config.server.startsWith('dns:') ? { balance: true } : {}),
+      // A name that DNS resolves to several replicas is meant so.
+      balance: config.balance || config.server.startsWith('dns:'),
       retry: { rounds: config.retry.rounds, maxWaitMs: config.retry.max_wait },
     });
     const plain = credentials.createInsecure();
@@ -85,11 +97,17 @@ export class Upstream {
     return this.known.limits;
   }
 
-  /** A call by its name, in proto JSON; undefined where contract or server do not have it. */
-  async ask(method: string, json: unknown, caller: Caller): Promise<unknown> {
-    const known = this.contract.method('ImageGenerationService', method);
-    if (known === undefined) return undefined;
-    return this.unary(this.queries, known, json, caller.metadata);
+  /** ListAdapters, all pages, in proto JSON; none where the server has no such call. */
+  async adapters(caller: Caller): Promise<Adapter[]> {
+    const method = this.contract.method('ImageGenerationService', 'ListAdapters')!;
+    const adapters: Adapter[] = [];
+    let pageToken = '';
+    do {
+      const page = (await this.unary(this.queries, method, { pageToken }, caller.metadata)) as AdapterPage | undefined;
+      adapters.push(...(page?.adapters ?? []));
+      pageToken = page?.nextPageToken ?? '';
+    } while (pageToken !== '');
+    return adapters;
   }
 
   /** GetSchedule of the admin port, in proto JSON. */

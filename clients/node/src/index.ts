@@ -10,4 +10,5 @@ export { BlendDomain, InpaintFill, ResizeMode } from './gen/stepcast/v1/input_pi
 export { Model } from './gen/stepcast/v1/model.js';
 export { ImageFormat } from './gen/stepcast/v1/output.js';
 export { Priority } from './gen/stepcast/v1/priority.js';
+export { PromptSyntax } from './gen/stepcast/v1/prompt.js';
 export { Sampler, SigmaSchedule, TimestepSpacing } from './gen/stepcast/v1/sampling.js';

@@ -9,7 +9,7 @@ import { paint } from '../paint/painting.js';
 import { modelJson, paintedJson, samplersJson, schedulersJson, titleOf } from './answer.js';
 import { ImageBody, OptionsBody, TextBody } from './schema.js';
 import { Tasks } from './tasks.js';
-import { wishOfImage, wishOfText } from './wish.js';
+import { type Target, wishOfImage, wishOfText } from './wish.js';
 
 const REMEMBERED_CLIENTS = 1000;
 const LIVE_PREVIEWS = 8;
@@ -44,6 +44,15 @@ export class A1111 {
     return chooseModel(name, await this.gateway.upstream.models(callerOf(request)), this.gateway.config.aliases);
   }
 
+  async targetOf(request: FastifyRequest, body: TextBody): Promise<Target> {
+    const caller = callerOf(request);
+    const [model, limits] = await Promise.all([
+      this.modelOf(request, body.override_settings?.sd_model_checkpoint), this.gateway.upstream.limits(caller),
+    ]);
+    const optionsSkip = this.optionsOf(request).CLIP_stop_at_last_layers;
+    return { model, config: this.gateway.config, readsSyntax: limits.maxPromptChunks > 0, optionsSkip };
+  }
+
   /** Paints, as a task of the client, and answers as A1111 does. */
   async answer(request: FastifyRequest, reply: FastifyReply, body: TextBody, model: Model, wish: GenerateOptions): Promise<unknown> {
     const caller = callerOf(request);
@@ -67,19 +76,17 @@ export class A1111 {
   }
 }
 
-function paintRoutes(app: FastifyInstance, gateway: Gateway, a1111: A1111): void {
+function paintRoutes(app: FastifyInstance, a1111: A1111): void {
   app.post('/sdapi/v1/txt2img', async (request, reply) => {
     const body = parseBody(TextBody, request.body);
-    const model = await a1111.modelOf(request, body.override_settings?.sd_model_checkpoint);
-    const wish = wishOfText(body, model, gateway.config, a1111.optionsOf(request).CLIP_stop_at_last_layers);
-    return a1111.answer(request, reply, body, model, wish);
+    const target = await a1111.targetOf(request, body);
+    return a1111.answer(request, reply, body, target.model, wishOfText(body, target));
   });
 
   app.post('/sdapi/v1/img2img', async (request, reply) => {
     const body = parseBody(ImageBody, request.body);
-    const model = await a1111.modelOf(request, body.override_settings?.sd_model_checkpoint);
-    const wish = wishOfImage(body, model, gateway.config, a1111.optionsOf(request).CLIP_stop_at_last_layers);
-    return a1111.answer(request, reply, body, model, wish);
+    const target = await a1111.targetOf(request, body);
+    return a1111.answer(request, reply, body, target.model, wishOfImage(body, target));
   });
 }
 
@@ -88,13 +95,17 @@ function listRoutes(app: FastifyInstance, gateway: Gateway, a1111: A1111): void 
   app.get('/sdapi/v1/samplers', async (request) => samplersJson(await a1111.modelOf(request)));
   app.get('/sdapi/v1/schedulers', async (request) => schedulersJson(await a1111.modelOf(request)));
   app.get('/sdapi/v1/loras', async (request) => {
-    const answer = (await gateway.upstream.ask('ListAdapters', {}, callerOf(request))) as { adapters?: Record<string, unknown>[] } | undefined;
-    const adapters = answer?.adapters ?? [];
-    return adapters.map((adapter) => ({ name: adapter['name'], alias: adapter['name'], path: adapter['name'], metadata: adapter }));
+    const loras = (await gateway.upstream.adapters(callerOf(request))).filter(({ kind }) => kind === 'ADAPTER_KIND_LORA');
+    return loras.map((lora) => ({ name: lora.name, alias: lora.name, path: lora.name, metadata: lora }));
   });
   app.get('/sdapi/v1/upscalers', async () => [
     { name: 'None', model_name: null, model_path: null, model_url: null, scale: 1 },
   ]);
+  app.get('/sdapi/v1/embeddings', async (request) => {
+    const all = (await gateway.upstream.adapters(callerOf(request))).filter(({ kind }) => kind === 'ADAPTER_KIND_EMBEDDING');
+    const loaded = all.map(({ name, tokens }) => [name, { step: null, sd_checkpoint: null, sd_checkpoint_name: null, shape: null, vectors: tokens }]);
+    return { loaded: Object.fromEntries(loaded), skipped: {} };
+  });
   for (const nothing of ['latent-upscale-modes', 'sd-vae', 'sd-modules', 'hypernetworks', 'face-restorers', 'prompt-styles']) {
     app.get(`/sdapi/v1/${nothing}`, async () => []);
   }
@@ -104,7 +115,7 @@ type TaskQuery = { Querystring: { id_task?: string; task_id?: string; skip_curre
 
 export function a1111Routes(app: FastifyInstance, gateway: Gateway): void {
   const a1111 = new A1111(gateway);
-  paintRoutes(app, gateway, a1111);
+  paintRoutes(app, a1111);
   listRoutes(app, gateway, a1111);
 
   app.get('/sdapi/v1/options', async (request) => {

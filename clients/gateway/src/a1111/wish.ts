@@ -1,5 +1,5 @@
 // A body of the A1111 API as a wish for the server.
-import { BlendDomain, type GenerateOptions, GenerateRequest, ImageFormat, InpaintFill, type Model, ResizeMode } from '@stepcast/client';
+import { BlendDomain, type GenerateOptions, ImageFormat, InpaintFill, type Model, PromptSyntax, ResizeMode } from '@stepcast/client';
 
 import type { Config } from '../config.js';
 import { condition, defined } from '../openai/wish.js';
@@ -12,6 +12,16 @@ import type { ControlUnit, ImageBody, TextBody } from './schema.js';
 const LORA = /<lora:([^:<>]+)(?::([^:<>]*))?(?::([^:<>]*))?>/gi;
 const RESIZE = [ResizeMode.STRETCH, ResizeMode.COVER, ResizeMode.FIT] as const;
 const FILL: Record<number, InpaintFill> = { 1: InpaintFill.ORIGINAL, 2: InpaintFill.NOISE };
+
+/** Whom a body is for. */
+export interface Target {
+  model: Model;
+  config: Config;
+  /** Whether the server reads A1111's prompts. */
+  readsSyntax: boolean;
+  /** What the client has set by POST options. */
+  optionsSkip: number | undefined;
+}
 
 function weight(text: string | undefined, fallback: number): number {
   const value = text === undefined || text === '' ? fallback : Number(text);
@@ -28,17 +38,12 @@ export function takeLoras(prompt: string): { prompt: string; loras: { name: stri
   return { prompt: prompt.replace(LORA, '').trim(), loras };
 }
 
-/** The contract's fields, where this one has them. */
-function where(field: string, fields: object): GenerateOptions {
-  return field in GenerateRequest.fromPartial({}) ? fields : {};
-}
-
-function texts(body: TextBody, model: Model): GenerateOptions {
+function texts(body: TextBody, { model, readsSyntax }: Target): GenerateOptions {
   const { prompt, loras } = takeLoras(body.prompt);
   const negative = body.negative_prompt === '' ? undefined : (body.negative_prompt ?? undefined);
   return {
     ...condition(prompt, negative === undefined ? undefined : takeLoras(negative).prompt, model),
-    ...(model.conditioning === 'CONDITIONING_KIND_TEXT' ? where('promptSyntax', { promptSyntax: 'PROMPT_SYNTAX_A1111' }) : {}),
+    ...(readsSyntax && model.conditioning === 'CONDITIONING_KIND_TEXT' ? { promptSyntax: PromptSyntax.A1111 } : {}),
     ...(loras.length === 0 ? {} : { loras }),
   };
 }
@@ -87,14 +92,15 @@ function control(body: TextBody): GenerateOptions {
 }
 
 /** What both routes have in common. */
-export function wishOfText(body: TextBody, model: Model, config: Config, optionsSkip?: number): GenerateOptions {
+export function wishOfText(body: TextBody, target: Target): GenerateOptions {
+  const { model, config, optionsSkip } = target;
   const fields = { sampler: 'sampler_name', scheduler: 'scheduler' };
   const imageCount = (body.batch_size ?? 1) * (body.n_iter ?? 1);
   if (imageCount > config.limits.max_images) {
     throw invalid('batch_size', `got ${imageCount} pictures; allowed: 1..${config.limits.max_images}, times n_iter`);
   }
   return {
-    ...texts(body, model),
+    ...texts(body, target),
     model: model.id,
     imageCount,
     // Where the infotext is read from, and what A1111 writes, too.
@@ -125,7 +131,8 @@ function inpaint(body: ImageBody): GenerateOptions['inpaint'] {
   };
 }
 
-export function wishOfImage(body: ImageBody, model: Model, config: Config, optionsSkip?: number): GenerateOptions {
+export function wishOfImage(body: ImageBody, target: Target): GenerateOptions {
+  const { model, config } = target;
   const initImage = fromBase64('init_images[0]', body.init_images[0]!);
   const picture = sizeOf('init_images[0]', initImage);
   const size = chooseSize({ width: body.width || picture.width, height: body.height || picture.height }, model, config.size_policy);
@@ -133,7 +140,7 @@ export function wishOfImage(body: ImageBody, model: Model, config: Config, optio
   if (mode === undefined) throw invalid('resize_mode', `got ${body.resize_mode}; allowed: 0 (just), 1 (crop), 2 (fill)`);
   const fits = paintsOnlyMasked(body) || (picture.width === size.width && picture.height === size.height);
   return {
-    ...wishOfText(body, model, config, optionsSkip),
+    ...wishOfText(body, target),
     initImage,
     ...size,
     ...(fits ? {} : { resizeMode: mode }),

@@ -42,8 +42,8 @@ const ours = {
   sampler: text('"DPM++ 2M Karras", "Euler a", "DPMPP_2M".'),
   scheduler: text('karras, exponential, beta, lu, automatic.'),
   clip_skip: integer(0, 100, 'Layers of the text encoder to leave out.'),
-  prompt_syntax: text('How prompts are written, as the contract\'s PromptSyntax.'),
-  loras: z.array(z.strictObject({ name: z.string(), scale: z.number().optional() })).optional().describe('Adapters.'),
+  prompt_syntax: z.enum(['plain', 'a1111', 'a1111_no_norm']).optional().describe('How prompts are read. Default: plain.'),
+  loras: z.array(z.strictObject({ name: z.string(), scale: z.number().optional(), text_scale: z.number().optional() })).optional().describe('Adapters.'),
   control: z.array(z.strictObject({
     model: z.string().optional(), image: z.string(), scale: z.number().optional(), start: z.number().optional(),
     end: z.number().optional(), control_type: z.number().int().optional(), guess_mode: z.boolean().optional(),

@@ -1,5 +1,5 @@
 // A body of the OpenAI images API as a wish for the server.
-import { type GenerateOptions, ImageFormat, type Model, Priority, ResizeMode } from '@stepcast/client';
+import { type GenerateOptions, ImageFormat, type Model, Priority, PromptSyntax, ResizeMode } from '@stepcast/client';
 
 import type { Config } from '../config.js';
 import { chooseSize, type Size } from '../paint/model_choice.js';
@@ -28,6 +28,7 @@ export interface Wish {
 
 const FORMATS = { png: ImageFormat.PNG, jpeg: ImageFormat.JPEG, webp: ImageFormat.WEBP } as const;
 const QUALITIES = { auto: 'medium', standard: 'medium', hd: 'high', low: 'low', medium: 'medium', high: 'high' } as const;
+const SYNTAXES = { plain: PromptSyntax.PLAIN, a1111: PromptSyntax.A1111, a1111_no_norm: PromptSyntax.A1111_NO_NORM } as const;
 const PRIORITIES = { interactive: Priority.INTERACTIVE, standard: Priority.STANDARD, batch: Priority.BATCH } as const;
 
 /** Fields that are undefined are left out, so that they are the server's to choose. */
@@ -109,7 +110,8 @@ export function wishOf(body: GenerationBody | EditBody, model: Model, config: Co
     ...defined({
       seed: body.seed, steps: stepsOf(body, quality, model, config), guidanceScale: body.guidance_scale, clipSkip: body.clip_skip,
       priority: body.priority === undefined ? undefined : PRIORITIES[body.priority],
-      loras: body.loras, promptSyntax: body.prompt_syntax,
+      promptSyntax: body.prompt_syntax === undefined ? undefined : SYNTAXES[body.prompt_syntax],
+      loras: body.loras?.map(({ text_scale, ...rest }) => ({ ...rest, ...defined({ textScale: text_scale }) })),
     }),
   };
   const urls = (body.response_format ?? ((body.model ?? '').startsWith('dall-e') ? 'url' : 'b64_json')) === 'url';

@@ -27,7 +27,7 @@ export function pageRoutes(app: FastifyInstance, gateway: Gateway): void {
   });
 
   app.get('/api/adapters', async (request) => {
-    return (await upstream.ask('ListAdapters', {}, callerOf(request))) ?? { adapters: [] };
+    return { adapters: await upstream.adapters(callerOf(request)) };
   });
 
   app.get('/api/schedule', async () => upstream.schedule());

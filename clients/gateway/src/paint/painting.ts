@@ -10,6 +10,8 @@ export interface PaintCall {
   caller: Caller;
   signal: AbortSignal;
   requestId: string;
+  /** Default: limits.call_timeout. */
+  timeoutMs?: number;
   onEvent?: (event: StepcastEvent) => void;
 }
 
@@ -43,7 +45,7 @@ export async function paint(gateway: Gateway, call: PaintCall, wish: GenerateOpt
   const parts = partsOf(wish, (await upstream.limits(call.caller)).maxImageCount);
   const failed = new AbortController();
   const options: CallOptions = {
-    metadata: call.caller.metadata, timeoutMs: config.limits.call_timeout, requestId: call.requestId,
+    metadata: call.caller.metadata, timeoutMs: call.timeoutMs ?? config.limits.call_timeout, requestId: call.requestId,
     signal: AbortSignal.any([call.signal, failed.signal]),
   };
   const results = await Promise.all(parts.map(async (part) => {
