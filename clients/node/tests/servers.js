@@ -34,10 +34,12 @@ export async function startServer({ config = '', model = 'digits' } = {}) {
   };
   // The file appears in one piece once the server listens.
   for (; !existsSync(path('ports')); await wait(5)) alive();
-  const address = `127.0.0.1:${JSON.parse(readFileSync(path('ports'), 'utf8')).port}`;
+  const { port, admin_port: adminPort } = JSON.parse(readFileSync(path('ports'), 'utf8'));
+  const address = `127.0.0.1:${port}`;
   execFileSync(join(BINARIES, 'stepcast'), ['--host', address, 'health', '--wait', '120', '--while-pid', `${child.pid}`]);
   return {
     address,
+    admin: `127.0.0.1:${adminPort}`,
     signal: (name) => child.kill(name),
     ended: () => child.exitCode !== null || child.signalCode !== null,
     calls: () => readFileSync(path('log'), 'utf8').split('"msg":"call"').length - 1,

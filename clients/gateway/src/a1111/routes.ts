@@ -1,11 +1,11 @@
 // The A1111 API, as far as its clients use it.
-import type { GenerateOptions, Model } from '@stepcast/client';
+import { type GenerateOptions, type Model, StepcastError } from '@stepcast/client';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 import { abortOnClose, callerOf, type Gateway } from '../gateway.js';
 import { parseBody } from '../openai/schema.js';
 import { chooseModel } from '../paint/model_choice.js';
-import { paint } from '../paint/painting.js';
+import { paint, type PaintCall, type Painting } from '../paint/painting.js';
 import { modelJson, paintedJson, samplersJson, schedulersJson, titleOf } from './answer.js';
 import { ImageBody, OptionsBody, TextBody } from './schema.js';
 import { Tasks } from './tasks.js';
@@ -13,6 +13,7 @@ import { type Target, wishOfImage, wishOfText } from './wish.js';
 
 const REMEMBERED_CLIENTS = 1000;
 const LIVE_PREVIEWS = 8;
+const AS_IT_STANDS = 'prompt: the server does not read the syntax of A1111; brackets and weights were painted as they stand';
 
 /** What a client has set by POST options, for itself. */
 interface Options {
@@ -53,6 +54,19 @@ export class A1111 {
     return { model, config: this.gateway.config, readsSyntax: limits.maxPromptChunks > 0, optionsSkip };
   }
 
+  /** A server that does not read A1111's prompts paints them as they stand, and the answer says so. */
+  private async paintAsRead(call: PaintCall, wish: GenerateOptions): Promise<Painting> {
+    try {
+      return await paint(this.gateway, call, wish);
+    } catch (error) {
+      const unread = error instanceof StepcastError && error.fieldViolations.some(({ field }) => field === 'prompt_syntax');
+      if (!unread) throw error;
+      const { promptSyntax: _, ...plain } = wish;
+      const painting = await paint(this.gateway, call, plain);
+      return { ...painting, warnings: [...painting.warnings, AS_IT_STANDS] };
+    }
+  }
+
   /** Paints, as a task of the client, and answers as A1111 does. */
   async answer(request: FastifyRequest, reply: FastifyReply, body: TextBody, model: Model, wish: GenerateOptions): Promise<unknown> {
     const caller = callerOf(request);
@@ -64,7 +78,8 @@ export class A1111 {
       const signal = AbortSignal.any([abortOnClose(reply, this.gateway.stopping), task.signal]);
       const preview = previews && steps > 1 ? { preview: { everyNSteps: Math.ceil(steps / LIVE_PREVIEWS) } } : {};
       const onEvent = task.onEvent.bind(task);
-      const painting = await paint(this.gateway, { caller, signal, requestId: request.id, onEvent }, { ...wish, ...preview });
+      const call = { caller, signal, requestId: request.id, onEvent };
+      const painting = await this.paintAsRead(call, { ...wish, ...preview });
       this.gateway.metrics.images.inc({ dialect: 'a1111' }, painting.images.length);
       const { width, height } = painting.images[0]!;
       reply.headers({ 'x-stepcast-model': model.id, 'x-stepcast-size': `${width}x${height}` });
