@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import multipart from '@fastify/multipart';
 import fastifyStatic from '@fastify/static';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController, type RouteOptions } from 'fastify';
 
 import { errorJson as a1111Error } from './a1111/answer.js';
 import { a1111Routes } from './a1111/routes.js';
@@ -78,14 +78,24 @@ function optionsRoute(app: FastifyInstance): void {
 }
 
 function observe(app: FastifyInstance, gateway: Gateway): void {
+  let active = 0;
+  // Connections that are kept alive, or were opened to no purpose yet, would keep the process.
+  const closeQuiet = (): void => {
+    if (gateway.draining && active === 0) setImmediate(() => app.server.closeAllConnections());
+  };
+  gateway.leaving.addEventListener('abort', closeQuiet);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer');
     const route = request.routeOptions.url ?? 'none';
     // Also of answers that are streamed, or that nobody waited for.
     const started = performance.now();
+    active += 1;
     reply.raw.once('close', () => {
-      gateway.metrics.requests.inc({ route, code: String(reply.raw.statusCode) });
+      // 499: the client had gone.
+      gateway.metrics.requests.inc({ route, code: reply.raw.writableFinished ? String(reply.raw.statusCode) : '499' });
       gateway.metrics.seconds.observe({ route }, (performance.now() - started) / 1000);
+      active -= 1;
+      closeQuiet();
     });
   });
 }
@@ -125,8 +135,8 @@ function servePage(app: FastifyInstance, folder: string): void {
   });
 }
 
-/** The gateway, not listening yet. */
-export async function buildApp(config: Config): Promise<{ app: FastifyInstance; gateway: Gateway }> {
+/** The gateway, not listening yet. `onRoute` is told of every route. */
+export async function buildApp(config: Config, onRoute?: (route: RouteOptions) => void): Promise<{ app: FastifyInstance; gateway: Gateway }> {
   const gateway = new Gateway(config);
   const app = fastify({
     logger: { level: config.log_level },
@@ -137,6 +147,7 @@ export async function buildApp(config: Config): Promise<{ app: FastifyInstance; 
     genReqId: requestId,
     forceCloseConnections: 'idle',
   });
+  if (onRoute !== undefined) app.addHook('onRoute', onRoute);
   app.decorateRequest('caller', undefined);
   app.setErrorHandler(errorHandler(gateway, OWN));
   app.setNotFoundHandler((request, reply) => {

@@ -1,4 +1,6 @@
 // What all routes share.
+import { setMaxListeners } from 'node:events';
+
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import { type Caller, Callers } from './callers.js';
@@ -28,10 +30,12 @@ export class Gateway {
   private readonly stop = new AbortController();
   /** Aborted when what still runs is to end. */
   readonly stopping = this.stop.signal;
-  /** No new work is taken. */
-  draining = false;
+  private readonly leave = new AbortController();
+  /** Aborted when no new work is taken: whoever only watches is to go. */
+  readonly leaving = this.leave.signal;
 
   constructor(readonly config: Config) {
+    setMaxListeners(0, this.stopping, this.leaving);
     this.upstream = new Upstream(config, this.contract);
     this.callers = new Callers(config);
     this.limits = new Limits(config.limits);
@@ -52,6 +56,14 @@ export class Gateway {
   /** How the client reaches the gateway, without a slash at its end. */
   originOf(request: FastifyRequest): string {
     return this.config.public_url || `${request.protocol}://${request.host}`;
+  }
+
+  get draining(): boolean {
+    return this.leaving.aborted;
+  }
+
+  drain(): void {
+    this.leave.abort();
   }
 
   /** Ends what still runs, and lets go of the server. */

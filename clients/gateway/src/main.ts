@@ -23,7 +23,7 @@ function endOnSignal(app: FastifyInstance, gateway: Gateway, config: Config): vo
       gateway.close();
       return;
     }
-    gateway.draining = true;
+    gateway.drain();
     app.log.info({ calls: gateway.limits.running }, 'draining');
     const patience = setTimeout(() => gateway.close(), config.drain_timeout);
     void Promise.all([app.close(), gateway.jobs.idle()]).then(() => {

@@ -100,6 +100,11 @@ const OPERATIONS: Record<string, Record<string, Operation>> = {
   '/api/schedule': { get: { id: 'pageSchedule', tag: 'Page', summary: 'The schedule', answer: { schema: 'Message' } } },
   '/api/ticks': { get: { id: 'pageTicks', tag: 'Page', summary: 'Every tick', answer: { type: EVENTS }, query: { device: 'Only of this one.' } } },
   '/api/paint': { post: { id: 'pagePaint', tag: 'Page', summary: 'Paints, event by event', body: { schema: 'GenerateRequest' }, answer: { type: EVENTS } } },
+  '/api/session': { get: { id: 'pageSession', tag: 'Page', summary: 'Events of many calls on one connection', answer: { type: EVENTS } } },
+  '/api/session/{session}/{name}': {
+    post: { id: 'pageSessionPaint', tag: 'Page', summary: 'Paints, with its events on the session', body: { schema: 'GenerateRequest' }, answer: { code: 202, schema: 'Message' } },
+    delete: { id: 'pageSessionCancel', tag: 'Page', summary: 'Cancels that', answer: { code: 204 } },
+  },
   '/healthz': { get: { id: 'alive', tag: 'Operation', summary: 'Alive', open: true, answer: { schema: 'Message' } } },
   '/readyz': { get: { id: 'ready', tag: 'Operation', summary: 'Takes work', open: true, answer: { schema: 'Message' } } },
   '/metrics': { get: { id: 'metrics', tag: 'Operation', summary: 'For Prometheus', open: true, answer: { type: 'text/plain' } } },

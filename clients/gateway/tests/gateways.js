@@ -1,4 +1,4 @@
-// Gateways to test, as processes of their own, and pictures to send.
+// Gateways to test, and pictures to send.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -9,15 +9,42 @@ import { fileURLToPath } from 'node:url';
 
 import { PNG } from 'pngjs';
 
+import { buildApp } from '../dist/app.js';
+import { loadConfig } from '../dist/config.js';
+
 const HERE = fileURLToPath(new URL('..', import.meta.url));
 export const SOURCE = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** dist/main.js on a free port; `settings` are variables without their prefix. */
+const environmentOf = (server, settings) => Object.fromEntries(
+  Object.entries({ SERVER: server, LISTEN_PORT: '0', SIZE_POLICY: 'fit', ...settings }).map(([key, value]) => [`STEPCAST_GATEWAY_${key}`, value]));
+
+const callsOf = (origin) => ({
+  origin,
+  get: (path, options) => fetch(origin + path, options),
+  post: (path, body, { headers, ...options } = {}) => fetch(origin + path, {
+    method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers }, ...options,
+  }),
+});
+
+/** A gateway in this process; `settings` are variables without their prefix. */
+export async function openGateway(server, settings = {}) {
+  const { app, gateway } = await buildApp(loadConfig(environmentOf(server, { LOG_LEVEL: 'silent', ...settings })));
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  return {
+    ...callsOf(`http://127.0.0.1:${app.server.address().port}`),
+    async stop() {
+      gateway.drain();
+      gateway.close();
+      await app.close();
+    },
+  };
+}
+
+/** dist/main.js as a process of its own. */
 export async function startGateway(server, settings = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'stepcast_gateway_'));
   const portFile = join(folder, 'port');
-  const given = { SERVER: server, LISTEN_PORT: '0', LISTEN_PORT_FILE: portFile, SIZE_POLICY: 'fit', ...settings };
-  const environment = Object.fromEntries(Object.entries(given).map(([key, value]) => [`STEPCAST_GATEWAY_${key}`, value]));
+  const environment = environmentOf(server, { LISTEN_PORT_FILE: portFile, ...settings });
   const child = spawn(process.execPath, [join(HERE, 'dist/main.js')], { env: { PATH: process.env.PATH, ...environment } });
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (log += text));
@@ -25,22 +52,16 @@ export async function startGateway(server, settings = {}) {
   for (; !existsSync(portFile); await wait(5)) {
     if (child.exitCode !== null) throw new Error(log);
   }
-  const origin = `http://127.0.0.1:${JSON.parse(readFileSync(portFile, 'utf8')).port}`;
   return {
-    origin,
+    ...callsOf(`http://127.0.0.1:${JSON.parse(readFileSync(portFile, 'utf8')).port}`),
     log: () => log,
-    signal: (name) => child.kill(name),
-    /** How it ended. */
+    /** The code that it ended with. */
     async stop() {
       child.kill('SIGTERM');
       const [code] = await ended;
       rmSync(folder, { recursive: true });
       return code;
     },
-    get: (path, options) => fetch(origin + path, options),
-    post: (path, body, { headers, ...options } = {}) => fetch(origin + path, {
-      method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers }, ...options,
-    }),
   };
 }
 

@@ -112,8 +112,8 @@ export function pageTests(own) {
     const metrics = await own.gateway.get('/metrics').then((answer) => answer.text());
     assert.match(metrics, /stepcast_gateway_requests_total\{route="\/v1\/images\/generations",code="200"\} [1-9]/);
     const told = new Set([...metrics.matchAll(/^# TYPE (stepcast_gateway_(?!process|nodejs)\S+)/gm)].map(([, name]) => name));
-    const page = readFileSync(`${SOURCE}/docs/operations.md`, 'utf8');
-    for (const name of told) assert.ok(page.includes(`\`${name}\``), `docs/operations.md tells nothing of ${name}`);
+    const page = readFileSync(`${SOURCE}/clients/gateway/README.md`, 'utf8');
+    for (const name of told) assert.ok(page.includes(`\`${name}\``), `the README tells nothing of ${name}`);
   });
 
   test('operation: the OpenAPI document is valid', async () => {

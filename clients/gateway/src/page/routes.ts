@@ -59,7 +59,7 @@ export function pageRoutes(app: FastifyInstance, gateway: Gateway): void {
   });
 
   app.get<{ Querystring: { device?: string } }>('/api/ticks', async (request, reply) => {
-    const ticks = upstream.ticks(request.query.device ?? '', abortOnClose(reply, gateway.stopping));
+    const ticks = upstream.ticks(request.query.device ?? '', abortOnClose(reply, gateway.leaving));
     const leave = gateway.limits.watch();
     let stream: EventStream | undefined;
     try {

@@ -26,6 +26,11 @@ interface Names {
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 
+/** A gateway that drains keeps a session for as long as something is painted for it. */
+function endIdle({ calls, stream }: Session): void {
+  if (calls.size === 0) stream.end();
+}
+
 export function sessionRoutes(app: FastifyInstance, gateway: Gateway): void {
   const { upstream, contract, config } = gateway;
   const sessions = new Map<string, Session>();
@@ -44,12 +49,16 @@ export function sessionRoutes(app: FastifyInstance, gateway: Gateway): void {
     const signal = abortOnClose(reply, gateway.stopping);
     const stream = new EventStream(reply.raw, config.heartbeat, { 'x-request-id': request.id });
     const id = randomUUID();
-    sessions.set(id, { owner: caller.key, stream, signal, calls: new Map() });
-    signal.addEventListener('abort', () => {
+    const session: Session = { owner: caller.key, stream, signal, calls: new Map() };
+    sessions.set(id, session);
+    const onLeaving = (): void => endIdle(session);
+    gateway.leaving.addEventListener('abort', onLeaving);
+    reply.raw.on('close', () => {
       sessions.delete(id);
+      gateway.leaving.removeEventListener('abort', onLeaving);
       leave();
-      stream.end();
     });
+    signal.addEventListener('abort', () => stream.end());
     await stream.send('session', { id });
     return reply;
   });
@@ -82,6 +91,7 @@ export function sessionRoutes(app: FastifyInstance, gateway: Gateway): void {
       } finally {
         session.calls.delete(name);
         leave();
+        if (gateway.draining) endIdle(session);
       }
     };
     void paint();
