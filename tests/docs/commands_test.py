@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT / "tests" / "deploy"), str(ROOT / ".deps" / "python")]
 import scrape
 
 TOOLS = ("grpcurl", "jq", "curl", "base64", "sha256sum")
-PAGES = ("README.md", "docs/*.md", "clients/*/README.md", "deploy/**/README.md", "tools/**/README.md")
+PAGES = ("README.md", "docs/*.md", "clients/*/README.md", "clients/*/*/README.md", "deploy/**/README.md", "tools/**/README.md")
 # Pages that promise the size of every picture that they make, and those whose programs no client's test runs.
 PROMISING = {"docs/cookbook.md"}
 WITH_PROGRAMS = {"README.md"}
