@@ -65,11 +65,11 @@ export interface ServerInfo {
 
 export interface Adapter {
   name: string;
-  family?: string;
+  kind?: string;
+  displayName?: string;
   rank?: number;
   triggerWords?: string[];
-  description?: string;
-  /** Models that take it. Left out: any of its family. */
+  /** Ids of the models that it goes with. */
   models?: string[];
 }
 

@@ -31,8 +31,8 @@ function LoraChoiceRow({ adapter }: { adapter: Adapter }) {
       <label class="check">
         <input type="checkbox" checked={scale !== undefined}
           onChange={(event) => withScale(adapter.name, event.currentTarget.checked ? 1 : undefined)} />
-        {adapter.name}
-        {adapter.rank !== undefined && <span class="soft">rank {adapter.rank}</span>}
+        {adapter.displayName || adapter.name}
+        {(adapter.rank ?? 0) > 0 && <span class="soft">rank {adapter.rank}</span>}
       </label>
       {scale !== undefined && (
         <div class="with-range">

@@ -1,11 +1,11 @@
 // The form: its settings, kept in the browser, and what the server found wrong with them.
 import { computed, effect, signal } from '@preact/signals';
 
-import { movedTo, sizeOf } from './model_choices';
+import { adaptersOf, movedTo, sizeOf } from './model_choices';
 import { requestOf } from './request';
 import { BLANK, revived, type Settings } from './settings';
 import { type FieldErrors, sortedOut } from './violations';
-import { firstModel, info, models } from '../api/server';
+import { adapters, firstModel, info, models } from '../api/server';
 import { encoded, inputs } from '../canvas/inputs';
 import { announce } from '../parts/announcer';
 import { lastSeed, refused, start } from '../paintings/paintings';
@@ -57,7 +57,10 @@ export function lockSeed(locked: boolean): void {
 /** Sends what the form says; `changes` go with this request alone. */
 export async function paintNow(changes: Partial<Settings> = {}): Promise<void> {
   if (model.value === undefined) return;
+  // A LoRA that was chosen before the server restarted may be gone.
+  const there = new Set(adaptersOf(model.value, adapters.value).map(({ name }) => name));
   const wanted = { ...settings.value, ...changes };
+  wanted.loras = wanted.loras.filter(({ name }) => there.has(name));
   try {
     const pictures = await encoded(inputs.value, model.value, sizeOf(model.value, wanted));
     start(requestOf(wanted, model.value, info.value, pictures), inputs.value);

@@ -28,10 +28,7 @@ export function classOf(model: Model, settings: Settings): number | undefined {
 
 /** LoRAs that go with a model. */
 export function adaptersOf(model: Model, adapters: Adapter[]): Adapter[] {
-  return adapters.filter((adapter) => {
-    if (adapter.models !== undefined && adapter.models.length > 0) return adapter.models.includes(model.id);
-    return adapter.family === undefined || adapter.family === '' || adapter.family === model.family;
-  });
+  return adapters.filter(({ kind, models }) => kind === 'ADAPTER_KIND_LORA' && (models ?? []).includes(model.id));
 }
 
 export interface Size {

@@ -85,9 +85,13 @@ describe('what a model allows', () => {
     expect(classOf({ ...DIGITS, hasNullClass: false }, set({}))).toBe(0);
     expect(classOf(DIGITS, set({ classIndex: 99 }))).toBeUndefined();
   });
-  test('LoRAs go by model, else by family', () => {
-    const adapters = [{ name: 'a', models: ['emoji'] }, { name: 'b', models: ['other'] }, { name: 'c', family: 'tiny' }, { name: 'd', family: 'large' }, { name: 'e' }];
-    expect(adaptersOf(EMOJI, adapters).map(({ name }) => name)).toEqual(['a', 'c', 'e']);
+  test('LoRAs are those that go with it, and no embeddings', () => {
+    const lora = { kind: 'ADAPTER_KIND_LORA' };
+    const adapters = [
+      { ...lora, name: 'a', models: ['digits', 'emoji'] }, { ...lora, name: 'b', models: ['digits'] }, { ...lora, name: 'c' },
+      { name: 'd', kind: 'ADAPTER_KIND_EMBEDDING', models: ['emoji'] },
+    ];
+    expect(adaptersOf(EMOJI, adapters).map(({ name }) => name)).toEqual(['a']);
   });
   test('another model keeps the words and leaves the numbers', () => {
     expect(movedTo(DIGITS, set({ steps: 99, width: 512, sampler: 'SAMPLER_X' }))).toEqual(set({ model: 'digits' }));
