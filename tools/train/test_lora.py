@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import unittest
 from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline
+from safetensors import safe_open
 
 import evaluate_lora
 import lora
@@ -113,6 +115,35 @@ class Training(unittest.TestCase):
             self.assertGreater((painted - plain).abs().max().item(), 1e-2)
             pipe.set_adapters("style", 0.0)
             torch.testing.assert_close(pipe.unet(*inputs).sample, plain, atol=1e-6, rtol=0)
+
+
+class Shipped(unittest.TestCase):
+    """loras/emoji-line-art: what a reader of the file relies on."""
+
+    FILE = ROOT / "loras" / f"{lora.NAME}.safetensors"
+
+    def test_the_card_is_the_recipes(self):
+        self.assertEqual(json.loads(self.FILE.with_suffix(".json").read_text()), lora.CARD)
+
+    def test_it_is_small_and_in_pairs_of_peft(self):
+        self.assertLess(self.FILE.stat().st_size, 1_000_000)
+        with safe_open(self.FILE, "pt") as file:
+            self.assertEqual(file.metadata()["ss_network_dim"], str(lora.RANK))
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
+        pairs = [name.removesuffix(".lora_A.weight") for name in shapes if name.endswith(".lora_A.weight")]
+        self.assertEqual(len(shapes), 2 * len(pairs))
+        for module in pairs:
+            self.assertTrue(module.startswith("unet."))
+            self.assertEqual(shapes[f"{module}.lora_A.weight"][0], lora.RANK)
+            self.assertEqual(shapes[f"{module}.lora_B.weight"][1], lora.RANK)
+
+    @torch.no_grad()
+    def test_an_apple_becomes_lines(self):
+        model = evaluate_lora.load_with_lora(MODEL, self.FILE)
+        coloured, drawn = (evaluate_lora.decode(model, evaluate_lora.paint(model, ["red apple"], s)) for s in (0.0, 1.0))
+        self.assertGreater(evaluate_lora.colour(coloured), 0.2)
+        self.assertLess(evaluate_lora.colour(drawn), 0.05)
+        self.assertGreater(drawn.mean().item(), coloured.mean().item())
 
 
 if __name__ == "__main__":
