@@ -14,6 +14,7 @@
 #include "core/decoding.h"
 #include "core/error_reason.h"
 #include "core/status_macros.h"
+#include "model/tiled_codec.h"
 
 namespace stepcast::engine {
 namespace {
@@ -89,6 +90,50 @@ absl::StatusOr<bool> PictureEncoder::Start(const PictureWish& wish) {
 }
 
 std::vector<absl::Status> PictureEncoder::Encode(absl::Span<const PictureWish> wishes) {
+  std::vector<absl::Status> statuses(wishes.size());
+  std::vector<PictureWish> whole;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < wishes.size(); ++i) {
+    if (wishes[i].share.ticks > 1) {
+      statuses[i] = EncodeTiles(wishes[i]);
+    } else {
+      whole.push_back(wishes[i]);
+      places.push_back(i);
+    }
+  }
+  std::vector<absl::Status> others = EncodeWhole(whole);
+  for (size_t i = 0; i < whole.size(); ++i) statuses[places[i]] = std::move(others[i]);
+  return statuses;
+}
+
+absl::Status PictureEncoder::EncodeTiles(const PictureWish& wish) {
+  DenoiseState& job = *wish.job;
+  if (job.picture(wish.picture) != nullptr) return absl::OkStatus();  // somebody else's, meanwhile
+  STEPCAST_ASSIGN_OR_RETURN(Task task, TaskOf(wish));
+  task.encoded = parts_.cache.Find(task.key);
+  const auto* const codec = dynamic_cast<const model::TiledCodec*>(&task.bundle->codec());
+  if (task.encoded == nullptr && codec == nullptr && wish.share.last()) {
+    Task* const alone[] = {&task};
+    EncodeTasks(alone);
+  } else if (task.encoded == nullptr && codec != nullptr) {
+    STEPCAST_RETURN_IF_ERROR(parts_.guard.Run("encode a picture's tiles", [&] {
+      if (!job.tiling().has_value() || job.tiling()->picture != wish.picture) {
+        job.tiling().emplace(wish.picture, codec->BeginEncode(Upload(*task.source, parts_.device).unsqueeze(0)));
+      }
+      model::TiledWork& work = job.tiling()->work;
+      while (work.tiles_done() < wish.share.DoneOf(work.tiles())) work.Next();
+      if (!wish.share.last()) return;
+      const model::EncodedPictures all = codec->Encoded(work.output());
+      Keep(task,
+           Precise(task, work.input().select(0, 0), {.mean = Row(all.mean, 0), .deviation = Row(all.deviation, 0)}));
+    }));
+  }
+  if (task.encoded != nullptr || !task.status.ok()) job.tiling().reset();
+  if (task.encoded != nullptr) job.PinPicture(wish.picture, task.encoded);
+  return task.status;
+}
+
+std::vector<absl::Status> PictureEncoder::EncodeWhole(absl::Span<const PictureWish> wishes) {
   std::deque<Task> tasks;  // a deque, so that pointers into it stay valid
   std::vector<Task*> task_of;
   absl::flat_hash_map<PictureKey, Task*> known;
@@ -157,27 +202,34 @@ std::vector<EncodedPicture> PictureEncoder::Run(absl::Span<Task* const> tasks) {
   const model::LatentCodec& codec = first.bundle->codec();
   const model::EncodedPictures all = Encoded(codec, batch, first.key.tiled);
   for (size_t i = 0; i < tasks.size(); ++i) {
-    encoded.push_back({.mean = Row(all.mean, i), .deviation = Row(all.deviation, i)});
-    if (codec.dtype() == c10::ScalarType::Float || IsFinite(encoded[i])) continue;
-    parts_.precise.Run(*first.bundle, [&](const model::LatentCodec& precise) {
-      const model::EncodedPictures again = Encoded(precise, pictures[i].unsqueeze(0), first.key.tiled);
-      encoded[i] = {.mean = Row(again.mean, 0), .deviation = Row(again.deviation, 0)};
-    });
+    encoded.push_back(Precise(first, pictures[i], {.mean = Row(all.mean, i), .deviation = Row(all.deviation, i)}));
   }
   return encoded;
+}
+
+// Once more in float32, where less has overflowed.
+EncodedPicture PictureEncoder::Precise(const Task& task, const at::Tensor& picture, EncodedPicture encoded) {
+  if (task.bundle->codec().dtype() == c10::ScalarType::Float || IsFinite(encoded)) return encoded;
+  parts_.precise.Run(*task.bundle, [&](const model::LatentCodec& precise) {
+    const model::EncodedPictures again = Encoded(precise, picture.unsqueeze(0), task.key.tiled);
+    encoded = {.mean = Row(again.mean, 0), .deviation = Row(again.deviation, 0)};
+  });
+  return encoded;
+}
+
+void PictureEncoder::Keep(Task& task, EncodedPicture encoded) {
+  if (IsFinite(encoded)) {
+    task.encoded = parts_.cache.Insert(task.key, std::move(encoded));
+  } else {
+    task.status =
+        WithReason(absl::InternalError("the encoded picture has values that are not finite"), "NUMERIC_FAULT");
+  }
 }
 
 void PictureEncoder::EncodeTasks(absl::Span<Task* const> tasks) {
   const absl::Status status = parts_.guard.Run("encode pictures", [&] {
     std::vector<EncodedPicture> encoded = Run(tasks);
-    for (size_t i = 0; i < tasks.size(); ++i) {
-      if (IsFinite(encoded[i])) {
-        tasks[i]->encoded = parts_.cache.Insert(tasks[i]->key, std::move(encoded[i]));
-      } else {
-        tasks[i]->status =
-            WithReason(absl::InternalError("the encoded picture has values that are not finite"), "NUMERIC_FAULT");
-      }
-    }
+    for (size_t i = 0; i < tasks.size(); ++i) Keep(*tasks[i], std::move(encoded[i]));
   });
   if (status.ok()) return;
   if (IsOutOfMemory(status)) parts_.device.ReleaseCachedMemory();

@@ -12,6 +12,7 @@
 #include "engine/device/torch_guard.h"
 #include "engine/job/denoise_state.h"
 #include "engine/job/encoded_picture.h"
+#include "scheduler/words/tile_work.h"
 
 namespace stepcast::engine {
 
@@ -19,7 +20,8 @@ namespace stepcast::engine {
 struct PictureWish {
   DenoiseState* job = nullptr;
   int picture = 0;
-  bool tiled = false;  // encoded in tiles, where an autoencoder does it
+  bool tiled = false;    // encoded in tiles, where an autoencoder does it
+  TileShare share = {};  // of Encode: what this tick does of it; Start does not look at it
 };
 
 // Knows two kinds of networks, the model's autoencoder and the hint embeddings of ControlNets; which of them looks at a
@@ -43,7 +45,8 @@ class PictureEncoder {
   absl::StatusOr<bool> Start(const PictureWish& wish);
 
   // Encodes and pins, every distinct picture once, batched. Returns one status per wish; a picture that fails alone
-  // fails only the jobs that use it. REQUIRES: all jobs use the same bundle.
+  // fails only the jobs that use it. A picture that comes in several ticks is pinned with the last one, or as soon as
+  // the cache has it. REQUIRES: all jobs use the same bundle.
   std::vector<absl::Status> Encode(absl::Span<const PictureWish> wishes);
 
  private:
@@ -58,6 +61,12 @@ class PictureEncoder {
   };
 
   absl::StatusOr<Task> TaskOf(const PictureWish& wish) const;
+  // The wishes that one tick fulfils.
+  std::vector<absl::Status> EncodeWhole(absl::Span<const PictureWish> wishes);
+  absl::Status EncodeTiles(const PictureWish& wish);
+  // Keeps what a network has made of a picture, if it makes sense.
+  void Keep(Task& task, EncodedPicture encoded);
+  EncodedPicture Precise(const Task& task, const at::Tensor& picture, EncodedPicture encoded);
   // Those from the first one on that go through one forward.
   size_t Together(absl::Span<Task* const> tasks) const;
   void EncodeTasks(absl::Span<Task* const> tasks);

@@ -245,7 +245,9 @@ void DiffusionExecutor::Encode(Jobs jobs, Results results) {
 
 void DiffusionExecutor::EncodePictures(Jobs jobs, Results results) {
   std::vector<PictureWish> wishes;
-  for (const Job* job : jobs) wishes.push_back({&StateOf(*job), job->next().first, job->request().vae_tiling});
+  for (const Job* job : jobs) {
+    wishes.push_back({&StateOf(*job), job->next().first, job->request().vae_tiling, NextTileShare(*job)});
+  }
   std::vector<absl::Status> statuses = picture_encoder_.Encode(wishes);
   for (size_t i = 0; i < jobs.size(); ++i) results[i].status = std::move(statuses[i]);
 }
@@ -381,20 +383,6 @@ std::vector<size_t> DiffusionExecutor::SteerByClassifier(absl::Span<const Active
     if (!classifier_guidance_.Apply(jobs.subspan(n, 1), latents.narrow(0, row, 1), own).empty()) lost.push_back(n);
   }
   return lost;
-}
-
-void DiffusionExecutor::RunDecode(Jobs jobs, Results results) {
-  std::vector<at::Tensor> latents;
-  for (const Job* job : jobs) {
-    StateOf(*job).Resume(*device_);
-    latents.push_back(StateOf(*job).FinishedLatents());
-  }
-  const Job& first = *jobs.front();
-  const std::vector<SharedImage> images = decoder_.Decode(StateOf(first).bundle(), latents, first.request().vae_tiling);
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    results[i].image = images[i];
-    if (images[i] == nullptr) results[i].status = NumericFault("the picture");
-  }
 }
 
 }  // namespace stepcast::engine

@@ -1,4 +1,4 @@
-// Previews of a denoise tick, and how much is decoded together.
+// Decodes, previews of a denoise tick, and how much is decoded together.
 
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/isfinite.h>
@@ -13,8 +13,42 @@
 #include "engine/executor/diffusion_executor.h"
 
 namespace stepcast::engine {
+namespace {
+
+DenoiseState& StateIn(const Job& job) { return static_cast<DenoiseState&>(*job.state()); }
+
+absl::Status NoSense() {
+  return WithReason(absl::InternalError("the picture has values that are not finite"), "NUMERIC_FAULT");
+}
+
+}  // namespace
+
+void DiffusionExecutor::RunDecode(Jobs jobs, Results results) {
+  if (const TileShare share = NextTileShare(*jobs.front()); share.ticks > 1) {
+    DenoiseState& state = StateIn(*jobs.front());
+    state.Resume(*device_);
+    const std::optional<SharedImage> image = decoder_.DecodeTiles(state, share);
+    if (!image.has_value()) return;
+    results.front().image = *image;
+    if (*image == nullptr) results.front().status = NoSense();
+    return;
+  }
+  std::vector<at::Tensor> latents;
+  for (const Job* job : jobs) {
+    StateIn(*job).Resume(*device_);
+    latents.push_back(StateIn(*job).FinishedLatents());
+  }
+  const Job& first = *jobs.front();
+  const std::vector<SharedImage> images = decoder_.Decode(StateIn(first).bundle(), latents, first.request().vae_tiling);
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    results[i].image = images[i];
+    if (images[i] == nullptr) results[i].status = NoSense();
+  }
+}
 
 size_t DiffusionExecutor::DecodedTogether(Jobs jobs) const {
+  const auto in_tiles = [](const Job* job) { return job->phase() == Phase::kDecode && job->next().count > 1; };
+  if (in_tiles(jobs.front())) return 1;
   const GenerationRequest& request = jobs.front()->request();
   const Decoding& decoding = request.model->decoding;
   // Of the stage that the job is in.
@@ -24,7 +58,7 @@ size_t DiffusionExecutor::DecodedTogether(Jobs jobs) const {
   int64_t most = strict() ? 1 : limits_.max_decode_jobs;
   if (each > 0 && decoding.max_bytes > 0) most = std::clamp<int64_t>(decoding.max_bytes / each, 1, most);
   most = std::min<int64_t>(most, static_cast<int64_t>(jobs.size()));
-  const auto alike = [&](const Job* job) { return job->request().vae_tiling == request.vae_tiling; };
+  const auto alike = [&](const Job* job) { return job->request().vae_tiling == request.vae_tiling && !in_tiles(job); };
   const auto end = std::find_if_not(jobs.begin(), jobs.begin() + most, alike);
   return static_cast<size_t>(end - jobs.begin());
 }

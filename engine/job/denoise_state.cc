@@ -248,6 +248,7 @@ absl::Status DenoiseState::Restore(absl::string_view saved) {
 }
 
 void DenoiseState::Park(const ComputeDevice& device) {
+  tiling_.reset();
   if (tensors_.empty()) return;
   parked_ = HostCopy(device);
   for (at::Tensor* const tensor : Tensors()) tensor->reset();

@@ -22,8 +22,8 @@
 
 namespace stepcast::engine {
 
-// Slots of `program` that must survive from one evaluation to the next: those that some evaluation (or the finish) reads
-// and does not make itself, and always the latents. Ascending. The others exist only inside a tick.
+// Slots of `program` that must survive from one evaluation to the next: those that some evaluation (or the finish)
+// reads and does not make itself, and always the latents. Ascending. The others exist only inside a tick.
 std::vector<sampling::Slot> PersistentSlots(const sampling::SamplingProgram& program);
 
 // Weighted sums of the first rows of an evaluation over the whole picture.
@@ -71,16 +71,15 @@ class DenoiseState final : public JobState {
 
   // A weight map of the recipe on the device, [1, 1, h, w].
   const at::Tensor& MapOf(const sampling::SharedWeightMap& map, const ComputeDevice& device);
-
   // The models of its stages, one for each, which stay in memory as long as the job.
   std::vector<std::shared_ptr<const model::ModelBundle>> stage_bundles;
-
   // What classifier guidance steers towards; of class-conditional models.
   std::optional<int> class_index;
 
   // Makes the slots for latents of `height` x `width` cells and draws from the pictures, if not done yet. In the order
   // of diffusers: pictures that are a start or kept, the initial noise, other pictures, and only then steps. Latents
-  // are what the start says, all else is zero. What it throws leaves the job where it was. REQUIRES: pictures are pinned.
+  // are what the start says, all else is zero. What it throws leaves the job where it was. REQUIRES: pictures are
+  // pinned.
   void Begin(int height, int width, const ComputeDevice& device);
 
   // Begins the next stage, whose model is `bundle`, with the latents that this one has come to. What it throws leaves
@@ -97,9 +96,7 @@ class DenoiseState final : public JobState {
   // Brings parked slots back, unchanged; nothing to do for others. Begin does it too.
   void Resume(const ComputeDevice& device);
   bool parked() const { return parked_.defined(); }
-
-  // The persistent slots and their tensors, [C, h, w] float32 on the device, in the same order.
-  // The first is the latents. REQUIRES: Begin; not parked.
+  // The persistent slots and their tensors, [C, h, w] float32 on the device, the latents first. REQUIRES: as above.
   const std::vector<sampling::Slot>& slots() const { return slots_; }
   const std::vector<at::Tensor>& tensors() const { return tensors_; }
 
@@ -107,6 +104,8 @@ class DenoiseState final : public JobState {
   const RowSums& sums() const { return sums_; }
   void set_sums(RowSums sums) { sums_ = std::move(sums); }
 
+  // What is decoded or encoded in tiles at the moment; Park forgets it.
+  std::optional<Tiling>& tiling() { return tiling_; }
   // Index of `slot` in slots(), or -1.
   int IndexOf(sampling::Slot slot) const { return index_[static_cast<size_t>(slot)]; }
 
@@ -145,6 +144,7 @@ class DenoiseState final : public JobState {
   sampling::NoiseGenerator generator_;
   std::vector<float> noise_;
   bool noise_drawn_ = false;
+  std::optional<Tiling> tiling_;
 };
 
 }  // namespace stepcast::engine

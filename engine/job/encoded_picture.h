@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "model/vae/tiling.h"
 
 namespace stepcast::engine {
 
@@ -30,5 +31,13 @@ struct HintNetwork {
 
 // The ControlNet of an id. Errors: NOT_FOUND where there is none.
 using HintFinder = std::function<absl::StatusOr<HintNetwork>(const std::string& id)>;
+
+// A picture between two of its tiles.
+struct Tiling {
+  static constexpr int kPainted = -1;  // what the job itself paints
+
+  int picture = kPainted;  // or an index into Recipe::pictures
+  model::TiledWork work;
+};
 
 }  // namespace stepcast::engine

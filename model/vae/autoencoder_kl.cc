@@ -106,9 +106,11 @@ at::Tensor AutoencoderKL::DecodeUnscaled(const at::Tensor& unscaled) const {
 
 at::Tensor AutoencoderKL::Decode(const at::Tensor& latents) const { return DecodeUnscaled(Unscaled(latents)); }
 
-at::Tensor AutoencoderKL::DecodeTiled(const at::Tensor& latents) const {
-  return DecodeTiles(Unscaled(latents), grid_, [this](const at::Tensor& z) { return DecodeUnscaled(z); });
+TiledWork AutoencoderKL::BeginDecode(const at::Tensor& latents) const {
+  return TiledWork::Decode(Unscaled(latents), grid_, [this](const at::Tensor& z) { return DecodeUnscaled(z); });
 }
+
+at::Tensor AutoencoderKL::DecodeTiled(const at::Tensor& latents) const { return BeginDecode(latents).Finish(); }
 
 at::Tensor AutoencoderKL::Moments(const at::Tensor& pictures) const {
   return (*encoder_)(pictures.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
@@ -116,8 +118,14 @@ at::Tensor AutoencoderKL::Moments(const at::Tensor& pictures) const {
 
 EncodedPictures AutoencoderKL::Encode(const at::Tensor& pictures) const { return FromMoments(Moments(pictures)); }
 
+TiledWork AutoencoderKL::BeginEncode(const at::Tensor& pictures) const {
+  return TiledWork::Encode(pictures, grid_, [this](const at::Tensor& tile) { return Moments(tile); });
+}
+
+EncodedPictures AutoencoderKL::Encoded(const at::Tensor& output) const { return FromMoments(output); }
+
 EncodedPictures AutoencoderKL::EncodeTiled(const at::Tensor& pictures) const {
-  return FromMoments(EncodeTiles(pictures, grid_, [this](const at::Tensor& tile) { return Moments(tile); }));
+  return Encoded(BeginEncode(pictures).Finish());
 }
 
 at::Tensor AutoencoderKL::Scaled(const at::Tensor& code) const { return code.sub(shift_).div_(scale_); }

@@ -13,6 +13,7 @@
 #include "model/layers/normalization.h"
 #include "model/layers/resampling.h"
 #include "model/layers/resnet_block_2d.h"
+#include "model/tiled_codec.h"
 #include "model/unet/unet_blocks.h"
 #include "model/vae/autoencoder_config.h"
 #include "model/vae/autoencoder_encoder.h"
@@ -48,7 +49,7 @@ class AutoencoderDecoder {
 };
 
 // Immutable; const methods only, no threads. Pictures of one batch never mix.
-class AutoencoderKL final : public LatentCodec {
+class AutoencoderKL final : public LatentCodec, public TiledCodec {
  public:
   // Reads both halves; without the encoder it is named to `weights` but not loaded.
   AutoencoderKL(WeightMap& weights, const AutoencoderConfig& config, bool with_encoder);
@@ -58,6 +59,9 @@ class AutoencoderKL final : public LatentCodec {
   bool encodes() const override { return encoder_.has_value(); }
   EncodedPictures Encode(const at::Tensor& pictures) const override;
   EncodedPictures EncodeTiled(const at::Tensor& pictures) const override;
+  TiledWork BeginDecode(const at::Tensor& latents) const override;
+  TiledWork BeginEncode(const at::Tensor& pictures) const override;
+  EncodedPictures Encoded(const at::Tensor& output) const override;
   at::Tensor Scaled(const at::Tensor& code) const override;
   c10::ScalarType dtype() const override { return dtype_; }
 

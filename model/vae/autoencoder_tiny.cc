@@ -149,9 +149,12 @@ EncodedPictures AutoencoderTiny::Encode(const at::Tensor& pictures) const {
   return {.mean = Codes(pictures), .deviation = {}};
 }
 
+TiledWork AutoencoderTiny::BeginEncode(const at::Tensor& pictures) const {
+  return TiledWork::EncodeMasked(pictures, factor_, [this](const at::Tensor& tile) { return Codes(tile); });
+}
+
 EncodedPictures AutoencoderTiny::EncodeTiled(const at::Tensor& pictures) const {
-  return {.mean = EncodeMaskedTiles(pictures, factor_, [this](const at::Tensor& tile) { return Codes(tile); }),
-          .deviation = {}};
+  return Encoded(BeginEncode(pictures).Finish());
 }
 
 at::Tensor AutoencoderTiny::Prepare(const at::Tensor& latents) const {
@@ -162,9 +165,11 @@ at::Tensor AutoencoderTiny::Decode(const at::Tensor& latents) const {
   return decoder_(Prepare(latents)).to(at::kFloat).contiguous();
 }
 
-at::Tensor AutoencoderTiny::DecodeTiled(const at::Tensor& latents) const {
-  return DecodeMaskedTiles(Prepare(latents), factor_,
-                           [this](const at::Tensor& z) { return decoder_(z).to(at::kFloat); });
+TiledWork AutoencoderTiny::BeginDecode(const at::Tensor& latents) const {
+  return TiledWork::DecodeMasked(Prepare(latents), factor_,
+                                 [this](const at::Tensor& z) { return decoder_(z).to(at::kFloat); });
 }
+
+at::Tensor AutoencoderTiny::DecodeTiled(const at::Tensor& latents) const { return BeginDecode(latents).Finish(); }
 
 }  // namespace stepcast::model

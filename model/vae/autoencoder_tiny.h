@@ -13,6 +13,7 @@
 #include "model/layers/activations.h"
 #include "model/layers/conv2d.h"
 #include "model/preview_decoder.h"
+#include "model/tiled_codec.h"
 #include "model/weights/weight_map.h"
 
 namespace stepcast::model {
@@ -83,7 +84,7 @@ class TinyEncoder {
 };
 
 // Immutable; const methods only, no threads. Pictures of one batch never mix.
-class AutoencoderTiny final : public LatentCodec, public PreviewDecoder {
+class AutoencoderTiny final : public LatentCodec, public TiledCodec, public PreviewDecoder {
  public:
   // Reads both halves; without the encoder it is named to `weights` but not loaded.
   AutoencoderTiny(WeightMap& weights, const AutoencoderTinyConfig& config, bool with_encoder, SpatialSize usual = {});
@@ -93,6 +94,9 @@ class AutoencoderTiny final : public LatentCodec, public PreviewDecoder {
   bool encodes() const override { return encoder_.has_value(); }
   EncodedPictures Encode(const at::Tensor& pictures) const override;
   EncodedPictures EncodeTiled(const at::Tensor& pictures) const override;
+  TiledWork BeginDecode(const at::Tensor& latents) const override;
+  TiledWork BeginEncode(const at::Tensor& pictures) const override;
+  EncodedPictures Encoded(const at::Tensor& output) const override { return {.mean = output, .deviation = {}}; }
   at::Tensor Scaled(const at::Tensor& code) const override { return code.mul(scaling_factor_); }
   c10::ScalarType dtype() const override { return dtype_; }
 

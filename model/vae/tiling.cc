@@ -42,73 +42,15 @@ at::Tensor Edge(const at::Tensor& tile, int64_t axis, int64_t extent) {
   return tile.narrow(axis, tile.size(axis) - kept, kept).clone();
 }
 
-// Tiles of what comes in, and how they lie in what comes out.
-struct Tiles {
-  int64_t side = 0;
-  int64_t stride = 0;
-  int64_t blend = 0;  // of what comes out
-  int64_t up = 1;     // sides of what comes out per side of what comes in; or
-  int64_t down = 1;   // the other way round
-
-  int64_t Out(int64_t in) const { return in * up / down; }
-};
-
-at::Tensor TileAt(const at::Tensor& input, const Tiles& tiles, int64_t y, int64_t x) {
-  return input.slice(kRows, y, std::min(y + tiles.side, input.size(kRows)))
-      .slice(kColumns, x, std::min(x + tiles.side, input.size(kColumns)))
-      .contiguous(at::MemoryFormat::ChannelsLast);
-}
-
-at::Tensor Output(const at::Tensor& input, const Tiles& tiles, int64_t channels) {
-  return at::zeros({input.size(0), channels, tiles.Out(input.size(kRows)), tiles.Out(input.size(kColumns))},
-                   input.options().dtype(at::kFloat).memory_format(at::MemoryFormat::Contiguous));
-}
-
-at::Tensor WorkInTiles(const at::Tensor& input, const Tiles& tiles, TileDecoder work) {
-  const int64_t shown = tiles.Out(tiles.side) - tiles.blend;
-  at::Tensor output;
-  std::vector<at::Tensor> above, bottoms;  // lower edges of a row of tiles, blended
-  for (int64_t y = 0; y < input.size(kRows); y += tiles.stride) {
-    at::Tensor left;  // right edge of the tile before, blended
-    for (int64_t x = 0; x < input.size(kColumns); x += tiles.stride) {
-      at::Tensor tile = work(TileAt(input, tiles, y, x));
-      if (!output.defined()) output = Output(input, tiles, tile.size(1));
-      if (y > 0) Blend(above[bottoms.size()], tile, kRows, tiles.blend);
-      if (x > 0) Blend(left, tile, kColumns, tiles.blend);
-      const int64_t rows = std::min(shown, tile.size(kRows));
-      const int64_t columns = std::min(shown, tile.size(kColumns));
-      output.narrow(kRows, tiles.Out(y), rows)
-          .narrow(kColumns, tiles.Out(x), columns)
-          .copy_(tile.narrow(kRows, 0, rows).narrow(kColumns, 0, columns));
-      left = Edge(tile, kColumns, tiles.blend);
-      bottoms.push_back(Edge(tile, kRows, tiles.blend));
-    }
-    above = std::exchange(bottoms, {});
-  }
-  return output;
-}
-
-// Reads no stride and no blend.
-at::Tensor WorkInMaskedTiles(const at::Tensor& input, const Tiles& tiles, TileDecoder work) {
-  const int64_t overlap = tiles.side / kMaskedOverlap;
-  const at::Tensor ramp = at::arange(tiles.Out(tiles.side), input.options().dtype(at::kFloat))
-                              .div_(static_cast<double>(tiles.Out(overlap) - 1))
-                              .clamp_(0, 1);
-  at::Tensor output;
-  for (int64_t y = 0; y < input.size(kRows); y += tiles.side - overlap) {
-    for (int64_t x = 0; x < input.size(kColumns); x += tiles.side - overlap) {
-      const at::Tensor tile = work(TileAt(input, tiles, y, x));
-      if (!output.defined()) output = Output(input, tiles, tile.size(1));
-      const int64_t rows = tile.size(kRows);
-      const int64_t columns = tile.size(kColumns);
-      const at::Tensor down = (y == 0 ? at::ones_like(ramp) : ramp).narrow(0, 0, rows).view({1, 1, rows, 1});
-      const at::Tensor across = (x == 0 ? at::ones_like(ramp) : ramp).narrow(0, 0, columns).view({1, 1, 1, columns});
-      const at::Tensor mask = down * across;
-      at::Tensor place = output.narrow(kRows, tiles.Out(y), rows).narrow(kColumns, tiles.Out(x), columns);
-      place.copy_(tile.mul(mask).add_(place.mul(mask.neg().add_(1))));
-    }
-  }
-  return output;
+// Where a masked tile shows: it fades in, but for the sides where it is the first.
+at::Tensor MaskOf(const at::Tensor& tile, int64_t overlap, bool first_row, bool first_column) {
+  const auto ramp = [&](int64_t extent, bool first) {
+    const at::Tensor rising =
+        at::arange(extent, tile.options().dtype(at::kFloat)).div_(static_cast<double>(overlap - 1)).clamp_(0, 1);
+    return first ? at::ones_like(rising) : rising;
+  };
+  return ramp(tile.size(kRows), first_row).view({1, 1, -1, 1}) *
+         ramp(tile.size(kColumns), first_column).view({1, 1, 1, -1});
 }
 
 }  // namespace
@@ -117,26 +59,83 @@ TileGrid TileGrid::Of(int64_t sample_size, int64_t factor) {
   return {.cells = std::max<int64_t>(4, sample_size / factor / 4 * 4), .factor = factor};
 }
 
-at::Tensor DecodeTiles(const at::Tensor& z, const TileGrid& grid, TileDecoder decode) {
-  return WorkInTiles(z, {.side = grid.cells, .stride = grid.stride(), .blend = grid.blend(), .up = grid.factor},
-                     decode);
+TiledWork TiledWork::Decode(at::Tensor z, const TileGrid& grid, Work decode) {
+  return {std::move(z),
+          {.side = grid.cells, .stride = grid.stride(), .blend = grid.blend(), .up = grid.factor},
+          std::move(decode)};
 }
 
-at::Tensor EncodeTiles(const at::Tensor& pictures, const TileGrid& grid, TileEncoder encode) {
-  return WorkInTiles(pictures,
-                     {.side = grid.pixels(),
-                      .stride = grid.stride() * grid.factor,
-                      .blend = grid.blend() / grid.factor,
-                      .down = grid.factor},
-                     encode);
+TiledWork TiledWork::Encode(at::Tensor pictures, const TileGrid& grid, Work encode) {
+  return {std::move(pictures),
+          {.side = grid.pixels(),
+           .stride = grid.stride() * grid.factor,
+           .blend = grid.blend() / grid.factor,
+           .down = grid.factor},
+          std::move(encode)};
 }
 
-at::Tensor DecodeMaskedTiles(const at::Tensor& z, int64_t factor, TileDecoder decode) {
-  return WorkInMaskedTiles(z, {.side = kMaskedTilePixels / factor, .up = factor}, decode);
+TiledWork TiledWork::DecodeMasked(at::Tensor z, int64_t factor, Work decode) {
+  const int64_t side = kMaskedTilePixels / factor;
+  return {std::move(z),
+          {.side = side, .stride = side - side / kMaskedOverlap, .up = factor, .masked = true},
+          std::move(decode)};
 }
 
-at::Tensor EncodeMaskedTiles(const at::Tensor& pictures, int64_t factor, TileEncoder encode) {
-  return WorkInMaskedTiles(pictures, {.side = kMaskedTilePixels, .down = factor}, encode);
+TiledWork TiledWork::EncodeMasked(at::Tensor pictures, int64_t factor, Work encode) {
+  constexpr int64_t kSide = kMaskedTilePixels;
+  return {std::move(pictures),
+          {.side = kSide, .stride = kSide - kSide / kMaskedOverlap, .down = factor, .masked = true},
+          std::move(encode)};
+}
+
+int64_t TiledWork::Along(int64_t axis) const { return (input_.size(axis) + tiles_.stride - 1) / tiles_.stride; }
+
+int64_t TiledWork::tiles() const { return Along(kRows) * Along(kColumns); }
+
+at::Tensor TiledWork::TileAt(int64_t y, int64_t x) const {
+  return input_.slice(kRows, y, std::min(y + tiles_.side, input_.size(kRows)))
+      .slice(kColumns, x, std::min(x + tiles_.side, input_.size(kColumns)))
+      .contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+void TiledWork::Next() {
+  const int64_t y = tiles_done_ / Along(kColumns) * tiles_.stride;
+  const int64_t x = tiles_done_ % Along(kColumns) * tiles_.stride;
+  at::Tensor tile = work_(TileAt(y, x));
+  if (!output_.defined()) {
+    output_ =
+        at::zeros({input_.size(0), tile.size(1), tiles_.Out(input_.size(kRows)), tiles_.Out(input_.size(kColumns))},
+                  input_.options().dtype(at::kFloat).memory_format(at::MemoryFormat::Contiguous));
+  }
+  tiles_.masked ? PutMasked(tile, y, x) : Put(std::move(tile), y, x);
+  ++tiles_done_;
+}
+
+void TiledWork::Put(at::Tensor tile, int64_t y, int64_t x) {
+  const int64_t shown = tiles_.Out(tiles_.side) - tiles_.blend;
+  if (y > 0) Blend(above_[bottoms_.size()], tile, kRows, tiles_.blend);
+  if (x > 0) Blend(left_, tile, kColumns, tiles_.blend);
+  const int64_t rows = std::min(shown, tile.size(kRows));
+  const int64_t columns = std::min(shown, tile.size(kColumns));
+  output_.narrow(kRows, tiles_.Out(y), rows)
+      .narrow(kColumns, tiles_.Out(x), columns)
+      .copy_(tile.narrow(kRows, 0, rows).narrow(kColumns, 0, columns));
+  at::Tensor left = Edge(tile, kColumns, tiles_.blend);
+  bottoms_.push_back(Edge(tile, kRows, tiles_.blend));
+  left_ = std::move(left);
+  if (static_cast<int64_t>(bottoms_.size()) == Along(kColumns)) above_ = std::exchange(bottoms_, {});
+}
+
+void TiledWork::PutMasked(const at::Tensor& tile, int64_t y, int64_t x) {
+  const at::Tensor mask = MaskOf(tile, tiles_.Out(tiles_.side / kMaskedOverlap), y == 0, x == 0);
+  at::Tensor place =
+      output_.narrow(kRows, tiles_.Out(y), tile.size(kRows)).narrow(kColumns, tiles_.Out(x), tile.size(kColumns));
+  place.copy_(tile.mul(mask).add_(place.mul(mask.neg().add_(1))));
+}
+
+at::Tensor TiledWork::Finish() {
+  while (!done()) Next();
+  return output_;
 }
 
 }  // namespace stepcast::model

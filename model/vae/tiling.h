@@ -3,17 +3,13 @@
 // and what comes out is another, because a tile does not see what is around it.
 
 #include <cstdint>
+#include <functional>
+#include <utility>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
-#include "absl/functional/function_ref.h"
-
 namespace stepcast::model {
-
-// [B, L, h, w] -> [B, 3, h * f, w * f] float32.
-using TileDecoder = absl::FunctionRef<at::Tensor(const at::Tensor& z)>;
-// [B, 3, H, W] -> [B, M, H / f, W / f] float32.
-using TileEncoder = absl::FunctionRef<at::Tensor(const at::Tensor& pictures)>;
 
 // How an AutoencoderKL is tiled: each tile begins three quarters of a tile after the one before, and the first quarter
 // of a tile's pixels fades in over what the tile above, then what the tile to the left made of them.
@@ -30,14 +26,66 @@ struct TileGrid {
   int64_t pixels() const { return cells * factor; }     // side of a tile
 };
 
-// z [B, L, h, w], any size. Holds one tile's work, the edges of a row of tiles, and the picture.
-at::Tensor DecodeTiles(const at::Tensor& z, const TileGrid& grid, TileDecoder decode);
-// pictures [B, 3, H, W], sides multiples of the factor: the same tiles, blended as moments.
-at::Tensor EncodeTiles(const at::Tensor& pictures, const TileGrid& grid, TileEncoder encode);
-
-// How an AutoencoderTiny is tiled: tiles of 512 pixels whose first eighth fades in over what is there.
+// How an AutoencoderTiny is tiled: tiles of so many pixels whose first eighth fades in over what is there.
 inline constexpr int64_t kMaskedTilePixels = 512;
-at::Tensor DecodeMaskedTiles(const at::Tensor& z, int64_t factor, TileDecoder decode);
-at::Tensor EncodeMaskedTiles(const at::Tensor& pictures, int64_t factor, TileEncoder encode);
+
+// What is made of something large one tile after the other, so that others can work between two tiles. Holds the input,
+// what is put together so far, and the edges of a row of tiles.
+//
+// Thread-safety: none.
+class TiledWork {
+ public:
+  // Of one tile; must live as long as the work.
+  using Work = std::function<at::Tensor(const at::Tensor&)>;
+
+  // z [B, L, h, w], any size -> [B, 3, h * f, w * f] float32.
+  static TiledWork Decode(at::Tensor z, const TileGrid& grid, Work decode);
+  // pictures [B, 3, H, W], sides multiples of the factor -> [B, M, H / f, W / f]: the same tiles, blended as moments.
+  static TiledWork Encode(at::Tensor pictures, const TileGrid& grid, Work encode);
+  // The same as an AutoencoderTiny is tiled.
+  static TiledWork DecodeMasked(at::Tensor z, int64_t factor, Work decode);
+  static TiledWork EncodeMasked(at::Tensor pictures, int64_t factor, Work encode);
+
+  int64_t tiles() const;  // in all
+  int64_t tiles_done() const { return tiles_done_; }
+  bool done() const { return tiles_done_ == tiles(); }
+
+  // Makes the next tile. What it throws leaves the work where it was. REQUIRES: !done().
+  void Next();
+  // Makes all that is left, and returns the whole.
+  at::Tensor Finish();
+  const at::Tensor& input() const { return input_; }
+  // REQUIRES: done().
+  const at::Tensor& output() const { return output_; }
+
+ private:
+  // How tiles lie in what comes in, and in what comes out.
+  struct Tiles {
+    int64_t side = 0;
+    int64_t stride = 0;
+    int64_t blend = 0;  // of what comes out; not read where `masked`
+    int64_t up = 1;     // sides of what comes out per side of what comes in; or
+    int64_t down = 1;   // the other way round
+    bool masked = false;
+
+    int64_t Out(int64_t in) const { return in * up / down; }
+  };
+
+  TiledWork(at::Tensor input, const Tiles& tiles, Work work)
+      : input_(std::move(input)), tiles_(tiles), work_(std::move(work)) {}
+
+  int64_t Along(int64_t axis) const;
+  at::Tensor TileAt(int64_t y, int64_t x) const;
+  void Put(at::Tensor tile, int64_t y, int64_t x);
+  void PutMasked(const at::Tensor& tile, int64_t y, int64_t x);
+
+  at::Tensor input_;
+  Tiles tiles_;
+  Work work_;
+  int64_t tiles_done_ = 0;
+  at::Tensor output_;
+  std::vector<at::Tensor> above_, bottoms_;  // lower edges of a row of tiles, blended
+  at::Tensor left_;                          // right edge of the tile before, blended
+};
 
 }  // namespace stepcast::model

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "sampling/recipe/request_recipe.h"
+#include "scheduler/words/tile_work.h"
 
 namespace stepcast {
 
@@ -10,6 +11,7 @@ JobSpec MakeJobSpec(SharedRequest request, sampling::SharedRecipe recipe) {
   JobSpec spec;
   spec.request = std::move(request);
   spec.work = CompileWork(*recipe, spec.request->resume == nullptr ? 0 : spec.request->resume->evaluations);
+  if (spec.request->vae_tiling) spec.work = InTiles(spec.work, *recipe);
   spec.recipe = std::move(recipe);
   return spec;
 }

@@ -185,6 +185,67 @@ TEST_F(DiffusionExecutorTest, TiledPicturesAreDecodedApartFromOthers) {
   }
 }
 
+// The fake decoder looks at one cell only, so that tiles make the same picture.
+TEST_F(DiffusionExecutorTest, ALargePictureIsDecodedTileByTile) {
+  decoding_.tile_side = kFakeTilePixels;
+  Job* const large = Add({.width = 64, .height = 64, .vae_tiling = true});
+  Job* const small = Add({.seed = 2, .vae_tiling = true});
+  Prepare({large, small});
+  DenoiseToTheEnd({large});
+  DenoiseToTheEnd({small});
+  size_t forwards = 0;
+  for (int tick = 0; tick < 9; ++tick) {
+    const std::vector<Job*> jobs = tick == 4 ? std::vector<Job*>{large, small} : std::vector<Job*>{large};
+    // Parked, it begins anew, and catches up in one tick.
+    if (tick == 6) {
+      ASSERT_TRUE(executor_->Park(*large->state()).ok());
+    }
+    forwards += tick == 6 ? 7 : jobs.size();
+    ASSERT_EQ(large->on_last_tick(), tick == 8);
+    const std::vector<StepResult> results = Execute(Phase::kDecode, jobs);
+    EXPECT_EQ(script_.decode_sizes.size(), forwards) << tick;
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      ASSERT_TRUE(results[i].status.ok()) << results[i].status;
+      ASSERT_EQ(results[i].image != nullptr, jobs[i]->on_last_tick()) << tick;
+      if (results[i].image == nullptr) continue;
+      EXPECT_LE(LargestDifference(results[i].image->pixels, ExpectedPixels(*jobs[i])), 1);
+    }
+    large->Advance();
+  }
+  EXPECT_TRUE(large->done());
+}
+
+TEST_F(DiffusionExecutorTest, ALargePictureThatComesWithARequestIsEncodedTileByTile) {
+  decoding_.tile_side = kFakeTilePixels;
+  const Picture wanted{.width = 64, .height = 64, .vae_tiling = true, .brought = Brought{.pattern = 1}};
+  Job* const first = Add(wanted);
+  Job* const second = Add(wanted);
+  Picture whole = wanted;
+  whole.vae_tiling = false;
+  Job* const plain = Add(whole);
+  const auto encode = [&](Job* job) {
+    while (job->needs_encode()) {
+      const std::vector<StepResult> results = Execute(job->phase(), {job});
+      ASSERT_TRUE(results[0].status.ok()) << results[0].status;
+      job->Advance();
+    }
+  };
+  for (Job* job : {first, second, plain}) ASSERT_TRUE(executor_->Start(*job).ok());
+  encode(first);
+  EXPECT_EQ(script_.picture_sizes.size(), 9u);
+  encode(second);
+  EXPECT_EQ(script_.picture_sizes.size(), 9u) << "it is known by now";
+  encode(plain);
+  EXPECT_EQ(script_.picture_sizes.size(), 10u);
+  const auto mean = [](const Job* job) { return static_cast<DenoiseState&>(*job->state()).picture(0)->mean; };
+  EXPECT_LE((mean(first) - mean(plain)).abs().max().item<float>(), 1e-6f) << "means of cells know no tiles";
+  EXPECT_EQ(&*static_cast<DenoiseState&>(*first->state()).picture(0),
+            &*static_cast<DenoiseState&>(*second->state()).picture(0));
+  Job* const third = Add(wanted);
+  ASSERT_TRUE(executor_->Start(*third).ok());
+  EXPECT_FALSE(third->needs_encode());
+}
+
 TEST_F(DiffusionExecutorTest, APreviewThatMakesNoSenseCostsNoPicture) {
   script_.previews = std::numeric_limits<float>::quiet_NaN();
   const std::vector<Job*> jobs = {Add({.preview_every = 1})};

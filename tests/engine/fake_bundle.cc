@@ -15,11 +15,14 @@
 #include <limits>
 #include <utility>
 
+#include "model/tiled_codec.h"
+
 namespace stepcast::engine {
 namespace {
 
 constexpr int kEmbeddingWidth = 3;
 constexpr int64_t kScale = 4;
+constexpr model::TileGrid kTiles = {.cells = kFakeTilePixels / kScale, .factor = kScale};
 
 // [L, D]: nothing but a fingerprint of the ids.
 at::Tensor Embed(const model::ConditioningInput& input) {
@@ -93,7 +96,7 @@ class FakeDenoiser final : public model::Denoiser {
   FakeScript* const script_;
 };
 
-class FakeCodec final : public model::LatentCodec {
+class FakeCodec final : public model::LatentCodec, public model::TiledCodec {
  public:
   explicit FakeCodec(FakeScript* script) : script_(script) {}
 
@@ -118,6 +121,16 @@ class FakeCodec final : public model::LatentCodec {
     return {.mean = mean, .deviation = at::full_like(mean, 0.25)};
   }
   at::Tensor Scaled(const at::Tensor& code) const override { return code * 0.5; }
+
+  model::TiledWork BeginDecode(const at::Tensor& latents) const override {
+    return model::TiledWork::Decode(latents, kTiles, [this](const at::Tensor& z) { return Decode(z); });
+  }
+  model::TiledWork BeginEncode(const at::Tensor& pictures) const override {
+    return model::TiledWork::Encode(pictures, kTiles, [this](const at::Tensor& tile) { return Encode(tile).mean; });
+  }
+  model::EncodedPictures Encoded(const at::Tensor& output) const override {
+    return {.mean = output, .deviation = at::full_like(output, 0.25)};
+  }
 
  private:
   FakeScript* const script_;

@@ -20,6 +20,7 @@ namespace stepcast::engine {
 
 inline constexpr int kFakeVocabulary = 100;
 inline constexpr int32_t kNanToken = 98;    // a prompt with it gets an embedding of NaN
+inline constexpr int kFakeTilePixels = 32;  // side of a tile, where a model's info says that there are any
 inline constexpr int32_t kThrowToken = 97;  // a forward with it throws
 
 // What a test sets and reads. Shared by the parts of one bundle.

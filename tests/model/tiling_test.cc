@@ -85,7 +85,7 @@ TEST(Tiles, CoverEveryPixelOnce) {
   for (const auto& [height, width] : {std::pair{16, 17}, {17, 16}, {12, 40}, {13, 25}, {24, 37}, {29, 61}, {1, 50}}) {
     const at::Tensor z = at::rand({1, 4, height, width});
     // Fading one number into itself rounds twice.
-    EXPECT_LE(Compare(DecodeTiles(z, grid, decode), decode(z)).max, 1e-6) << height << "x" << width;
+    EXPECT_LE(Compare(TiledWork::Decode(z, grid, decode).Finish(), decode(z)).max, 1e-6) << height << "x" << width;
   }
 }
 
@@ -96,8 +96,32 @@ TEST(Tiles, OfATinyDecoderCoverEveryPixel) {
   };
   for (const auto& [height, width] : {std::pair{65, 20}, {57, 112}, {120, 3}}) {
     const at::Tensor z = at::rand({1, 4, height, width});
-    EXPECT_LE(Compare(DecodeMaskedTiles(z, 8, decode), decode(z)).max, 1e-6) << height << "x" << width;
+    EXPECT_LE(Compare(TiledWork::DecodeMasked(z, 8, decode).Finish(), decode(z)).max, 1e-6) << height << "x" << width;
   }
+}
+
+// Others work between two tiles, and a tile that failed may be tried again.
+TEST(Tiles, ComeOneByOneAndAgain) {
+  const c10::InferenceMode no_autograd;
+  const TileGrid grid = TileGrid::Of(32, 2);
+  bool fails = false;
+  const auto decode = [&fails](const at::Tensor& z) {
+    TORCH_CHECK(!fails, "no memory");
+    return at::upsample_nearest2d(z.narrow(1, 0, 3), {z.size(2) * 2, z.size(3) * 2}).contiguous().sin_();
+  };
+  const at::Tensor z = at::rand({1, 4, 29, 37});
+  const at::Tensor whole = TiledWork::Decode(z, grid, decode).Finish();
+  TiledWork work = TiledWork::Decode(z, grid, decode);
+  EXPECT_EQ(work.tiles(), 3 * 4);
+  while (!work.done()) {
+    fails = true;
+    const int64_t before = work.tiles_done();
+    EXPECT_THROW(work.Next(), c10::Error);
+    fails = false;
+    work.Next();
+    EXPECT_EQ(work.tiles_done(), before + 1);
+  }
+  EXPECT_TRUE(at::equal(work.output(), whole));
 }
 
 // 2048 x 2048 pixels through a narrow decoder. In one piece its activations are 16 times those of a tile; measured at a

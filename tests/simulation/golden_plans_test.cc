@@ -41,8 +41,28 @@ SimulationOptions Slo(ExecutorLimits limits = {.max_denoise_rows = 8}, bool embe
   return options;
 }
 
+// The same of a model whose pictures of more than 64 pixels come in tiles.
+SimulationOptions TiledSlo() {
+  SimulationOptions options = Slo();
+  for (CostEntry& entry : options.initial_costs) entry.key.model = "tiled";
+  options.initial_costs.push_back(
+      {{Phase::kDenoise, "tiled", 32, 32}, {{1, absl::Milliseconds(80)}, {8, absl::Milliseconds(220)}}});
+  return options;
+}
+
 std::vector<Scenario> SloScenarios() {
   return {
+      {"slo_tiled_picture_beside_small_ones",
+       "slo: nine tiles of a large picture are decoded between the steps of small ones, which they hold up no longer "
+       "than "
+       "two of their ticks.",
+       TiledSlo(),
+       [](Simulation& s) {
+         s.Submit({.model = "tiled", .width = 128, .height = 128, .steps = 1});
+         s.At(absl::Milliseconds(120), [&s] {
+           for (int i = 2; i <= 3; ++i) s.Submit({.model = "tiled", .steps = 4, .seed = i});
+         });
+       }},
       {"slo_knee_and_backlog",
        "slo: four jobs run three at a time, the knee; two more make a backlog, and ticks grow to the cap.", Slo(),
        [](Simulation& s) {
@@ -143,6 +163,14 @@ std::vector<Scenario> Scenarios() {
        [](Simulation& s) {
          s.Submit({.width = 128, .height = 128, .steps = 2, .rows = 6, .tile = 16});
          s.Submit({.steps = 3, .seed = 2});
+       }},
+      {"tiled_picture_beside_small_ones",
+       "fifo: a large picture comes in nine tiles, and a small one steps between any two of them; a tile is decoded "
+       "with whatever is of its size.",
+       {.limits = {.max_denoise_rows = 8}, .embeddings_cached = true},
+       [](Simulation& s) {
+         s.Submit({.model = "tiled", .width = 128, .height = 128, .steps = 2});
+         s.Submit({.model = "tiled", .steps = 4, .seed = 2});
        }},
       {"second_pass",
        "fifo: a picture in two passes beside a plain one; the larger pass is of another key, and is encoded no more.",

@@ -6,6 +6,12 @@
 #include "sampling/recipe/request_recipe.h"
 
 namespace stepcast {
+namespace {
+
+// Its pictures of more than 64 pixels are decoded in tiles.
+constexpr char kTiledModel[] = "tiled";
+
+}  // namespace
 
 SharedModelInfo MakeModelInfo(const std::string& id) {
   auto info = std::make_shared<ModelInfo>();
@@ -30,6 +36,12 @@ SharedRequest MakeRequest(const TestJob& job) {
     ModelInfo model = *request->model;
     model.decoding.preview = PreviewKind::kNetwork;
     request->model = std::make_shared<const ModelInfo>(std::move(model));
+  }
+  if (job.model == kTiledModel) {
+    ModelInfo model = *request->model;
+    model.decoding.tile_side = 64;
+    request->model = std::make_shared<const ModelInfo>(std::move(model));
+    request->vae_tiling = true;
   }
   request->prompt = absl::StrCat("picture ", job.seed);
   request->prompt_ids = {{0, static_cast<int32_t>(job.seed), 1}};
