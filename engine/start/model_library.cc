@@ -3,6 +3,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -167,24 +168,41 @@ std::vector<ModelMemory> ModelLibrary::memory() const {
   return memory;
 }
 
-absl::Status ModelLibrary::Check(const ModelPlace& place, const ModelBundle& bundle) const {
-  const int rows = strict_rows_ > 0 ? strict_rows_ : 2;
-  if (strict_rows_ > 0) {
-    bool independent = false;
-    STEPCAST_RETURN_IF_ERROR(guard_.Run("strict mode's check", [&] {
+absl::StatusOr<bool> ModelLibrary::HasIndependentRows(const ModelPlace& place, const ModelBundle& bundle) {
+  const ModelInfo& info = *bundle.info();
+  // What decides it: a model that comes back need not be asked again.
+  const std::string asked =
+      absl::StrCat(info.sha256, "@", DescribeDtypes(info), "@", place.memory.device, "@", strict_rows_);
+  if (independent_.contains(asked)) return true;
+  bool independent = false;
+  absl::Status status;
+  // On a thread that ends: with those of a tick it has a pool of OpenMP workers, and a second pool that stays makes
+  // every tick slower.
+  std::thread([&] {
+    status = guard_.Run("strict mode's check", [&] {
       const c10::InferenceMode inference_mode;
       // With the threads of a tick: what is exact depends on their number.
       const absl::StatusOr<std::unique_ptr<ComputeDevice>> device = OpenDevice(place.device->name(), place.threads);
       const ComputeDevice& ticking = device.ok() ? **device : *place.device;
       ticking.BindThread();
-      independent = RowsAreIndependent(bundle, ticking, rows, place.nets->Fitting(bundle.info()->control_shape));
-    }));
+      independent = RowsAreIndependent(bundle, ticking, strict_rows_, place.nets->Fitting(info.control_shape));
+    });
+  }).join();
+  STEPCAST_RETURN_IF_ERROR(status);
+  if (independent) independent_.insert(asked);
+  return independent;
+}
+
+absl::Status ModelLibrary::Check(const ModelPlace& place, const ModelBundle& bundle) {
+  if (strict_rows_ > 0) {
+    STEPCAST_ASSIGN_OR_RETURN(const bool independent, HasIndependentRows(place, bundle));
     if (!independent) {
       return absl::FailedPreconditionError(absl::StrCat("model '", bundle.info()->id,
-                                                        "': its rows are not independent in forwards of ", rows,
+                                                        "': its rows are not independent in forwards of ", strict_rows_,
                                                         " rows (strict_rows)"));
     }
   }
+  const int rows = strict_rows_ > 0 ? strict_rows_ : 2;
   return options_.warm_up ? WarmUp(bundle, *place.device, rows, WarmUpSize::kSmallest, guard_) : absl::OkStatus();
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -79,7 +80,8 @@ class ModelLibrary final : public ModelHost {
   absl::StatusOr<SharedBundle> ReadBundle(const ModelSource& source, const ComputeDevice& device,
                                           const Wanted& wanted) const;
   absl::StatusOr<SharedBundle> Look(const std::string& id, const Wanted& wanted) const;
-  absl::Status Check(const ModelPlace& place, const model::ModelBundle& bundle) const;
+  absl::StatusOr<bool> HasIndependentRows(const ModelPlace& place, const model::ModelBundle& bundle);
+  absl::Status Check(const ModelPlace& place, const model::ModelBundle& bundle);
   SharedBundle Lend(SharedBundle bundle) const;
   ModelInfo InfoOf(const ModelSource& source, const model::ModelBundle& bundle) const;
 
@@ -91,6 +93,7 @@ class ModelLibrary final : public ModelHost {
   int strict_rows_ = 0;
   int64_t max_decode_bytes_ = 0;
   std::vector<ControlNetInfo> control_nets_;
+  std::set<std::string> independent_;  // models whose rows strict mode's check has found to be so
 };
 
 }  // namespace stepcast::engine
