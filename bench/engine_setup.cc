@@ -25,8 +25,9 @@ PictureMaker::PictureMaker(SharedModelInfo model)
 std::vector<JobSpec> PictureMaker::Specs(const BenchPicture& picture, std::shared_ptr<EventSink> sink) const {
   auto request = std::make_shared<GenerationRequest>();
   request->model = model_;
-  request->prompt_ids = {tokenizer_->Encode(picture.index % 2 == 0 ? "a red apple" : "panda").ids};
-  request->negative_prompt_ids = {tokenizer_->Encode("").ids};
+  request->prompt_parts = {
+      {.tokens = {.ids = {tokenizer_->Encode(picture.index % 2 == 0 ? "a red apple" : "panda").ids}}}};
+  request->negative_tokens = {.ids = {tokenizer_->Encode("").ids}};
   request->width = model_->defaults.width;
   request->height = model_->defaults.height;
   request->steps = picture.steps;

@@ -137,7 +137,7 @@ void MeasureSizes() {
   const Bundle bundle = Load();
   const ModelInfo& info = *bundle->info();
   ConditioningInput input;
-  input.token_ids.assign(info.tokenizer_dirs.size(), std::vector<int32_t>(77, 1));
+  input.text.ids.assign(info.tokenizer_dirs.size(), std::vector<int32_t>(77, 1));
   input.size_ids = SizeIds(info.size_conditioning, {}, /*negative=*/false);
   const Denoiser& denoiser = bundle->denoiser();
   const Conditioning text = denoiser.Prepare(bundle->conditioner().Encode({input, input}));

@@ -47,7 +47,7 @@ std::shared_ptr<const ModelBundle> BundleOf(c10::ScalarType dtype) {
 
 ConditioningInput Prompt() {
   ConditioningInput input;
-  input.token_ids.emplace_back(kTextLength, 1);
+  input.text.ids.emplace_back(kTextLength, 1);
   return input;
 }
 

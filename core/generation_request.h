@@ -9,6 +9,8 @@
 
 #include "core/input_picture.h"
 #include "core/model_info.h"
+#include "core/prompt_syntax.h"
+#include "core/prompt_tokens.h"
 #include "core/sampler_options.h"
 #include "core/sampling_types.h"
 #include "core/size_conditioning.h"
@@ -17,7 +19,6 @@ namespace stepcast {
 
 enum class Priority { kInteractive, kStandard, kBatch };
 enum class ImageFormat { kPng, kJpeg, kWebp };
-enum class PromptSyntax { kPlain, kA1111, kA1111NoNorm };
 
 // When and how unfinished pictures are shown.
 struct PreviewOptions {
@@ -52,13 +53,13 @@ struct ResumePoint {
 struct GenerationRequest {
   SharedModelInfo model;
 
-  // Text conditioning: for each text encoder, token ids with start, end and padding (length: the
-  // tokenizer's model_max_length). Empty for other models.
-  std::vector<std::vector<int32_t>> prompt_ids;
-  std::vector<std::vector<int32_t>> negative_prompt_ids;
+  // Text conditioning. Empty for other models.
+  std::vector<WeightedPrompt> prompt_parts;  // followed at once; one, of weight 1, but for a prompt with AND
+  PromptTokens negative_tokens;
   bool negative_prompt_given = false;  // unset and "" differ where ModelInfo.zeroes_unset_negative
   int clip_skip = 0;
   PromptSyntax prompt_syntax = PromptSyntax::kPlain;
+  std::vector<PromptLength> prompt_lengths;  // told to the client in Accepted
 
   std::optional<int> class_index;  // class-conditional models; nullopt: unconditional
 

@@ -8,6 +8,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/prompt_tokens.h"
+
 namespace stepcast::model {
 
 // What ControlNets add to the states of a U-Net, for those rows of a forward that have it.
@@ -20,6 +22,7 @@ struct RowResiduals {
 // Conditioning of some rows. Undefined tensors: the model has no such input.
 struct Conditioning {
   at::Tensor prompt_embeds;    // [R, L, D] in the text encoders' dtype
+  at::Tensor text_mask;        // [R, L] 0, or -inf where a row's text has ended; undefined: all are L long
   at::Tensor text_embeds;      // [R, P] pooled (SDXL)
   at::Tensor time_ids;         // [R, K] (SDXL)
   at::Tensor class_labels;     // [R] int64
@@ -28,20 +31,19 @@ struct Conditioning {
   std::vector<RowResiduals> residuals = {};  // of U-Nets that read text
 };
 
-// What one row is to show: a prompt, ready for the text encoders, or a class.
+// What one row is to show: a prompt, ready for the text encoders, or a class. As stepcast::ConditioningInput says it.
 struct ConditioningInput {
-  std::vector<std::vector<int32_t>> token_ids = {};  // one list per text encoder, each of its max length
-  int clip_skip = 0;                                 // 0 .. layers - 1
-  std::optional<int> class_index = std::nullopt;     // of class-conditional models; nullopt: any class
-  // SDXL: height and width of the original, top and left of the crop, height and width aimed at, in pixels.
+  PromptTokens text = {};
+  int clip_skip = 0;
+  std::optional<int> class_index = std::nullopt;
   std::vector<float> size_ids = {};
-  bool zero = false;  // SDXL: zeros instead of what the text encoders say, but with the size ids
+  bool zero = false;
 
   friend bool operator==(const ConditioningInput&, const ConditioningInput&) = default;
 
   template <typename H>
   friend H AbslHashValue(H h, const ConditioningInput& input) {
-    return H::combine(std::move(h), input.token_ids, input.clip_skip, input.class_index, input.size_ids, input.zero);
+    return H::combine(std::move(h), input.text, input.clip_skip, input.class_index, input.size_ids, input.zero);
   }
 };
 
@@ -50,7 +52,7 @@ class Conditioner {
  public:
   virtual ~Conditioner() = default;
 
-  // Encodes rows in one forward. REQUIRES: not empty, ids within the vocabulary, equal clip_skip.
+  // Encodes rows in one forward. REQUIRES: not empty, ids within the vocabulary, equal clip_skip, equally many chunks.
   // Throws c10::Error; engine/device/torch_guard.h turns it into a Status.
   virtual Conditioning Encode(const std::vector<ConditioningInput>& inputs) const = 0;
 

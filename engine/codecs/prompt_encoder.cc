@@ -18,7 +18,7 @@ namespace {
 PromptKey KeyOf(const model::ModelBundle& bundle, const ConditioningInput& input) {
   const ModelInfo& info = *bundle.info();
   return {.model = absl::StrCat(info.id, "@", info.sha256, "@", DescribeDtypes(info)),
-          .input = {.token_ids = input.token_ids,
+          .input = {.text = input.text,
                     .clip_skip = input.clip_skip,
                     .class_index = input.class_index,
                     .size_ids = input.size_ids,
@@ -41,11 +41,13 @@ const ConditioningInput& InputOf(const DenoiseState& job, int conditioning) {
   return job.recipe().conditionings[static_cast<size_t>(conditioning)];
 }
 
-absl::Status CheckIds(int prompt, const std::vector<std::vector<int32_t>>& prompts, int64_t vocab_size) {
-  if (prompts.empty()) return absl::InvalidArgumentError(absl::StrCat("prompt ", prompt, " has no token ids"));
-  for (const std::vector<int32_t>& ids : prompts) {
+absl::Status CheckIds(int prompt, const PromptTokens& text, int64_t vocab_size) {
+  if (text.ids.empty()) return absl::InvalidArgumentError(absl::StrCat("prompt ", prompt, " has no token ids"));
+  int vectors = 0;
+  for (const UsedInversion& used : text.inversions) vectors += used.file->vectors;
+  for (const std::vector<int32_t>& ids : text.ids) {
     for (const int32_t id : ids) {
-      if (id < 0 || id >= vocab_size) {
+      if (id < InversionId(vectors - 1) || id >= vocab_size) {
         return absl::InvalidArgumentError(
             absl::StrCat("prompt ", prompt, " has token id ", id, "; the text encoder knows 0 to ", vocab_size - 1));
       }
@@ -96,7 +98,7 @@ absl::StatusOr<bool> PromptEncoder::Start(DenoiseState& job) {
   const int64_t vocab_size = job.bundle().conditioner().vocab_size();
   bool missing = false;
   for (const int shown : Shown(job)) {
-    STEPCAST_RETURN_IF_ERROR(CheckIds(shown, InputOf(job, shown).token_ids, vocab_size));
+    STEPCAST_RETURN_IF_ERROR(CheckIds(shown, InputOf(job, shown).text, vocab_size));
     job.Pin(shown, cache_.Find(KeyOf(job.bundle(), InputOf(job, shown))));
     missing = missing || job.embedding(shown) == nullptr;
   }
@@ -143,14 +145,14 @@ std::vector<absl::Status> PromptEncoder::Encode(absl::Span<DenoiseState* const> 
   for (Task& task : tasks) {
     if (task.embedding == nullptr) missing.push_back(&task);
   }
-  // One forward takes one clip_skip; within one the order stays, that of the addresses. Not std::stable_sort: the
-  // standard library's uses functions that C++20 deprecates, of which clang warns.
-  std::ranges::sort(missing, {}, [](const Task* task) { return std::pair(task->key.input.clip_skip, task); });
+  // One forward takes one clip_skip and one number of chunks; within one the order stays, that of the addresses. Not
+  // std::stable_sort: the standard library's uses functions that C++20 deprecates, of which clang warns.
+  const auto shape = [](const Task* task) { return std::pair(task->key.input.clip_skip, task->key.input.text.chunks); };
+  std::ranges::sort(missing, {}, [&](const Task* task) { return std::pair(shape(task), task); });
   for (auto begin = missing.begin(); begin != missing.end();) {
-    const int clip_skip = (*begin)->key.input.clip_skip;
-    const auto end = alone_ ? begin + 1 : std::find_if(begin, missing.end(), [&](const Task* task) {
-      return task->key.input.clip_skip != clip_skip;
-    });
+    const auto end =
+        alone_ ? begin + 1
+               : std::find_if(begin, missing.end(), [&](const Task* task) { return shape(task) != shape(*begin); });
     EncodeTasks(jobs.front()->bundle(), {&*begin, static_cast<size_t>(end - begin)});
     begin = end;
   }

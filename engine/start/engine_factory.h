@@ -17,6 +17,7 @@
 #include "core/model_card.h"
 #include "core/model_host.h"
 #include "core/model_info.h"
+#include "core/prompt_tokens.h"
 #include "engine/start/engine_environment.h"
 #include "scheduler/words/step_executor.h"
 
@@ -113,6 +114,11 @@ struct LoadedEngine {
 // other. Errors: INVALID_ARGUMENT or FAILED_PRECONDITION for options; FAILED_PRECONDITION when no model can be loaded,
 // one line for each, naming the model, the file and the remedy.
 absl::StatusOr<LoadedEngine> CreateEngine(const EngineOptions& options, EngineMetrics& metrics);
+
+// Reads a textual inversion from a .safetensors file: one tensor of any name, [width] or [vectors, width], whose name
+// is its token unless that is "emb_params", or clip_l and clip_g of Stable Diffusion XL. Errors: INVALID_ARGUMENT or
+// NOT_FOUND naming the file, what is wrong and the remedy; UNIMPLEMENTED for pickles, which are never read.
+absl::StatusOr<TextualInversion> ReadTextualInversion(const std::string& path);
 
 // A model as it would be served, without its weights in memory.
 struct CheckedModel {

@@ -19,7 +19,8 @@ class KeptConditioning {
  public:
   using Prepare = std::function<model::Conditioning(const model::Conditioning&)>;
 
-  // What `rows` show, one after the other, and `padding` rows of zeros, as `prepare` makes it.
+  // What `rows` show, one after the other, and `padding` rows of zeros, as `prepare` makes it. Where their texts differ
+  // in length, shorter ones are filled up with zeros, which a mask hides.
   const model::Conditioning& Of(const std::vector<const Embedding*>& rows, int64_t padding, const Prepare& prepare);
 
   void Clear() { kept_.clear(); }

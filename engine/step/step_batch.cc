@@ -19,11 +19,58 @@ using sampling::Evaluation;
 
 // Of plain jobs.
 bool IsGuided(const ActiveJob& job) { return job.rows->size() == 2; }
+bool HasLongText(const ActiveJob& job) {
+  const std::vector<ConditioningInput>& shown = job.state->recipe().conditionings;
+  return std::ranges::any_of(job.rows->rows, [&](const sampling::Row& row) {
+    return shown[static_cast<size_t>(row.conditioning)].text.chunks > 1;
+  });
+}
 bool IsEmbedded(const ActiveJob& job) { return job.evaluation->guidance.kind == sampling::GuidanceKind::kEmbedded; }
 
 }  // namespace
 
 std::vector<GroupPrediction> StepBatch::Predict(absl::Span<const LatentGroup> groups) {
+  const auto has_long = [](const LatentGroup& group) { return std::ranges::any_of(group.jobs, HasLongText); };
+  return strict_rows_ > 0 && std::ranges::any_of(groups, has_long) ? PredictApart(groups) : PredictTogether(groups);
+}
+
+std::vector<GroupPrediction> StepBatch::PredictApart(absl::Span<const LatentGroup> groups) {
+  // One job each, those with short texts first.
+  std::vector<LatentGroup> jobs;
+  std::vector<std::pair<size_t, size_t>> places;  // group, job
+  for (const bool is_long : {false, true}) {
+    for (size_t g = 0; g < groups.size(); ++g) {
+      for (size_t n = 0; n < groups[g].jobs.size(); ++n) {
+        if (HasLongText(groups[g].jobs[n]) != is_long) continue;
+        jobs.push_back({groups[g].jobs.subspan(n, 1), groups[g].latents.narrow(0, static_cast<int64_t>(n), 1)});
+        places.emplace_back(g, n);
+      }
+    }
+  }
+  const auto first_long = std::ranges::find_if(jobs, [](const LatentGroup& job) { return HasLongText(job.jobs[0]); });
+  std::vector<GroupPrediction> each;
+  if (first_long != jobs.begin()) each = PredictTogether({jobs.data(), static_cast<size_t>(first_long - jobs.begin())});
+  for (auto job = first_long; job != jobs.end(); ++job) each.push_back(PredictTogether({&*job, 1}).front());
+
+  std::vector<GroupPrediction> concluded(groups.size());
+  for (size_t g = 0; g < groups.size(); ++g) {
+    std::vector<at::Tensor> predictions(groups[g].jobs.size());
+    std::vector<RowSums> sums(groups[g].jobs.size());
+    for (size_t i = 0; i < places.size(); ++i) {
+      if (places[i].first != g) continue;
+      predictions[places[i].second] = each[i].prediction;
+      if (!each[i].sums.empty()) sums[places[i].second] = std::move(each[i].sums.front());
+    }
+    if (groups[g].jobs.front().finishes()) {
+      concluded[g].prediction = at::cat(predictions);
+    } else {
+      concluded[g].sums = std::move(sums);
+    }
+  }
+  return concluded;
+}
+
+std::vector<GroupPrediction> StepBatch::PredictTogether(absl::Span<const LatentGroup> groups) {
   std::vector<ActiveJob> jobs;
   for (const LatentGroup& group : groups) jobs.insert(jobs.end(), group.jobs.begin(), group.jobs.end());
   const RowLayout layout = RowLayout::Of(jobs);

@@ -35,9 +35,10 @@ struct GroupPrediction {
 // Jobs may differ in everything but the model and the shape of what a row sees: timestep, input scale, prompt,
 // guidance, number of rows, and the size of the picture that a row is a window of. A job with one row or the plain pair
 // of classifier-free guidance is combined with its like; all others are sums of their own (row_sums). With
-// `strict_rows` every forward has exactly that many rows, the missing ones zero, and guidance is worked out job by job:
-// a prediction then does not depend on the neighbours, to the last bit. Keeps the conditioning rows of the last few
-// batches, prepared by the denoiser, because the same rows come back tick after tick.
+// `strict_rows` every forward has exactly that many rows, the missing ones zero, guidance is worked out job by job, and
+// a job with a prompt of several chunks has a forward of its own, because longer texts make the sums over all texts of
+// a forward come in another order: a prediction then does not depend on the neighbours, to the last bit. Keeps the
+// conditioning rows of the last few batches, prepared by the denoiser, because the same rows come back tick after tick.
 //
 // Thread-safety: none; owned by one executor. Throws what tensor code throws: call it inside TorchGuard::Run.
 class StepBatch {
@@ -64,6 +65,9 @@ class StepBatch {
   }
 
  private:
+  std::vector<GroupPrediction> PredictTogether(absl::Span<const LatentGroup> groups);
+  // Jobs with long texts one by one, the others together.
+  std::vector<GroupPrediction> PredictApart(absl::Span<const LatentGroup> groups);
   // [R] float32: `value` of each row's evaluation.
   at::Tensor PerRow(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
                     float (*value)(const sampling::Evaluation&)) const;

@@ -61,7 +61,7 @@ void DecodeChunks(const at::Tensor& latents, int64_t chunk, Decode decode) {
 model::ConditioningInput AnyInput(const ModelInfo& info) {
   model::ConditioningInput input;
   const auto tokens = static_cast<size_t>(std::clamp(info.text_max_tokens, int64_t{1}, kPromptTokens));
-  input.token_ids.assign(std::max<size_t>(1, info.tokenizer_dirs.size()), std::vector<int32_t>(tokens, 0));
+  input.text.ids.assign(std::max<size_t>(1, info.tokenizer_dirs.size()), std::vector<int32_t>(tokens, 0));
   // The pictures that it was trained on.
   const PictureSizes sizes = {.original_width = info.defaults.width,
                               .original_height = info.defaults.height,

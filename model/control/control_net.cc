@@ -63,6 +63,7 @@ at::Tensor ControlNet::TextOf(const Conditioning& conditioning) const {
 Conditioning ControlNet::Prepare(const Conditioning& conditioning) const {
   Conditioning prepared = conditioning;
   if (prepared.text_embeds.defined()) prepared.text_embeds = prepared.text_embeds.to(dtype_);
+  if (prepared.text_mask.defined()) prepared.text_mask = prepared.text_mask.to(dtype_);
   if (!text_projections_.empty() && !prepared.prepared_text.defined()) prepared.prepared_text = TextOf(conditioning);
   return prepared;
 }
@@ -111,7 +112,7 @@ ControlResiduals ControlNet::operator()(const at::Tensor& latents, const at::Ten
   if (fuser_.has_value()) embedding.add_(fuser_->EmbedTypes(inputs.hints, dtype_));
   UNetContext context;
   context.time = time_projections_(embedding_.Finish(std::move(embedding)));
-  if (!text_projections_.empty()) context.text = TextOf(conditioning);
+  if (!text_projections_.empty()) context.text = {TextOf(conditioning), ScoreMask(conditioning.text_mask, dtype_)};
   ControlResiduals residuals;
   std::vector<at::Tensor> skips;
   residuals.mid = mid_conv_.front()(encoder_(FirstState(latents, inputs), context, skips));

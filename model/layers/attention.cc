@@ -1,5 +1,6 @@
 #include "model/layers/attention.h"
 
+#include <optional>
 #include <utility>
 
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -12,6 +13,10 @@ at::Tensor SplitHeads(const at::Tensor& x, int64_t heads) {
   return x.view({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
 }
 
+std::optional<at::Tensor> OptionalMask(const at::Tensor& mask) {
+  return mask.defined() ? std::optional(mask) : std::nullopt;
+}
+
 // The three parts of a fused projection [B, L, 3C].
 at::Tensor SelfAttend(const at::Tensor& qkv, int64_t heads) {
   const int64_t channels = qkv.size(2) / 3;
@@ -21,10 +26,15 @@ at::Tensor SelfAttend(const at::Tensor& qkv, int64_t heads) {
 
 }  // namespace
 
-at::Tensor ScaledDotProduct(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads, bool causal) {
+at::Tensor ScaledDotProduct(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads, bool causal,
+                            const at::Tensor& mask) {
   const at::Tensor mixed = at::scaled_dot_product_attention(SplitHeads(q, heads), SplitHeads(k, heads),
-                                                            SplitHeads(v, heads), {}, 0.0, causal);
+                                                            SplitHeads(v, heads), OptionalMask(mask), 0.0, causal);
   return mixed.transpose(1, 2).reshape({q.size(0), q.size(1), q.size(2)});
+}
+
+at::Tensor ScoreMask(const at::Tensor& text_mask, c10::ScalarType dtype) {
+  return text_mask.defined() ? text_mask.to(dtype).unsqueeze(1).unsqueeze(1) : at::Tensor();
 }
 
 at::Tensor ToTokens(const at::Tensor& x) {
@@ -54,11 +64,13 @@ Attention::Attention(const WeightScope& scope, const AttentionOptions& options)
   context_.width += options.context->Add((scope / "to_v").Get("weight", {channels, context}), {}).width;
 }
 
-at::Tensor Attention::operator()(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& context) const {
+at::Tensor Attention::operator()(const at::Tensor& residual, const at::Tensor& x,
+                                 const AttentionContext& context) const {
   if (to_qkv_.has_value()) return to_out_.AddTo(residual, SelfAttend((*to_qkv_)(x), heads_));
-  const at::Tensor kv = to_kv_.has_value() ? (*to_kv_)(context.defined() ? context : x) : context_.Of(context);
-  const at::Tensor mixed =
-      ScaledDotProduct((*to_q_)(x), kv.narrow(2, 0, channels_), kv.narrow(2, channels_, channels_), heads_);
+  const at::Tensor kv =
+      to_kv_.has_value() ? (*to_kv_)(context.states.defined() ? context.states : x) : context_.Of(context.states);
+  const at::Tensor mixed = ScaledDotProduct((*to_q_)(x), kv.narrow(2, 0, channels_), kv.narrow(2, channels_, channels_),
+                                            heads_, /*causal=*/false, context.mask);
   return to_out_.AddTo(residual, mixed);
 }
 

@@ -12,11 +12,19 @@
 
 namespace stepcast::model {
 
-// softmax(q kᵀ / sqrt(D)) v. q [B, L, heads * D], k and v [B, S, heads * D]; `causal` hides later positions.
-// Returns [B, L, heads * D]. Scores are added up in float32 whatever the inputs are, so upcast_attention asks for
-// nothing.
+// softmax(q kᵀ / sqrt(D) + mask) v. q [B, L, heads * D], k and v [B, S, heads * D]; `causal` hides later positions;
+// `mask` as in AttentionContext. Returns [B, L, heads * D]. Scores are added up in float32 whatever the inputs are, so
+// upcast_attention asks for nothing.
 at::Tensor ScaledDotProduct(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads,
-                            bool causal = false);
+                            bool causal = false, const at::Tensor& mask = {});
+
+// What cells of a picture attend to.
+struct AttentionContext {
+  at::Tensor states;     // [B, S, *]
+  at::Tensor mask = {};  // [B, 1, 1, S] in the dtype of the states: 0, or -inf for what a row has not; undefined: none
+};
+// The mask for scores of what Conditioning::text_mask [B, S] says; undefined where that is.
+at::Tensor ScoreMask(const at::Tensor& text_mask, c10::ScalarType dtype);
 
 struct AttentionOptions {
   int64_t channels = 0;
@@ -31,9 +39,9 @@ class Attention {
   Attention(const WeightScope& scope, const AttentionOptions& options);
 
   // residual + attention of x. Both [B, L, channels].
-  // `context`, for cross-attention: the stack's product [B, S, width] when the options had a stack, else
+  // `context`, for cross-attention: its states are the stack's product [B, S, width] when the options had a stack, else
   // [B, S, context_channels]. Undefined: x attends to itself (needs equal widths and no stack).
-  at::Tensor operator()(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& context = {}) const;
+  at::Tensor operator()(const at::Tensor& residual, const at::Tensor& x, const AttentionContext& context = {}) const;
 
  private:
   int64_t channels_;

@@ -52,8 +52,8 @@ BasicTransformerBlock::BasicTransformerBlock(const WeightScope& scope, const Tra
                                                    .context = options.text});
 }
 
-at::Tensor BasicTransformerBlock::operator()(at::Tensor x, const at::Tensor& text) const {
-  x = attn1_(x, norm1_(x), attn1_reads_text_ ? text : at::Tensor());
+at::Tensor BasicTransformerBlock::operator()(at::Tensor x, const AttentionContext& text) const {
+  x = attn1_(x, norm1_(x), attn1_reads_text_ ? text : AttentionContext());
   if (attn2_.has_value()) x = (*attn2_)(x, (*norm2_)(x), text);
   return ff_(x, norm3_(x));
 }
@@ -65,7 +65,7 @@ Transformer2DModel::Transformer2DModel(const WeightScope& scope, const Transform
   for (int64_t i = 0; i < options.layers; ++i) blocks_.emplace_back(scope / "transformer_blocks" / i, options);
 }
 
-at::Tensor Transformer2DModel::operator()(const at::Tensor& x, const at::Tensor& text) const {
+at::Tensor Transformer2DModel::operator()(const at::Tensor& x, const AttentionContext& text) const {
   at::Tensor tokens = proj_in_(ToTokens(norm_(x)));
   for (const BasicTransformerBlock& block : blocks_) tokens = block(std::move(tokens), text);
   return FromTokens(proj_out_.AddTo(ToTokens(x), tokens), x.size(2), x.size(3));

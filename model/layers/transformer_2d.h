@@ -41,7 +41,7 @@ class FeedForward {
 class BasicTransformerBlock {
  public:
   BasicTransformerBlock(const WeightScope& scope, const TransformerOptions& options);
-  at::Tensor operator()(at::Tensor x, const at::Tensor& text) const;  // [B, L, channels]
+  at::Tensor operator()(at::Tensor x, const AttentionContext& text) const;  // [B, L, channels]
 
  private:
   bool attn1_reads_text_;
@@ -58,9 +58,9 @@ class Transformer2DModel {
  public:
   Transformer2DModel(const WeightScope& scope, const TransformerOptions& options);
 
-  // x [B, channels, H, W]. `text`: the product of options.text [B, S, its width]; without a stack
+  // x [B, channels, H, W]. `text`: its states are the product of options.text [B, S, its width]; without a stack
   // [B, S, cross_attention_dim], or undefined (x attends to itself).
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& text) const;
+  at::Tensor operator()(const at::Tensor& x, const AttentionContext& text) const;
 
  private:
   GroupNorm norm_;

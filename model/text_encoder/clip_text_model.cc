@@ -45,8 +45,10 @@ ClipTextModel::ClipTextModel(WeightMap& weights, const ClipTextConfig& config)
   }
 }
 
-at::Tensor ClipTextModel::HiddenStates(const at::Tensor& ids, int64_t skip) const {
-  at::Tensor x = at::embedding(token_embedding_, ids).add_(position_embedding_.narrow(0, 0, ids.size(1)));
+at::Tensor ClipTextModel::HiddenStates(const TowerInput& input, int64_t skip) const {
+  at::Tensor x = at::embedding(token_embedding_, input.ids);
+  for (const TokenVectors& each : input.vectors) x.select(0, each.row).select(0, each.position).copy_(each.vector);
+  x.add_(position_embedding_.narrow(0, 0, input.ids.size(1)));
   const size_t depth = layers_.size() - static_cast<size_t>(skip);
   for (size_t i = 0; i < depth; ++i) x = layers_[i](x);
   return x;

@@ -12,6 +12,7 @@
 #include "model/layers/linear.h"
 #include "model/layers/normalization.h"
 #include "model/text_encoder/clip_text_config.h"
+#include "model/text_encoder/tower_input.h"
 #include "model/weights/weight_map.h"
 
 namespace stepcast::model {
@@ -38,10 +39,10 @@ class ClipTextModel {
  public:
   ClipTextModel(WeightMap& weights, const ClipTextConfig& config);
 
-  // ids [B, L] int64, L <= max_position_embeddings. Returns the hidden states [B, L, hidden] after `skip` layers
-  // fewer than all, 0 <= skip <= layers, without the final norm.
-  at::Tensor HiddenStates(const at::Tensor& ids, int64_t skip) const;
-  // The rest of the way: HiddenStates(ids, skip) through the last `skip` layers.
+  // input.ids [B, L] on the tower's device, L <= max_position_embeddings. Returns the hidden states [B, L, hidden]
+  // after `skip` layers fewer than all, 0 <= skip <= layers, without the final norm.
+  at::Tensor HiddenStates(const TowerInput& input, int64_t skip) const;
+  // The rest of the way: HiddenStates(input, skip) through the last `skip` layers.
   at::Tensor LastLayers(at::Tensor hidden_states, int64_t skip) const;
   at::Tensor FinalNorm(const at::Tensor& hidden_states) const { return final_layer_norm_(hidden_states); }
   // The state at each row's end token (after the final norm), projected when the model has a projection.

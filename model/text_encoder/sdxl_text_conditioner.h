@@ -13,7 +13,8 @@
 namespace stepcast::model {
 
 // Two CLIP text towers, or in a refiner one. prompt_embeds: the states before the last layer of all towers, without the
-// final norm, side by side; text_embeds: the last tower's pooled and projected state; time_ids: the row's size ids.
+// final norm, side by side; text_embeds: the last tower's pooled and projected state, of a prompt's first chunk and
+// without weights; time_ids: the row's size ids.
 // With clip_skip n, n layers more are left out of prompt_embeds, down to the token embeddings themselves; text_embeds
 // always pass all layers.
 //
@@ -32,8 +33,6 @@ class SdxlTextConditioner final : public Conditioner {
 
  private:
   int64_t Shared(int64_t ClipTextConfig::* limit) const;  // the smallest of the towers'
-  void Check(const std::vector<ConditioningInput>& inputs) const;
-  at::Tensor Ids(const std::vector<ConditioningInput>& inputs, size_t tower) const;
   at::Tensor SizeIds(const std::vector<ConditioningInput>& inputs, c10::ScalarType dtype) const;
 
   std::vector<std::shared_ptr<const ClipTextModel>> towers_;  // other models may have them too

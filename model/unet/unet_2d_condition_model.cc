@@ -24,6 +24,7 @@ at::Tensor UNet2DConditionModel::TextOf(const Conditioning& conditioning, int64_
 Conditioning UNet2DConditionModel::Prepare(const Conditioning& conditioning) const {
   Conditioning prepared = conditioning;
   if (prepared.text_embeds.defined()) prepared.text_embeds = prepared.text_embeds.to(dtype_);
+  if (prepared.text_mask.defined()) prepared.text_mask = prepared.text_mask.to(dtype_);
   if (body_.reads_text() && !prepared.prepared_text.defined() && prepared.prompt_embeds.defined()) {
     prepared.prepared_text = TextOf(conditioning, conditioning.prompt_embeds.size(0));
   }
@@ -35,7 +36,9 @@ at::Tensor UNet2DConditionModel::operator()(const at::Tensor& latents, const at:
   body_.CheckInputs(latents, timesteps);
   UNetContext context;
   context.time = body_.ProjectTime(embedding_.Finish(embedding_(timesteps, conditioning, latents.scalar_type())));
-  if (body_.reads_text()) context.text = TextOf(conditioning, latents.size(0));
+  if (body_.reads_text()) {
+    context.text = {TextOf(conditioning, latents.size(0)), ScoreMask(conditioning.text_mask, dtype_)};
+  }
   return body_(latents, context, conditioning.residuals);
 }
 

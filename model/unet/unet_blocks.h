@@ -21,7 +21,8 @@ namespace stepcast::model {
 // What every block of one forward pass reads.
 struct UNetContext {
   at::Tensor time;  // [B, *]: all time projections; undefined: none
-  at::Tensor text;  // [B, S, *]: all text projections (or the text itself, for blocks built without a stack)
+  AttentionContext
+      text;  // states [B, S, *]: all text projections (or the text itself, for blocks built without a stack)
 };
 
 struct UNetBlockOptions {

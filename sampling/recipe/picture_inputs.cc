@@ -94,18 +94,22 @@ double GuidanceOf(const GenerationRequest& request) {
   return unguided ? 1.0 : request.guidance_scale;
 }
 
-RowSet PictureGuidance(int uncond, int cond, double image_guidance_scale) {
+RowSet PictureGuidance(int uncond, const std::vector<PromptRow>& prompts, double image_guidance_scale) {
   const auto scale = static_cast<float>(image_guidance_scale);
-  return {.rows = {{.conditioning = uncond,
-                    .inputs = kShowsNoPicture,
-                    .guided = {.constant = 1.0f - scale},
-                    .cond = {},
-                    .uncond = {.constant = 1.0f}},
-                   {.conditioning = uncond,
-                    .inputs = kShowsPicture,
-                    .guided = {.constant = scale, .per_scale = -1.0f},
-                    .cond = {}},
-                   {.conditioning = cond, .inputs = kShowsPicture, .guided = {.per_scale = 1.0f}}}};
+  RowSet set{.rows = {{.conditioning = uncond,
+                       .inputs = kShowsNoPicture,
+                       .guided = {.constant = 1.0f - scale},
+                       .cond = {},
+                       .uncond = {.constant = 1.0f}},
+                      {.conditioning = uncond,
+                       .inputs = kShowsPicture,
+                       .guided = {.constant = scale, .per_scale = -SumOfWeights(prompts)},
+                       .cond = {}}}};
+  for (Row& row : RowsOfPrompts(prompts, {.per_scale = 1.0f})) {
+    row.inputs = kShowsPicture;
+    set.rows.push_back(row);
+  }
+  return set;
 }
 
 void AddPictures(const GenerationRequest& request, Recipe& recipe) {

@@ -2,6 +2,7 @@
 // What a request's pictures mean for a stage: its start, what its denoiser reads, what is kept, what controls it.
 
 #include <optional>
+#include <vector>
 
 #include "core/generation_request.h"
 #include "sampling/recipe/recipe.h"
@@ -22,8 +23,9 @@ inline constexpr int kShowsNoPicture = 1;
 
 // The rows of instruct-pix2pix (arXiv:2211.09800, eq. 3) at image guidance s_i: u without picture, u with it, c with
 // it,
-//   u + s_i (picture - u) + s (c - picture).
-RowSet PictureGuidance(int uncond, int cond, double image_guidance_scale);
+//   u + s_i (picture - u) + s (c - picture),
+// where several prompts are sum of w_i * (c_i - picture).
+RowSet PictureGuidance(int uncond, const std::vector<PromptRow>& prompts, double image_guidance_scale);
 
 // Adds the pictures of `request` to the one stage of its recipe, and what the stage does with them.
 // REQUIRES: the stage has its model, size and program.

@@ -9,20 +9,19 @@
 namespace stepcast::sampling {
 namespace {
 
-// clip_skip applies to the positive prompt alone, as in diffusers.
-ConditioningInput Positive(const GenerationRequest& request) {
-  const ModelInfo& model = *request.model;
-  if (model.conditioning != ConditioningKind::kText) return {.class_index = request.class_index};
-  return {.token_ids = request.prompt_ids,
+ConditioningInput Positive(const GenerationRequest& request, const PromptTokens& tokens) {
+  return {.text = tokens,
           .clip_skip = request.clip_skip,
-          .size_ids = SizeIds(model.size_conditioning, request.sizes, /*negative=*/false)};
+          .size_ids = SizeIds(request.model->size_conditioning, request.sizes, /*negative=*/false)};
 }
 
-// Where there is no text: the null class.
+// Where there is no text: the null class. clip_skip applies to the positive prompt alone in diffusers, to both in
+// A1111.
 ConditioningInput Negative(const GenerationRequest& request) {
   const ModelInfo& model = *request.model;
   if (model.conditioning != ConditioningKind::kText) return {};
-  return {.token_ids = request.negative_prompt_ids,
+  return {.text = request.negative_tokens,
+          .clip_skip = request.prompt_syntax == PromptSyntax::kPlain ? 0 : request.clip_skip,
           .size_ids = SizeIds(model.size_conditioning, request.sizes, /*negative=*/true),
           .zero = model.zeroes_unset_negative && !request.negative_prompt_given};
 }
@@ -32,6 +31,18 @@ int IndexOf(ConditioningInput input, std::vector<ConditioningInput>& inputs) {
   const auto index = static_cast<int>(known - inputs.begin());
   if (known == inputs.end()) inputs.push_back(std::move(input));
   return index;
+}
+
+// What a picture follows: its prompts, or its class.
+std::vector<PromptRow> PromptRows(const GenerationRequest& request, std::vector<ConditioningInput>& inputs) {
+  if (request.model->conditioning != ConditioningKind::kText) {
+    return {{.conditioning = IndexOf({.class_index = request.class_index}, inputs)}};
+  }
+  std::vector<PromptRow> rows;
+  for (const WeightedPrompt& part : request.prompt_parts) {
+    rows.push_back({IndexOf(Positive(request, part.tokens), inputs), static_cast<float>(part.weight)});
+  }
+  return rows;
 }
 
 // Puts the stage that inverts the picture in front of the one that paints.
@@ -56,14 +67,16 @@ SharedRecipe RecipeOf(const GenerationRequest& request, SharedProgram program, S
   stage.model = request.model;
   stage.latent_height = request.latent_height();
   stage.latent_width = request.latent_width();
-  const int cond = IndexOf(Positive(request), recipe->conditionings);
-  stage.row_sets.push_back(PlainRow(cond));
+  const std::vector<PromptRow> prompts = PromptRows(request, recipe->conditionings);
   const auto& evaluations = program->evaluations;
-  if (std::any_of(evaluations.begin(), evaluations.end(), [](const Evaluation& e) { return RowSetOf(e) > 0; })) {
-    const int uncond = IndexOf(Negative(request), recipe->conditionings);
+  const bool guided =
+      std::any_of(evaluations.begin(), evaluations.end(), [](const Evaluation& e) { return RowSetOf(e) > 0; });
+  const int uncond = guided || !IsWhole(prompts) ? IndexOf(Negative(request), recipe->conditionings) : 0;
+  stage.row_sets.push_back(UnguidedRows(uncond, prompts));
+  if (guided) {
     const bool told = request.model->image_input == ImageInput::kPicture;
-    stage.row_sets.push_back(told ? PictureGuidance(uncond, cond, request.image_guidance_scale)
-                                  : PlainPair(uncond, cond));
+    stage.row_sets.push_back(told ? PictureGuidance(uncond, prompts, request.image_guidance_scale)
+                                  : GuidedRows(uncond, prompts));
   }
   stage.program = std::move(program);
   AddPictures(request, *recipe);

@@ -9,6 +9,9 @@
 namespace stepcast::sampling {
 namespace {
 
+// Weights that sum up to less than this share of their sizes have no useful mean: each prompt then counts the same.
+constexpr float kCancels = 0.01f;
+
 absl::Status Wrong(size_t row, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("row ", row, " of an evaluation ", what));
 }
@@ -67,6 +70,48 @@ RowSet PlainPair(int uncond, int cond) {
                     .cond = {},
                     .uncond = {.constant = 1.0f}},
                    {.conditioning = cond, .guided = {.per_scale = 1.0f}}}};
+}
+
+bool IsWhole(const std::vector<PromptRow>& prompts) { return prompts.size() == 1 && prompts.front().weight == 1.0f; }
+
+float SumOfWeights(const std::vector<PromptRow>& prompts) {
+  double sum = 0.0;
+  for (const PromptRow& prompt : prompts) sum += prompt.weight;
+  return static_cast<float>(sum);
+}
+
+std::vector<Row> RowsOfPrompts(const std::vector<PromptRow>& prompts, const Weight& guided) {
+  float size = 0.0f;
+  for (const PromptRow& prompt : prompts) size += std::abs(prompt.weight);
+  const float sum = SumOfWeights(prompts);
+  const bool cancels = std::abs(sum) <= kCancels * size;
+  std::vector<Row> rows;
+  for (const PromptRow& prompt : prompts) {
+    rows.push_back({.conditioning = prompt.conditioning,
+                    .guided = {guided.constant * prompt.weight, guided.per_scale * prompt.weight},
+                    .cond = {.constant = cancels ? 1.0f / static_cast<float>(prompts.size()) : prompt.weight / sum}});
+  }
+  return rows;
+}
+
+RowSet UnguidedRows(int uncond, const std::vector<PromptRow>& prompts) {
+  if (IsWhole(prompts)) return PlainRow(prompts.front().conditioning);
+  RowSet set{.rows = RowsOfPrompts(prompts, {.constant = 1.0f})};
+  const float rest = 1.0f - SumOfWeights(prompts);
+  if (rest != 0.0f) {
+    set.rows.insert(set.rows.begin(), {.conditioning = uncond, .guided = {.constant = rest}, .cond = {}});
+  }
+  return set;
+}
+
+RowSet GuidedRows(int uncond, const std::vector<PromptRow>& prompts) {
+  if (IsWhole(prompts)) return PlainPair(uncond, prompts.front().conditioning);
+  RowSet set{.rows = RowsOfPrompts(prompts, {.per_scale = 1.0f})};
+  set.rows.insert(set.rows.begin(), {.conditioning = uncond,
+                                     .guided = {.constant = 1.0f, .per_scale = -SumOfWeights(prompts)},
+                                     .cond = {},
+                                     .uncond = {.constant = 1.0f}});
+  return set;
 }
 
 bool IsPlain(const RowSet& set) {

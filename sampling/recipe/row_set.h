@@ -72,7 +72,25 @@ struct RowSet {
 RowSet PlainRow(int cond);
 RowSet PlainPair(int uncond, int cond);
 
-// Whether a set is one of the two, whatever its conditionings: those need no sums.
+// A prompt among those that a picture follows at once.
+struct PromptRow {
+  int conditioning = 0;
+  float weight = 1.0f;
+};
+
+// Whether `prompts` is one, of weight 1.
+bool IsWhole(const std::vector<PromptRow>& prompts);
+// The same for several prompts c_i of weights w_i (Liu et al. 2022): u + sum of w_i * (c_i - u), and guided
+// u + scale * sum of w_i * (c_i - u). The conditional sum is the prompts' weighted mean. Those of a whole prompt are
+// the two above; `uncond` is not read where no row has it. REQUIRES: at least one prompt.
+RowSet UnguidedRows(int uncond, const std::vector<PromptRow>& prompts);
+RowSet GuidedRows(int uncond, const std::vector<PromptRow>& prompts);
+// Their rows of prompts alone, each with `guided` times its weight.
+std::vector<Row> RowsOfPrompts(const std::vector<PromptRow>& prompts, const Weight& guided);
+// What their weights come to.
+float SumOfWeights(const std::vector<PromptRow>& prompts);
+
+// Whether a set is PlainRow or PlainPair, whatever its conditionings: those need no sums.
 bool IsPlain(const RowSet& set);
 
 // The set that `evaluation` sums, an index into Stage::row_sets.

@@ -31,7 +31,7 @@ bool HasOneSize(const WorkList& work) {
 
 size_t PromptHash(const GenerationRequest& request) {
   const SizeConditioning kind = request.model->size_conditioning;
-  return absl::HashOf(request.model->id, request.prompt_ids, request.negative_prompt_ids, request.negative_prompt_given,
+  return absl::HashOf(request.model->id, request.prompt_parts, request.negative_tokens, request.negative_prompt_given,
                       request.clip_skip, SizeIds(kind, request.sizes, /*negative=*/false),
                       SizeIds(kind, request.sizes, /*negative=*/true));
 }

@@ -34,7 +34,7 @@ absl::StatusOr<WorkItem> ParseItem(const std::vector<std::string_view>& words, s
   const bool denoises = item.key.phase == Phase::kDenoise;
   const std::pair<std::string_view, std::string_view> paid = SplitRows(words[first + 4]);
   STEPCAST_ASSIGN_OR_RETURN(const int64_t rows, ParseInt(paid.first, 1, denoises ? kMostRows : 1));
-  STEPCAST_ASSIGN_OR_RETURN(const int64_t beside, ParseInt(paid.second, 0, denoises ? kMostRows : 0));
+  STEPCAST_ASSIGN_OR_RETURN(const int64_t beside, ParseInt(paid.second, 0, kMostRows));
   const bool encodes = IsEncode(item.key.phase);
   STEPCAST_ASSIGN_OR_RETURN(const int64_t count, ParseInt(words[first + 5], 1, encodes ? 1 : kMostEvaluations));
   STEPCAST_ASSIGN_OR_RETURN(const int64_t step, ParseInt(words[first + 6], 0, denoises ? steps - 1 : 0));

@@ -86,22 +86,31 @@ void AppendPictures(const sampling::Recipe& recipe, int number, const BatchKey& 
   }
 }
 
-// Whether rows of `stage` show its model something that nobody did before; `shown` is (model, conditioning).
-bool ShowsMore(const sampling::Stage& stage, std::set<std::pair<std::string, int>>& shown) {
-  const size_t before = shown.size();
+// Chunks of text, at least one of each conditioning, that rows of `stage` show its model and nobody did before; `shown`
+// is (model, conditioning).
+int ChunksShown(const sampling::Recipe& recipe, const sampling::Stage& stage,
+                std::set<std::pair<std::string, int>>& shown) {
+  int chunks = 0;
   for (const sampling::RowSet& set : stage.row_sets) {
-    for (const sampling::Row& row : set.rows) shown.emplace(stage.model->id, row.conditioning);
+    for (const sampling::Row& row : set.rows) {
+      const bool more = shown.emplace(stage.model->id, row.conditioning).second;
+      if (more) chunks += recipe.conditionings[static_cast<size_t>(row.conditioning)].text.chunks;
+    }
   }
-  return shown.size() > before;
+  return chunks;
 }
+
+// What is paid for `chunks` beside what most pictures need, a chunk of a prompt and one of a negative prompt.
+int CostBeside(int chunks) { return std::max(0, (chunks + 1) / 2 - 1); }
 
 // Appends what a stage has to encode before it, if no stage before has.
 void AppendEncodes(const sampling::Recipe& recipe, int number, BatchKey key,
                    std::set<std::pair<std::string, int>>& shown, std::set<std::pair<std::string, int>>& encoded,
                    std::vector<WorkItem>& items) {
   const sampling::Stage& stage = recipe.stages[static_cast<size_t>(number)];
-  if (ShowsMore(stage, shown)) {
-    items.push_back({.key = {.phase = Phase::kEncode, .model = key.model}, .stage = number});
+  if (const int chunks = ChunksShown(recipe, stage, shown); chunks > 0) {
+    items.push_back(
+        {.key = {.phase = Phase::kEncode, .model = key.model}, .beside = CostBeside(chunks), .stage = number});
   }
   key.phase = Phase::kEncodePicture;
   AppendPictures(recipe, number, key, encoded, items);

@@ -16,7 +16,7 @@ struct WorkItem {
   int count = 1;     // ticks
   int step = 0;      // kDenoise: step of the picture that the first of them belongs to
   int per_step = 1;  // kDenoise: ticks of one step
-  int beside = 0;    // kDenoise: rows whose cost is like that of the networks that work beside the denoiser
+  int beside = 0;    // rows, or jobs, that cost as much as what a tick does beside: ControlNets, long prompts
   // For the executor alone: the stage of the recipe, and what the first of them is there: the evaluation of the
   // program, the picture to encode, the tile of the picture.
   int stage = 0;

@@ -174,6 +174,7 @@ class GenerateImageReactor final : public PaintingReactor<grpc::ServerUnaryReact
   void Take(v1::Accepted&& accepted) {
     *answer_.mutable_request() = std::move(*accepted.mutable_request());
     *answer_.mutable_warnings() = std::move(*accepted.mutable_warnings());
+    *answer_.mutable_prompts() = std::move(*accepted.mutable_prompts());
     if (!accepted.has_estimated_total()) return;
     *answer_.mutable_estimated_wait() = accepted.estimated_wait();
     *answer_.mutable_estimated_total() = accepted.estimated_total();

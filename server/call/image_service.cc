@@ -5,12 +5,9 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "sampling/recipe/picture_inputs.h"
-#include "server/catalog/device_description.h"
-#include "server/catalog/model_description.h"
 #include "server/request/checks/surprises.h"
 #include "server/request/errors/field_violations.h"
 #include "server/request/errors/status_mapping.h"
@@ -19,13 +16,9 @@
 #include "server/request/pictures/read_pictures.h"
 #include "server/wire/proto_time.h"
 #include "server/wire/text_limits.h"
-#include "server/wire/version.h"
 
 namespace stepcast {
 namespace {
-
-constexpr int kDefaultPageSize = 50;
-constexpr int kMaxPageSize = 1000;
 
 absl::Status ParseOurs(const grpc::ByteBuffer& bytes, const LimitsConfig& limits, google::protobuf::Message& request) {
   return ParseRequest(bytes, limits.max_request_bytes, request, "ServerLimits.max_request_bytes of GetServerInfo");
@@ -168,9 +161,10 @@ absl::StatusOr<ImageService::SharedAsked> ImageService::Ask(v1::GenerateRequest 
 }
 
 absl::StatusOr<SharedRequest> ImageService::Validate(const AskedFor& asked, const ModelRegistry& models) {
-  STEPCAST_ASSIGN_OR_RETURN(SharedRequest request,
-                            ValidateRequest(asked.request, models, config_.limits, sources_.seeds,
-                                            {.tenant = asked.tenant, .pictures = &asked.pictures}));
+  STEPCAST_ASSIGN_OR_RETURN(
+      SharedRequest request,
+      ValidateRequest(asked.request, models, config_.limits, sources_.seeds,
+                      {.tenant = asked.tenant, .pictures = &asked.pictures, .adapters = &backend_.load()->adapters}));
   if (asked.unary) STEPCAST_RETURN_IF_ERROR(CheckUnaryResponseFits(*request, config_.limits));
   return request;
 }
@@ -204,6 +198,12 @@ absl::StatusOr<StreamRequest> ImageService::Complete(const SharedAsked& asked, c
   stream.accepted.set_evaluations(static_cast<int>(stream.program->evaluations.size() + inverting));
   STEPCAST_RETURN_IF_ERROR(Resume(asked->request.resume_token(), stream));
   for (const std::string& warning : request->warnings) stream.accepted.add_warnings(warning);
+  for (const PromptLength& length : request->prompt_lengths) {
+    v1::PromptLength& told = *stream.accepted.add_prompts();
+    told.set_field(length.field);
+    told.set_tokens(length.tokens);
+    told.set_chunks(length.chunks);
+  }
   for (const std::string& warning : Surprises(asked->request, *request, *stream.program)) {
     stream.accepted.add_warnings(warning);
   }
@@ -325,71 +325,18 @@ grpc::ServerUnaryReactor* ImageService::GetModel(grpc::CallbackServerContext* co
                                         [this](const auto& request) { return Get(request); });
 }
 
+grpc::ServerUnaryReactor* ImageService::ListAdapters(grpc::CallbackServerContext* context,
+                                                     const grpc::ByteBuffer* bytes, grpc::ByteBuffer* response) {
+  return AnswerNow<v1::ListAdaptersRequest>(
+      {*context, Record("ListAdapters", *context), config_.limits, *bytes, *response},
+      [this](const auto& request) { return List(request); });
+}
+
 grpc::ServerUnaryReactor* ImageService::GetServerInfo(grpc::CallbackServerContext* context,
                                                       const grpc::ByteBuffer* bytes, grpc::ByteBuffer* response) {
   return AnswerNow<v1::GetServerInfoRequest>(
       {*context, Record("GetServerInfo", *context), config_.limits, *bytes, *response},
       [this](const auto& request) { return Info(request); });
-}
-
-absl::StatusOr<v1::ListModelsResponse> ImageService::List(const v1::ListModelsRequest& request) const {
-  STEPCAST_ASSIGN_OR_RETURN(const Backend* backend, Ready());
-  const std::shared_ptr<const ModelRegistry> registry = backend->models.registry();
-  const absl::Span<const RegisteredModel> models = registry->models();
-  FieldViolations violations;
-  violations.CheckRange("page_size", request.page_size(), 0, kMaxPageSize);
-  // A token is the index of the next model.
-  int begin = 0;
-  if (!request.page_token().empty() &&
-      (!absl::SimpleAtoi(request.page_token(), &begin) || begin < 1 || begin >= static_cast<int>(models.size()))) {
-    violations.Add("page_token", Quoted(request.page_token()), "a next_page_token of the previous page");
-  }
-  STEPCAST_RETURN_IF_ERROR(violations.ToStatus());
-  const int size = request.page_size() == 0 ? kDefaultPageSize : request.page_size();
-  const int end = std::min(begin + size, static_cast<int>(models.size()));
-  v1::ListModelsResponse response;
-  for (int i = begin; i < end; ++i) {
-    const RegisteredModel& model = models[static_cast<size_t>(i)];
-    *response.add_models() =
-        DescribeModel(model, /*is_default=*/i == 0, config_.limits, backend->models.Standing(model.info->id));
-  }
-  if (end < static_cast<int>(models.size())) response.set_next_page_token(absl::StrCat(end));
-  return response;
-}
-
-absl::StatusOr<v1::GetModelResponse> ImageService::Get(const v1::GetModelRequest& request) const {
-  STEPCAST_ASSIGN_OR_RETURN(const Backend* backend, Ready());
-  const std::shared_ptr<const ModelRegistry> registry = backend->models.registry();
-  STEPCAST_ASSIGN_OR_RETURN(const RegisteredModel* model, FindModel(request.model(), *registry));
-  v1::GetModelResponse response;
-  *response.mutable_model() = DescribeModel(*model, model == &registry->default_model(), config_.limits,
-                                            backend->models.Standing(model->info->id));
-  return response;
-}
-
-absl::StatusOr<v1::GetServerInfoResponse> ImageService::Info(const v1::GetServerInfoRequest&) const {
-  v1::GetServerInfoResponse response;
-  response.set_version(std::string(kVersion));
-  response.set_commit(std::string(kCommit));
-  *response.mutable_limits() = DescribeLimits(config_.limits, config_.scheduler.admission.max_queued_jobs);
-  response.set_policy(config_.scheduler.policy.name);
-  *response.mutable_uptime() = ToProto(clock_.Now() - started_);
-  const Backend* const backend = backend_;
-  response.set_state(refusing_            ? v1::SERVING_STATE_DRAINING
-                     : backend == nullptr ? v1::SERVING_STATE_LOADING
-                                          : v1::SERVING_STATE_SERVING);
-  if (backend == nullptr) return response;
-  response.set_default_model(backend->models.registry()->default_model().info->id);
-  v1::QueueState& queue = *response.mutable_queue();
-  for (const DeviceStatus& device : backend->streams.loops.devices()) {
-    const v1::Device& told = *response.add_devices() = DescribeDevice(device);
-    queue.set_waiting(queue.waiting() + told.queue().waiting());
-    queue.set_running(queue.running() + told.queue().running());
-    queue.set_ticks(queue.ticks() + told.queue().ticks());
-    response.set_strict_rows(device.limits.strict_rows);
-    response.set_one_picture_per_forward(device.limits.strict_rows > 0 && device.limits.max_resident_jobs == 1);
-  }
-  return response;
 }
 
 }  // namespace stepcast

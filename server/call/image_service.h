@@ -29,6 +29,7 @@ struct Backend {
   ModelStore& models;
   StreamServices streams;
   std::string numerics = "";  // LoadedEngine::numerics
+  const AdapterCatalog& adapters;
 };
 
 // What a request needs that it does not bring.
@@ -43,8 +44,9 @@ using RawImageGenerationService = v1::ImageGenerationService::WithRawCallbackMet
     v1::ImageGenerationService::WithRawCallbackMethod_GenerateImage<
         v1::ImageGenerationService::WithRawCallbackMethod_ListModels<
             v1::ImageGenerationService::WithRawCallbackMethod_GetModel<
-                v1::ImageGenerationService::WithRawCallbackMethod_GetServerInfo<
-                    v1::ImageGenerationService::Service>>>>>;
+                v1::ImageGenerationService::WithRawCallbackMethod_ListAdapters<
+                    v1::ImageGenerationService::WithRawCallbackMethod_GetServerInfo<
+                        v1::ImageGenerationService::Service>>>>>>;
 
 // Parses, validates, compiles and admits; the rest is GenerationStream's.
 //
@@ -70,6 +72,8 @@ class ImageService final : public RawImageGenerationService {
                                        grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                      grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ListAdapters(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                         grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                           grpc::ByteBuffer* response) override;
 
@@ -94,6 +98,7 @@ class ImageService final : public RawImageGenerationService {
 
   absl::StatusOr<v1::ListModelsResponse> List(const v1::ListModelsRequest& request) const;
   absl::StatusOr<v1::GetModelResponse> Get(const v1::GetModelRequest& request) const;
+  absl::StatusOr<v1::ListAdaptersResponse> List(const v1::ListAdaptersRequest& request) const;
   absl::StatusOr<v1::GetServerInfoResponse> Info(const v1::GetServerInfoRequest& request) const;
 
   const ServerConfig& config_;

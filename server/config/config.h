@@ -79,6 +79,7 @@ inline EngineLoopOptions DefaultLoopOptions() {
 struct ServerConfig {
   EngineOptions engine;                                // models (at least one), devices, dtype, threads, rows, memory
   std::string default_model;                           // "": the first model
+  std::string embeddings_dir;                          // of textual inversions; "": none
   int max_waiting_for_models = 64;                     // calls held until their model is loaded, 0..100000
   EngineLoopOptions scheduler = DefaultLoopOptions();  // policy, admission's bounds, heartbeat, profile
   ListenConfig listen;
@@ -104,7 +105,8 @@ struct ConfigOverrides {
   std::optional<int> metrics_port;              // -1: off
   std::optional<std::string> models_dir;        // replaces `models` by FindModels(*models_dir)
   std::optional<std::string> control_nets_dir;  // replaces `control_nets` by FindControlNets(*control_nets_dir)
-  std::optional<std::string> validate_model;    // path; replaces `models` by this one, with what the file says of it
+  std::optional<std::string> embeddings_dir;
+  std::optional<std::string> validate_model;  // path; replaces `models` by this one, with what the file says of it
   std::optional<std::string> default_model;
   std::optional<std::string> device;
   std::optional<std::string> dtype;

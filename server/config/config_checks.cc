@@ -210,6 +210,12 @@ absl::Status ApplyOverrides(const ConfigOverrides& overrides, ServerConfig& conf
     const absl::Status added = AddControlNets(*overrides.control_nets_dir, config.engine, config.notes);
     if (!added.ok()) mistakes.push_back(absl::StrCat("--control_nets_dir: ", added.message()));
   }
+  if (overrides.embeddings_dir.has_value()) {
+    config.embeddings_dir = *overrides.embeddings_dir;
+    if (!config.embeddings_dir.empty() && !std::filesystem::is_directory(config.embeddings_dir)) {
+      mistakes.push_back(absl::StrCat("--embeddings_dir: ", config.embeddings_dir, " is no folder"));
+    }
+  }
   return ToStatus(mistakes);
 }
 

@@ -80,6 +80,8 @@ void AddFlags(CommandLine& line, std::optional<std::string>& config, CLI::App& a
       "serve every model in this folder, folders and .safetensors files, instead of the configured ones");
   Add(app, "--control_nets_dir", overrides.control_nets_dir,
       "instead of `control_nets`: every ControlNet folder and .safetensors file in this folder");
+  Add(app, "--embeddings_dir", overrides.embeddings_dir,
+      "textual inversions, .safetensors files; looked at again every second");
   Add(app, "--default_model", overrides.default_model, "the model of requests that name none");
   Add(app, "--device", overrides.device, "auto, cpu or cuda:N");
   Add(app, "--dtype", overrides.dtype, "auto, fp32, bf16 or fp16");

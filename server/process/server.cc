@@ -54,6 +54,8 @@ Server::Server(ServerConfig config, const Clock& clock, std::function<void()> wa
       live_([this] { wake_(); }),
       codec_(CodecThreads(config_.codec), config_.codec.max_queued),
       writers_(/*threads=*/1, kWriterQueue),
+      adapters_(config_.embeddings_dir, &ReadTextualInversion,
+                [](std::string_view line) { Log(LogLevel::kWarning, line); }),
       tenants_(config_.tenants),
       service_(config_, metrics_, live_, {seeds_, tenants_}, clock),
       scheduler_service_(ticks_, writers_, metrics_, clock),
@@ -135,7 +137,9 @@ absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLo
                                        .models = models_.get(),
                                        .on_device_lost = [this] { wake_(); },
                                        .chunk_bytes = config_.limits.image_chunk_bytes},
-                           .numerics = std::move(engine.numerics)});
+                           .numerics = std::move(engine.numerics),
+                           .adapters = adapters_});
+  adapters_.Refresh(*models_->registry());
   service_.Serve(*backend_);
   scheduler_service_.Serve(*loops_);
   model_service_.Serve(*models_);
@@ -267,7 +271,10 @@ absl::StatusOr<SchedulerObserver*> Server::ObserverOf(const std::string& device,
 void Server::Housekeep() {
   const absl::Time now = clock_.Now();
   live_.CheckStalls(now);
-  if (models_ != nullptr) models_->Tend();
+  if (models_ != nullptr) {
+    models_->Tend();
+    adapters_.Refresh(*models_->registry());
+  }
   LookAfterDevices(now);
 }
 

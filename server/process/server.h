@@ -115,6 +115,7 @@ class Server final : public DrainActions {
   std::unique_ptr<Dispatcher> loops_;
   std::unique_ptr<ModelStore> models_;
   std::unique_ptr<const ResumeTokens> tokens_;  // null: none are handed out
+  AdapterCatalog adapters_;
   Tenants tenants_;
   std::optional<Backend> backend_;
   ImageService service_;

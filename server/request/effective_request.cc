@@ -13,6 +13,7 @@ void SetConditioning(const GenerationRequest& request, v1::GenerateRequest& wire
     if (!request.prompt_2.empty()) wire.set_prompt_2(request.prompt_2);
     if (!request.negative_prompt_2.empty()) wire.set_negative_prompt_2(request.negative_prompt_2);
     wire.set_clip_skip(request.clip_skip);
+    wire.set_prompt_syntax(ToProto(request.prompt_syntax));
   }
   if (request.class_index.has_value()) wire.set_class_index(*request.class_index);
 }

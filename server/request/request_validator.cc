@@ -66,7 +66,11 @@ void CheckSeeds(const RequestContext& context, SeedSource& seeds, GenerationRequ
 // Rows of one step of one picture.
 int RowsPerStep(const GenerationRequest& request) {
   const bool guided = sampling::GuidanceOf(request) > 1.0 && !request.model->noise_schedule.embeds_guidance;
-  return !guided ? 1 : request.model->image_input == ImageInput::kPicture ? 3 : 2;
+  const auto prompts = std::max(1, static_cast<int>(request.prompt_parts.size()));
+  if (guided) return prompts + (request.model->image_input == ImageInput::kPicture ? 2 : 1);
+  double weights = 0.0;
+  for (const WeightedPrompt& part : request.prompt_parts) weights += part.weight;
+  return prompts + (request.prompt_parts.empty() || weights == 1.0 ? 0 : 1);
 }
 
 // Steps that are run for one picture: those that strength leaves of a picture's, and those that invert it first.
@@ -129,8 +133,8 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, c
   STEPCAST_ASSIGN_OR_RETURN(const RegisteredModel* model, FindModel(wire.model(), models));
   const std::optional<v1::GenerateRequest> filled = WithModelDefaults(wire, *model->info);
   const v1::GenerateRequest& request = filled.has_value() ? *filled : wire;
-  const RequestContext context{request,       *model,         limits, NarrowLimits(*model->info, limits),
-                               origin.tenant, origin.pictures};
+  const RequestContext context{request,       *model,          limits,         NarrowLimits(*model->info, limits),
+                               origin.tenant, origin.pictures, origin.adapters};
   auto resolved = std::make_shared<GenerationRequest>();
   resolved->model = model->info;
   FieldViolations violations;

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "core/generation_request.h"
 #include "core/mutex.h"
+#include "server/catalog/adapters/adapter_catalog.h"
 #include "server/catalog/model_registry.h"
 #include "server/config/config.h"
 #include "server/request/pictures/picture_files.h"
@@ -44,8 +45,9 @@ absl::StatusOr<const RegisteredModel*> FindModel(std::string_view id, const Mode
 
 // What belongs to a request beside its message.
 struct RequestOrigin {
-  std::string tenant = {};                 // for whom the call is made
-  const PictureFiles* pictures = nullptr;  // taken out of the message (TakePictures); nullptr: it had none
+  std::string tenant = {};                   // for whom the call is made
+  const PictureFiles* pictures = nullptr;    // taken out of the message (TakePictures); nullptr: it had none
+  const AdapterCatalog* adapters = nullptr;  // nullptr: there are none
 };
 
 // Checks `request` against `models` and `limits` and fills in every default. Pictures are judged by their headers; the

@@ -27,6 +27,8 @@ static_assert(v1::IMAGE_FORMAT_WEBP == static_cast<int>(ImageFormat::kWebp) + 1)
 static_assert(v1::CONDITIONING_KIND_TEXT == static_cast<int>(ConditioningKind::kText) + 1);
 static_assert(v1::PRIORITY_INTERACTIVE == static_cast<int>(Priority::kInteractive) + 1);
 static_assert(v1::PRIORITY_BATCH == static_cast<int>(Priority::kBatch) + 1);
+static_assert(v1::PROMPT_SYNTAX_PLAIN == static_cast<int>(PromptSyntax::kPlain) + 1);
+static_assert(v1::PROMPT_SYNTAX_A1111_NO_NORM == static_cast<int>(PromptSyntax::kA1111NoNorm) + 1);
 static_assert(v1::PREVIEW_DECODER_LINEAR == static_cast<int>(PreviewKind::kLinear) + 1);
 static_assert(v1::PREVIEW_DECODER_NONE == static_cast<int>(PreviewKind::kNone) + 1);
 static_assert(v1::IMAGE_INPUT_NONE == static_cast<int>(ImageInput::kNone) + 1);
@@ -56,6 +58,7 @@ v1::SigmaSchedule ToProto(SigmaSchedule schedule) { return AddOne<v1::SigmaSched
 v1::TimestepSpacing ToProto(TimestepSpacing spacing) { return AddOne<v1::TimestepSpacing>(spacing); }
 v1::ImageFormat ToProto(ImageFormat format) { return AddOne<v1::ImageFormat>(format); }
 v1::Priority ToProto(Priority priority) { return AddOne<v1::Priority>(priority); }
+v1::PromptSyntax ToProto(PromptSyntax syntax) { return AddOne<v1::PromptSyntax>(syntax); }
 v1::PreviewDecoder ToProto(PreviewKind kind) { return AddOne<v1::PreviewDecoder>(kind); }
 v1::ImageInput ToProto(ImageInput input) { return AddOne<v1::ImageInput>(input); }
 v1::ResizeMode ToProto(ResizeMode mode) { return AddOne<v1::ResizeMode>(mode); }
@@ -74,6 +77,9 @@ std::optional<TimestepSpacing> FromProto(v1::TimestepSpacing spacing) {
 }
 std::optional<ImageFormat> FromProto(v1::ImageFormat format) {
   return SubtractOne<ImageFormat>(format, v1::ImageFormat_IsValid(format));
+}
+std::optional<PromptSyntax> FromProto(v1::PromptSyntax syntax) {
+  return SubtractOne<PromptSyntax>(syntax, v1::PromptSyntax_IsValid(syntax));
 }
 std::optional<Priority> FromProto(v1::Priority priority) {
   return SubtractOne<Priority>(priority, v1::Priority_IsValid(priority));

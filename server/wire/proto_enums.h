@@ -10,6 +10,7 @@
 #include "stepcast/v1/model.pb.h"
 #include "stepcast/v1/output.pb.h"
 #include "stepcast/v1/priority.pb.h"
+#include "stepcast/v1/prompt.pb.h"
 #include "stepcast/v1/sampling.pb.h"
 
 namespace stepcast {
@@ -20,6 +21,7 @@ v1::TimestepSpacing ToProto(TimestepSpacing spacing);
 v1::ImageFormat ToProto(ImageFormat format);
 v1::ConditioningKind ToProto(ConditioningKind kind);
 v1::Priority ToProto(Priority priority);
+v1::PromptSyntax ToProto(PromptSyntax syntax);
 v1::PreviewDecoder ToProto(PreviewKind kind);
 v1::ImageInput ToProto(ImageInput input);
 v1::ResizeMode ToProto(ResizeMode mode);
@@ -32,6 +34,7 @@ std::optional<SigmaSchedule> FromProto(v1::SigmaSchedule schedule);
 std::optional<TimestepSpacing> FromProto(v1::TimestepSpacing spacing);
 std::optional<ImageFormat> FromProto(v1::ImageFormat format);
 std::optional<Priority> FromProto(v1::Priority priority);
+std::optional<PromptSyntax> FromProto(v1::PromptSyntax syntax);
 std::optional<ResizeMode> FromProto(v1::ResizeMode mode);
 std::optional<InpaintFill> FromProto(v1::InpaintFill fill);
 std::optional<BlendDomain> FromProto(v1::BlendDomain domain);

@@ -62,6 +62,7 @@ TEST(BatchInvarianceTest, EveryPictureOfACrowdEqualsItsSoloRun) {
   std::vector<Visitor> traffic = RandomTraffic(kJobs, *model, **tokenizer, random);
   MixRows(traffic, **tokenizer);
   MixPictures(traffic);
+  MixPrompts(traffic);
   std::vector<const Visitor*> visitors;
   for (const Visitor& visitor : traffic) visitors.push_back(&visitor);
   House crowd(*crowd_engine.devices[0].executor, model);

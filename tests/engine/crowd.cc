@@ -69,6 +69,24 @@ void MixPictures(std::vector<Visitor>& traffic) {
   for (size_t i = 2; i < traffic.size(); i += 7) traffic[i].second_pass = true;
 }
 
+void MixPrompts(std::vector<Visitor>& traffic) {
+  const auto longer = [](const std::vector<int32_t>& ids, int chunks, bool weighs, bool restores) {
+    PromptTokens tokens{.ids = {{}}, .chunks = chunks};
+    for (int i = 0; i < chunks; ++i) tokens.ids[0].insert(tokens.ids[0].end(), ids.begin(), ids.end());
+    if (!weighs) return tokens;
+    tokens.weights = {std::vector<float>(tokens.ids[0].size(), 1.0f)};
+    for (size_t i = 1; i < tokens.ids[0].size(); i += 3) tokens.weights[0][i] = i % 2 == 0 ? 1.3f : 0.6f;
+    tokens.restores_mean = restores;
+    return tokens;
+  };
+  for (size_t i = 1; i < traffic.size(); i += 2) {
+    Picture& picture = traffic[i].picture;
+    const int chunks = 1 + static_cast<int>(i / 2 % 3);
+    picture.tokens = longer(picture.prompt, chunks, i % 4 == 1, i % 3 == 0);
+    if (i % 4 == 3) picture.negative_tokens = longer(picture.negative, 4 - chunks, false, false);
+  }
+}
+
 namespace {
 
 using sampling::Row;
@@ -155,7 +173,7 @@ sampling::SharedRecipe RecipeOf(const JobSpec& plain, const Visitor& visitor) {
   const bool halves = visitor.rows == RowKind::kRegions;
   const sampling::SharedWeightMap maps[2] = {halves ? Half(height, width, true) : nullptr,
                                              halves ? Half(height, width, false) : nullptr};
-  if (visitor.rows != RowKind::kTiles) recipe->conditionings.push_back({.token_ids = {visitor.second_prompt}});
+  if (visitor.rows != RowKind::kTiles) recipe->conditionings.push_back({.text = {.ids = {visitor.second_prompt}}});
   for (size_t i = 0; i < stage.row_sets.size(); ++i) {
     stage.row_sets[i] = visitor.rows == RowKind::kTiles ? Tiles(stage.row_sets[i], height, width)
                                                         : TwoPrompts(uncond, conds, /*guided=*/i == 1, maps);

@@ -40,6 +40,10 @@ std::vector<Visitor> RandomTraffic(int count, const ModelInfo& model, const Clip
 // half, the picture painted in tiles as large as the smallest pictures.
 void MixRows(std::vector<Visitor>& traffic, const ClipTokenizer& tokenizer);
 
+// Lengthens every second prompt to two or three chunks, and every fourth negative prompt; weighs some of their words.
+// None has another's length on both sides.
+void MixPrompts(std::vector<Visitor>& traffic);
+
 // Gives every third visitor a picture to begin with, in turn: image-to-image, kept cells in the latents and in the
 // estimates, differential masks, inversion; and every seventh a second pass.
 void MixPictures(std::vector<Visitor>& traffic);

@@ -37,9 +37,9 @@ std::vector<uint8_t> ExpectedPixels(const Job& job) {
   const auto predict = [&](absl::Span<const float> input, const Evaluation& evaluation) {
     std::vector<float> copy(input.begin(), input.end());
     const at::Tensor latents = at::from_blob(copy.data(), {4, height, width});
-    at::Tensor output = FakePrediction(latents, evaluation.timestep, request.prompt_ids.front());
+    at::Tensor output = FakePrediction(latents, evaluation.timestep, request.prompt_parts.front().tokens.ids.front());
     if (evaluation.rows() == 2) {
-      const at::Tensor uncond = FakePrediction(latents, evaluation.timestep, request.negative_prompt_ids.front());
+      const at::Tensor uncond = FakePrediction(latents, evaluation.timestep, request.negative_tokens.ids.front());
       output = uncond + (output - uncond) * evaluation.guidance.scale;
     }
     return std::vector<float>(output.data_ptr<float>(), output.data_ptr<float>() + size);
@@ -457,7 +457,7 @@ TEST_F(DiffusionExecutorTest, AParkedJobComesBackUnchanged) {
 // An evaluation of five rows: a picture in five ways at once.
 JobSpec FiveRows(const JobSpec& plain) {
   auto recipe = std::make_shared<sampling::Recipe>(*plain.recipe);
-  recipe->conditionings.push_back({.token_ids = {{7, 8, 0, 0}}});
+  recipe->conditionings.push_back({.text = {.ids = {{7, 8, 0, 0}}}});
   sampling::RowSet& set = recipe->stages.front().row_sets.back();
   for (int i = 0; i < 3; ++i) {
     set.rows.push_back({.conditioning = 2 - i, .guided = {0.01f * static_cast<float>(i), 0.02f}, .cond = {}});
@@ -551,7 +551,8 @@ TEST_F(DiffusionExecutorTest, ASecondPassBeginsWithTheResizedLatentsAndFreshNois
     std::vector<float> copy(input.begin(), input.end());
     const at::Tensor latents = at::from_blob(copy.data(), {4, 16, 16});
     const at::Tensor output =
-        FakePrediction(latents, evaluation.timestep, job->request().prompt_ids.front()).contiguous();
+        FakePrediction(latents, evaluation.timestep, job->request().prompt_parts.front().tokens.ids.front())
+            .contiguous();
     return std::vector<float>(output.data_ptr<float>(), output.data_ptr<float>() + size);
   };
   sampling::NoiseGenerator noise(9);

@@ -19,7 +19,7 @@ class CountingMetrics final : public EngineMetrics {
 };
 
 PromptKey Key(int32_t token, const std::string& model = "m", int clip_skip = 0) {
-  return {.model = model, .input = {.token_ids = {{1, token}}, .clip_skip = clip_skip}};
+  return {.model = model, .input = {.text = {.ids = {{1, token}}}, .clip_skip = clip_skip}};
 }
 
 model::Conditioning Row(float value) {
@@ -51,7 +51,7 @@ TEST_F(EmbeddingCacheTest, EveryPartOfTheKeyMatters) {
   EXPECT_EQ(cache.Peek(Key(1, "other")), nullptr);
   EXPECT_EQ(cache.Peek(Key(1, "m", 1)), nullptr);
   PromptKey two_encoders = Key(1);
-  two_encoders.input.token_ids.push_back({1, 1});
+  two_encoders.input.text.ids.push_back({1, 1});
   EXPECT_EQ(cache.Peek(two_encoders), nullptr);
   EXPECT_NE(cache.Peek(Key(1)), nullptr);
 }

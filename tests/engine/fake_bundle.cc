@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/exp.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/stack.h>
@@ -27,7 +28,7 @@ constexpr model::TileGrid kTiles = {.cells = kFakeTilePixels / kScale, .factor =
 // [L, D]: nothing but a fingerprint of the ids.
 at::Tensor Embed(const model::ConditioningInput& input) {
   std::vector<float> values;
-  for (const int32_t id : input.token_ids.front()) {
+  for (const int32_t id : input.text.ids.front()) {
     for (int d = 0; d < kEmbeddingWidth; ++d) {
       const float value = std::sin(0.37f * static_cast<float>(id) + static_cast<float>(d + input.clip_skip));
       values.push_back(id == kNanToken ? std::numeric_limits<float>::quiet_NaN() : value);
@@ -36,9 +37,17 @@ at::Tensor Embed(const model::ConditioningInput& input) {
   return at::tensor(values).view({-1, kEmbeddingWidth});
 }
 
+// [R] of embeddings [R, L, D]: of what `mask` [R, L], where there is one, leaves of each.
+at::Tensor MeanOf(const at::Tensor& embeddings, const at::Tensor& mask) {
+  if (!mask.defined()) return embeddings.mean({1, 2});
+  const at::Tensor kept = at::exp(mask).unsqueeze(2);
+  return (embeddings * kept).sum({1, 2}) / (kept.sum({1, 2}) * embeddings.size(2));
+}
+
 // input [R, C, h, w], timesteps [R], embeddings [R, L, D]; every row on its own.
-at::Tensor Predict(const at::Tensor& input, const at::Tensor& timesteps, const at::Tensor& embeddings) {
-  const at::Tensor prompt = embeddings.mean({1, 2}).view({-1, 1, 1, 1});
+at::Tensor Predict(const at::Tensor& input, const at::Tensor& timesteps, const at::Tensor& embeddings,
+                   const at::Tensor& mask = {}) {
+  const at::Tensor prompt = MeanOf(embeddings, mask).view({-1, 1, 1, 1});
   const at::Tensor time = timesteps.view({-1, 1, 1, 1}) / 1000.0;
   return at::tanh(input * 0.7 + prompt * 0.9 - time * 0.4) + prompt * input * 0.2;
 }
@@ -52,7 +61,7 @@ class FakeConditioner final : public model::Conditioner {
     std::vector<at::Tensor> rows;
     for (const model::ConditioningInput& input : inputs) {
       TORCH_CHECK(input.clip_skip == inputs.front().clip_skip, "one clip_skip per forward");
-      for (const int32_t id : input.token_ids.front()) TORCH_CHECK(id != kThrowToken, "token ", id, " throws");
+      for (const int32_t id : input.text.ids.front()) TORCH_CHECK(id != kThrowToken, "token ", id, " throws");
       rows.push_back(Embed(input));
     }
     model::Conditioning conditioning;
@@ -86,9 +95,9 @@ class FakeDenoiser final : public model::Denoiser {
     TORCH_CHECK(!script_->denoiser_throws, "the scripted failure");
     TORCH_CHECK_WITH(OutOfMemoryError, latents.size(0) <= script_->max_rows, "the scripted shortage of memory");
     const at::Tensor embeddings = conditioning.prompt_embeds.to(c10::ScalarType::Float);
-    at::Tensor output = Predict(latents.to(c10::ScalarType::Float), timesteps, embeddings);
+    at::Tensor output = Predict(latents.to(c10::ScalarType::Float), timesteps, embeddings, conditioning.text_mask);
     if (script_->rows_meet != 0.0f) output.add_(latents.flatten().select(0, 0), script_->rows_meet);
-    const at::Tensor poisoned = embeddings.mean({1, 2}).view({-1, 1, 1, 1}) > script_->poison_above;
+    const at::Tensor poisoned = MeanOf(embeddings, conditioning.text_mask).view({-1, 1, 1, 1}) > script_->poison_above;
     return at::where(poisoned, std::numeric_limits<float>::quiet_NaN(), output).to(latents.scalar_type());
   }
 
@@ -193,7 +202,7 @@ std::shared_ptr<const model::ModelBundle> MakeFakeBundle(SharedModelInfo info, F
 }
 
 at::Tensor FakePrediction(const at::Tensor& input, float timestep, const std::vector<int32_t>& prompt) {
-  const at::Tensor embeddings = Embed({.token_ids = {prompt}, .clip_skip = 0}).unsqueeze(0);
+  const at::Tensor embeddings = Embed({.text = {.ids = {prompt}}, .clip_skip = 0}).unsqueeze(0);
   return Predict(input.unsqueeze(0), at::tensor({timestep}), embeddings).squeeze(0);
 }
 

@@ -119,8 +119,8 @@ sampling::SharedProgram CompilePicture(const NoiseScheduleConfig& schedule, cons
 sampling::SharedRecipe MakeRecipe(sampling::SharedProgram program) {
   GenerationRequest request;
   request.model = MakePictureModel("fake");
-  request.prompt_ids = {{1, 2}};
-  request.negative_prompt_ids = {{5, 6}};
+  request.prompt_parts = {{.tokens = {.ids = {{1, 2}}}}};
+  request.negative_tokens = {.ids = {{5, 6}}};
   request.width = request.height = 32;
   return sampling::RecipeOf(request, std::move(program));
 }
@@ -138,12 +138,14 @@ const SharedEmbedding& Uncond(const DenoiseState& state) {
 JobSpec MakePictureSpec(const SharedModelInfo& model, const Picture& picture, std::shared_ptr<EventSink> sink) {
   auto request = std::make_shared<GenerationRequest>();
   request->model = model;
-  request->prompt_ids = {Padded(picture.prompt)};
-  request->negative_prompt_ids = {Padded(picture.negative)};
+  request->prompt_parts = {{.tokens = {.ids = {Padded(picture.prompt)}}}};
+  request->negative_tokens = {.ids = {Padded(picture.negative)}};
   if (!picture.prompt_2.empty()) {
-    request->prompt_ids.push_back(picture.prompt_2);
-    request->negative_prompt_ids.push_back(picture.negative_2);
+    request->prompt_parts.front().tokens.ids.push_back(picture.prompt_2);
+    request->negative_tokens.ids.push_back(picture.negative_2);
   }
+  if (picture.tokens.has_value()) request->prompt_parts.front().tokens = *picture.tokens;
+  if (picture.negative_tokens.has_value()) request->negative_tokens = *picture.negative_tokens;
   request->negative_prompt_given = picture.negative_given;
   request->sizes = picture.sizes;
   request->clip_skip = picture.clip_skip;

@@ -43,6 +43,9 @@ struct Picture {
   std::vector<int32_t> negative = {1, 0, 0, 0};
   std::vector<int32_t> prompt_2 = {};    // of a second text encoder; empty: there is none
   std::vector<int32_t> negative_2 = {};  // beside prompt_2
+  // Instead of those above.
+  std::optional<PromptTokens> tokens = std::nullopt;
+  std::optional<PromptTokens> negative_tokens = std::nullopt;
   bool negative_given = false;
   PictureSizes sizes = {};
   int clip_skip = 0;

@@ -40,7 +40,7 @@ struct Row {
 class StepBatchTest : public ::testing::Test {
  protected:
   SharedEmbedding Embed(const std::vector<int32_t>& prompt) {
-    const PromptKey key = {.model = "fake", .input = {.token_ids = {prompt}, .clip_skip = 0}};
+    const PromptKey key = {.model = "fake", .input = {.text = {.ids = {prompt}}, .clip_skip = 0}};
     if (SharedEmbedding known = cache_.Peek(key)) return known;
     return cache_.Insert(key, bundle_->conditioner().Encode({key.input}));
   }
@@ -213,7 +213,7 @@ class RowSumsTest : public StepBatchTest {
   // A job whose rows show the prompts {i, 2}.
   ActiveJob Job(sampling::RowSet set, const Evaluation& evaluation, int height, int width) {
     auto recipe = std::make_shared<sampling::Recipe>();
-    for (int32_t i = 0; i < kPrompts; ++i) recipe->conditionings.push_back({.token_ids = {{3 * i + 1, 2}}});
+    for (int32_t i = 0; i < kPrompts; ++i) recipe->conditionings.push_back({.text = {.ids = {{3 * i + 1, 2}}}});
     sampling::Stage& stage = recipe->stages.emplace_back();
     stage.program = CompilePicture(TestSchedule(), {});
     stage.row_sets.push_back(std::move(set));
@@ -343,7 +343,7 @@ TEST(StepBatchDtypeTest, RunsTheForwardInTheComputeDtypeAndGuidesInFloat32) {
   const auto device = *OpenDevice("cpu", 1);
   NullEngineMetrics metrics;
   EmbeddingCache cache(4, metrics);
-  const PromptKey key = {.model = "fake", .input = {.token_ids = {{1, 2}}, .clip_skip = 0}};
+  const PromptKey key = {.model = "fake", .input = {.text = {.ids = {{1, 2}}}, .clip_skip = 0}};
   DenoiseState state(bundle, MakeRecipe(CompilePicture(TestSchedule(), {})), 1);
   state.Pin(0, cache.Insert(key, bundle->conditioner().Encode({key.input})));
   Evaluation evaluation;

@@ -61,6 +61,7 @@ TEST_P(StrictModeTest, EveryStepOfACrowdHasTheBitsOfTheSoloRun) {
   std::mt19937 random(GetParam().threads == 1 ? 5 : 17);
   std::vector<Visitor> traffic = RandomTraffic(kJobs, *engine.models.front(), **tokenizer, random);
   MixPictures(traffic);
+  MixPrompts(traffic);
   std::vector<const Visitor*> visitors;
   for (const Visitor& visitor : traffic) visitors.push_back(&visitor);
   House crowd(executor, engine.models.front());

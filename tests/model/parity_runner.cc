@@ -197,7 +197,7 @@ at::Tensor RunClip(const Run& run) {
   if (!config.ok()) throw std::runtime_error(config.status().ToString());
   const ClipTextModel tower(run.weights, *config);
   const at::Tensor ids = run.replay.input("ids").to(at::kLong).view({2, -1});
-  const at::Tensor hidden = tower.FinalNorm(tower.HiddenStates(ids, run.parity.config.at("clip_skip")));
+  const at::Tensor hidden = tower.FinalNorm(tower.HiddenStates({.ids = ids}, run.parity.config.at("clip_skip")));
   return pooled ? tower.Pooled(hidden, ids) : hidden;
 }
 

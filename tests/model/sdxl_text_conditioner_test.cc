@@ -48,13 +48,13 @@ const std::vector<float> kSizes = {64, 48, 0, 8, 64, 48};
 
 ConditioningInput Prompt(int clip_skip = 0) {
   ConditioningInput input;
-  input.token_ids = {kOne, kTwo};
+  input.text.ids = {kOne, kTwo};
   input.clip_skip = clip_skip;
   input.size_ids = kSizes;
   return input;
 }
 
-at::Tensor Ids(const std::vector<int32_t>& ids) { return at::tensor(ids, at::kLong).unsqueeze(0); }
+TowerInput Ids(const std::vector<int32_t>& ids) { return {.ids = at::tensor(ids, at::kLong).unsqueeze(0)}; }
 
 TEST(SdxlTextConditioner, JoinsTheStatesBeforeTheLastLayer) {
   const Towers towers;
@@ -67,9 +67,29 @@ TEST(SdxlTextConditioner, JoinsTheStatesBeforeTheLastLayer) {
     EXPECT_EQ(Compare(row.prompt_embeds.narrow(2, 32, 32), second).max, 0) << clip_skip;
     // The pooled state knows nothing of clip_skip.
     const at::Tensor last = towers.second.FinalNorm(towers.second.HiddenStates(Ids(kTwo), 0));
-    EXPECT_EQ(Compare(row.text_embeds, towers.second.Pooled(last, Ids(kTwo))).max, 0) << clip_skip;
+    EXPECT_EQ(Compare(row.text_embeds, towers.second.Pooled(last, Ids(kTwo).ids)).max, 0) << clip_skip;
     EXPECT_TRUE(row.time_ids.equal(at::tensor(kSizes).unsqueeze(0)));
   }
+}
+
+TEST(SdxlTextConditioner, WeightsAndChunksLeaveThePooledStateAlone) {
+  const Towers towers;
+  ConditioningInput two = Prompt();
+  two.text.chunks = 2;
+  two.text.ids = {{0, 5, 6, 999, 0, 8, 9, 999}, {0, 7, 999, 1, 0, 3, 999, 1}};
+  ConditioningInput weighted = two;
+  weighted.text.weights = {std::vector<float>(8, 1.0F), std::vector<float>(8, 1.0F)};
+  weighted.text.weights[0][1] = 2.0F;
+  const Conditioning rows = towers.conditioner.Encode({two, weighted});
+  ASSERT_EQ(rows.prompt_embeds.sizes().vec(), (std::vector<int64_t>{2, 8, 64}));
+  const Conditioning one = towers.conditioner.Encode({Prompt()});
+  // Another batch size may be summed in another order.
+  EXPECT_LT(Compare(rows.prompt_embeds[0].narrow(0, 0, 4), one.prompt_embeds[0]).max, 1e-5);
+  EXPECT_LT(Compare(rows.text_embeds[0], one.text_embeds[0]).max, 1e-5) << "of the first chunk";
+  EXPECT_EQ(Compare(rows.text_embeds[0], rows.text_embeds[1]).max, 0) << "without weights";
+  const at::Tensor first = rows.prompt_embeds.narrow(2, 0, 32), second = rows.prompt_embeds.narrow(2, 32, 32);
+  EXPECT_EQ(Compare(first[1][1], first[0][1] * 2).max, 0);
+  EXPECT_EQ(Compare(second[1], second[0]).max, 0) << "the other tower weighs nothing";
 }
 
 TEST(SdxlTextConditioner, ZeroRowsKeepTheirSizesAndLeaveOthersAlone) {
@@ -91,11 +111,11 @@ TEST(SdxlTextConditioner, ZeroRowsKeepTheirSizesAndLeaveOthersAlone) {
 TEST(SdxlTextConditioner, RefusesWhatItCannotEncode) {
   const Towers towers;
   ConditioningInput one_list = Prompt();
-  one_list.token_ids.pop_back();
+  one_list.text.ids.pop_back();
   ConditioningInput uneven = Prompt();
-  uneven.token_ids[1].pop_back();
+  uneven.text.ids[1].pop_back();
   ConditioningInput unknown = Prompt();
-  unknown.token_ids[1][1] = 1000;
+  unknown.text.ids[1][1] = 1000;
   ConditioningInput no_sizes = Prompt();
   no_sizes.size_ids.clear();
   const std::vector<std::vector<ConditioningInput>> kBad = {

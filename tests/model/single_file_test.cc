@@ -194,7 +194,7 @@ void ExpectSameNumbers(const ModelBundle& file, const ModelBundle& folder) {
   const ModelInfo& info = *file.info();
   const std::vector<int32_t> ids = {0, 5, 6, 15};
   ConditioningInput input;
-  input.token_ids.assign(info.tokenizer_dirs.size(), ids);
+  input.text.ids.assign(info.tokenizer_dirs.size(), ids);
   for (int i = 0; i < SizeIdCount(info.size_conditioning); ++i) input.size_ids.push_back(static_cast<float>(60 + i));
   const Conditioning a = file.conditioner().Encode({input}), b = folder.conditioner().Encode({input});
   EXPECT_TRUE(at::equal(a.prompt_embeds, b.prompt_embeds));

@@ -101,7 +101,7 @@ TEST(StableDiffusionXl, TowersMayComputeInDifferentTypes) {
     const auto bundle = LoadTiny(folder);
     EXPECT_TRUE(bundle.ok()) << bundle.status();
     ConditioningInput input;
-    input.token_ids = {{0, 5, 6}, {0, 5, 6}};
+    input.text.ids = {{0, 5, 6}, {0, 5, 6}};
     input.size_ids = {32, 32, 0, 0, 32, 32};
     const Conditioning encoded = (*bundle)->conditioner().Encode({input});
     const at::Tensor noise = at::ones({1, 4, 16, 16}, at::TensorOptions((*bundle)->dtype()));

@@ -61,17 +61,21 @@ std::vector<SharedImage> PaintTogether(Painter& painter, const std::vector<std::
   return painter.Paint(pointers);
 }
 
-std::map<std::string, at::Tensor> ReadLatents(const std::string& folder, const json& requests) {
-  std::map<std::string, at::Tensor> latents;
-  const auto set = model::WeightSet::Open(folder, "latents", {""}, nullptr);
+std::map<std::string, at::Tensor> ReadTensors(const std::string& folder, const std::string& base,
+                                              const std::vector<std::string>& names) {
+  std::map<std::string, at::Tensor> read;
+  const auto set = model::WeightSet::Open(folder, base, {""}, nullptr);
   EXPECT_TRUE(set.ok()) << set.status();
-  if (!set.ok()) return latents;
+  if (!set.ok()) return read;
   model::WeightMap tensors(*set, c10::DeviceType::CPU, c10::ScalarType::Float);
-  for (const json& wanted : requests) {
-    const std::string name = wanted["name"];
-    latents[name] = tensors.Get(name, set->Find(name)->entry->shape);
-  }
-  return latents;
+  for (const std::string& name : names) read[name] = tensors.Get(name, set->Find(name)->entry->shape);
+  return read;
+}
+
+std::map<std::string, at::Tensor> ReadLatents(const std::string& folder, const json& requests) {
+  std::vector<std::string> names;
+  for (const json& wanted : requests) names.push_back(wanted["name"]);
+  return ReadTensors(folder, "latents", names);
 }
 
 }  // namespace stepcast

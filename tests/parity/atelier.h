@@ -34,7 +34,11 @@ std::vector<std::vector<const nlohmann::json*>> GroupsOf(const nlohmann::json& r
 // The jobs, painted together.
 std::vector<SharedImage> PaintTogether(Painter& painter, const std::vector<std::unique_ptr<Job>>& jobs);
 
-// Tensors of a file "latents.safetensors" in `folder`, by name.
+// Tensors of the file `base`.safetensors in `folder`, by name.
+std::map<std::string, at::Tensor> ReadTensors(const std::string& folder, const std::string& base,
+                                              const std::vector<std::string>& names);
+
+// Those of "latents.safetensors" that `requests` name.
 std::map<std::string, at::Tensor> ReadLatents(const std::string& folder, const nlohmann::json& requests);
 
 }  // namespace stepcast

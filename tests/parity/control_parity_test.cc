@@ -38,9 +38,9 @@ InputPicture Hint(int number, int width, int height) {
 std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
   auto request = std::make_shared<GenerationRequest>();
   request->model = atelier.painter().model();
-  request->prompt_ids = atelier.Ids(wanted["prompt"]);
+  request->prompt_parts = {{.tokens = {.ids = atelier.Ids(wanted["prompt"])}}};
   request->negative_prompt_given = true;
-  request->negative_prompt_ids = atelier.Ids(wanted["negative_prompt"]);
+  request->negative_tokens = {.ids = atelier.Ids(wanted["negative_prompt"])};
   request->sizes = {.original_width = wanted["width"],
                     .original_height = wanted["height"],
                     .target_width = wanted["width"],

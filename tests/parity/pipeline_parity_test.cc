@@ -34,8 +34,8 @@ class PipelineParityTest : public ::testing::Test {
 
   std::unique_ptr<Job> MakeJob(const json& wanted) const {
     auto request = std::make_shared<GenerationRequest>();
-    request->prompt_ids = {tokenizer_->Encode(wanted["prompt"].get<std::string>()).ids};
-    request->negative_prompt_ids = {tokenizer_->Encode(wanted["negative_prompt"].get<std::string>()).ids};
+    request->prompt_parts = {{.tokens = {.ids = {tokenizer_->Encode(wanted["prompt"].get<std::string>()).ids}}}};
+    request->negative_tokens = {.ids = {tokenizer_->Encode(wanted["negative_prompt"].get<std::string>()).ids}};
     request->clip_skip = wanted["clip_skip"];
     return painter_->MakeJob(wanted, std::move(request));
   }

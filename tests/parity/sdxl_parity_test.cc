@@ -24,10 +24,10 @@ constexpr char kData[] = STEPCAST_SOURCE_DIR "/tests/parity/data/sdxl";
 
 std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
   auto request = std::make_shared<GenerationRequest>();
-  request->prompt_ids = atelier.Ids(wanted["prompt"], wanted["prompt_2"]);
+  request->prompt_parts = {{.tokens = {.ids = atelier.Ids(wanted["prompt"], wanted["prompt_2"])}}};
   request->negative_prompt_given = !wanted["negative_prompt"].is_null();
   const std::string negative = request->negative_prompt_given ? wanted["negative_prompt"].get<std::string>() : "";
-  request->negative_prompt_ids = atelier.Ids(negative, wanted["negative_prompt_2"]);
+  request->negative_tokens = {.ids = atelier.Ids(negative, wanted["negative_prompt_2"])};
   request->clip_skip = wanted["clip_skip"];
   const json& sizes = wanted["sizes"];
   request->sizes = {.original_width = sizes.value("original_width", wanted["width"].get<int>()),

@@ -43,8 +43,8 @@ GenerationRequest Request(ImageInput reads = ImageInput::kNone) {
   model->encodes_pictures = true;
   GenerationRequest request;
   request.model = model;
-  request.prompt_ids = {{1}};
-  request.negative_prompt_ids = {{2}};
+  request.prompt_parts = {{.tokens = {.ids = {{1}}}}};
+  request.negative_tokens = {.ids = {{2}}};
   request.width = 16;
   request.height = 8;
   request.init_image = Picture();

@@ -24,8 +24,8 @@ GenerationRequest TextRequest() {
   model->id = "m";
   GenerationRequest request;
   request.model = model;
-  request.prompt_ids = {{1, 2, 3}};
-  request.negative_prompt_ids = {{1, 9, 3}};
+  request.prompt_parts = {{.tokens = {.ids = {{1, 2, 3}}}}};
+  request.negative_tokens = {.ids = {{1, 9, 3}}};
   request.clip_skip = 1;
   request.width = 64;
   request.height = 96;
@@ -44,9 +44,9 @@ TEST(RecipeTest, APlainPictureIsOneStage) {
   EXPECT_EQ(stage.RowsOf(stage.program->evaluations[0]).size(), 2);
   EXPECT_EQ(stage.RowsOf(stage.program->evaluations[1]).size(), 1);
   ASSERT_EQ(recipe->conditionings.size(), 2u);
-  EXPECT_THAT(recipe->conditionings[0].token_ids, ElementsAre(ElementsAre(1, 2, 3)));
+  EXPECT_THAT(recipe->conditionings[0].text.ids, ElementsAre(ElementsAre(1, 2, 3)));
   EXPECT_EQ(recipe->conditionings[0].clip_skip, 1);
-  EXPECT_THAT(recipe->conditionings[1].token_ids, ElementsAre(ElementsAre(1, 9, 3)));
+  EXPECT_THAT(recipe->conditionings[1].text.ids, ElementsAre(ElementsAre(1, 9, 3)));
   EXPECT_EQ(recipe->conditionings[1].clip_skip, 0) << "of the positive prompt alone";
   EXPECT_TRUE(CheckRecipe(*recipe).ok());
 }
@@ -60,11 +60,54 @@ TEST(RecipeTest, WhatNobodyLooksAtIsNotThere) {
 
 TEST(RecipeTest, EqualInputsAreOne) {
   GenerationRequest request = TextRequest();
-  request.negative_prompt_ids = request.prompt_ids;
+  request.negative_tokens = request.prompt_parts.front().tokens;
   request.clip_skip = 0;
   const SharedRecipe recipe = RecipeOf(request, Program(/*guided=*/true));
   EXPECT_EQ(recipe->conditionings.size(), 1u);
   EXPECT_EQ(recipe->stages.front().row_sets[1].rows, PlainPair(0, 0).rows);
+}
+
+TEST(RecipeTest, A1111SkipsLayersOfBothPrompts) {
+  GenerationRequest request = TextRequest();
+  request.prompt_syntax = PromptSyntax::kA1111;
+  const SharedRecipe recipe = RecipeOf(request, Program(/*guided=*/true));
+  EXPECT_EQ(recipe->conditionings[0].clip_skip, 1);
+  EXPECT_EQ(recipe->conditionings[1].clip_skip, 1);
+}
+
+TEST(RecipeTest, PromptsThatAreFollowedAtOnceAreRows) {
+  GenerationRequest request = TextRequest();
+  request.prompt_parts.push_back({.tokens = {.ids = {{4, 5, 6}}}, .weight = 0.5});
+  const SharedRecipe recipe = RecipeOf(request, Program(/*guided=*/true));
+  EXPECT_TRUE(CheckRecipe(*recipe).ok());
+  ASSERT_EQ(recipe->conditionings.size(), 3u);
+  const std::vector<Row>& unguided = recipe->stages.front().row_sets[0].rows;
+  ASSERT_EQ(unguided.size(), 3u) << "the weights do not add up to 1";
+  EXPECT_EQ(unguided[0].guided, (Weight{.constant = -0.5f}));
+  EXPECT_EQ(unguided[1].guided, (Weight{.constant = 1.0f}));
+  EXPECT_EQ(unguided[2].guided, (Weight{.constant = 0.5f}));
+  const std::vector<Row>& guided = recipe->stages.front().row_sets[1].rows;
+  ASSERT_EQ(guided.size(), 3u);
+  EXPECT_EQ(guided[0].conditioning, 2);
+  EXPECT_EQ(guided[0].guided, (Weight{.constant = 1.0f, .per_scale = -1.5f}));
+  EXPECT_EQ(guided[1].guided, (Weight{.per_scale = 1.0f}));
+  EXPECT_EQ(guided[2].guided, (Weight{.per_scale = 0.5f}));
+  // Rescaled guidance is measured by the prompts' mean.
+  EXPECT_TRUE(guided[0].cond.never());
+  EXPECT_NEAR(guided[1].cond.constant, 2.0 / 3, 1e-6);
+  EXPECT_NEAR(guided[2].cond.constant, 1.0 / 3, 1e-6);
+}
+
+TEST(RecipeTest, WeightsOfOneNeedNoOtherRow) {
+  GenerationRequest request = TextRequest();
+  request.prompt_parts.front().weight = 0.75;
+  request.prompt_parts.push_back({.tokens = {.ids = {{4, 5, 6}}}, .weight = 0.25});
+  const SharedRecipe recipe = RecipeOf(request, Program(/*guided=*/false));
+  EXPECT_EQ(recipe->stages.front().row_sets[0].size(), 2);
+  request.prompt_parts[1].weight = -0.75;
+  const SharedRecipe cancelled = RecipeOf(request, Program(/*guided=*/true));
+  EXPECT_TRUE(CheckRecipe(*cancelled).ok());
+  EXPECT_EQ(cancelled->stages.front().row_sets[1].rows[1].cond.constant, 0.5f) << "there is no weighted mean";
 }
 
 TEST(RecipeTest, ClassesAreGuidedAwayFromAnyClass) {
@@ -86,7 +129,7 @@ TEST(RecipeTest, SizesAndUnsetNegativesBelongToTheInput) {
   model->zeroes_unset_negative = true;
   request.model = model;
   request.sizes = {.original_width = 8, .original_height = 9};
-  request.negative_prompt_ids = request.prompt_ids;
+  request.negative_tokens = request.prompt_parts.front().tokens;
   const SharedRecipe recipe = RecipeOf(request, Program(/*guided=*/true));
   ASSERT_EQ(recipe->conditionings.size(), 2u);
   EXPECT_EQ(recipe->conditionings[0].size_ids.size(), 6u);

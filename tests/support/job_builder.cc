@@ -44,8 +44,8 @@ SharedRequest MakeRequest(const TestJob& job) {
     request->vae_tiling = true;
   }
   request->prompt = absl::StrCat("picture ", job.seed);
-  request->prompt_ids = {{0, static_cast<int32_t>(job.seed), 1}};
-  request->negative_prompt_ids = {{0, 1, 1}};
+  request->prompt_parts = {{.tokens = {.ids = {{0, static_cast<int32_t>(job.seed), 1}}}}};
+  request->negative_tokens = {.ids = {{0, 1, 1}}};
   request->width = job.width;
   request->height = job.height;
   request->steps = job.steps;

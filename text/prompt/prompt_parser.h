@@ -7,14 +7,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/prompt_syntax.h"
 
 namespace stepcast {
-
-enum class PromptSyntax : uint8_t {
-  kPlain,        // every character is text
-  kA1111,        // AUTOMATIC1111's web UI; the mean of the encoder's output is restored after weighing
-  kA1111NoNorm,  // the same text and weights; the mean is not restored
-};
 
 // A stretch of a prompt, or the end of a chunk.
 struct PromptFragment {

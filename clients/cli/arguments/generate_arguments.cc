@@ -99,6 +99,14 @@ void AddPicture(CLI::App& app, GenerateArguments& a) {
   integer(
       "--clip-skip", [](v1::GenerateRequest& r, int v) { r.set_clip_skip(v); },
       "Last layers of the text encoder to leave out");
+  app.add_option_function<std::string>(
+         "--syntax",
+         [&a](const std::string& v) {
+           const auto value = static_cast<v1::PromptSyntax>(EnumNames(v1::PromptSyntax_descriptor()).at(LowerCase(v)));
+           a.edits.Add([value](v1::GenerateRequest& r) { r.set_prompt_syntax(value); });
+         },
+         "How prompts are read: a1111 knows (weights:1.2), BREAK, AND and long prompts")
+      ->check(CLI::IsMember(EnumNames(v1::PromptSyntax_descriptor()), CLI::ignore_case));
 }
 
 void AddFiles(CLI::App& app, GenerateArguments& a) {

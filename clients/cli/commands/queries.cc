@@ -141,9 +141,9 @@ ExitCode Info(const ConnectionOptions& connection, bool json) {
     std::printf("  strict      every forward has %d rows\n", info.strict_rows());
   }
   const auto& limits = info.limits();
-  std::printf("  limits      prompt %d bytes, %d steps, %d images, %d previews per image, queue %d\n",
-              limits.max_prompt_bytes(), limits.max_steps(), limits.max_image_count(), limits.max_previews_per_image(),
-              limits.max_queued_jobs());
+  std::printf("  limits      prompt %d bytes and %d chunks, %d steps, %d images, %d previews per image, queue %d\n",
+              limits.max_prompt_bytes(), limits.max_prompt_chunks(), limits.max_steps(), limits.max_image_count(),
+              limits.max_previews_per_image(), limits.max_queued_jobs());
   std::printf("  default     model %s\n", info.default_model().c_str());
   return kOk;
 }

@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <iterator>
-#include <memory>
-#include <vector>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/types/span.h"
-#include "server/request/checks/prompt_syntax.h"
+#include "server/request/checks/prompt_reader.h"
 #include "server/request/checks/request_checks.h"
+#include "server/wire/proto_enums.h"
 #include "server/wire/text_limits.h"
 
 namespace stepcast {
@@ -31,44 +31,6 @@ bool CheckText(absl::string_view field, const std::string& text, int max_bytes, 
   return false;
 }
 
-// One text and the field that it came in.
-struct Text {
-  absl::string_view field;
-  absl::string_view text;
-};
-
-using Tokenizers = absl::Span<const std::shared_ptr<const ClipTokenizer>>;
-
-// Appends token ids for each of `tokenizers`. Encoders may cut at different lengths: the longest cut is told.
-void Tokenize(Tokenizers tokenizers, const Text& text, std::vector<std::vector<int32_t>>& ids,
-              std::vector<std::string>& warnings) {
-  std::string cut;
-  int max_length = 0;
-  for (const auto& tokenizer : tokenizers) {
-    TokenizedPrompt tokenized = tokenizer->Encode({text.text.data(), text.text.size()});
-    ids.push_back(std::move(tokenized.ids));
-    if (tokenized.truncated.size() <= cut.size()) continue;
-    cut = std::move(tokenized.truncated);
-    max_length = tokenizer->max_length();
-  }
-  if (!cut.empty()) {
-    warnings.push_back(absl::StrCat(text.field, " is longer than the ", max_length,
-                                    " tokens that the model reads; cut: ", Quoted(cut, cut.size())));
-  }
-  for (std::string& warning : PromptSyntaxWarnings(text.field, text.text)) warnings.push_back(std::move(warning));
-}
-
-// Of a prompt for all encoders, and if it is not empty another one for those after the first.
-std::vector<std::vector<int32_t>> TokenizeBoth(const RegisteredModel& model, const Text& first, const Text& second,
-                                               std::vector<std::string>& warnings) {
-  const Tokenizers all = model.tokenizers;
-  const size_t shared = second.text.empty() ? all.size() : 1;
-  std::vector<std::vector<int32_t>> ids;
-  Tokenize(all.subspan(0, shared), first, ids, warnings);
-  if (shared < all.size()) Tokenize(all.subspan(shared), second, ids, warnings);
-  return ids;
-}
-
 // The texts for the second encoder. What is wrong with them is added, and nothing is left of them.
 void CheckSecondTexts(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations) {
   const v1::GenerateRequest& wire = context.wire;
@@ -87,23 +49,56 @@ void CheckSecondTexts(const RequestContext& context, GenerationRequest& resolved
   }
 }
 
+void CheckSyntax(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations) {
+  const v1::PromptSyntax asked = context.wire.prompt_syntax();
+  if (asked == v1::PROMPT_SYNTAX_UNSPECIFIED) return;
+  if (const std::optional<PromptSyntax> syntax = FromProto(asked); syntax.has_value()) {
+    resolved.prompt_syntax = *syntax;
+  } else {
+    violations.Add("prompt_syntax", absl::StrCat(static_cast<int>(asked)), "a value of PromptSyntax");
+  }
+}
+
+// Models that are told the scale do without the row that several prompts are weighed against.
+void CheckParts(const RequestContext& context, const ReadPrompt& read, FieldViolations& violations) {
+  const bool whole = read.parts.empty() || (read.parts.size() == 1 && read.parts.front().weight == 1.0);
+  if (whole || !context.info().noise_schedule.embeds_guidance) return;
+  violations.Add("prompt",
+                 absl::StrCat(read.parts.size(), read.parts.size() == 1 ? " part" : " parts", " with weights"),
+                 absl::StrCat("one without, because ", context.info().id, " is told its guidance_scale"));
+}
+
+void Tell(ReadPrompt& read, bool given, GenerationRequest& resolved) {
+  std::move(read.warnings.begin(), read.warnings.end(), std::back_inserter(resolved.warnings));
+  if (given) std::move(read.lengths.begin(), read.lengths.end(), std::back_inserter(resolved.prompt_lengths));
+}
+
 void CheckTexts(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations) {
   const v1::GenerateRequest& wire = context.wire;
   const int max_bytes = context.limits.max_prompt_bytes;
+  CheckSyntax(context, resolved, violations);
   CheckSecondTexts(context, resolved, violations);
+  const PromptReader reader(context.model, resolved.prompt_syntax, context.limits.max_prompt_chunks,
+                            context.adapters == nullptr ? nullptr : context.adapters->WordsOf(context.model));
   if (!wire.has_prompt()) {
     violations.Add("prompt", "nothing",
                    absl::StrCat("a text, which may be empty: ", context.info().id, " is a text model"));
   } else if (CheckText("prompt", wire.prompt(), max_bytes, violations)) {
     resolved.prompt = wire.prompt();
-    resolved.prompt_ids =
-        TokenizeBoth(context.model, {"prompt", resolved.prompt}, {"prompt_2", resolved.prompt_2}, resolved.warnings);
+    ReadPrompt read =
+        reader.Read({"prompt", resolved.prompt, "prompt_2", resolved.prompt_2}, /*positive=*/true, violations);
+    CheckParts(context, read, violations);
+    Tell(read, true, resolved);
+    resolved.prompt_parts = std::move(read.parts);
   }
   resolved.negative_prompt_given = wire.has_negative_prompt();
   if (CheckText("negative_prompt", wire.negative_prompt(), max_bytes, violations)) {
     resolved.negative_prompt = wire.negative_prompt();
-    resolved.negative_prompt_ids = TokenizeBoth(context.model, {"negative_prompt", resolved.negative_prompt},
-                                                {"negative_prompt_2", resolved.negative_prompt_2}, resolved.warnings);
+    ReadPrompt read =
+        reader.Read({"negative_prompt", resolved.negative_prompt, "negative_prompt_2", resolved.negative_prompt_2},
+                    /*positive=*/false, violations);
+    Tell(read, resolved.negative_prompt_given, resolved);
+    if (!read.parts.empty()) resolved.negative_tokens = std::move(read.parts.front().tokens);
   }
   if (violations.CheckRange("clip_skip", wire.clip_skip(), 0, std::max(0, context.info().text_layers - 1),
                             "ModelLimits.max_clip_skip of GetModel")) {
@@ -118,6 +113,9 @@ void RefuseTexts(const RequestContext& context, FieldViolations& violations) {
   if (wire.has_prompt_2()) violations.Add("prompt_2", "a text", context.Unset());
   if (wire.has_negative_prompt_2()) violations.Add("negative_prompt_2", "a text", context.Unset());
   if (wire.has_clip_skip()) violations.Add("clip_skip", absl::StrCat(wire.clip_skip()), context.Unset());
+  if (wire.prompt_syntax() != v1::PROMPT_SYNTAX_UNSPECIFIED) {
+    violations.Add("prompt_syntax", absl::StrCat(static_cast<int>(wire.prompt_syntax())), context.Unset());
+  }
 }
 
 std::string AllowedLabels(const ModelInfo& info) {

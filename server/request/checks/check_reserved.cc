@@ -7,9 +7,6 @@ namespace stepcast {
 
 void CheckReserved(const RequestContext& context, GenerationRequest&, FieldViolations& violations) {
   const v1::GenerateRequest& wire = context.wire;
-  if (wire.prompt_syntax() != v1::PROMPT_SYNTAX_UNSPECIFIED && wire.prompt_syntax() != v1::PROMPT_SYNTAX_PLAIN) {
-    violations.Add("prompt_syntax", absl::StrCat(static_cast<int>(wire.prompt_syntax())), "PROMPT_SYNTAX_PLAIN");
-  }
   if (wire.loras_size() > 0) violations.Add("loras", absl::StrCat(wire.loras_size(), " entries"), "none");
   const v1::SizeConditioning& sizes = wire.size_conditioning();
   if (sizes.has_negative_original_width() || sizes.has_negative_original_height() || sizes.has_negative_crop_left() ||

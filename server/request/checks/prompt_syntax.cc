@@ -20,18 +20,24 @@ constexpr size_t kKinds = kWords + 1;
 constexpr size_t kShownBytes = 60;
 
 constexpr std::array<absl::string_view, kKinds> kWhat = {
-    "is painted as words: weights are not read",
-    "is painted as words: brackets do not weigh",
+    "is painted as words: weights are read with prompt_syntax A1111",
+    "is painted as words: brackets weigh with prompt_syntax A1111",
     "is painted as words: one prompt holds for all steps",
     "is painted as words: nothing is chosen",
-    "is painted as words: prompts load no adapters",
-    "is painted as words: prompts load no embeddings",
+    "is painted as words: prompts load no adapters, `loras` names them",
+    "is painted as words: embeddings are read by their name alone, with prompt_syntax A1111",
     "is painted as words: there are no wildcards",
-    "is painted as a word: the prompt is one piece",
-    "is painted as a word: prompts are not composed",
+    "is painted as a word: it ends chunks with prompt_syntax A1111",
+    "is painted as a word: it joins prompts with prompt_syntax A1111",
     "is read as a control token of the text encoder, not as words",
     "is painted as words: the text encoder has no such control token",
 };
+
+// In the A1111 syntaxes, or refused by them.
+bool IsRead(Kind kind) {
+  return kind == kWeight || kind == kEmphasis || kind == kSchedule || kind == kAdapter || kind == kBreak ||
+         kind == kAnd;
+}
 
 bool IsDigit(char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); }
 
@@ -183,12 +189,12 @@ class Scanner {
 
 }  // namespace
 
-std::vector<std::string> PromptSyntaxWarnings(absl::string_view field, absl::string_view text) {
+std::vector<std::string> PromptSyntaxWarnings(absl::string_view field, absl::string_view text, PromptSyntax syntax) {
   Scanner scanner(text);
   const auto& found = scanner.Scan();
   std::vector<std::string> warnings;
   for (size_t kind = 0; kind < kKinds; ++kind) {
-    if (found[kind].empty()) continue;
+    if (found[kind].empty() || (syntax != PromptSyntax::kPlain && IsRead(static_cast<Kind>(kind)))) continue;
     warnings.push_back(absl::StrCat(field, ": ", Quoted(std::string(found[kind]), kShownBytes), " ", kWhat[kind]));
   }
   return warnings;

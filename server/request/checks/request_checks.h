@@ -7,6 +7,7 @@
 #include "absl/strings/string_view.h"
 
 #include "core/generation_request.h"
+#include "server/catalog/adapters/adapter_catalog.h"
 #include "server/catalog/model_registry.h"
 #include "server/config/config.h"
 #include "server/request/errors/field_violations.h"
@@ -19,10 +20,11 @@ namespace stepcast {
 struct RequestContext {
   const v1::GenerateRequest& wire;
   const RegisteredModel& model;
-  const LimitsConfig& limits;              // the server's
-  ModelLimits model_limits;                // the model's and the server's, whichever is narrower
-  std::string tenant = "";                 // for whom the call is made
-  const PictureFiles* pictures = nullptr;  // that the message brought; nullptr: none
+  const LimitsConfig& limits;                // the server's
+  ModelLimits model_limits;                  // the model's and the server's, whichever is narrower
+  std::string tenant = "";                   // for whom the call is made
+  const PictureFiles* pictures = nullptr;    // that the message brought; nullptr: none
+  const AdapterCatalog* adapters = nullptr;  // of the server; nullptr: none
 
   const ModelInfo& info() const { return *model.info; }
 
@@ -39,7 +41,8 @@ void CheckDecoding(const RequestContext& context, GenerationRequest& resolved, F
 // size_conditioning. After CheckSize.
 void CheckSizeConditioning(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
-// prompt, negative_prompt, prompt_2, negative_prompt_2, clip_skip, class_index, class_label. Texts become token ids.
+// prompt_syntax, prompt, negative_prompt, prompt_2, negative_prompt_2, clip_skip, class_index, class_label. Texts
+// become token ids.
 void CheckConditioning(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
 // steps, timesteps, sigmas, sampler, sigma_schedule, timestep_spacing, eta.
@@ -62,7 +65,7 @@ void CheckGuidance(const RequestContext& context, GenerationRequest& resolved, F
 // output, preview. After CheckSize and CheckSampling.
 void CheckOutput(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
-// prompt_syntax, loras, resume_token, checkpoint_every and negative sizes, which nothing serves.
+// loras, resume_token, checkpoint_every and negative sizes, which nothing serves.
 void CheckReserved(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
 // priority; the tenant.

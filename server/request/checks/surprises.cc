@@ -77,8 +77,9 @@ std::optional<std::string> SameTexts(const GenerationRequest& request) {
   const bool guided = request.guidance_scale > 1.0 && !request.model->noise_schedule.embeds_guidance;
   const bool zeros = request.model->zeroes_unset_negative && !request.negative_prompt_given;
   const bool told_apart = zeros || request.model->size_conditioning == SizeConditioning::kAestheticScore;
-  if (!guided || told_apart || request.prompt_ids.empty() || request.clip_skip > 0) return std::nullopt;
-  if (request.prompt_ids != request.negative_prompt_ids) return std::nullopt;
+  if (!guided || told_apart || request.prompt_parts.size() != 1) return std::nullopt;
+  if (request.prompt_syntax == PromptSyntax::kPlain && request.clip_skip > 0) return std::nullopt;
+  if (request.prompt_parts.front().tokens != request.negative_tokens) return std::nullopt;
   return "guidance_scale has no effect: prompt and negative_prompt are the same tokens";
 }
 

@@ -77,7 +77,7 @@ TEST(RecordingTextTest, SettingsComeBackWithoutPromptAndSeed) {
   request.model = model;
   request.prompt = "a secret";
   request.negative_prompt = "another";
-  request.prompt_ids = {{1, 4242, 2}};
+  request.prompt_parts = {{.tokens = {.ids = {{1, 4242, 2}}}}};
   request.seed = 987654321;
   request.width = 64;
   request.height = 96;

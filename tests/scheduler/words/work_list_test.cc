@@ -182,6 +182,26 @@ TEST(WorkListTest, PicturesAreEncodedOnce) {
   EXPECT_EQ(job.phase(), Phase::kDenoise);
 }
 
+TEST(WorkListTest, LongPromptsArePaidForWhereTheyAreEncoded) {
+  const auto beside = [](std::vector<int> chunks, int negative) {
+    auto request = std::make_shared<GenerationRequest>(*MakeRequest({}));
+    const WeightedPrompt part = request->prompt_parts.front();
+    request->prompt_parts.clear();
+    for (const int count : chunks) {
+      request->prompt_parts.push_back(part);
+      request->prompt_parts.back().tokens.chunks = count;
+      // Different prompts.
+      request->prompt_parts.back().tokens.ids = {{static_cast<int>(request->prompt_parts.size())}};
+    }
+    request->negative_tokens.chunks = negative;
+    return MakeJobSpec(request, MakeProgram({})).work->items().front().beside;
+  };
+  EXPECT_EQ(beside({1}, 1), 0);
+  EXPECT_EQ(beside({2}, 1), 1);
+  EXPECT_EQ(beside({4}, 4), 3);
+  EXPECT_EQ(beside({1, 1, 1}, 1), 1);
+}
+
 TEST(WorkListTest, WhatWorksBesideTheDenoiserIsPaidForWhereItWorks) {
   auto recipe = std::make_shared<sampling::Recipe>(*MakeJobSpec(MakeRequest({}), MakeProgram({.steps = 6})).recipe);
   sampling::Stage& stage = recipe->stages.front();

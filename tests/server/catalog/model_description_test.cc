@@ -90,6 +90,7 @@ TEST(DescribeLimitsTest, TellsEveryLimit) {
   }
   EXPECT_EQ(described.max_queued_jobs(), 64);
   EXPECT_EQ(described.max_prompt_bytes(), 8192);
+  EXPECT_EQ(described.max_prompt_chunks(), 4);
   EXPECT_EQ(described.image_chunk_bytes(), 3 << 20);
 }
 

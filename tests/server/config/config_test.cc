@@ -53,6 +53,8 @@ void ExpectEqual(const ServerConfig& a, const ServerConfig& b) {
   EXPECT_EQ(a.listen.metrics_host, b.listen.metrics_host);
   EXPECT_EQ(a.listen.metrics_port, b.listen.metrics_port);
   EXPECT_EQ(a.limits.max_prompt_bytes, b.limits.max_prompt_bytes);
+  EXPECT_EQ(a.limits.max_prompt_chunks, b.limits.max_prompt_chunks);
+  EXPECT_EQ(a.embeddings_dir, b.embeddings_dir);
   EXPECT_EQ(a.limits.max_steps, b.limits.max_steps);
   EXPECT_EQ(a.limits.max_image_count, b.limits.max_image_count);
   EXPECT_EQ(a.limits.max_side, b.limits.max_side);
@@ -254,6 +256,8 @@ TEST(ConfigTest, ExampleEqualsTheDefaultsAndNamesEveryKey) {
                           "metrics_port",
                           "limits",
                           "max_prompt_bytes",
+                          "max_prompt_chunks",
+                          "embeddings_dir",
                           "max_steps",
                           "max_image_count",
                           "max_side",

@@ -35,11 +35,12 @@ TEST(CheckConditioningTest, TokenizesForEveryEncoder) {
   info.tokenizer_dirs = {"fake:8", "fake:4"};
   const Checked checked(Register(info), Wire(R"(prompt: "one two three" negative_prompt: "x")"));
   EXPECT_TRUE(checked.violations.empty());
-  EXPECT_THAT(checked.resolved.prompt_ids,
+  EXPECT_THAT(checked.resolved.prompt_parts.front().tokens.ids,
               ElementsAre(ElementsAre(1000, 3, 3, 5, 1001, 1001, 1001, 1001), ElementsAre(1000, 3, 3, 1001)));
-  EXPECT_THAT(checked.resolved.negative_prompt_ids, SizeIs(2));
+  EXPECT_THAT(checked.resolved.negative_tokens.ids, SizeIs(2));
   EXPECT_THAT(checked.resolved.warnings,
-              ElementsAre("prompt is longer than the 4 tokens that the model reads; cut: \"three\""));
+              ElementsAre("prompt is longer than the 4 tokens that the model reads; cut: \"three\"; "
+                          "prompt_syntax PROMPT_SYNTAX_A1111 reads longer prompts"));
 }
 
 TEST(CheckConditioningTest, UnsetAndEmptyNegativePromptDiffer) {
@@ -53,10 +54,43 @@ TEST(CheckConditioningTest, TheSecondEncoderMayReadAnotherText) {
   const auto ids = [](int32_t word) { return ElementsAre(1000, word, 1001, 1001, 1001, 1001, 1001, 1001); };
   const Checked both(model, Wire(R"(prompt: "a" prompt_2: "four" negative_prompt: "" negative_prompt_2: "fives")"));
   EXPECT_TRUE(both.violations.empty());
-  EXPECT_THAT(both.resolved.prompt_ids, ElementsAre(ids(1), ids(4)));
-  EXPECT_THAT(both.resolved.negative_prompt_ids, ElementsAre(ids(1001), ids(5)));
+  EXPECT_THAT(both.resolved.prompt_parts.front().tokens.ids, ElementsAre(ids(1), ids(4)));
+  EXPECT_THAT(both.resolved.negative_tokens.ids, ElementsAre(ids(1001), ids(5)));
   const Checked one(model, Wire(R"(prompt: "a" prompt_2: "")"));
-  EXPECT_THAT(one.resolved.prompt_ids, ElementsAre(ids(1), ids(1))) << "an empty one is none";
+  EXPECT_THAT(one.resolved.prompt_parts.front().tokens.ids, ElementsAre(ids(1), ids(1))) << "an empty one is none";
+}
+
+TEST(CheckConditioningTest, PromptsAreReadInTheSyntaxOfTheRequest) {
+  const RegisteredModel model = Register(TextModel());
+  const Checked plain(model, Wire(R"(prompt: "(a:2) AND b")"));
+  EXPECT_THAT(plain.resolved.prompt_parts, SizeIs(1));
+  EXPECT_THAT(plain.resolved.warnings, SizeIs(2)) << "a weight and AND are painted as words";
+  const Checked a1111(model, Wire(R"(prompt: "(a:2) AND b :0.5" prompt_syntax: PROMPT_SYNTAX_A1111)"));
+  ASSERT_THAT(a1111.resolved.prompt_parts, SizeIs(2));
+  EXPECT_EQ(a1111.resolved.prompt_parts[1].weight, 0.5);
+  EXPECT_EQ(a1111.resolved.prompt_syntax, PromptSyntax::kA1111);
+  EXPECT_THAT(a1111.resolved.prompt_lengths, SizeIs(1)) << "no negative prompt was given";
+  EXPECT_THAT(a1111.resolved.warnings, IsEmpty());
+  EXPECT_TRUE(Checked(model, Wire(R"(prompt: "a" prompt_syntax: 99)")).violations.Has("prompt_syntax"));
+  const Checked bad(model, Wire(R"(prompt: "[a|b]" negative_prompt: "<lora:x:1>" prompt_syntax: PROMPT_SYNTAX_A1111)"));
+  EXPECT_TRUE(bad.violations.Has("prompt"));
+  EXPECT_TRUE(bad.violations.Has("negative_prompt"));
+  EXPECT_TRUE(Checked(Register(ClassModel()), Wire(R"(class_index: 1 prompt_syntax: PROMPT_SYNTAX_PLAIN)"))
+                  .violations.Has("prompt_syntax"));
+}
+
+TEST(CheckConditioningTest, ModelsThatAreToldTheirGuidanceFollowOnePrompt) {
+  ModelInfo info = TextModel();
+  info.noise_schedule.embeds_guidance = true;
+  const RegisteredModel model = Register(std::move(info));
+  const auto check = [&](const char* text) {
+    v1::GenerateRequest wire = Wire("prompt_syntax: PROMPT_SYNTAX_A1111");
+    wire.set_prompt(text);
+    return Checked(model, wire);
+  };
+  EXPECT_TRUE(check("a AND b").violations.Has("prompt"));
+  EXPECT_TRUE(check("a :2").violations.Has("prompt"));
+  EXPECT_FALSE(check("(a:2)").violations.Has("prompt"));
 }
 
 TEST(CheckConditioningTest, SecondTextsThatHaveNoPlaceAreRefused) {
@@ -75,8 +109,8 @@ TEST(CheckConditioningTest, SecondTextsThatHaveNoPlaceAreRefused) {
 TEST(CheckConditioningTest, TextsThatAreWrongAreNotTokenized) {
   const Checked checked(Register(TextModel()), Wire(R"(prompt: "\000" negative_prompt: "\000")"));
   EXPECT_THAT(checked.violations.violations(), SizeIs(2));
-  EXPECT_THAT(checked.resolved.prompt_ids, IsEmpty());
-  EXPECT_THAT(checked.resolved.negative_prompt_ids, IsEmpty());
+  EXPECT_THAT(checked.resolved.prompt_parts, IsEmpty());
+  EXPECT_THAT(checked.resolved.negative_tokens.ids, IsEmpty());
 }
 
 TEST(CheckConditioningTest, ClassesByIndexAndByLabel) {

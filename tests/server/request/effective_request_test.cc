@@ -23,7 +23,7 @@ TEST(EffectiveRequestTest, EveryDefaultIsFilledIn) {
   const v1::GenerateRequest effective = Effective(Wire(R"(prompt: "p")"), 77);
   EXPECT_TRUE(MessageDifferencer::Equals(effective, Wire(R"(
     model: "texty" prompt: "p" seed: 77 image_count: 1 width: 64 height: 64 steps: 20 guidance_scale: 5
-    sampler: SAMPLER_DDIM clip_skip: 0 guidance_rescale: 0 guidance_start: 0 guidance_end: 1
+    sampler: SAMPLER_DDIM clip_skip: 0 prompt_syntax: PROMPT_SYNTAX_PLAIN guidance_rescale: 0 guidance_start: 0 guidance_end: 1
     sigma_schedule: SIGMA_SCHEDULE_DEFAULT timestep_spacing: TIMESTEP_SPACING_LEADING eta: 0
     output { format: IMAGE_FORMAT_PNG } priority: PRIORITY_STANDARD)")))
       << effective.DebugString();

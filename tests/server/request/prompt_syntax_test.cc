@@ -42,15 +42,15 @@ TEST(PromptSyntaxTest, EachKindIsToldWithItsExample) {
       {"apple <hypernet:x:1>", "\"<hypernet:x:1>\"", "adapters"},
       {"embedding:easynegative, apple", "\"embedding:easynegative\"", "embeddings"},
       {"__colour__ apple", "\"__colour__\"", "wildcards"},
-      {"an apple BREAK, a tree", "\"BREAK\"", "one piece"},
-      {"an apple AND a tree", "\"AND\"", "composed"},
+      {"an apple BREAK, a tree", "\"BREAK\"", "ends chunks"},
+      {"an apple AND a tree", "\"AND\"", "joins prompts"},
       {"apple <|endoftext|> tree", "\"<|endoftext|>\"", "control token of the text encoder, not as words"},
       {"<|startoftext|>apple", "\"<|startoftext|>\"", "control token of the text encoder, not as words"},
       {"apple <|im_end|>", "\"<|im_end|>\"", "no such control token"},
       {"apple <|ENDOFTEXT|>", "\"<|ENDOFTEXT|>\"", "no such control token"},
   };
   for (const auto& row : rows) {
-    EXPECT_THAT(PromptSyntaxWarnings("prompt", row.text),
+    EXPECT_THAT(PromptSyntaxWarnings("prompt", row.text, PromptSyntax::kPlain),
                 ElementsAre(AllOf(StartsWith(std::string("prompt: ") + row.example + " is "), HasSubstr(row.what))))
         << row.text;
   }
@@ -86,14 +86,23 @@ TEST(PromptSyntaxTest, PlainTextsAreNotSuspected) {
                            "\xe2\x9c\x82 (\xe2\x9c\x82)",
                            "a (b) 1.5",
                            "(word)2"}) {
-    EXPECT_THAT(PromptSyntaxWarnings("prompt", text), IsEmpty()) << text;
+    EXPECT_THAT(PromptSyntaxWarnings("prompt", text, PromptSyntax::kPlain), IsEmpty()) << text;
   }
 }
 
 TEST(PromptSyntaxTest, ManyAreTellsOneEach) {
-  EXPECT_THAT(PromptSyntaxWarnings("negative_prompt", "(a:1.1) (b:1.2) <lora:x:1> <lora:y:1> AND BREAK x"), SizeIs(4));
+  EXPECT_THAT(PromptSyntaxWarnings("negative_prompt", "(a:1.1) (b:1.2) <lora:x:1> <lora:y:1> AND BREAK x",
+                                   PromptSyntax::kPlain),
+              SizeIs(4));
   const std::string longest = "<lora:" + std::string(500, 'x') + ">";
-  EXPECT_LT(PromptSyntaxWarnings("prompt", longest)[0].size(), 160u);
+  EXPECT_LT(PromptSyntaxWarnings("prompt", longest, PromptSyntax::kPlain)[0].size(), 160u);
+}
+
+TEST(PromptSyntaxTest, WhatASyntaxReadsIsNotToldOfIt) {
+  for (const PromptSyntax syntax : {PromptSyntax::kA1111, PromptSyntax::kA1111NoNorm}) {
+    EXPECT_THAT(PromptSyntaxWarnings("prompt", "(a:1.1) ((b)) [[c]] BREAK d AND e", syntax), IsEmpty());
+    EXPECT_THAT(PromptSyntaxWarnings("prompt", "{a|b} __c__ embedding:d <|endoftext|>", syntax), SizeIs(4));
+  }
 }
 
 TEST(PromptSyntaxTest, TheWorkIsLinear) {
@@ -101,7 +110,7 @@ TEST(PromptSyntaxTest, TheWorkIsLinear) {
     const auto scan = [&](int scale) {
       std::string text;
       for (int i = 0; i < scale * 4'000; ++i) text += piece;
-      PromptSyntaxWarnings("prompt", text);
+      PromptSyntaxWarnings("prompt", text, PromptSyntax::kPlain);
     };
     EXPECT_LT(GrowthOver8([&](int large) { scan(large == 1 ? 1 : 8); }, 1), kLinearOver8) << piece;
   }

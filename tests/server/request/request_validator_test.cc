@@ -35,8 +35,8 @@ TEST_F(RequestValidatorTest, OnlyThePromptIsNeeded) {
   const GenerationRequest& r = **request;
   EXPECT_EQ(r.model->id, "texty");
   EXPECT_EQ(r.prompt, "a red apple");
-  EXPECT_THAT(r.prompt_ids, ElementsAre(ElementsAre(1000, 1, 3, 5, 1001, 1001, 1001, 1001)));
-  EXPECT_THAT(r.negative_prompt_ids, ElementsAre(ElementsAre(1000, 1001, 1001, 1001, 1001, 1001, 1001, 1001)));
+  EXPECT_THAT(r.prompt_parts.front().tokens.ids, ElementsAre(ElementsAre(1000, 1, 3, 5, 1001, 1001, 1001, 1001)));
+  EXPECT_THAT(r.negative_tokens.ids, ElementsAre(ElementsAre(1000, 1001, 1001, 1001, 1001, 1001, 1001, 1001)));
   EXPECT_FALSE(r.negative_prompt_given);
   EXPECT_EQ(r.clip_skip, 0);
   EXPECT_EQ(r.class_index, std::nullopt);
@@ -97,8 +97,8 @@ TEST_F(RequestValidatorTest, AnEmptyPromptIsATextToo) {
   const auto blank = Validate(R"(prompt: "   ")");
   ASSERT_TRUE(empty.ok()) << empty.status();
   ASSERT_TRUE(blank.ok()) << blank.status();
-  EXPECT_EQ((*empty)->prompt_ids, (*blank)->prompt_ids);
-  EXPECT_EQ((*empty)->prompt_ids, (*empty)->negative_prompt_ids);
+  EXPECT_EQ((*empty)->prompt_parts, (*blank)->prompt_parts);
+  EXPECT_EQ((*empty)->prompt_parts.front().tokens, (*empty)->negative_tokens);
   EXPECT_TRUE(ToEffectiveRequest(**empty).has_prompt()) << "sent again it is not refused";
   EXPECT_FALSE(Validate("").ok());
   EXPECT_FALSE(Validate(R"(model: "digits" prompt: "")").ok()) << "no text model";
@@ -319,9 +319,11 @@ TEST_F(RequestValidatorTest, WarnsOfWhatIsCut) {
       Validate(R"(prompt: "one two three four five six seven eight" negative_prompt: "a b c d e f g")");
   ASSERT_TRUE(request.ok());
   EXPECT_THAT((*request)->warnings,
-              ElementsAre("prompt is longer than the 8 tokens that the model reads; cut: \"seven eight\"",
-                          "negative_prompt is longer than the 8 tokens that the model reads; cut: \"g\""));
-  EXPECT_EQ((*request)->prompt_ids[0].size(), 8u);
+              ElementsAre("prompt is longer than the 8 tokens that the model reads; cut: \"seven eight\"; "
+                          "prompt_syntax PROMPT_SYNTAX_A1111 reads longer prompts",
+                          "negative_prompt is longer than the 8 tokens that the model reads; cut: \"g\"; "
+                          "prompt_syntax PROMPT_SYNTAX_A1111 reads longer prompts"));
+  EXPECT_EQ((*request)->prompt_parts.front().tokens.ids[0].size(), 8u);
 }
 
 TEST_F(RequestValidatorTest, WarnsOfWhatHasNoEffect) {
