@@ -78,7 +78,7 @@ at::Tensor RunTransformer(const Run& run) {
   if (options.cross_attention_dim > 0) options.text = &text;
   const Transformer2DModel transformer(run.weights.Root(), options);
   text.Seal();
-  return transformer(run.input("x"), text.empty() ? at::Tensor() : text(run.input("context")));
+  return transformer(run.input("x"), {text.empty() ? at::Tensor() : text(run.input("context"))});
 }
 
 at::Tensor RunBlock(const Run& run) {
