@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "codec/files/image_codec.h"
 #include "tests/parity/atelier.h"
 #include "tests/parity/painter.h"
 
@@ -35,6 +36,25 @@ InputPicture Hint(int number, int width, int height) {
   return {.image = std::move(image), .sha256 = absl::StrCat(number, ":", width, "x", height)};
 }
 
+SharedImage ReadPicture(const std::string& file) {
+  absl::StatusOr<Image> image = DecodeImage(ReadFile(absl::StrCat(kData, "/", file)), DecodeLimits{});
+  EXPECT_TRUE(image.ok()) << file << ": " << image.status();
+  return image.ok() ? std::make_shared<const Image>(*std::move(image)) : nullptr;
+}
+
+// The picture that is begun with, and what of it is repainted.
+void AddPictures(const json& wanted, GenerationRequest& request) {
+  if (wanted["kind"] == "text") return;
+  const std::string file = wanted["picture_file"];
+  request.init_image = {.image = ReadPicture(file), .sha256 = file};
+  request.strength = wanted["strength"];
+  if (wanted["kind"] != "inpaint") return;
+  const SharedImage grey = ReadPicture(wanted["mask_file"]);
+  auto mask = std::make_shared<Mask>(Mask{.width = grey->width, .height = grey->height});
+  for (size_t i = 0; i < grey->pixels.size(); i += 3) mask->values.push_back(grey->pixels[i]);
+  request.inpainting = Inpainting{.mask = std::move(mask)};
+}
+
 std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
   auto request = std::make_shared<GenerationRequest>();
   request->model = atelier.painter().model();
@@ -55,6 +75,7 @@ std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
     if (!each["control_type"].is_null()) control.control_type = each["control_type"].get<int>();
     request->control.push_back(std::move(control));
   }
+  AddPictures(wanted, *request);
   return atelier.painter().MakeJob(wanted, std::move(request));
 }
 

@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 import diffusers
+import make_picture_fixtures as pictures
 import torch
 from diffusers import ControlNetModel, ControlNetUnionModel, MultiControlNetModel
 from make_sdxl_fixtures import ROOT, SAMPLERS, SCHEDULE
@@ -22,7 +23,8 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 SHARED = ROOT / "tests/parity/data/sdxl"
 DEFAULTS = {"family": "sd", "prompt": "a red apple", "negative_prompt": "blurry", "seed": 0, "image_index": 0, "width": 32,
-            "height": 32, "steps": 6, "sampler": "DDIM", "guidance_scale": 5.0, "eta": 0.0, "control": []}
+            "height": 32, "steps": 6, "sampler": "DDIM", "guidance_scale": 5.0, "eta": 0.0, "control": [],
+            "kind": "text", "strength": 1.0}
 
 
 def net(model, hint, *, scale=1.0, start=0.0, end=1.0, control_type=None, guess=False):
@@ -54,6 +56,16 @@ REQUESTS = [
      "control": [net("union", 1, scale=0.9, control_type=3), net("union", 2, scale=0.5, control_type=1)]},
     # Beside guidance the reference fails here: it counts rows for the kinds that it does not show the net.
     {"name": "union_guess", "family": "xl", "seed": 20, "guidance_scale": 1.0, "control": [net("union", 1, control_type=2, guess=True)]},
+    {"name": "img2img", "kind": "img2img", "seed": 21, "strength": 0.6, "control": [net("plain", 1)]},
+    {"name": "img2img_window", "kind": "img2img", "seed": 22, "strength": 0.75, "steps": 9, "sampler": "EULER", "width": 48,
+     "control": [net("plain", 2, scale=1.3, start=0.2, end=0.75)]},
+    {"name": "img2img_two_guess", "kind": "img2img", "seed": 23, "strength": 0.5, "sampler": "DPMPP_2M",
+     "control": [net("plain", 2, guess=True), net("bgr", 5, scale=0.6, guess=True)]},
+    {"name": "inpaint", "kind": "inpaint", "seed": 24, "control": [net("plain", 3)]},
+    {"name": "inpaint_weak", "kind": "inpaint", "seed": 25, "strength": 0.7, "steps": 8, "sampler": "EULER_ANCESTRAL",
+     "height": 40, "control": [net("bgr", 6, scale=0.8)]},
+    {"name": "inpaint_two", "kind": "inpaint", "seed": 26, "strength": 0.9, "sampler": "EULER",
+     "control": [net("plain", 1, end=0.6), net("bgr", 4, start=0.3)]},
 ]
 
 
@@ -130,7 +142,8 @@ def pipeline_of(request, out):
     union = request["control"][0]["control_type"] is not None
     nets = [load(ControlNetUnionModel if union else ControlNetModel, out / each["model"]) for each in request["control"]]
     if family == "sd":
-        pipe = diffusers.StableDiffusionControlNetPipeline(
+        kind = {"text": "", "img2img": "Img2Img", "inpaint": "Inpaint"}[request["kind"]]
+        pipe = getattr(diffusers, f"StableDiffusionControlNet{kind}Pipeline")(
             **parts, controlnet=nets[0] if len(nets) == 1 else MultiControlNetModel(nets), safety_checker=None,
             feature_extractor=None, requires_safety_checker=False)
     else:
@@ -149,6 +162,14 @@ def schedule_of(family):
     return config if family == "xl" else dict(config, clip_sample=False, set_alpha_to_one=False)
 
 
+def begun_with(request):
+    return pictures.picture_of("a", request["width"], request["height"])
+
+
+def mask_of(request):
+    return pictures.mask_of("hard", request["width"], request["height"])
+
+
 def paint(request, out):
     """Returns latents and picture."""
     pipe, control = pipeline_of(request, out), request["control"]
@@ -164,6 +185,11 @@ def paint(request, out):
     else:
         named |= {"image": hints[0] if single else hints, "controlnet_conditioning_scale": pick("scale"),
                   "control_guidance_start": pick("start"), "control_guidance_end": pick("end")}
+    if request["kind"] == "img2img":
+        named |= {"control_image": named.pop("image"), "image": begun_with(request), "strength": request["strength"]}
+    elif request["kind"] == "inpaint":
+        named |= {"control_image": named.pop("image"), "image": begun_with(request), "mask_image": mask_of(request),
+                  "strength": request["strength"]}
     if request["sampler"] == "DDIM":
         named["eta"] = request["eta"]
     generator = torch.Generator("cpu").manual_seed(request["seed"] + request["image_index"])
@@ -207,6 +233,12 @@ def main():
         latents, picture = paint(request, args.out)
         all_latents[request["name"]] = latents
         picture.save(args.out / f"{request['name']}.png", optimize=True)
+        if request["kind"] != "text":
+            request["picture_file"] = f"in_{request['width']}x{request['height']}.png"
+            begun_with(request).save(args.out / request["picture_file"], optimize=True)
+        if request["kind"] == "inpaint":
+            request["mask_file"] = f"mask_{request['width']}x{request['height']}.png"
+            mask_of(request).save(args.out / request["mask_file"], optimize=True)
         print(f"{request['name']}: std {latents.std():.3f}, max {latents.abs().max():.3f}", flush=True)
     save_file(all_latents, args.out / "latents.safetensors")
     manifest = {"made_by": f"diffusers {diffusers.__version__}, torch {torch.__version__.split('+')[0]}",
