@@ -38,8 +38,7 @@ RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build
 WORKDIR /src/clients/gateway
 RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build && npm prune --omit=dev --ignore-scripts
 WORKDIR /src/clients/gateway/page
-# Not `npm ci`: it refuses a lock file without an optional package for Windows of Vite's. What the lock file names is taken all the same.
-RUN npm install --ignore-scripts --no-audit --no-fund && npm run build && rm -rf node_modules
+RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build && rm -rf node_modules
 
 FROM node:20-bookworm-slim AS gateway
 LABEL org.opencontainers.image.title="stepcast-gateway" \
