@@ -50,4 +50,4 @@ add_library(stepcast::grpc_reflection ALIAS stepcast_grpc_reflection)
 # Reflection registers itself from a static object that nothing refers to.
 # One flag, because CMake sorts and merges separate ones.
 target_link_libraries(stepcast_grpc_reflection INTERFACE
-                      "-Wl,--push-state,--no-as-needed,-lgrpc++_reflection,--pop-state" stepcast::grpc)
+                      "-Wl,--push-state,--no-as-needed,-lgrpc++_reflection,--pop-state" -lgrpcpp_channelz stepcast::grpc)

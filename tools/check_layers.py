@@ -25,7 +25,7 @@ LAW = {
 }
 # Inner rooms of a room, top first: each may include the rooms below it (and itself).
 INNER = {
-    "server": ["process", "operators", "call", "request", "catalog", "telemetry", "config", "wire"],
+    "server": ["process", "operators", "call", "identity", "request", "catalog", "telemetry", "config", "wire"],
     "scheduler": ["dispatch", "loop", "recording", "decide", "costs", "words"],
     "engine": ["start", "executor", "trial", "step", "codecs", "shelves", "job", "device"],
     "sampling": ["recipe", "compile", "samplers", "program", "schedule"],

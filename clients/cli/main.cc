@@ -50,10 +50,21 @@ void AddTimeout(CLI::App& app, Arguments& a) {
   AddReal(app, "--timeout", set, "Seconds one call may take; 0: no limit", kSeconds);
 }
 
+// How the server is reached, and as whom. A token on a command line is seen by whoever lists processes: hence the
+// variable.
+void AddSecurity(CLI::App& app, ConnectionOptions& connection) {
+  app.add_flag("--tls", connection.tls, "Speak TLS; so do the three below");
+  app.add_option("--ca", connection.ca_file, "PEM file of whom to trust, instead of whom this machine trusts");
+  app.add_option("--cert", connection.cert_file, "PEM file of the certificate to show, with --key");
+  app.add_option("--key", connection.key_file, "PEM file of its key");
+  app.add_option("--token", connection.token, "Bearer token; better in $STEPCAST_TOKEN, or $STEPCAST_ADMIN_TOKEN");
+}
+
 // What every command takes, before and behind its name.
 void AddConnection(CLI::App& app, Arguments& a) {
   AddAddress(app, "--host", a.connection, "host:port of the server");
   AddTimeout(app, a);
+  AddSecurity(app, a.connection);
 }
 
 CLI::App* AddCommand(CLI::App& app, Arguments& a, const char* name, const char* help) {
@@ -81,6 +92,7 @@ void AddTop(CLI::App& app, Arguments& a) {
   CLI::App* const command = app.add_subcommand("top", "What the scheduler does, live, from the admin port");
   AddAddress(*command, "--admin", a.admin, "host:port of the server's admin port")->envname("STEPCAST_ADMIN");
   AddTimeout(*command, a);
+  AddSecurity(*command, a.admin);
   AddReal(*command, "--interval", [&a](double v) { a.top.interval_s = v; }, "Seconds between frames (default: 1)",
           {0.1, 3600});
   command->add_flag("--once", a.top.once, "One frame, then end");
@@ -93,6 +105,7 @@ void AddModelControl(CLI::App& app, Arguments& a) {
   for (CLI::App* const command : {load, unload}) {
     AddAddress(*command, "--admin", a.admin, "host:port of the server's admin port")->envname("STEPCAST_ADMIN");
     AddTimeout(*command, a);
+    AddSecurity(*command, a.admin);
     command->add_option("model", a.model, "Model id")->required();
   }
   AddReal(*unload, "--drain", [&a](double v) { a.unload.drain_s = v; },
@@ -164,12 +177,18 @@ std::string WithHostIgnored(const CLI::App& app) {
   return "";
 }
 
+void FromEnvironment(const char* name, std::string& value) {
+  if (const char* set = std::getenv(name); set != nullptr && *set != '\0') value = set;
+}
+
 ExitCode Main(int argc, char** argv) {
   CLI::App app("Paints pictures with a Stepcast server.", "stepcast");
   app.require_subcommand(1);
   app.set_version_flag("--version", STEPCAST_VERSION);
   Arguments a;
-  if (const char* host = std::getenv("STEPCAST_HOST"); host != nullptr && *host != '\0') a.connection.host = host;
+  FromEnvironment("STEPCAST_HOST", a.connection.host);
+  FromEnvironment("STEPCAST_TOKEN", a.connection.token);
+  FromEnvironment("STEPCAST_ADMIN_TOKEN", a.admin.token);
   AddConnection(app, a);
   CLI::App* const generate = AddCommand(app, a, "generate", "Paint pictures");
   AddGenerateOptions(*generate, a.generate);
@@ -187,7 +206,9 @@ ExitCode Main(int argc, char** argv) {
   }
   std::string problem;
   if (!ParseAddress(a.connection.host, kServicePort, problem)) return Usage("STEPCAST_HOST: " + problem);
-  return Run(app, a);
+  const bool admin = app.got_subcommand("top") || app.got_subcommand("load") || app.got_subcommand("unload");
+  const std::string mistake = FindSecurityMistake(admin ? a.admin : a.connection);
+  return mistake.empty() ? Run(app, a) : Usage(mistake);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,8 @@ const (
 type Options struct {
 	// Tenant says for whom calls are made.
 	Tenant string
+	// Token is the bearer token; where it is empty $STEPCAST_TOKEN.
+	Token string
 	// Credentials are for TLS; without them the connection is plain.
 	Credentials credentials.TransportCredentials
 	// Retry is DefaultRetry where it is nil.
@@ -59,6 +62,9 @@ func NewClient(options Options, addresses ...string) (*Client, error) {
 	}
 	if options.Credentials == nil {
 		options.Credentials = insecure.NewCredentials()
+	}
+	if options.Token == "" {
+		options.Token = os.Getenv("STEPCAST_TOKEN")
 	}
 	if options.Retry == nil {
 		options.Retry = &DefaultRetry
@@ -252,6 +258,9 @@ func (c *Client) outgoing(ctx context.Context, model string) context.Context {
 		var id [16]byte
 		_, _ = rand.Read(id[:]) // never fails
 		sent.Set(requestIDKey, hex.EncodeToString(id[:]))
+	}
+	if c.options.Token != "" {
+		sent.Set("authorization", "Bearer "+c.options.Token)
 	}
 	if c.options.Tenant != "" {
 		sent.Set("x-stepcast-tenant", c.options.Tenant)

@@ -5,7 +5,10 @@ package stepcast
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -15,6 +18,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -273,5 +277,34 @@ func TestCallsAreSpreadOverReplicasAndADrainRefusesNobody(t *testing.T) {
 	first.Terminate()
 	for !first.Ended() {
 		paint()
+	}
+}
+
+func TestATokenAndTLSLetAClientIn(t *testing.T) {
+	folder := t.TempDir()
+	ca, key, tokens := filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem"), filepath.Join(folder, "tokens.yaml")
+	made := exec.Command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+		"-keyout", key, "-out", ca, "-subj", "/CN=stepcast", "-addext", "subjectAltName=IP:127.0.0.1")
+	if told, err := made.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, told)
+	}
+	line := fmt.Sprintf("- {sha256: %x, tenant: acme}\n", sha256.Sum256([]byte("sct_go")))
+	if err := os.WriteFile(tokens, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := fmt.Sprintf("auth: {token_file: %s}\ntls: {cert_file: %s, key_file: %s}\n", tokens, ca, key)
+	server := testserver.Start(t, "digits", config, "--ca", ca)
+	secure, err := credentials.NewClientTLSFromFile(ca, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused *Error
+	stranger := connect(t, Options{Credentials: secure}, server.Address)
+	if _, err := stranger.ServerInfo(t.Context()); !errors.As(err, &refused) || refused.Reason != "TOKEN_MISSING" {
+		t.Errorf("without a token: %v", err)
+	}
+	friend := connect(t, Options{Credentials: secure, Token: "sct_go"}, server.Address)
+	if _, err := friend.ServerInfo(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -14,6 +14,7 @@ namespace stepcast {
 namespace {
 
 constexpr char kRequestIdKey[] = "x-request-id";
+constexpr char kTraceKey[] = "traceparent";
 constexpr size_t kMaxRequestIdBytes = 128;
 
 std::vector<std::string_view> ValuesOf(const grpc::CallbackServerContext& context, const std::string& key) {
@@ -34,6 +35,12 @@ std::string RequestId(const grpc::CallbackServerContext& context) {
   return absl::StrCat(absl::Hex(absl::Uniform<uint64_t>(random), absl::kZeroPad16));
 }
 
+// Two headers that differ are none.
+TraceContext Trace(const grpc::CallbackServerContext& context) {
+  const std::vector<std::string_view> values = ValuesOf(context, kTraceKey);
+  return ContinueTrace(values.size() == 1 ? values.front() : std::string_view());
+}
+
 // gRPC's deadline, on gRPC's clock, becomes a time of ours: once, here.
 absl::Time Deadline(const grpc::CallbackServerContext& context, absl::Duration default_deadline, absl::Time now) {
   const gpr_timespec raw = context.raw_deadline();
@@ -44,39 +51,48 @@ absl::Time Deadline(const grpc::CallbackServerContext& context, absl::Duration d
 
 }  // namespace
 
-CallRecord::CallRecord(std::string_view method, grpc::CallbackServerContext& context, absl::Duration default_deadline,
-                       ServerMetrics& metrics, const Clock& clock)
+CallRecord::CallRecord(std::string_view method, grpc::CallbackServerContext& context, const CallBooks& books,
+                       absl::Duration default_deadline)
     : method_(method),
       context_(context),
-      metrics_(metrics),
-      clock_(clock),
-      arrival_(clock.Now()),
+      books_(books),
+      arrival_(books.clock.Now()),
       deadline_(Deadline(context, default_deadline, arrival_)),
-      request_id_(RequestId(context)) {}
+      request_id_(RequestId(context)),
+      trace_(Trace(context)),
+      caller_(books.gate.Admit(method, context.client_metadata())) {}
 
 std::vector<std::string_view> CallRecord::Metadata(const std::string& key) const { return ValuesOf(context_, key); }
 
 grpc::Status CallRecord::Finish(const CallOutcome& outcome) {
   grpc::Status status = ToGrpcStatus(outcome.status);
   const std::string reason = ReasonOf(outcome.status);
-  const absl::Duration duration = clock_.Now() - arrival_;
+  const absl::Duration duration = books_.clock.Now() - arrival_;
   LogAccess({.method = method_,
              .code = CodeName(status.error_code()),
              .reason = reason,
              .model = outcome.model,
+             .tenant = caller_.ok() ? std::string_view(caller_->tenant()) : "",
+             .token = caller_.ok() ? std::string_view(caller_->token()) : "",
              .request_id = request_id_,
              .peer = context_.peer(),
              .duration = duration,
              .queued = outcome.queued,
              .evaluations = outcome.evaluations,
-             .bytes = outcome.bytes});
-  metrics_.CountCall({.method = method_,
-                      .model = outcome.model,
-                      .code = CodeName(status.error_code()),
-                      .reason = reason,
-                      .admitted = outcome.admitted,
-                      .duration = duration});
+             .bytes = outcome.bytes,
+             .trace_id = trace_.trace_id,
+             .span_id = trace_.span_id,
+             .stages = outcome.stages,
+             .prompt = outcome.prompt});
+  books_.metrics.CountCall({.method = method_,
+                            .model = outcome.model,
+                            .code = CodeName(status.error_code()),
+                            .reason = reason,
+                            .tenant = caller_.ok() ? std::string_view(caller_->tenant()) : "",
+                            .admitted = outcome.admitted,
+                            .duration = duration});
   context_.AddTrailingMetadata(kRequestIdKey, request_id_);
+  context_.AddTrailingMetadata(kTraceKey, trace_.ToHeader());
   if (const std::optional<std::string> pushback = RetryPushback(outcome.status)) {
     context_.AddTrailingMetadata(std::string(kRetryPushbackTrailer), *pushback);
   }

@@ -7,10 +7,14 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "core/clock.h"
 #include "grpcpp/server_context.h"
+#include "server/identity/gate.h"
+#include "server/telemetry/logging.h"
 #include "server/telemetry/server_metrics.h"
+#include "server/wire/trace_context.h"
 
 namespace stepcast {
 
@@ -22,22 +26,35 @@ struct CallOutcome {
   absl::Duration queued = {};  // of the image that waited longest
   int64_t evaluations = 0;
   int64_t bytes = 0;  // of all messages written
+  StageTimes stages = {};
+  std::string prompt = {};  // "" unless the operator asks for it (LogConfig::prompts)
 };
 
-// Belongs to the reactor of one call; `context`, `metrics` and `clock` must outlive it.
+// What every call is let in and counted by; all must outlive the calls.
+struct CallBooks {
+  const Gate& gate;
+  ServerMetrics& metrics;
+  const Clock& clock;
+};
+
+// Belongs to the reactor of one call; `context` must outlive it.
 //
 // Thread-safety: the constructor runs on the thread that received the call, Finish once on any other.
 class CallRecord {
  public:
   // Takes the call's name from `method` ("Generate"), its identity from the metadata x-request-id (1..128 printable
   // ASCII characters; anything else is replaced by a fresh one, as are two that differ), and `default_deadline` for a
-  // call without a deadline.
-  CallRecord(std::string_view method, grpc::CallbackServerContext& context, absl::Duration default_deadline,
-             ServerMetrics& metrics, const Clock& clock);
+  // call without a deadline. Asks the gate who calls.
+  CallRecord(std::string_view method, grpc::CallbackServerContext& context, const CallBooks& books,
+             absl::Duration default_deadline = absl::InfiniteDuration());
+
+  // Who calls; or why that one may not, with which the call must end, before its message is read.
+  const absl::StatusOr<Caller>& caller() const { return caller_; }
 
   absl::Time arrival() const { return arrival_; }
   absl::Time deadline() const { return deadline_; }
   const std::string& request_id() const { return request_id_; }
+  const TraceContext& trace() const { return trace_; }
 
   // Everything that the client's metadata says under `key` (lower case), in no order.
   std::vector<std::string_view> Metadata(const std::string& key) const;
@@ -49,11 +66,12 @@ class CallRecord {
  private:
   const std::string_view method_;
   grpc::CallbackServerContext& context_;
-  ServerMetrics& metrics_;
-  const Clock& clock_;
+  const CallBooks books_;
   const absl::Time arrival_;
   const absl::Time deadline_;
   const std::string request_id_;
+  const TraceContext trace_;
+  const absl::StatusOr<Caller> caller_;
 };
 
 }  // namespace stepcast

@@ -342,12 +342,11 @@ std::optional<CallOutcome> GenerationStream::TakeEnd() {
   MutexLock lock(mutex_);
   if (!end_ || writing_ || ended_ || (!broken_ && !writer_.empty())) return std::nullopt;
   ended_ = true;
-  return CallOutcome{.status = *end_,
-                     .model = request_.request->model->id,
-                     .admitted = !jobs_.empty(),
-                     .queued = tally_.queued(),
-                     .evaluations = tally_.evaluations(),
-                     .bytes = 0};
+  CallOutcome outcome = tally_.Outcome(*end_);
+  outcome.model = request_.request->model->id;
+  outcome.admitted = !jobs_.empty();
+  if (services_.log_prompts) outcome.prompt = request_.request->prompt;
+  return outcome;
 }
 
 }  // namespace stepcast

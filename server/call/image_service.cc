@@ -1,12 +1,12 @@
 #include "server/call/image_service.h"
 
-#include <algorithm>
 #include <functional>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "core/string_view.h"
 #include "sampling/recipe/picture_inputs.h"
 #include "server/request/checks/surprises.h"
 #include "server/request/errors/field_violations.h"
@@ -14,42 +14,10 @@
 #include "server/request/parse/request_parser.h"
 #include "server/request/pictures/picture_parameters.h"
 #include "server/request/pictures/read_pictures.h"
-#include "server/wire/proto_time.h"
 #include "server/wire/text_limits.h"
 
 namespace stepcast {
 namespace {
-
-absl::Status ParseOurs(const grpc::ByteBuffer& bytes, const LimitsConfig& limits, google::protobuf::Message& request) {
-  return ParseRequest(bytes, limits.max_request_bytes, request, "ServerLimits.max_request_bytes of GetServerInfo");
-}
-
-// A call that paints nothing.
-struct PlainCall {
-  grpc::CallbackServerContext& context;
-  std::unique_ptr<CallRecord> record;
-  const LimitsConfig& limits;
-  const grpc::ByteBuffer& bytes;
-  grpc::ByteBuffer& response;
-};
-
-// Answers it at once, on the thread that received it.
-template <typename Request, typename Answer>
-grpc::ServerUnaryReactor* AnswerNow(PlainCall call, Answer answer) {
-  grpc::ServerUnaryReactor* const reactor = call.context.DefaultReactor();
-  Request request;
-  CallOutcome outcome{.status = ParseOurs(call.bytes, call.limits, request)};
-  if (outcome.status.ok()) {
-    const auto message = answer(request);
-    outcome.status = message.status();
-    if (message.ok()) {
-      ToBytes(*message, call.response);
-      outcome.bytes = static_cast<int64_t>(call.response.Length());
-    }
-  }
-  reactor->Finish(call.record->Finish(outcome));
-  return reactor;
-}
 
 sampling::SamplerSpec SpecOf(const GenerationRequest& request) {
   return {.sampler = request.sampler,
@@ -71,6 +39,9 @@ sampling::SamplerSpec SpecOf(const GenerationRequest& request) {
 
 constexpr int kMaxQueuedUploads = 256;
 
+// What a proxy routes by, which reads no message.
+constexpr char kModelKey[] = "x-stepcast-model";
+
 // What files and what is kept of them may take: the rest is for the picture at work.
 int64_t UploadRoom(const InputPictureLimits& limits) {
   return limits.budget_bytes - kDecodingBytesPerPixel * limits.max_pixels;
@@ -89,16 +60,17 @@ absl::Status Draining() { return MakeError({.reason = v1::ERROR_REASON_DRAINING}
 
 }  // namespace
 
-ImageService::ImageService(const ServerConfig& config, ServerMetrics& metrics, LiveCalls& live, RequestSources sources,
-                           const Clock& clock)
+ImageService::ImageService(const ServerConfig& config, const CallBooks& books, LiveCalls& live, RequestSources sources)
     : config_(config),
-      metrics_(metrics),
+      books_(books),
+      metrics_(books.metrics),
       live_(live),
       sources_(sources),
-      clock_(clock),
-      started_(clock.Now()),
-      upload_budget_(std::make_shared<UploadBudget>(UploadRoom(config.limits.input_pictures),
-                                                    [&metrics](int64_t held) { metrics.uploads().SetHeld(held); })),
+      clock_(books.clock),
+      started_(clock_.Now()),
+      upload_budget_(
+          std::make_shared<UploadBudget>(UploadRoom(config.limits.input_pictures),
+                                         [&metrics = metrics_](int64_t held) { metrics.uploads().SetHeld(held); })),
       uploads_(/*threads=*/1, kMaxQueuedUploads) {}
 
 void ImageService::Serve(const Backend& backend) { backend_ = &backend; }
@@ -106,7 +78,7 @@ void ImageService::Serve(const Backend& backend) { backend_ = &backend; }
 void ImageService::RefuseNew() { refusing_ = true; }
 
 std::unique_ptr<CallRecord> ImageService::Record(std::string_view method, grpc::CallbackServerContext& context) const {
-  return std::make_unique<CallRecord>(method, context, config_.default_deadline, metrics_, clock_);
+  return std::make_unique<CallRecord>(method, context, books_, config_.default_deadline);
 }
 
 absl::StatusOr<const Backend*> ImageService::Ready() const {
@@ -115,6 +87,27 @@ absl::StatusOr<const Backend*> ImageService::Ready() const {
     return MakeError({.reason = v1::ERROR_REASON_MODEL_LOADING, .retry_after = absl::Seconds(2)});
   }
   return backend;
+}
+
+absl::Status ImageService::Parse(const CallRecord& record, const grpc::ByteBuffer& bytes,
+                                 google::protobuf::Message& request) const {
+  STEPCAST_RETURN_IF_ERROR(record.caller().status());
+  return ParseRequest(bytes, record.caller()->server_limits().max_request_bytes, request,
+                      "ServerLimits.max_request_bytes of GetServerInfo");
+}
+
+absl::Status ImageService::NameModel(const CallRecord& record, std::string& model) const {
+  STEPCAST_ASSIGN_OR_RETURN(const Backend* backend, Ready());
+  const std::shared_ptr<const ModelRegistry> models = backend->models.registry();
+  STEPCAST_ASSIGN_OR_RETURN(model, record.caller()->ModelFor(model, *models));
+  const std::string& meant = model.empty() ? models->default_model().info->id : model;
+  FieldViolations violations;
+  for (const std::string_view routed : record.Metadata(kModelKey)) {
+    if (routed != meant) {
+      violations.Add(kModelKey, Quoted(ToAbsl(routed)), absl::StrCat("the request's model, ", Quoted(meant)));
+    }
+  }
+  return violations.ToStatus();
 }
 
 CallStart ImageService::Begin(std::string_view method, grpc::CallbackServerContext& context) {
@@ -129,7 +122,8 @@ CallStart ImageService::Begin(std::string_view method, grpc::CallbackServerConte
 struct ImageService::AskedFor {
   v1::GenerateRequest request;
   PictureFiles pictures;  // their headers alone
-  std::string tenant;
+  Caller caller;
+  int64_t upload_bytes = 0;
   absl::Time arrival;
   absl::Time deadline;
   bool unary = false;
@@ -139,6 +133,7 @@ absl::StatusOr<ImageService::SharedAsked> ImageService::Ask(v1::GenerateRequest 
                                                             const CallRecord& record, bool unary) const {
   if (refusing_) return Draining();
   STEPCAST_RETURN_IF_ERROR(Ready().status());
+  STEPCAST_RETURN_IF_ERROR(sources_.rates.Admit(record.caller()->tenant(), record.caller()->limits()));
   if (unary) {
     FieldViolations violations;
     if (request.has_preview()) {
@@ -150,11 +145,11 @@ absl::StatusOr<ImageService::SharedAsked> ImageService::Ask(v1::GenerateRequest 
     }
     STEPCAST_RETURN_IF_ERROR(violations.ToStatus());
   }
-  STEPCAST_ASSIGN_OR_RETURN(std::string tenant,
-                            sources_.tenants.Resolve(record.Metadata(config_.tenants.metadata_key)));
+  STEPCAST_RETURN_IF_ERROR(NameModel(record, *request.mutable_model()));
   return std::make_shared<const AskedFor>(AskedFor{.request = std::move(request),
                                                    .pictures = HeadersOf(files),
-                                                   .tenant = std::move(tenant),
+                                                   .caller = *record.caller(),
+                                                   .upload_bytes = files.bytes(),
                                                    .arrival = record.arrival(),
                                                    .deadline = record.deadline(),
                                                    .unary = unary});
@@ -163,9 +158,11 @@ absl::StatusOr<ImageService::SharedAsked> ImageService::Ask(v1::GenerateRequest 
 absl::StatusOr<SharedRequest> ImageService::Validate(const AskedFor& asked, const ModelRegistry& models) {
   STEPCAST_ASSIGN_OR_RETURN(
       SharedRequest request,
-      ValidateRequest(asked.request, models, config_.limits, sources_.seeds,
-                      {.tenant = asked.tenant, .pictures = &asked.pictures, .adapters = &backend_.load()->adapters}));
-  if (asked.unary) STEPCAST_RETURN_IF_ERROR(CheckUnaryResponseFits(*request, config_.limits));
+      ValidateRequest(
+          asked.request, models, asked.caller.server_limits(), sources_.seeds,
+          {.tenant = asked.caller.tenant(), .pictures = &asked.pictures, .adapters = &backend_.load()->adapters}));
+  STEPCAST_RETURN_IF_ERROR(asked.caller.CheckSize(*request, asked.upload_bytes));
+  if (asked.unary) STEPCAST_RETURN_IF_ERROR(CheckUnaryResponseFits(*request, asked.caller.server_limits()));
   return request;
 }
 
@@ -242,8 +239,8 @@ absl::StatusOr<Upload::Work> ImageService::PrepareUpload(const SharedAsked& aske
           waits = Waiting(metrics_)](const std::function<bool()>& wanted) mutable -> absl::StatusOr<StreamRequest> {
     waits.reset();
     const absl::Time start = clock_.Now();
-    const absl::StatusOr<SharedRequest> request =
-        ReadPictures(*checked, std::move(files), config_.limits.input_pictures, [&] { return wanted(); });
+    const absl::StatusOr<SharedRequest> request = ReadPictures(
+        *checked, std::move(files), asked->caller.server_limits().input_pictures, [&] { return wanted(); });
     metrics_.uploads().CountRead(request.ok(), clock_.Now() - start);
     if (!request.ok()) return request.status();
     share.ShrinkTo(kept);
@@ -261,11 +258,12 @@ absl::StatusOr<Upload::Work> ImageService::PrepareUpload(const SharedAsked& aske
 
 void ImageService::Check(v1::GenerateRequest request, bool unary, CallStart& start) {
   start.validate_only = request.validate_only();
-  PictureFiles files = TakePictures(request, config_.limits.input_pictures);
+  PictureFiles files = TakePictures(request, start.record->caller()->server_limits().input_pictures);
   const Backend* const backend = backend_;
   if (backend != nullptr) {
     const auto models = backend->models.registry();
-    const RegisteredModel* const model = models->Find(request.model());
+    const absl::StatusOr<std::string> name = start.record->caller()->ModelFor(request.model(), *models);
+    const RegisteredModel* const model = name.ok() ? models->Find(*name) : nullptr;
     if (model != nullptr) start.model = model->info->id;
     start.services = &backend->streams;
   }
@@ -289,7 +287,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* ImageService::Generate(grpc::Callbac
                                                                    const grpc::ByteBuffer* bytes) {
   CallStart start = Begin("Generate", *context);
   v1::GenerateRequest request;
-  absl::Status parsed = ParseOurs(*bytes, config_.limits, request);
+  absl::Status parsed = Parse(*start.record, *bytes, request);
   Forget(*bytes);
   if (!parsed.ok()) {
     start.request = std::move(parsed);
@@ -303,7 +301,7 @@ grpc::ServerUnaryReactor* ImageService::GenerateImage(grpc::CallbackServerContex
                                                       const grpc::ByteBuffer* bytes, grpc::ByteBuffer* response) {
   CallStart start = Begin("GenerateImage", *context);
   v1::GenerateImageRequest request;
-  absl::Status parsed = ParseOurs(*bytes, config_.limits, request);
+  absl::Status parsed = Parse(*start.record, *bytes, request);
   Forget(*bytes);
   if (!parsed.ok()) {
     start.request = std::move(parsed);
@@ -311,32 +309,6 @@ grpc::ServerUnaryReactor* ImageService::GenerateImage(grpc::CallbackServerContex
     Check(std::move(*request.mutable_request()), /*unary=*/true, start);
   }
   return AnswerGenerateImage(std::move(start), *response);
-}
-
-grpc::ServerUnaryReactor* ImageService::ListModels(grpc::CallbackServerContext* context, const grpc::ByteBuffer* bytes,
-                                                   grpc::ByteBuffer* response) {
-  return AnswerNow<v1::ListModelsRequest>({*context, Record("ListModels", *context), config_.limits, *bytes, *response},
-                                          [this](const auto& request) { return List(request); });
-}
-
-grpc::ServerUnaryReactor* ImageService::GetModel(grpc::CallbackServerContext* context, const grpc::ByteBuffer* bytes,
-                                                 grpc::ByteBuffer* response) {
-  return AnswerNow<v1::GetModelRequest>({*context, Record("GetModel", *context), config_.limits, *bytes, *response},
-                                        [this](const auto& request) { return Get(request); });
-}
-
-grpc::ServerUnaryReactor* ImageService::ListAdapters(grpc::CallbackServerContext* context,
-                                                     const grpc::ByteBuffer* bytes, grpc::ByteBuffer* response) {
-  return AnswerNow<v1::ListAdaptersRequest>(
-      {*context, Record("ListAdapters", *context), config_.limits, *bytes, *response},
-      [this](const auto& request) { return List(request); });
-}
-
-grpc::ServerUnaryReactor* ImageService::GetServerInfo(grpc::CallbackServerContext* context,
-                                                      const grpc::ByteBuffer* bytes, grpc::ByteBuffer* response) {
-  return AnswerNow<v1::GetServerInfoRequest>(
-      {*context, Record("GetServerInfo", *context), config_.limits, *bytes, *response},
-      [this](const auto& request) { return Info(request); });
 }
 
 }  // namespace stepcast

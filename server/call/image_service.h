@@ -18,8 +18,8 @@
 #include "server/call/upload_budget.h"
 #include "server/catalog/model_registry.h"
 #include "server/config/config.h"
+#include "server/identity/tenant_rates.h"
 #include "server/request/request_validator.h"
-#include "server/request/tenants.h"
 #include "stepcast/v1/image_generation.grpc.pb.h"
 
 namespace stepcast {
@@ -35,7 +35,7 @@ struct Backend {
 // What a request needs that it does not bring.
 struct RequestSources {
   SeedSource& seeds;
-  Tenants& tenants;
+  TenantRates& rates;
 };
 
 // Every method takes raw bytes: gRPC 1.51 answers a message it cannot parse with an UNIMPLEMENTED that says nothing,
@@ -54,8 +54,7 @@ using RawImageGenerationService = v1::ImageGenerationService::WithRawCallbackMet
 class ImageService final : public RawImageGenerationService {
  public:
   // All must outlive the gRPC server that this is registered with.
-  ImageService(const ServerConfig& config, ServerMetrics& metrics, LiveCalls& live, RequestSources sources,
-               const Clock& clock);
+  ImageService(const ServerConfig& config, const CallBooks& books, LiveCalls& live, RequestSources sources);
 
   // Until then every call is refused with MODEL_LOADING. `backend` must outlive this. REQUIRES: called once.
   void Serve(const Backend& backend);
@@ -82,6 +81,15 @@ class ImageService final : public RawImageGenerationService {
 
   std::unique_ptr<CallRecord> Record(std::string_view method, grpc::CallbackServerContext& context) const;
   absl::StatusOr<const Backend*> Ready() const;
+  // The request of whoever may call.
+  absl::Status Parse(const CallRecord& record, const grpc::ByteBuffer& bytes, google::protobuf::Message& request) const;
+  auto Parser() const {
+    return [this](const CallRecord& record, const grpc::ByteBuffer& bytes, google::protobuf::Message& request) {
+      return Parse(record, bytes, request);
+    };
+  }
+  // What `model` means for the caller; that it is what the metadata says to routers.
+  absl::Status NameModel(const CallRecord& record, std::string& model) const;
   CallStart Begin(std::string_view method, grpc::CallbackServerContext& context);
   using SharedAsked = std::shared_ptr<const AskedFor>;
   absl::StatusOr<SharedAsked> Ask(v1::GenerateRequest request, const PictureFiles& files, const CallRecord& record,
@@ -96,12 +104,13 @@ class ImageService final : public RawImageGenerationService {
   absl::StatusOr<Upload::Work> PrepareUpload(const SharedAsked& asked, PictureFiles files, const ModelRegistry& models);
   void Check(v1::GenerateRequest request, bool unary, CallStart& start);
 
-  absl::StatusOr<v1::ListModelsResponse> List(const v1::ListModelsRequest& request) const;
-  absl::StatusOr<v1::GetModelResponse> Get(const v1::GetModelRequest& request) const;
-  absl::StatusOr<v1::ListAdaptersResponse> List(const v1::ListAdaptersRequest& request) const;
-  absl::StatusOr<v1::GetServerInfoResponse> Info(const v1::GetServerInfoRequest& request) const;
+  absl::StatusOr<v1::ListModelsResponse> List(const v1::ListModelsRequest& request, const Caller& caller) const;
+  absl::StatusOr<v1::GetModelResponse> Get(const v1::GetModelRequest& request, const CallRecord& record) const;
+  absl::StatusOr<v1::GetServerInfoResponse> Info(const Caller& caller) const;
+  absl::StatusOr<v1::ListAdaptersResponse> List(const v1::ListAdaptersRequest& request, const CallRecord& record) const;
 
   const ServerConfig& config_;
+  const CallBooks books_;
   ServerMetrics& metrics_;
   LiveCalls& live_;
   const RequestSources sources_;

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "server/call/await_empty.h"
+
 namespace stepcast {
 
 void LiveCalls::Add(const std::shared_ptr<LiveCall>& call) {
@@ -19,6 +21,7 @@ void LiveCalls::Remove(const std::shared_ptr<LiveCall>& call) {
     MutexLock lock(mutex_);
     calls_.erase(call);
     if (!calls_.empty()) return;
+    emptied_.NotifyAll();
   }
   on_empty_();
 }
@@ -26,6 +29,11 @@ void LiveCalls::Remove(const std::shared_ptr<LiveCall>& call) {
 int LiveCalls::size() const {
   MutexLock lock(mutex_);
   return static_cast<int>(calls_.size());
+}
+
+bool LiveCalls::AwaitNone(absl::Duration patience) {
+  MutexLock lock(mutex_);
+  return AwaitEmpty(calls_, mutex_, emptied_, patience);
 }
 
 void LiveCalls::CheckStalls(absl::Time now) {

@@ -39,6 +39,8 @@ class LiveCalls {
   void Remove(const std::shared_ptr<LiveCall>& call);
 
   int size() const;
+  // Waits until there is none. Returns false after `patience`.
+  bool AwaitNone(absl::Duration patience);
   void CheckStalls(absl::Time now);
 
   // Cancels all calls, now and to come.
@@ -47,6 +49,7 @@ class LiveCalls {
  private:
   const absl::AnyInvocable<void() const> on_empty_;
   mutable Mutex mutex_;
+  CondVar emptied_;
   absl::flat_hash_set<std::shared_ptr<LiveCall>> calls_ ABSL_GUARDED_BY(mutex_);
   absl::Status closed_ ABSL_GUARDED_BY(mutex_);
 };

@@ -97,4 +97,12 @@ v1::BatchStatistics RequestTally::Batch() const {
   return batch;
 }
 
+CallOutcome RequestTally::Outcome(const absl::Status& status) const {
+  const JobStatistics& last = images_[static_cast<size_t>(last_finished_)].statistics;
+  return {.status = status,
+          .queued = queued(),
+          .evaluations = evaluations(),
+          .stages = {.encode = last.encode, .denoise = last.denoise, .decode = last.decode}};
+}
+
 }  // namespace stepcast

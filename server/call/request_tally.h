@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "core/job_event.h"
+#include "server/call/call_record.h"
 #include "stepcast/v1/image_generation.pb.h"
 
 namespace stepcast {
@@ -41,6 +42,9 @@ class RequestTally {
   absl::Duration queued() const;  // of the image that waited longest
   v1::Timings TimingsAt(absl::Time now) const;
   v1::BatchStatistics Batch() const;
+  // What is known of it when the call ends, which a cancelled one does before its jobs. Stages are those of the image
+  // that ended last; model, admission and bytes are left to the owner.
+  CallOutcome Outcome(const absl::Status& status) const;
 
  private:
   struct ImageBooks {

@@ -46,6 +46,7 @@ struct StreamServices {
   ModelStore* models = nullptr;          // keeps a request's model in memory; null: it stays there anyway
   std::function<void()> on_device_lost = [] {};
   int64_t chunk_bytes = 3 << 20;
+  bool log_prompts = false;
   int64_t max_waiting_bytes = 16 << 20;              // of encoded pictures; more are encoded as these are written
   absl::Duration preview_stall = absl::Seconds(10);  // a write this old: previews are dropped
   absl::Duration client_stall = absl::Seconds(30);   // a write this old: the call is cancelled

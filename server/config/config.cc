@@ -2,23 +2,21 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <limits>
-#include <sstream>
-#include <system_error>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "server/config/access_config.h"
 #include "server/config/byte_size.h"
 #include "server/config/config_checks.h"
+#include "server/config/config_environment.h"
 #include "server/config/control_config.h"
 #include "server/config/file_check.h"
 #include "server/config/model_config.h"
+#include "server/config/read_file.h"
 #include "server/config/strict_yaml.h"
-#include "server/wire/names.h"
 #include "server/wire/text_limits.h"
 
 namespace stepcast {
@@ -27,15 +25,6 @@ namespace {
 constexpr int64_t kMib = 1 << 20;
 constexpr size_t kMaxModels = 256;
 constexpr size_t kMaxDevices = 64;
-constexpr size_t kMaxNamedTenants = 1000;
-
-// Bytes read before the file is refused as too large: one more than ParseYaml takes.
-constexpr std::streamsize kMaxReadBytes = kMib + 1;
-
-std::string RelativeTo(const std::string& config_path, const std::string& path) {
-  const std::filesystem::path folder = std::filesystem::path(config_path).parent_path();
-  return path.empty() ? path : (folder / path).lexically_normal().string();
-}
 
 void ReadModels(YamlMapping& root, const std::string& path, YamlErrors& errors, ServerConfig& config) {
   const std::optional<YAML::Node> list = root.Child("models");
@@ -62,7 +51,7 @@ void ReadProfile(YamlMapping& scheduler, const std::string& path, YamlErrors& er
   YamlMapping section(*node, "scheduler.profile", errors);
   section.Duration("budget", absl::ZeroDuration(), kMaxProfileBudget, profile.budget);
   section.Text("cache_file", profile.cache_file);
-  profile.cache_file = RelativeTo(path, profile.cache_file);
+  profile.cache_file = BesideConfig(path, profile.cache_file);
   section.Finish();
 }
 
@@ -82,6 +71,22 @@ void ReadScheduler(YamlMapping& root, const std::string& path, YamlErrors& error
   if (!policy.ok()) errors.Add(section.LineOf("policy"), std::string(policy.message()));
 }
 
+// Octal, as chmod takes it; YAML's own readers disagree about a leading zero.
+void ReadFileMode(YamlMapping& section, const char* key, YamlErrors& errors, int& mode) {
+  std::string text;
+  section.Text(key, text);
+  if (text.empty()) return;
+  constexpr size_t kMostDigits = 4;
+  const bool octal = text.size() <= kMostDigits && text.find_first_not_of("01234567") == std::string::npos;
+  const int read = octal ? std::stoi(text, nullptr, 8) : -1;
+  if (read >= 0 && read <= 0777) {
+    mode = read;
+  } else {
+    errors.Add(section.LineOf(key),
+               absl::StrCat("listen.", key, ": got ", Quoted(text), "; allowed: 0000..0777, octal"));
+  }
+}
+
 void ReadListen(YamlMapping& root, YamlErrors& errors, ListenConfig& listen) {
   const std::optional<YAML::Node> node = root.Child("listen");
   if (!node.has_value()) return;
@@ -92,6 +97,8 @@ void ReadListen(YamlMapping& root, YamlErrors& errors, ListenConfig& listen) {
   section.PortOrOff("admin_port", listen.admin_port);
   section.Text("metrics_host", listen.metrics_host);
   section.PortOrOff("metrics_port", listen.metrics_port);
+  section.Bool("allow_plaintext", listen.allow_plaintext);
+  ReadFileMode(section, "socket_mode", errors, listen.socket_mode);
   section.Finish();
 }
 
@@ -148,7 +155,7 @@ void ReadResume(YamlMapping& root, const std::string& path, YamlErrors& errors, 
   section.Int("max_token_bytes", 64 << 10, 8 * kMib, resume.max_token_bytes);
   section.Int("min_checkpoint_every", 1, 1000, resume.min_checkpoint_every);
   section.Finish();
-  resume.key_file = RelativeTo(path, resume.key_file);
+  resume.key_file = BesideConfig(path, resume.key_file);
   if (resume.key_file.empty()) return;
   config.limits.resume = {.max_token_bytes = resume.max_token_bytes,
                           .min_checkpoint_every = resume.min_checkpoint_every};
@@ -160,58 +167,6 @@ void ReadHealth(YamlMapping& root, YamlErrors& errors, HealthConfig& health) {
   if (!node.has_value()) return;
   YamlMapping section(*node, "health", errors);
   section.Duration("stall_timeout", absl::Seconds(1), absl::Hours(24), health.stall_timeout);
-  section.Finish();
-}
-
-void ReadTenantLimits(YamlMapping& section, TenantConfig& tenant) {
-  section.Int("max_pictures", 0, 100'000, tenant.max_pictures);
-  section.Int("max_queued", 0, 100'000, tenant.max_queued);
-  section.DurationOrNone("max_queued_work", absl::Seconds(1), absl::Hours(24), tenant.max_queued_work);
-}
-
-// What an entry leaves out it has from `default`.
-void ReadNamedTenants(YamlMapping& section, YamlErrors& errors, TenantsConfig& tenants) {
-  const std::optional<YAML::Node> list = section.Child("named");
-  if (!list.has_value()) return;
-  if (!list->IsSequence() || list->size() > kMaxNamedTenants) {
-    errors.Add(section.LineOf("named"),
-               absl::StrCat("tenants.named: allowed: a list of at most ", kMaxNamedTenants, " {name, weight, ...}"));
-    return;
-  }
-  for (size_t i = 0; i < list->size() && !errors.full(); ++i) {
-    const std::string place = absl::StrCat("tenants.named[", i, "]");
-    YamlMapping entry((*list)[i], place, errors);
-    std::string name;
-    TenantConfig tenant = tenants.defaults;
-    entry.Text("name", name);
-    entry.Real("weight", 0.001, 1000.0, tenant.weight);
-    ReadTenantLimits(entry, tenant);
-    entry.Finish();
-    if (!IsTenantName(name) || name == kDefaultTenant) {
-      errors.Add(entry.LineOf("name"), absl::StrCat(place, ".name: got ", Quoted(name), "; allowed: ", kTenantNames,
-                                                    ", but for \"default\", which is tenants.default"));
-    } else if (!tenants.named.emplace(name, tenant).second) {
-      errors.Add(entry.LineOf("name"), absl::StrCat(place, ".name: ", Quoted(name), " was given already"));
-    }
-  }
-}
-
-void ReadTenants(YamlMapping& root, YamlErrors& errors, TenantsConfig& tenants) {
-  const std::optional<YAML::Node> node = root.Child("tenants");
-  if (!node.has_value()) return;
-  YamlMapping section(*node, "tenants", errors);
-  section.Text("metadata_key", tenants.metadata_key);
-  if (!tenants.metadata_key.empty() && !IsMetadataKey(tenants.metadata_key)) {
-    errors.Add(section.LineOf("metadata_key"),
-               absl::StrCat("tenants.metadata_key: got ", Quoted(tenants.metadata_key), "; allowed: ", kMetadataKeys));
-  }
-  section.Int("max", 0, 100'000, tenants.max);
-  if (const std::optional<YAML::Node> defaults = section.Child("default"); defaults.has_value()) {
-    YamlMapping settings(*defaults, "tenants.default", errors);
-    ReadTenantLimits(settings, tenants.defaults);
-    settings.Finish();
-  }
-  ReadNamedTenants(section, errors, tenants);
   section.Finish();
 }
 
@@ -232,6 +187,7 @@ void ReadLog(YamlMapping& root, YamlErrors& errors, LogConfig& log) {
                  [&log](size_t index) { log.level = static_cast<LogLevel>(index); });
   section.Choice("format", {"auto", "text", "json"},
                  [&log](size_t index) { log.format = static_cast<LogFormat>(index); });
+  section.Bool("prompts", log.prompts);
   section.Finish();
 }
 
@@ -308,7 +264,7 @@ void ReadEngine(YamlMapping& root, YamlErrors& errors, EngineOptions& engine) {
 void ReadEmbeddings(YamlMapping& root, const std::string& path, YamlErrors& errors, ServerConfig& config) {
   root.Text("embeddings_dir", config.embeddings_dir);
   if (config.embeddings_dir.empty()) return;
-  config.embeddings_dir = RelativeTo(path, config.embeddings_dir);
+  config.embeddings_dir = BesideConfig(path, config.embeddings_dir);
   if (!std::filesystem::is_directory(config.embeddings_dir)) {
     errors.Add(root.LineOf("embeddings_dir"), absl::StrCat("embeddings_dir: ", config.embeddings_dir, " is no folder"));
   }
@@ -331,38 +287,27 @@ ServerConfig ReadRoot(const YAML::Node& node, const std::string& path, YamlError
   ReadResume(root, path, errors, config);
   ReadHealth(root, errors, config.health);
   ReadTenants(root, errors, config.tenants);
+  ReadAuth(root, path, errors, config.auth);
+  ReadAdmin(root, path, errors, config.admin);
+  ReadTls(root, path, errors, config.tls);
   ReadCodec(root, errors, config.codec);
   ReadLog(root, errors, config.log);
   root.Bool("reflection", config.reflection);
   root.Text("port_file", config.port_file);
-  config.port_file = RelativeTo(path, config.port_file);
+  config.port_file = BesideConfig(path, config.port_file);
   root.Text("record_file", config.record_file);
-  config.record_file = RelativeTo(path, config.record_file);
+  config.record_file = BesideConfig(path, config.record_file);
   root.Finish();
   return config;
-}
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) return absl::NotFoundError(absl::StrCat(path, ": there is no such file"));
-  if (std::filesystem::is_directory(path, error)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": this is a folder; allowed: a YAML file"));
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string text(static_cast<size_t>(kMaxReadBytes), '\0');
-  if (!file || (!file.read(text.data(), kMaxReadBytes) && !file.eof())) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": the file cannot be read"));
-  }
-  text.resize(static_cast<size_t>(file.gcount()));
-  return text;
 }
 
 }  // namespace
 
 absl::StatusOr<ServerConfig> ParseServerConfig(const std::string& text, const std::string& path,
-                                               const ConfigOverrides& overrides) {
-  STEPCAST_ASSIGN_OR_RETURN(const YAML::Node root, ParseYaml(text, path));
+                                               const ConfigOverrides& overrides, const ConfigVariables& variables) {
+  STEPCAST_ASSIGN_OR_RETURN(YAML::Node root, ParseYaml(text, path));
   YamlErrors errors(path);
+  ApplyVariables(variables, root, errors);
   ServerConfig config = ReadRoot(root, path, errors);
   STEPCAST_RETURN_IF_ERROR(errors.ToStatus());
   STEPCAST_RETURN_IF_ERROR(ApplyOverrides(overrides, config));
@@ -370,13 +315,14 @@ absl::StatusOr<ServerConfig> ParseServerConfig(const std::string& text, const st
   return config;
 }
 
-absl::StatusOr<ServerConfig> LoadServerConfig(const std::string& path, const ConfigOverrides& overrides) {
+absl::StatusOr<ServerConfig> LoadServerConfig(const std::string& path, const ConfigOverrides& overrides,
+                                              const ConfigVariables& variables) {
   std::string text;
   if (!path.empty()) {
-    STEPCAST_ASSIGN_OR_RETURN(text, ReadFile(path));
+    STEPCAST_ASSIGN_OR_RETURN(text, ReadConfigFile(path));
   }
   const std::string name = path.empty() ? "the command line" : path;
-  STEPCAST_ASSIGN_OR_RETURN(ServerConfig config, ParseServerConfig(text, name, overrides));
+  STEPCAST_ASSIGN_OR_RETURN(ServerConfig config, ParseServerConfig(text, name, overrides, variables));
   STEPCAST_RETURN_IF_ERROR(CheckAgainstMachine(config, name));
   if (!config.resume.key_file.empty()) STEPCAST_RETURN_IF_ERROR(ReadResumeKeys(config.resume.key_file).status());
   for (std::string* file : {&config.port_file, &config.record_file, &config.scheduler.profile.cache_file}) {

@@ -1,18 +1,20 @@
 #pragma once
 // The server's configuration: one YAML file, one struct. deploy/config.example.yaml shows every key with its default.
 
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/start/engine_factory.h"
 #include "scheduler/loop/engine_loop.h"
+#include "server/config/identity_config.h"
 #include "server/config/limits_config.h"
 #include "server/config/resume_config.h"
+#include "server/config/tls_config.h"
 
 namespace stepcast {
 
@@ -24,6 +26,8 @@ struct ListenConfig {
   std::optional<int> admin_port = 50052;  // health, for probes; gRPC
   std::string metrics_host = "127.0.0.1";
   std::optional<int> metrics_port = 9464;  // Prometheus, HTTP
+  bool allow_plaintext = false;            // gRPC without TLS where other machines reach it
+  int socket_mode = 0660;                  // of "unix:/path", which `host` and `admin_host` may be
 };
 
 // How a stop goes: not ready at once, `linger`, refuse new work, `timeout` for what runs, cancel the rest.
@@ -37,24 +41,6 @@ struct HealthConfig {
   absl::Duration stall_timeout = absl::Seconds(120);  // no tick for so long although work is pending; 1 s..24 h
 };
 
-// What one tenant may have; each device counts for itself.
-struct TenantConfig {
-  double weight = 1.0;   // share of device time against others, 0.001..1000; of named tenants, the others weigh 1
-  int max_pictures = 0;  // pictures in the server, waiting or being painted, 0..100000; 0: no limit
-  int max_queued = 0;    // pictures that wait, 0..100000; 0: no limit
-  absl::Duration max_queued_work = absl::InfiniteDuration();  // device time that those need, "none" or 1 s..24 h
-
-  friend bool operator==(const TenantConfig&, const TenantConfig&) = default;
-};
-
-// For whom calls are made (server/request/tenants.h).
-struct TenantsConfig {
-  std::string metadata_key = "x-stepcast-tenant";  // gRPC metadata that names the tenant; "": all calls are "default"
-  int max = 256;                                   // names beyond `named` that are told apart, 0..100000
-  TenantConfig defaults = {};                      // of the tenant "default" and of those not named
-  std::map<std::string, TenantConfig> named;
-};
-
 struct CodecConfig {
   int threads = 0;      // 0..64; 0: two, or one where the process may use one CPU only
   int max_queued = 64;  // 1..100000; previews beyond it are dropped, finished pictures never
@@ -66,6 +52,7 @@ enum class LogFormat { kAuto, kText, kJson };  // auto: text on a terminal, else
 struct LogConfig {
   LogLevel level = LogLevel::kInfo;
   LogFormat format = LogFormat::kAuto;
+  bool prompts = false;  // in the lines of calls, for debugging
 };
 
 // What the engine loops get where the file says nothing: EngineLoopOptions' defaults, and a profile of 20 s at most.
@@ -74,6 +61,9 @@ inline EngineLoopOptions DefaultLoopOptions() {
   options.profile.budget = absl::Seconds(20);
   return options;
 }
+
+// Variables of the environment, as name and value.
+using ConfigVariables = std::vector<std::pair<std::string, std::string>>;
 
 // Everything an operator can say.
 struct ServerConfig {
@@ -89,6 +79,9 @@ struct ServerConfig {
   ResumeConfig resume;
   HealthConfig health;
   TenantsConfig tenants;
+  AuthConfig auth;
+  AdminConfig admin;
+  TlsConfig tls;  // of the public port; plaintext where it is off
   CodecConfig codec;
   LogConfig log;
   bool reflection = true;   // lets grpcurl describe the public port
@@ -114,20 +107,23 @@ struct ConfigOverrides {
   std::optional<std::string> policy;
   std::optional<absl::Duration> profile_budget;
   std::optional<std::string> port_file;
+  std::optional<bool> allow_plaintext;
 };
 
-// Reads the file at `path` ("": no file, defaults only), applies `overrides` and checks the whole, also against this
-// machine: hosts must have an address, files that are written must be distinct and lie where that is possible.
+// Reads the file at `path` ("": no file, defaults only), applies what the environment says (config_environment.h), then
+// `overrides`, and checks the whole, also against this machine: hosts must have an address, files that are written must
+// be distinct and lie where that is possible.
 //
 // Model paths, cache_file, port_file and record_file are relative to the file's folder; where one of the files is a
 // symbolic link, it is resolved.
 // Errors: INVALID_ARGUMENT or NOT_FOUND; one line per mistake, "path:line: message" (flags: "--port: message").
-absl::StatusOr<ServerConfig> LoadServerConfig(const std::string& path, const ConfigOverrides& overrides);
+absl::StatusOr<ServerConfig> LoadServerConfig(const std::string& path, const ConfigOverrides& overrides,
+                                              const ConfigVariables& variables = {});
 
 // As LoadServerConfig, from the text of a file and without a look at the machine. `path` names it in errors and anchors
 // relative paths.
 absl::StatusOr<ServerConfig> ParseServerConfig(const std::string& text, const std::string& path,
-                                               const ConfigOverrides& overrides);
+                                               const ConfigOverrides& overrides, const ConfigVariables& variables = {});
 
 struct FoundModels {
   std::vector<ModelSource> models;   // in order of name; at least one

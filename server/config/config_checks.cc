@@ -72,10 +72,33 @@ void CheckPorts(const ListenConfig& listen, const std::string& path, std::vector
                                 {"metrics_port", listen.metrics_host, listen.metrics_port.value_or(0)}};
   for (const Listener& a : listeners) {
     for (const Listener& b : listeners) {
-      if (&a >= &b || a.port == 0 || a.port != b.port || a.host != b.host) continue;
+      const bool sockets = IsUnixSocket(a.host);
+      if (&a >= &b || a.host != b.host || (!sockets && (a.port == 0 || a.port != b.port))) continue;
+      if (sockets) {
+        mistakes.push_back(absl::StrCat(path, ": listen: two ports are both ", Quoted(a.host)));
+        continue;
+      }
       mistakes.push_back(absl::StrCat(path, ": listen.", a.name, " and listen.", b.name, " are both ", a.port));
     }
   }
+}
+
+// What everybody on a network could read and change.
+void CheckPlaintext(const ServerConfig& config, const std::string& path, std::vector<std::string>& mistakes) {
+  const ListenConfig& listen = config.listen;
+  if (config.admin.tls && !config.tls.on()) {
+    mistakes.push_back(absl::StrCat(path, ": admin.tls: got true; allowed: false without tls.cert_file"));
+  }
+  if (listen.allow_plaintext) return;
+  const auto check = [&](const char* key, const std::string& host, bool tls) {
+    if (tls || IsLocal(host)) return;
+    mistakes.push_back(
+        absl::StrCat(path, ": listen.", key, ": got ", Quoted(host), " without TLS; allowed: ",
+                     "127.0.0.1, ::1, localhost or unix:/path, or any with tls.cert_file and tls.key_file",
+                     " (and admin.tls), or with listen.allow_plaintext: true"));
+  };
+  check("host", listen.host, config.tls.on());
+  if (listen.admin_port.has_value()) check("admin_host", listen.admin_host, config.admin.tls);
 }
 
 // The devices and loops that there will be, as far as the configuration tells; empty where the machine decides.
@@ -172,6 +195,7 @@ absl::Status ApplyOverrides(const ConfigOverrides& overrides, ServerConfig& conf
   OverridePort("--metrics_port", overrides.metrics_port, -1, config.listen.metrics_port, mistakes);
   OverrideEngine(overrides, config.engine, mistakes);
   config.listen.host = overrides.host.value_or(config.listen.host);
+  config.listen.allow_plaintext = overrides.allow_plaintext.value_or(config.listen.allow_plaintext);
   config.default_model = overrides.default_model.value_or(config.default_model);
   config.port_file = overrides.port_file.value_or(config.port_file);
   if (overrides.policy.has_value()) {
@@ -232,12 +256,18 @@ absl::Status CheckServerConfig(const ServerConfig& config, const std::string& pa
                                     "; allowed: ", absl::StrJoin(models, ", ", append)));
   }
   CheckPorts(config.listen, path, mistakes);
+  CheckPlaintext(config, path, mistakes);
   const InputPictureLimits& pictures = config.limits.input_pictures;
   const int64_t least = kDecodingBytesPerPixel * pictures.max_pixels + config.limits.max_request_bytes;
   if (pictures.budget_bytes < least) {
     mistakes.push_back(absl::StrCat(path, ": limits.input_pictures.budget_bytes: got ", pictures.budget_bytes,
                                     "; allowed: at least ", least, ", ", kDecodingBytesPerPixel,
                                     " x max_pixels + max_request_bytes"));
+  }
+  if (config.admin.channelz && !config.admin.token_file.empty()) {
+    mistakes.push_back(absl::StrCat(path,
+                                    ": admin.channelz: got true; allowed: false beside admin.token_file: the service ",
+                                    "is gRPC's own, and knows no tokens"));
   }
   const EngineOptions& engine = config.engine;
   CheckModelDevices(engine, path, mistakes);

@@ -4,6 +4,7 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <algorithm>
 
@@ -17,7 +18,9 @@ namespace stepcast {
 namespace {
 
 constexpr size_t kMaxName = 253;
-constexpr char kHosts[] = "an address or a name of this machine, IPv6 without brackets; 0.0.0.0 listens everywhere";
+constexpr absl::string_view kUnix = "unix:";
+constexpr char kHosts[] =
+    "an address or a name of this machine, IPv6 without brackets, or unix:/path; 0.0.0.0 listens everywhere";
 constexpr char kIpv4Hosts[] =
     "an IPv4 address of this machine or a name of one, as the metrics port speaks no IPv6; 0.0.0.0 listens everywhere";
 
@@ -42,7 +45,9 @@ bool IsName(const std::string& host) {
 
 // Why `host`, which is no address, cannot be a name either; "" where it can.
 std::string WhyNoName(const std::string& host) {
-  if (absl::StartsWith(host, "unix") && absl::StrContains(host, ':')) return "Unix sockets are not supported";
+  if (absl::StartsWith(host, "unix") && absl::StrContains(host, ':')) {
+    return "a Unix socket is unix: and an absolute path of at most 107 bytes";
+  }
   if (absl::StrContains(host, "/")) return "this is a URL or a path, not a host";
   if (host.front() == '[') return "an address is written without brackets here, and its port has a key of its own";
   if (absl::StrContains(host, ':')) return "the port has a key of its own";
@@ -71,9 +76,20 @@ HostAddresses ResolveHost(const std::string& name) {
   return found;
 }
 
+bool IsUnixSocket(const std::string& host) { return absl::StartsWith(host, "unix:/"); }
+
+bool IsLocal(const std::string& host) {
+  if (IsUnixSocket(host) || host == "localhost") return true;
+  in_addr v4;
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  in6_addr v6;
+  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
 std::string FindHostMistake(const std::string& host, bool ipv4_only, const HostResolver& resolve) {
   if (host.empty()) return absl::StrCat("got nothing; allowed: ", ipv4_only ? kIpv4Hosts : kHosts);
   if (IsIpv4(host)) return "";
+  if (!ipv4_only && IsUnixSocket(host) && host.size() - kUnix.size() < sizeof(sockaddr_un::sun_path)) return "";
   if (IsIpv6(host)) return ipv4_only ? Mistake(host, "this is an IPv6 address", ipv4_only) : "";
   if (const std::string why = WhyNoName(host); !why.empty()) return Mistake(host, why, ipv4_only);
   const HostAddresses found = resolve(host);

@@ -75,6 +75,10 @@ bool IsInteger(const std::string& text) {
 }  // namespace
 
 void YamlErrors::Add(int line, std::string message) {
+  if (const auto named = names_.find(message.substr(0, message.find(':'))); named != names_.end()) {
+    message.replace(0, named->first.size(), named->second);
+    line = 0;
+  }
   if (full()) {
     ++more_;
   } else {

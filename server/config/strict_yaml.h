@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,6 +30,10 @@ class YamlErrors {
   // `line` counts from 1; 0: the file as a whole.
   void Add(int line, std::string message);
 
+  // Errors that begin with `key` ("limits.max_side: ...") are told as those of `name`, which has no line: the key was
+  // set elsewhere.
+  void Call(const std::string& key, const std::string& name) { names_[key] = name; }
+
   // Whether there are so many that reading on is of no use: through aliases, a small file can hold many mistakes.
   bool full() const { return errors_.size() == kMaxKept; }
 
@@ -37,6 +42,7 @@ class YamlErrors {
 
  private:
   std::string path_;
+  std::map<std::string, std::string> names_;         // of Call
   std::vector<std::pair<int, std::string>> errors_;  // in the order of Add
   size_t more_ = 0;
 };

@@ -24,6 +24,12 @@ absl::Status Loading() {
   return MakeError({.reason = v1::ERROR_REASON_MODEL_LOADING, .retry_after = absl::Seconds(2)});
 }
 
+// Of whoever may call.
+absl::Status Parse(const CallRecord& record, const grpc::ByteBuffer& bytes, google::protobuf::Message& request) {
+  STEPCAST_RETURN_IF_ERROR(record.caller().status());
+  return ParseRequest(bytes, kMaxRequestBytes, request);
+}
+
 // How long the model's pictures may take.
 absl::StatusOr<absl::Duration> DrainTime(const v1::UnloadModelRequest& request, absl::Duration otherwise) {
   if (!request.has_timeout()) return otherwise;
@@ -40,8 +46,8 @@ absl::StatusOr<absl::Duration> DrainTime(const v1::UnloadModelRequest& request, 
 
 }  // namespace
 
-ModelService::ModelService(const ServerConfig& config, CodecPool& writers, ServerMetrics& metrics, const Clock& clock)
-    : config_(config), writers_(writers), metrics_(metrics), clock_(clock) {}
+ModelService::ModelService(const ServerConfig& config, CodecPool& writers, const CallBooks& books)
+    : config_(config), writers_(writers), books_(books) {}
 
 void ModelService::Serve(ModelStore& models) { models_ = &models; }
 
@@ -64,11 +70,10 @@ v1::Model ModelService::Describe(const std::string& id) const {
 
 grpc::ServerUnaryReactor* ModelService::LoadModel(grpc::CallbackServerContext* context, const grpc::ByteBuffer* bytes,
                                                   grpc::ByteBuffer* response) {
-  auto* reactor =
-      new UnaryReactor(std::make_unique<CallRecord>("LoadModel", *context, absl::InfiniteDuration(), metrics_, clock_),
-                       calls_, *response);
+  auto record = std::make_unique<CallRecord>("LoadModel", *context, books_);
   v1::LoadModelRequest request;
-  const absl::Status parsed = ParseRequest(*bytes, kMaxRequestBytes, request);
+  const absl::Status parsed = Parse(*record, *bytes, request);
+  auto* reactor = new UnaryReactor(std::move(record), calls_, *response);
   const absl::StatusOr<std::string> id = parsed.ok() ? ModelOf(request.model()) : parsed;
   if (!id.ok()) {
     reactor->Refuse(id.status());
@@ -89,11 +94,10 @@ grpc::ServerUnaryReactor* ModelService::LoadModel(grpc::CallbackServerContext* c
 
 grpc::ServerUnaryReactor* ModelService::UnloadModel(grpc::CallbackServerContext* context, const grpc::ByteBuffer* bytes,
                                                     grpc::ByteBuffer* response) {
-  auto* reactor = new UnaryReactor(
-      std::make_unique<CallRecord>("UnloadModel", *context, absl::InfiniteDuration(), metrics_, clock_), calls_,
-      *response);
+  auto record = std::make_unique<CallRecord>("UnloadModel", *context, books_);
   v1::UnloadModelRequest request;
-  const absl::Status parsed = ParseRequest(*bytes, kMaxRequestBytes, request);
+  const absl::Status parsed = Parse(*record, *bytes, request);
+  auto* reactor = new UnaryReactor(std::move(record), calls_, *response);
   const absl::StatusOr<absl::Duration> timeout = parsed.ok() ? DrainTime(request, config_.drain.timeout) : parsed;
   const absl::StatusOr<std::string> id = timeout.ok() ? ModelOf(request.model()) : timeout.status();
   if (!id.ok()) {
@@ -102,7 +106,7 @@ grpc::ServerUnaryReactor* ModelService::UnloadModel(grpc::CallbackServerContext*
   }
   const std::shared_ptr<UnaryCall> call = reactor->Start();
   ModelStore& models = *models_;
-  models.Unload(*id, clock_.Now() + *timeout, request.reload_on_request(),
+  models.Unload(*id, books_.clock.Now() + *timeout, request.reload_on_request(),
                 [this, call, id = *id](absl::StatusOr<int64_t> freed) {
                   writers_.Post([this, call, id, freed] {
                     if (!freed.ok()) return call->Cancel(FromModelError(freed.status(), id));

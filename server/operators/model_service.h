@@ -26,13 +26,15 @@ using RawModelService = v1::ModelService::WithRawCallbackMethod_LoadModel<
 class ModelService final : public RawModelService {
  public:
   // All must outlive the gRPC server that this is registered with; `writers` is where messages leave for gRPC.
-  ModelService(const ServerConfig& config, CodecPool& writers, ServerMetrics& metrics, const Clock& clock);
+  ModelService(const ServerConfig& config, CodecPool& writers, const CallBooks& books);
 
   // Until then every call is refused with MODEL_LOADING. `models` must outlive this. REQUIRES: called once.
   void Serve(ModelStore& models);
 
   // Ends every call, now and to come, with DRAINING, so that the server can stop.
   void EndCalls();
+  // Waits until no call is left. Returns false after `patience`.
+  bool AwaitNone(absl::Duration patience) { return calls_.AwaitNone(patience); }
 
   // The gRPC methods.
   grpc::ServerUnaryReactor* LoadModel(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
@@ -47,8 +49,7 @@ class ModelService final : public RawModelService {
 
   const ServerConfig& config_;
   CodecPool& writers_;
-  ServerMetrics& metrics_;
-  const Clock& clock_;
+  const CallBooks books_;
   LiveCalls calls_;
   std::atomic<ModelStore*> models_{nullptr};
 };

@@ -149,17 +149,12 @@ void TickStream::Pump() {
 
 }  // namespace
 
-SchedulerService::SchedulerService(TickFeed& feed, CodecPool& writers, ServerMetrics& metrics, const Clock& clock)
-    : feed_(feed), writers_(writers), metrics_(metrics), clock_(clock) {}
+SchedulerService::SchedulerService(TickFeed& feed, CodecPool& writers, const CallBooks& books)
+    : feed_(feed), writers_(writers), books_(books) {}
 
 void SchedulerService::Serve(Dispatcher& dispatcher) { dispatcher_ = &dispatcher; }
 
 void SchedulerService::EndCalls() { calls_.Close(MakeError({.reason = v1::ERROR_REASON_DRAINING})); }
-
-std::unique_ptr<CallRecord> SchedulerService::Record(std::string_view method,
-                                                     grpc::CallbackServerContext& context) const {
-  return std::make_unique<CallRecord>(method, context, absl::InfiniteDuration(), metrics_, clock_);
-}
 
 absl::Status SchedulerService::CheckWatch(const grpc::ByteBuffer& bytes, v1::WatchTicksRequest& request) const {
   STEPCAST_RETURN_IF_ERROR(ParseRequest(bytes, kMaxRequestBytes, request));
@@ -178,21 +173,26 @@ absl::Status SchedulerService::CheckWatch(const grpc::ByteBuffer& bytes, v1::Wat
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* SchedulerService::WatchTicks(grpc::CallbackServerContext* context,
                                                                          const grpc::ByteBuffer* bytes) {
-  auto* reactor = new WatchReactor(*context, Record("WatchTicks", *context), feed_, calls_);
+  auto record = std::make_unique<CallRecord>("WatchTicks", *context, books_);
   v1::WatchTicksRequest request;
-  if (absl::Status status = CheckWatch(*bytes, request); !status.ok()) {
+  absl::Status status = record->caller().status();
+  if (status.ok()) status = CheckWatch(*bytes, request);
+  auto* reactor = new WatchReactor(*context, std::move(record), feed_, calls_);
+  if (!status.ok()) {
     reactor->Refuse(status);
   } else {
-    reactor->Start(writers_, clock_, request.device());
+    reactor->Start(writers_, books_.clock, request.device());
   }
   return reactor;
 }
 
 grpc::ServerUnaryReactor* SchedulerService::GetSchedule(grpc::CallbackServerContext* context,
                                                         const grpc::ByteBuffer* bytes, grpc::ByteBuffer* response) {
-  auto* reactor = new UnaryReactor(Record("GetSchedule", *context), calls_, *response);
+  auto record = std::make_unique<CallRecord>("GetSchedule", *context, books_);
   v1::GetScheduleRequest request;
-  absl::Status status = ParseRequest(*bytes, kMaxRequestBytes, request);
+  absl::Status status = record->caller().status();
+  if (status.ok()) status = ParseRequest(*bytes, kMaxRequestBytes, request);
+  auto* reactor = new UnaryReactor(std::move(record), calls_, *response);
   Dispatcher* const dispatcher = dispatcher_;
   if (status.ok() && dispatcher == nullptr) status = Loading();
   if (!status.ok()) {

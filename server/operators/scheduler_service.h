@@ -25,13 +25,15 @@ using RawSchedulerService = v1::SchedulerService::WithRawCallbackMethod_WatchTic
 class SchedulerService final : public RawSchedulerService {
  public:
   // All must outlive the gRPC server that this is registered with; `writers` is where messages leave for gRPC.
-  SchedulerService(TickFeed& feed, CodecPool& writers, ServerMetrics& metrics, const Clock& clock);
+  SchedulerService(TickFeed& feed, CodecPool& writers, const CallBooks& books);
 
   // Until then every call is refused with MODEL_LOADING. `dispatcher` must outlive this. REQUIRES: called once.
   void Serve(Dispatcher& dispatcher);
 
   // Ends every call, now and to come, with DRAINING, so that the server can stop.
   void EndCalls();
+  // Waits until no call is left. Returns false after `patience`.
+  bool AwaitNone(absl::Duration patience) { return calls_.AwaitNone(patience); }
 
   // The gRPC methods.
   grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchTicks(grpc::CallbackServerContext* context,
@@ -40,13 +42,11 @@ class SchedulerService final : public RawSchedulerService {
                                         grpc::ByteBuffer* response) override;
 
  private:
-  std::unique_ptr<CallRecord> Record(std::string_view method, grpc::CallbackServerContext& context) const;
   absl::Status CheckWatch(const grpc::ByteBuffer& bytes, v1::WatchTicksRequest& request) const;
 
   TickFeed& feed_;
   CodecPool& writers_;
-  ServerMetrics& metrics_;
-  const Clock& clock_;
+  const CallBooks books_;
   LiveCalls calls_;
   std::atomic<Dispatcher*> dispatcher_{nullptr};
 };

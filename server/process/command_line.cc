@@ -30,7 +30,7 @@ std::vector<std::string> Normalized(const std::vector<std::string>& arguments) {
     const size_t sign = argument.find('=');
     std::string name = argument.substr(2, sign == std::string::npos ? sign : sign - 2);
     std::replace(name.begin(), name.end(), '-', '_');
-    const bool is_switch = name == "check_config";
+    const bool is_switch = name == "check_config" || name == "print_config" || name == "allow_plaintext";
     normal.push_back(absl::StrCat("--", name, is_switch && sign != std::string::npos ? argument.substr(sign) : ""));
     if (!is_switch && sign != std::string::npos) normal.push_back(argument.substr(sign + 1));
   }
@@ -70,9 +70,16 @@ void AddFlags(CommandLine& line, std::optional<std::string>& config, CLI::App& a
   ConfigOverrides& overrides = line.overrides;
   Add(app, "--config", config, "YAML file; without one the defaults and these flags are all there is");
   app.add_flag("--check_config", line.check_config, "check the configuration and exit: 0 fine, 2 not");
+  app.add_flag("--print_config", line.print_config,
+               "print the configuration in effect, with what sets each value that is not the default, and exit");
+  Add(app, "--new_token", line.new_token,
+      "make a bearer token for this tenant, print it and the line for auth.token_file that lets it in, and exit");
   Add(app, "--validate_model", overrides.validate_model,
       "read the model at this path but for the numbers of its weights, print what it is, and exit: 0 fine, 3 not");
   Add(app, "--host", overrides.host, "overrides listen.host");
+  app.add_flag_callback(
+      "--allow_plaintext", [&overrides] { overrides.allow_plaintext = true; },
+      "overrides listen.allow_plaintext: addresses that other machines reach, without TLS");
   Add(app, "--port", overrides.port, "overrides the public port; 0 picks a free one");
   Add(app, "--admin_port", overrides.admin_port, "overrides the admin port; 0 picks a free one, -1 turns it off");
   Add(app, "--metrics_port", overrides.metrics_port, "overrides the metrics port; 0 picks a free one, -1 turns it off");

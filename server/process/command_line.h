@@ -12,7 +12,9 @@ namespace stepcast {
 struct CommandLine {
   std::string config;  // path; "": none
   bool check_config = false;
-  bool validate_model = false;  // overrides.validate_model is set
+  bool print_config = false;
+  std::optional<std::string> new_token;  // the tenant of one to make
+  bool validate_model = false;           // overrides.validate_model is set
   ConfigOverrides overrides;
 
   // Set when there is nothing to serve: the process prints `text`, to stderr for a mistake, and ends with `exit_code`.

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/call/await_empty.h"
 #include "server/call/generate_calls.h"
 #include "server/request/errors/status_mapping.h"
 #include "server/request/parse/request_parser.h"
@@ -169,6 +170,12 @@ void HealthState::Add(std::shared_ptr<HealthWatch> watch) {
 void HealthState::Remove(const std::shared_ptr<HealthWatch>& watch) {
   MutexLock lock(mutex_);
   watches_.erase(watch);
+  if (watches_.empty()) emptied_.NotifyAll();
+}
+
+bool HealthState::AwaitNone(absl::Duration patience) {
+  MutexLock lock(mutex_);
+  return AwaitEmpty(watches_, mutex_, emptied_, patience);
 }
 
 grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* context, const grpc::ByteBuffer* bytes,

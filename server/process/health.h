@@ -39,6 +39,9 @@ class HealthState {
   // Ends every Watch, now and later, with UNAVAILABLE, so that a server can stop.
   void EndWatches();
 
+  // Waits until no Watch is open. Returns false after `patience`.
+  bool AwaitNone(absl::Duration patience);
+
   // For HealthService: tells `watch` every change from now on, the present first, until Remove.
   void Add(std::shared_ptr<HealthWatch> watch);
   void Remove(const std::shared_ptr<HealthWatch>& watch);
@@ -48,6 +51,7 @@ class HealthState {
   void Set(std::string_view name, bool serving) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable Mutex mutex_;
+  CondVar emptied_;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<std::string, Status, std::less<>> statuses_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<std::shared_ptr<HealthWatch>> watches_ ABSL_GUARDED_BY(mutex_);

@@ -34,6 +34,7 @@ int main(int, char** argv) {
   sigemptyset(&stops);
   sigaddset(&stops, SIGTERM);
   sigaddset(&stops, SIGINT);
+  sigaddset(&stops, SIGHUP);
   sigprocmask(SIG_BLOCK, &stops, nullptr);
   stepcast::SetEngineEnvironment();
   const std::string server = PathOfServer();

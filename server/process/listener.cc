@@ -1,11 +1,14 @@
 #include "server/process/listener.h"
 
 #include <grpc/support/time.h>
+#include <grpcpp/ext/channelz_service_plugin.h>
 #include <grpcpp/impl/server_builder_option.h>
 #include <grpcpp/impl/server_builder_plugin.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
+
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <thread>
@@ -15,20 +18,39 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/low_priority.h"
+#include "server/config/host_check.h"
 
 namespace stepcast {
 namespace {
 
 constexpr int kMaxThreads = 64;
 
-// The reflection library adds itself to every builder of the process.
-class WithoutReflection final : public grpc::ServerBuilderOption {
+// These libraries add themselves to every builder of the process.
+constexpr char kReflection[] = "proto_server_reflection";
+constexpr char kChannelz[] = "channelz_service";
+
+class Without final : public grpc::ServerBuilderOption {
  public:
+  explicit Without(std::string plugin) : plugin_(std::move(plugin)) {}
+
   void UpdateArguments(grpc::ChannelArguments*) override {}
   void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    std::erase_if(*plugins, [](const auto& plugin) { return plugin->name() == "proto_server_reflection"; });
+    std::erase_if(*plugins, [this](const auto& plugin) { return plugin->name() == plugin_; });
   }
+
+ private:
+  const std::string plugin_;
 };
+
+void NeedChannelz() {
+  [[maybe_unused]] static const bool added = [] {
+    grpc::channelz::experimental::InitChannelzService();
+    return true;
+  }();
+}
+
+// Of "unix:/path".
+const char* PathOf(const std::string& host) { return host.c_str() + host.find(':') + 1; }
 
 int Millis(absl::Duration span) { return static_cast<int>(absl::ToInt64Milliseconds(span)); }
 
@@ -70,25 +92,35 @@ void BoundCalls(const ListenerOptions& options, grpc::ServerBuilder& builder) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Listener>> Listener::Start(const ListenerOptions& options) {
+  if (options.channelz) NeedChannelz();
   grpc::ServerBuilder builder;
   int port = 0;
-  const std::string address = JoinHostPort(options.host, options.port);
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+  const bool unix_socket = IsUnixSocket(options.host);
+  const std::string address = unix_socket ? options.host : JoinHostPort(options.host, options.port);
+  builder.AddListeningPort(
+      address, options.credentials != nullptr ? options.credentials : grpc::InsecureServerCredentials(), &port);
   BoundConnections(options, builder);
   BoundCalls(options, builder);
-  if (!options.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
+  if (!options.reflection) builder.SetOption(std::make_unique<Without>(kReflection));
+  if (!options.channelz) builder.SetOption(std::make_unique<Without>(kChannelz));
   for (grpc::Service* service : options.services) builder.RegisterService(service);
+  // Nobody comes in before the socket has its mode.
+  const mode_t before = unix_socket ? umask(0177) : 0;
   std::unique_ptr<grpc::Server> server;
   // gRPC's threads have the niceness of the one that starts them.
   std::thread([&] {
     LowerOwnPriority(kAnswering);
     server = builder.BuildAndStart();
   }).join();
+  if (unix_socket) {
+    umask(before);
+    if (server != nullptr && chmod(PathOf(options.host), static_cast<mode_t>(options.socket_mode)) != 0) port = 0;
+  }
   if (server == nullptr || port == 0) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "%s cannot listen on %s: the port is in use or the address is not this machine's", options.name, address));
   }
-  return std::unique_ptr<Listener>(new Listener(std::move(server), port));
+  return std::unique_ptr<Listener>(new Listener(std::move(server), unix_socket ? 0 : port));
 }
 
 Listener::~Listener() { Shutdown(absl::ZeroDuration()); }

@@ -7,16 +7,20 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
 
 namespace stepcast {
 
 struct ListenerOptions {
-  std::string name;                      // for errors: "gRPC"
-  std::string host;                      // an address or name; IPv6 without brackets
-  int port = 0;                          // 0 picks a free one
-  std::vector<grpc::Service*> services;  // outlive the listener
+  std::string name;                                      // for errors: "gRPC"
+  std::string host;                                      // an address or name, IPv6 without brackets, or "unix:/path"
+  int port = 0;                                          // 0 picks a free one
+  std::vector<grpc::Service*> services;                  // outlive the listener
+  std::shared_ptr<grpc::ServerCredentials> credentials;  // null: plaintext
+  int socket_mode = 0660;                                // of a Unix socket
   bool reflection = true;
+  bool channelz = false;                   // gRPC's own service, which knows no tokens
   int64_t max_receive_bytes = 24 << 20;    // of one message; gRPC itself refuses more
   int64_t max_buffered_bytes = 256 << 20;  // of all connections together: beyond, the hungriest are closed
   int max_metadata_bytes = 8 << 10;        // of one call
@@ -40,6 +44,7 @@ class Listener {
   // Shuts down without patience.
   ~Listener();
 
+  // 0 for a Unix socket.
   int port() const { return port_; }
 
   // Refuses new calls at once; what still runs after `grace` is cancelled. Waits for all calls to end.

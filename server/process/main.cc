@@ -24,12 +24,18 @@
 #include "engine/start/engine_factory.h"
 #include "server/catalog/model_registry.h"
 #include "server/config/config.h"
+#include "server/config/config_printer.h"
+#include "server/config/environment.h"
+#include "server/config/tls_files.h"
+#include "server/config/token_file.h"
+#include "server/identity/access_rules.h"
 #include "server/process/bounded_stop.h"
 #include "server/process/command_line.h"
 #include "server/process/drain.h"
 #include "server/process/file_limit.h"
 #include "server/process/model_report.h"
 #include "server/process/server.h"
+#include "server/process/service_manager.h"
 #include "server/process/signal_waiter.h"
 #include "server/process/start_banner.h"
 #include "server/request/request_validator.h"
@@ -43,8 +49,23 @@ constexpr int kExitConfig = 2;
 constexpr int kExitModel = 3;
 constexpr int kExitDevice = 4;
 
+// How long the end of the process waits for whoever reads the log.
+constexpr absl::Duration kLastLines = absl::Seconds(1);
+
+// The process ends now, whatever threads still do.
+[[noreturn]] void ExitAtOnce(int code) {
+  FlushLog(kLastLines);
+  std::_Exit(code);
+}
+
+// The configuration as file, environment and flags tell it, in this order.
+absl::StatusOr<ServerConfig> ReadConfig(const CommandLine& line) {
+  return LoadServerConfig(line.config, line.overrides, EnvironmentVariables("STEPCAST_"));
+}
+
 // Plain lines, whatever the log's format: a person reads them.
 int Fail(int code, const absl::Status& status) {
+  FlushLog(kLastLines);
   const absl::string_view message = status.message();
   std::fprintf(stderr, "stepcast-server: %.*s\n", static_cast<int>(message.size()), message.data());
   return code;
@@ -71,20 +92,38 @@ std::optional<absl::StatusOr<LoadedEngine>> Load(EngineOptions options, EngineMe
   return loaded;
 }
 
+// What the loop of the process does between signals.
+void Tend(Server& server, ServiceManager& manager) {
+  server.Housekeep();
+  manager.Watch(server.live(), RealClock().Now());
+}
+
+void Reload(const CommandLine& line, Server& server, ServiceManager& manager) {
+  manager.Reloading();
+  server.Reload(ReadConfig(line));
+  manager.Ready();
+}
+
 // Serves until drained. Returns the exit code.
-int ServeUntilDrained(Server& server, SignalWaiter& signals) {
-  constexpr absl::Duration kHousekeeping = absl::Seconds(1);
+int ServeUntilDrained(const CommandLine& line, Server& server, SignalWaiter& signals, ServiceManager& manager) {
+  // Twice within a watchdog's time at least.
+  const absl::Duration housekeeping = std::min(absl::Seconds(1), manager.watchdog() / 4);
   constexpr absl::Duration kStopLimit = absl::Seconds(15);
   Drain drain(server.config().drain, server, RealClock());
   bool losing = false;
+  bool told_ready = false;
   while (true) {
     const absl::Duration due = drain.Advance();
     if (drain.stage() == DrainStage::kDone) break;
-    if (signals.Wait(std::min(due, kHousekeeping)) == SignalWaiter::Wake::kSignal) {
+    const SignalWaiter::Wake wake = signals.Wait(std::min(due, housekeeping));
+    if (wake == SignalWaiter::Wake::kReload) Reload(line, server, manager);
+    if (wake == SignalWaiter::Wake::kSignal) {
       Log(LogLevel::kInfo, drain.stage() == DrainStage::kServing ? "draining" : "stopping without waiting");
+      manager.Stopping();
       drain.Signal();
     }
-    server.Housekeep();
+    Tend(server, manager);
+    if (server.ready() && !std::exchange(told_ready, true)) manager.Ready();
     if (server.device_lost() && !std::exchange(losing, true)) {
       Log(LogLevel::kError, "device lost; stopping");
       drain.Signal();
@@ -95,12 +134,12 @@ int ServeUntilDrained(Server& server, SignalWaiter& signals) {
   const int code = server.device_lost() ? kExitDevice : 0;
   if (!ended) {
     Log(LogLevel::kWarning, "stopped; calls that did not end were left behind");
-    std::_Exit(code);
+    ExitAtOnce(code);
   }
   // A lost device may hang whoever waits for it, destructors included.
   if (server.device_lost() || !server.engine_idle()) {
     Log(LogLevel::kWarning, "stopped; the engine's last tick was left behind");
-    std::_Exit(code);
+    ExitAtOnce(code);
   }
   Log(LogLevel::kInfo, "stopped");
   return code;
@@ -146,56 +185,89 @@ int ValidateModel(const ServerConfig& config) {
   return 0;
 }
 
-int Run(const CommandLine& line) {
-  absl::StatusOr<ServerConfig> config = LoadServerConfig(line.config, line.overrides);
-  if (!config.ok()) return Fail(kExitConfig, config.status());
-  if (line.validate_model) return ValidateModel(*config);
-  if (line.check_config) {
-    Note(config->notes);
-    std::printf("the configuration is fine\n");
+// The token first, so that a script takes the first line.
+int PrintNewToken(const std::string& tenant) {
+  const absl::StatusOr<NewToken> made = MakeToken(tenant);
+  if (!made.ok())
+    return Fail(kExitConfig, absl::InvalidArgumentError(absl::StrCat("--new_token: ", made.status().message())));
+  std::printf("%s\n%s\n", made->token.c_str(), made->line.c_str());
+  return 0;
+}
+
+// Where values that are not the defaults come from: the last of file, environment and flags to change them.
+std::vector<ConfigEntry> Sources(const CommandLine& line) {
+  std::vector<ConfigEntry> sources;
+  const auto add = [&sources](const absl::StatusOr<ServerConfig>& before, const absl::StatusOr<ServerConfig>& after,
+                              const char* source) {
+    if (!before.ok() || !after.ok()) return;  // valid only with what comes later
+    for (const std::string& key : ChangedKeys(*before, *after)) {
+      std::erase_if(sources, [&key](const ConfigEntry& entry) { return entry.key == key; });
+      sources.push_back({key, source});
+    }
+  };
+  ServerConfig defaults;
+  const absl::StatusOr<ServerConfig> file = LoadServerConfig(line.config, {});
+  const absl::StatusOr<ServerConfig> environment = LoadServerConfig(line.config, {}, EnvironmentVariables("STEPCAST_"));
+  add(defaults, file, "file");
+  add(file, environment, "environment");
+  add(environment.ok() ? environment : file.ok() ? file : defaults, ReadConfig(line), "flag");
+  return sources;
+}
+
+// What can be told without serving; nullopt: serve.
+std::optional<int> Answer(const CommandLine& line, const ServerConfig& config) {
+  if (line.print_config) {
+    std::fputs(PrintConfig(config, Sources(line)).c_str(), stdout);
     return 0;
   }
-  InitLogging(config->log);
-  RaiseOpenFileLimit();
-  for (const std::string& note : config->notes) Log(LogLevel::kError, note);
-  LogThreads(config->engine);
-  absl::StatusOr<std::unique_ptr<SignalWaiter>> signals = SignalWaiter::Create();
-  if (!signals.ok()) return Fail(kExitConfig, signals.status());
-
-  if ((*signals)->Wait(absl::ZeroDuration()) == SignalWaiter::Wake::kSignal) {
-    Log(LogLevel::kInfo, "stopped before loading");
-    return 0;
+  if (line.validate_model) return ValidateModel(config);
+  if (!line.check_config) return std::nullopt;
+  const auto access = LoadAccess(config, RealClock().Now());
+  if (!access.ok()) return Fail(kExitConfig, access.status());
+  if (config.tls.on()) {
+    const auto files = ReadTlsFiles(config.tls, RealClock().Now());
+    if (!files.ok()) return Fail(kExitConfig, files.status());
   }
+  Note(config.notes);
+  std::printf("the configuration is fine\n");
+  return 0;
+}
 
-  absl::StatusOr<std::unique_ptr<Server>> server =
-      Server::Create(*config, RealClock(), [&signals] { (*signals)->Nudge(); });
+std::string NamesOf(const std::vector<LoadedDevice>& devices) {
+  return absl::StrJoin(devices, ", ", [](std::string* out, const LoadedDevice& device) {
+    absl::StrAppend(out, device.name);
+    if (device.name.starts_with("cpu"))
+      absl::StrAppend(out, " (", device.threads, device.threads == 1 ? " thread)" : " threads)");
+  });
+}
+
+void LogEngine(const LoadedEngine& engine) {
+  if (!engine.strict.empty()) Log(LogLevel::kInfo, engine.strict);
+  for (const std::string& note : engine.notes) Log(LogLevel::kInfo, note);
+  for (const SharedModelInfo& info : engine.models) LogModel(*info);
+  for (const ControlNetInfo& net : engine.control_nets) LogControlNet(net);
+  for (const std::string& warning : engine.warnings) Log(LogLevel::kWarning, warning);
+}
+
+int Serve(const CommandLine& line, const ServerConfig& config, SignalWaiter& signals) {
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Create(config, RealClock(), [&signals] { signals.Nudge(); });
   if (!server.ok()) return Fail(kExitConfig, server.status());
-
-  std::optional<absl::StatusOr<LoadedEngine>> engine = Load(config->engine, (*server)->metrics(), **signals);
+  std::optional<absl::StatusOr<LoadedEngine>> engine = Load(config.engine, (*server)->metrics(), signals);
   if (!engine) {
     Log(LogLevel::kInfo, "stopped while loading");
-    std::_Exit(0);  // the loading thread still works
+    ExitAtOnce(0);  // the loading thread still works
   }
   if (!engine->ok()) {
     // What options alone are wrong about is said before any model is read.
     return Fail(absl::IsInvalidArgument(engine->status()) ? kExitConfig : kExitModel, engine->status());
   }
-  if (!(*engine)->strict.empty()) Log(LogLevel::kInfo, (*engine)->strict);
-  for (const std::string& note : (*engine)->notes) Log(LogLevel::kInfo, note);
-  for (const SharedModelInfo& info : (*engine)->models) LogModel(*info);
-  for (const ControlNetInfo& net : (*engine)->control_nets) LogControlNet(net);
-  for (const std::string& warning : (*engine)->warnings) Log(LogLevel::kWarning, warning);
-  const std::string devices = absl::StrJoin((*engine)->devices, ", ", [](std::string* out, const LoadedDevice& device) {
-    absl::StrAppend(out, device.name);
-    if (device.name.starts_with("cpu"))
-      absl::StrAppend(out, " (", device.threads, device.threads == 1 ? " thread)" : " threads)");
-  });
+  LogEngine(**engine);
+  const std::string devices = NamesOf((*engine)->devices);
   if (absl::Status served = (*server)->Serve(**std::move(engine)); !served.ok()) {
     // A record_file that cannot be written.
     return Fail(absl::IsUnavailable(served) ? kExitConfig : kExitModel, served);
   }
-
-  std::fputs(StartBanner(*config, (*server)->ports(), (*server)->models(), devices).c_str(), stdout);
+  std::fputs(StartBanner(config, (*server)->ports(), (*server)->models(), devices).c_str(), stdout);
   std::fflush(stdout);
   Log(LogLevel::kInfo, "serving",
       {{"version", kVersion},
@@ -203,7 +275,26 @@ int Run(const CommandLine& line) {
        {"port", int64_t{(*server)->ports().grpc}},
        {"admin_port", int64_t{(*server)->ports().admin}},
        {"metrics_port", int64_t{(*server)->ports().metrics}}});
-  return ServeUntilDrained(**server, **signals);
+  ServiceManager manager(ServiceManager::FromProcess());
+  return ServeUntilDrained(line, **server, signals, manager);
+}
+
+int Run(const CommandLine& line) {
+  if (line.new_token.has_value()) return PrintNewToken(*line.new_token);
+  const absl::StatusOr<ServerConfig> config = ReadConfig(line);
+  if (!config.ok()) return Fail(kExitConfig, config.status());
+  if (const std::optional<int> answered = Answer(line, *config)) return *answered;
+  InitLogging(config->log);
+  RaiseOpenFileLimit();
+  for (const std::string& note : config->notes) Log(LogLevel::kError, note);
+  LogThreads(config->engine);
+  absl::StatusOr<std::unique_ptr<SignalWaiter>> signals = SignalWaiter::Create();
+  if (!signals.ok()) return Fail(kExitConfig, signals.status());
+  if ((*signals)->Wait(absl::ZeroDuration()) == SignalWaiter::Wake::kSignal) {
+    Log(LogLevel::kInfo, "stopped before loading");
+    return 0;
+  }
+  return Serve(line, *config, **signals);
 }
 
 }  // namespace
@@ -217,5 +308,7 @@ int main(int argc, char** argv) {
     std::fputs(line.text.c_str(), line.exit_code == 0 ? stdout : stderr);
     return line.exit_code;
   }
-  return stepcast::Run(line);
+  const int code = stepcast::Run(line);
+  stepcast::FlushLog(absl::Seconds(1));
+  return code;
 }

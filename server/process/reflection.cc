@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "server/call/await_empty.h"
 #include "server/call/generate_calls.h"
 #include "server/request/errors/status_mapping.h"
 #include "server/request/parse/request_parser.h"
@@ -186,6 +187,12 @@ void ReflectionService::Add(ReflectionReactor* stream) {
 void ReflectionService::Remove(ReflectionReactor* stream) {
   MutexLock lock(mutex_);
   streams_.erase(stream);
+  if (streams_.empty()) emptied_.NotifyAll();
+}
+
+bool ReflectionService::AwaitNone(absl::Duration patience) {
+  MutexLock lock(mutex_);
+  return AwaitEmpty(streams_, mutex_, emptied_, patience);
 }
 
 }  // namespace stepcast

@@ -36,6 +36,9 @@ class ReflectionService final
   // Ends every stream, now and later, with UNAVAILABLE, so that a server can stop.
   void EndStreams();
 
+  // Waits until no stream is open. Returns false after `patience`.
+  bool AwaitNone(absl::Duration patience);
+
   // For the streams.
   void Add(ReflectionReactor* stream);
   void Remove(ReflectionReactor* stream);
@@ -44,6 +47,7 @@ class ReflectionService final
  private:
   std::vector<std::string> services_;
   Mutex mutex_;
+  CondVar emptied_;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_set<ReflectionReactor*> streams_ ABSL_GUARDED_BY(mutex_);
 };

@@ -26,7 +26,9 @@ namespace {
 constexpr int64_t kReceiveSlack = 20 << 20;
 // Requests of the admin port are a few bytes.
 constexpr int64_t kAdminReceiveBytes = 1 << 20;
-constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
+// For the ends of calls to reach their clients; then for what gRPC itself still has to send.
+constexpr absl::Duration kLastWords = absl::Seconds(5);
+constexpr absl::Duration kShutdownGrace = absl::Milliseconds(100);
 // Every stream posts at most one write at a time, so this queue is bounded by admission.
 constexpr int kWriterQueue = 1 << 20;
 constexpr int kMostCodecThreads = 2;  // of those that nobody has asked for
@@ -41,12 +43,13 @@ absl::Status Draining() { return MakeError({.reason = v1::ERROR_REASON_DRAINING}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Create(ServerConfig config, const Clock& clock,
                                                        std::function<void()> wake) {
-  std::unique_ptr<Server> server(new Server(std::move(config), clock, std::move(wake)));
+  STEPCAST_ASSIGN_OR_RETURN(SharedAccess access, LoadAccess(config, clock.Now()));
+  std::unique_ptr<Server> server(new Server(std::move(config), std::move(access), clock, std::move(wake)));
   STEPCAST_RETURN_IF_ERROR(server->Listen());
   return server;
 }
 
-Server::Server(ServerConfig config, const Clock& clock, std::function<void()> wake)
+Server::Server(ServerConfig config, SharedAccess access, const Clock& clock, std::function<void()> wake)
     : config_(std::move(config)),
       clock_(clock),
       wake_(std::move(wake)),
@@ -56,10 +59,13 @@ Server::Server(ServerConfig config, const Clock& clock, std::function<void()> wa
       writers_(/*threads=*/1, kWriterQueue),
       adapters_(config_.embeddings_dir, &ReadTextualInversion,
                 [](std::string_view line) { Log(LogLevel::kWarning, line); }),
-      tenants_(config_.tenants),
-      service_(config_, metrics_, live_, {seeds_, tenants_}, clock),
-      scheduler_service_(ticks_, writers_, metrics_, clock),
-      model_service_(config_, writers_, metrics_, clock),
+      access_(std::move(access)),
+      rates_(clock),
+      public_gate_(Port::kPublic, access_, tenants_, clock),
+      admin_gate_(Port::kAdmin, access_, tenants_, clock),
+      service_(config_, {public_gate_, metrics_, clock}, live_, {seeds_, rates_}),
+      scheduler_service_(ticks_, writers_, {admin_gate_, metrics_, clock}),
+      model_service_(config_, writers_, {admin_gate_, metrics_, clock}),
       public_reflection_(
           {v1::ImageGenerationService::service_full_name(), grpc::health::v1::Health::service_full_name()}),
       admin_reflection_({v1::SchedulerService::service_full_name(), v1::ModelService::service_full_name(),
@@ -79,6 +85,12 @@ absl::Status Server::Listen() {
   options.name = "gRPC";
   options.host = listen.host;
   options.port = listen.port;
+  options.socket_mode = listen.socket_mode;
+  if (config_.tls.on()) {
+    STEPCAST_ASSIGN_OR_RETURN(certificates_, Certificates::Load(config_.tls, clock_.Now()));
+    metrics_.operations().SetCertificateExpiry(certificates_->expires());
+    options.credentials = certificates_->credentials();
+  }
   options.services = {&service_, &public_health_};
   options.reflection = config_.reflection;
   if (config_.reflection) options.services.push_back(&public_reflection_);
@@ -92,6 +104,8 @@ absl::Status Server::Listen() {
     options.port = *listen.admin_port;
     options.services = {&admin_health_, &scheduler_service_, &model_service_, &admin_reflection_};
     options.reflection = true;
+    options.channelz = config_.admin.channelz;
+    if (!config_.admin.tls) options.credentials = nullptr;
     options.max_receive_bytes = kAdminReceiveBytes;
     options.max_buffered_bytes = ListenerOptions().max_buffered_bytes;
     STEPCAST_ASSIGN_OR_RETURN(admin_, Listener::Start(options));
@@ -102,6 +116,7 @@ absl::Status Server::Listen() {
     STEPCAST_ASSIGN_OR_RETURN(exporter_, MetricsExporter::Start(address, metrics_.registry()));
     ports_.metrics = exporter_->port();
   }
+  settings_.emplace(config_, LiveSettings::Parts{access_, certificates_.get(), metrics_.operations()});
   return WritePortFile();
 }
 
@@ -122,7 +137,8 @@ absl::Status Server::WritePortFile() const {
 absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLoader& load_tokenizer) {
   STEPCAST_ASSIGN_OR_RETURN(ModelRegistry models, RegisterModels(engine, load_tokenizer));
   metrics_.AddModels(engine.models);
-  metrics_.AddTenants(tenants_.Labels());
+  metrics_.tenants().Add(TenantLabels(config_.tenants));
+  metrics_.tenants().Listen([this](std::string_view tenant, absl::Duration had) { rates_.Charge(tenant, had); });
   STEPCAST_RETURN_IF_ERROR(StartLoops(engine));
   models_ = StoreModels(std::move(models), engine, load_tokenizer);
   STEPCAST_RETURN_IF_ERROR(OpenTokens());
@@ -136,7 +152,8 @@ absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLo
                                        .tokens = tokens_.get(),
                                        .models = models_.get(),
                                        .on_device_lost = [this] { wake_(); },
-                                       .chunk_bytes = config_.limits.image_chunk_bytes},
+                                       .chunk_bytes = config_.limits.image_chunk_bytes,
+                                       .log_prompts = config_.log.prompts},
                            .numerics = std::move(engine.numerics),
                            .adapters = adapters_});
   adapters_.Refresh(*models_->registry());
@@ -275,6 +292,8 @@ void Server::Housekeep() {
     models_->Tend();
     adapters_.Refresh(*models_->registry());
   }
+  settings_->Look(now);
+  metrics_.operations().SetDroppedLines(DroppedLogLines());
   LookAfterDevices(now);
 }
 
@@ -325,8 +344,27 @@ void Server::StopServing() {
   health_.EndWatches();
   public_reflection_.EndStreams();
   admin_reflection_.EndStreams();
+  // gRPC would wait for idle connections, too, whose clients may never read that they are to go.
+  const absl::Time end = RealClock().Now() + kLastWords;
+  const auto left = [end] { return end - RealClock().Now(); };
+  live_.AwaitNone(left());
+  scheduler_service_.AwaitNone(left());
+  model_service_.AwaitNone(left());
+  health_.AwaitNone(left());
+  public_reflection_.AwaitNone(left());
+  admin_reflection_.AwaitNone(left());
   if (public_ != nullptr) public_->Shutdown(kShutdownGrace);
   if (admin_ != nullptr) admin_->Shutdown(kShutdownGrace);
+}
+
+void Server::Reload(absl::StatusOr<ServerConfig> fresh) {
+  const auto judge = [this](const ServerConfig& config) -> absl::Status {
+    if (models_ == nullptr) return absl::OkStatus();
+    const std::vector<RefusedModel> misfits = FindMisfits(*models_->registry(), config.limits);
+    return misfits.empty() ? absl::OkStatus() : absl::InvalidArgumentError(misfits.front().why);
+  };
+  settings_->Reload(std::move(fresh), clock_.Now(), judge,
+                    [this](const ServerConfig& config) { metrics_.tenants().Add(TenantLabels(config.tenants)); });
 }
 
 }  // namespace stepcast

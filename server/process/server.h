@@ -17,13 +17,17 @@
 #include "server/call/live_calls.h"
 #include "server/catalog/model_store.h"
 #include "server/config/config.h"
+#include "server/identity/gate.h"
+#include "server/identity/tenant_rates.h"
 #include "server/operators/model_service.h"
 #include "server/operators/scheduler_service.h"
 #include "server/operators/tick_feed.h"
+#include "server/process/certificates.h"
 #include "server/process/device_watch.h"
 #include "server/process/drain.h"
 #include "server/process/health.h"
 #include "server/process/listener.h"
+#include "server/process/live_settings.h"
 #include "server/process/reflection.h"
 #include "server/request/tenants.h"
 #include "server/telemetry/metrics_exporter.h"
@@ -45,7 +49,7 @@ struct ServerPorts {
 class Server final : public DrainActions {
  public:
   // `wake` runs, on any thread, when a drain may go on or a device was lost. `clock` must outlive the server.
-  // Errors: FAILED_PRECONDITION, one line, when a port cannot be bound or port_file not be written.
+  // Errors: FAILED_PRECONDITION, one line, when a port cannot be bound or port_file not be written; LoadAccess's.
   static absl::StatusOr<std::unique_ptr<Server>> Create(
       ServerConfig config, const Clock& clock, std::function<void()> wake = [] {});
   // StopServing, then waits for the engine's running tick.
@@ -54,14 +58,19 @@ class Server final : public DrainActions {
   // What the engine is to report to.
   ServerMetrics& metrics() { return metrics_; }
 
-  // Takes the engine and serves; ready at once, or, when there is a profile to make, at the first Housekeep after it.
-  // Models that cannot be served are left out, one line in the log each. REQUIRES: called at most once.
+  // Takes the engine and serves; ready at once, or, with a profile to make, at the first Housekeep after it. Models
+  // that cannot be served are left out, one line in the log each. REQUIRES: called at most once.
   // Errors: those of ModelRegistry::Create and Dispatcher::Create; UNAVAILABLE when record_file cannot be written.
   absl::Status Serve(LoadedEngine engine, const ModelRegistry::TokenizerLoader& load_tokenizer = &ClipTokenizer::Load);
 
   // Ends calls whose clients have stopped reading and looks after the devices; meant for once a second.
   void Housekeep();
 
+  // What SIGHUP asks for: takes what may change of `fresh`, or nothing of it (server/process/live_settings.h).
+  void Reload(absl::StatusOr<ServerConfig> fresh);
+
+  bool ready() const { return announced_ready_; }  // health has said so
+  bool live() const { return devices_.live(); }    // every device moves, as of the last Housekeep
   // DrainActions.
   void AnnounceNotReady() override;
   void RefuseNew() override;
@@ -76,14 +85,12 @@ class Server final : public DrainActions {
   const ServerConfig& config() const { return config_; }
   // Those that are served, the default first. REQUIRES: Serve has succeeded.
   std::vector<SharedModelInfo> models() const;
-  // Whether no device is left, as of the last Housekeep.
-  bool device_lost() const { return devices_.all_lost(); }
+  bool device_lost() const { return devices_.all_lost(); }  // no device is left, as of the last Housekeep
   int live_calls() const { return live_.size(); }
-  // Whether the engine has no job, makes no profile and moves no model; true before Serve.
-  bool engine_idle() const;
+  bool engine_idle() const;  // no job, no profile being made, no model being moved; true before Serve
 
  private:
-  Server(ServerConfig config, const Clock& clock, std::function<void()> wake);
+  Server(ServerConfig config, SharedAccess access, const Clock& clock, std::function<void()> wake);
   absl::Status Listen();
   absl::Status WritePortFile() const;
   absl::StatusOr<ModelRegistry> RegisterModels(LoadedEngine& engine,
@@ -116,7 +123,11 @@ class Server final : public DrainActions {
   std::unique_ptr<ModelStore> models_;
   std::unique_ptr<const ResumeTokens> tokens_;  // null: none are handed out
   AdapterCatalog adapters_;
+  Access access_;
   Tenants tenants_;
+  TenantRates rates_;
+  const Gate public_gate_;
+  const Gate admin_gate_;
   std::optional<Backend> backend_;
   ImageService service_;
   SchedulerService scheduler_service_;
@@ -126,10 +137,11 @@ class Server final : public DrainActions {
   ReflectionService public_reflection_;
   ReflectionService admin_reflection_;
   std::unique_ptr<MetricsExporter> exporter_;
+  std::unique_ptr<Certificates> certificates_;  // null: plaintext
   std::unique_ptr<Listener> public_;
   std::unique_ptr<Listener> admin_;
   ServerPorts ports_;
-
+  std::optional<LiveSettings> settings_;  // once the ports are bound
   DeviceWatch devices_;
   bool announced_ready_ = false;
   bool stopped_ = false;

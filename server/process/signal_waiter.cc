@@ -19,6 +19,7 @@ sigset_t StopSignals() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -54,7 +55,9 @@ SignalWaiter::Wake SignalWaiter::Wait(absl::Duration timeout) {
   if (poll(fds, 2, millis) <= 0) return Wake::kTimeout;
   if ((fds[0].revents & POLLIN) != 0) {
     signalfd_siginfo info;
-    if (read(signals_, &info, sizeof(info)) == sizeof(info)) return Wake::kSignal;
+    if (read(signals_, &info, sizeof(info)) == sizeof(info)) {
+      return info.ssi_signo == SIGHUP ? Wake::kReload : Wake::kSignal;
+    }
   }
   uint64_t count = 0;
   return read(nudges_, &count, sizeof(count)) == sizeof(count) ? Wake::kNudge : Wake::kTimeout;

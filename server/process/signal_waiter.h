@@ -1,5 +1,5 @@
 #pragma once
-// Waiting for SIGTERM, SIGINT or a nudge, without signal handlers.
+// Waiting for SIGTERM, SIGINT, SIGHUP or a nudge, without signal handlers.
 
 #include <memory>
 
@@ -8,15 +8,15 @@
 
 namespace stepcast {
 
-// Blocks SIGTERM and SIGINT for the calling thread and all that it starts from now on, and reads them from a file
-// descriptor instead. Make it before any other thread. Signals that came since Block are read first.
+// Blocks SIGTERM, SIGINT and SIGHUP for the calling thread and all that it starts from now on, and reads them from a
+// file descriptor instead. Make it before any other thread. Signals that came since Block are read first.
 //
 // Thread-safety: Wait belongs to one thread, Nudge to all.
 class SignalWaiter {
  public:
-  enum class Wake { kTimeout, kNudge, kSignal };
+  enum class Wake { kTimeout, kNudge, kSignal, kReload };  // kReload: SIGHUP
 
-  // Holds both signals back until a waiter reads them, also across exec: what Create does, for who cannot wait so long.
+  // Holds the signals back until a waiter reads them, also across exec: what Create does, for who cannot wait so long.
   // Until a handler or a waiter is there they would end the process without a word, or, where it is the first of its
   // namespace, be lost. Returns whether the kernel did it.
   static bool Block();

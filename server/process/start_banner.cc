@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_format.h"
 #include "core/string_view.h"
+#include "server/config/host_check.h"
 #include "server/process/listener.h"
 #include "server/wire/version.h"
 
@@ -10,6 +11,7 @@ namespace {
 
 // An address that a person can type: the wildcard addresses mean this machine, too.
 std::string Reachable(const std::string& host, int port) {
+  if (IsUnixSocket(host)) return host;
   return JoinHostPort(host == "0.0.0.0" || host == "::" ? "localhost" : host, port);
 }
 
@@ -35,7 +37,7 @@ std::string StartBanner(const ServerConfig& config, const ServerPorts& ports, ab
                         config.limits.max_image_count, config.scheduler.admission.max_queued_jobs,
                         config.limits.max_side);
   absl::StrAppendFormat(&banner, "  gRPC      %s%s\n", address, config.reflection ? "" : " (without reflection)");
-  if (ports.admin != 0) {
+  if (ports.admin != 0 || (config.listen.admin_port.has_value() && IsUnixSocket(config.listen.admin_host))) {
     absl::StrAppendFormat(&banner, "  admin     %s (health)\n", Reachable(config.listen.admin_host, ports.admin));
   }
   if (ports.metrics != 0) {
@@ -43,9 +45,9 @@ std::string StartBanner(const ServerConfig& config, const ServerPorts& ports, ab
                           Reachable(config.listen.metrics_host, ports.metrics));
   }
   absl::StrAppendFormat(&banner,
-                        "  try       grpcurl -plaintext -d '{\"prompt\":\"a red apple\",\"seed\":7}' %s "
+                        "  try       grpcurl%s -d '{\"prompt\":\"a red apple\",\"seed\":7}' %s "
                         "stepcast.v1.ImageGenerationService/Generate\n\n",
-                        address);
+                        config.tls.on() ? "" : " -plaintext", address);
   return banner;
 }
 

@@ -161,6 +161,8 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, c
   return resolved;
 }
 
+int RowsOf(const GenerationRequest& request) { return request.image_count * RowsPerStep(request); }
+
 absl::Status CheckUnaryResponseFits(const GenerationRequest& request, const LimitsConfig& limits) {
   const int64_t texts = static_cast<int64_t>(request.prompt.size() + request.negative_prompt.size() +
                                              request.prompt_2.size() + request.negative_prompt_2.size());

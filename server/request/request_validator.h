@@ -60,6 +60,9 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& request
                                               const LimitsConfig& limits, SeedSource& seeds,
                                               const RequestOrigin& origin = {});
 
+// Denoiser rows that all pictures of `request` take in one step.
+int RowsOf(const GenerationRequest& request);
+
 // Whether the answer of a unary call fits the message limit, judged by the size of the pictures' pixels: more than PNG
 // ever needs, and than lossy formats need for anything but noise. Errors: WORK_LIMIT, naming Generate.
 absl::Status CheckUnaryResponseFits(const GenerationRequest& request, const LimitsConfig& limits);

@@ -10,33 +10,33 @@
 
 namespace stepcast {
 
-absl::StatusOr<std::string> Tenants::Resolve(absl::Span<const std::string_view> claims) {
+absl::StatusOr<std::string> Tenants::Resolve(const TenantsConfig& config, absl::Span<const std::string_view> claims) {
   const std::string_view claimed = claims.empty() ? std::string_view() : claims.front();
   const auto other =
       std::find_if(claims.begin(), claims.end(), [&](std::string_view claim) { return claim != claimed; });
   FieldViolations violations;
   if (other != claims.end()) {
-    violations.Add(config_.metadata_key, absl::StrCat(Quoted(ToAbsl(claimed)), " and ", Quoted(ToAbsl(*other))),
+    violations.Add(config.metadata_key, absl::StrCat(Quoted(ToAbsl(claimed)), " and ", Quoted(ToAbsl(*other))),
                    "one name");
     return violations.ToStatus();
   }
   if (claimed.empty() || claimed == kDefaultTenant) return std::string(kDefaultTenant);
   if (!IsTenantName(claimed)) {
-    violations.Add(config_.metadata_key, Quoted(ToAbsl(claimed)), kTenantNames);
+    violations.Add(config.metadata_key, Quoted(ToAbsl(claimed)), kTenantNames);
     return violations.ToStatus();
   }
   std::string name(claimed);
-  if (config_.named.contains(name)) return name;
+  if (config.named.contains(name)) return name;
   MutexLock lock(mutex_);
   if (known_.contains(name)) return name;
-  if (static_cast<int>(known_.size()) >= config_.max) return std::string(kDefaultTenant);
+  if (static_cast<int>(known_.size()) >= config.max) return std::string(kDefaultTenant);
   known_.insert(name);
   return name;
 }
 
-std::vector<std::string> Tenants::Labels() const {
+std::vector<std::string> TenantLabels(const TenantsConfig& config) {
   std::vector<std::string> labels = {kDefaultTenant};
-  for (const auto& [name, settings] : config_.named) labels.push_back(name);
+  for (const auto& [name, settings] : config.named) labels.push_back(name);
   return labels;
 }
 

@@ -3,13 +3,15 @@
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -17,6 +19,7 @@
 #include "absl/strings/str_replace.h"
 #include "core/mutex.h"
 #include "core/string_view.h"
+#include "server/telemetry/line_writer.h"
 
 namespace stepcast {
 namespace {
@@ -37,12 +40,27 @@ spdlog::level::level_enum SpdlogLevel(LogLevel level) {
   return spdlog::level::err;
 }
 
+LineWriter& Writer() {
+  static LineWriter& writer = LineWriter::Start(STDERR_FILENO);
+  return writer;
+}
+
+// Hands lines to a thread of their own: a pipe that nobody reads must stall nobody.
+class QueueSink final : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t text;
+    formatter_->format(message, text);
+    Writer().Write(std::string(text.data(), text.size()));
+  }
+  void flush_() override {}
+};
+
 // Our own logger: libraries that use spdlog's default one keep theirs.
 spdlog::logger& Logger() {
   static spdlog::logger* const logger = [] {
-    auto* made = new spdlog::logger("stepcast", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto* made = new spdlog::logger("stepcast", std::make_shared<QueueSink>());
     made->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
-    made->flush_on(spdlog::level::debug);
     return made;
   }();
   return *logger;
@@ -92,7 +110,17 @@ void InitLogging(const LogConfig& config) {
   signal(SIGPIPE, SIG_IGN);
 }
 
+void SetLogLevel(LogLevel level) { Logger().set_level(SpdlogLevel(level)); }
+
+bool FlushLog(absl::Duration patience) { return Writer().Flush(patience); }
+
+int64_t DroppedLogLines() { return Writer().dropped(); }
+
 void Log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
+  Log(level, message, absl::MakeConstSpan(fields.begin(), fields.size()));
+}
+
+void Log(LogLevel level, std::string_view message, absl::Span<const LogField> fields) {
   const spdlog::level::level_enum spdlog_level = SpdlogLevel(level);
   if (!Logger().should_log(spdlog_level)) return;
   const std::string body = g_json ? JsonBody(message, fields) : TextBody(message, fields);
@@ -100,20 +128,28 @@ void Log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
 }
 
 void LogAccess(const AccessRecord& record) {
-  Log(LogLevel::kInfo, "call",
-      {{"method", record.method},
-       {"code", record.code},
-       {"reason", record.reason},
-       {"model", record.model},
-       {"request_id", record.request_id},
-       {"peer", record.peer},
-       {"duration_ms", absl::ToDoubleMilliseconds(record.duration)},
-       {"queue_ms", absl::ToDoubleMilliseconds(record.queued)},
-       {"evaluations", record.evaluations},
-       {"bytes", record.bytes}});
+  std::vector<LogField> fields = {{"method", record.method},
+                                  {"code", record.code},
+                                  {"reason", record.reason},
+                                  {"model", record.model},
+                                  {"tenant", record.tenant},
+                                  {"token", record.token},
+                                  {"request_id", record.request_id},
+                                  {"trace_id", record.trace_id},
+                                  {"span_id", record.span_id},
+                                  {"peer", record.peer},
+                                  {"duration_ms", absl::ToDoubleMilliseconds(record.duration)},
+                                  {"queue_ms", absl::ToDoubleMilliseconds(record.queued)},
+                                  {"encode_ms", absl::ToDoubleMilliseconds(record.stages.encode)},
+                                  {"denoise_ms", absl::ToDoubleMilliseconds(record.stages.denoise)},
+                                  {"decode_ms", absl::ToDoubleMilliseconds(record.stages.decode)},
+                                  {"evaluations", record.evaluations},
+                                  {"bytes", record.bytes}};
+  if (!record.prompt.empty()) fields.push_back({"prompt", record.prompt});
+  Log(LogLevel::kInfo, "call", fields);
 }
 
-std::string JsonBody(std::string_view message, std::initializer_list<LogField> fields) {
+std::string JsonBody(std::string_view message, absl::Span<const LogField> fields) {
   std::string body = absl::StrCat("\"msg\":", Quoted(message));
   for (const LogField& field : fields) {
     absl::StrAppend(&body, ",\"", ToAbsl(field.key), "\":");
@@ -125,7 +161,7 @@ std::string JsonBody(std::string_view message, std::initializer_list<LogField> f
   return body;
 }
 
-std::string TextBody(std::string_view message, std::initializer_list<LogField> fields) {
+std::string TextBody(std::string_view message, absl::Span<const LogField> fields) {
   // Quotes in a message stand for themselves. Pairs of backslashes first, so that none is torn.
   std::string body = absl::StrReplaceAll(absl::Utf8SafeCEscape(ToAbsl(message)),
                                          {{R"(\\)", R"(\\)"}, {R"(\")", R"(")"}, {R"(\')", R"(')"}});

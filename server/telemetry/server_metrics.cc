@@ -85,6 +85,8 @@ std::string_view OutcomeOf(std::string_view code) {
   return "failed";
 }
 
+bool Paints(std::string_view method) { return method == "Generate" || method == "GenerateImage"; }
+
 // A family's members by the values of its labels, joined: series are found without building a label map.
 template <typename Metric>
 class SeriesMap {
@@ -140,13 +142,14 @@ struct ServerMetrics::Impl {
 
   ModelMetrics memory{*registry};
   UploadMetrics uploads{*registry};
+  TenantMetrics tenants{*registry};
+  OperationsMetrics operations{*registry};
 
   SeriesMap<Counter> calls;                // method, "", code
   SeriesMap<Counter> rejections;           // reason
   SeriesMap<Histogram> tick_seconds;       // phase
   SeriesMap<Histogram> prediction_errors;  // phase
   std::map<std::string, std::unique_ptr<DeviceMetrics>> devices;
-  SeriesMap<Counter> tenant_seconds;  // tenant
   std::unique_ptr<ModelSeries> model_series;
   std::atomic<const ModelSeries*> models{nullptr};  // null until AddModels is through
 
@@ -242,6 +245,10 @@ ModelMetrics& ServerMetrics::models() { return impl_->memory; }
 
 UploadMetrics& ServerMetrics::uploads() { return impl_->uploads; }
 
+TenantMetrics& ServerMetrics::tenants() { return impl_->tenants; }
+
+OperationsMetrics& ServerMetrics::operations() { return impl_->operations; }
+
 EngineMetrics& ServerMetrics::AddDevice(const std::string& device) {
   std::unique_ptr<DeviceMetrics>& series = impl_->devices[device];
   series = std::make_unique<DeviceMetrics>(device, *impl_->registry, *this, QueueGauges{impl_->waiting, impl_->running},
@@ -249,22 +256,7 @@ EngineMetrics& ServerMetrics::AddDevice(const std::string& device) {
   return *series;
 }
 
-void ServerMetrics::AddTenants(const std::vector<std::string>& names) {
-  const auto add = [this](const std::string& name) {
-    impl_->tenant_seconds.Insert(
-        impl_->AddCounter("stepcast_tenant_device_seconds_total",
-                          "Device time by tenant; a tick's time is split equally over its rows.", {{"tenant", name}}),
-        {name});
-  };
-  for (const std::string& name : names) add(name);
-  add(kOtherTenants);
-}
-
-void ServerMetrics::AddTenantTime(std::string_view tenant, absl::Duration had) {
-  Counter* series = impl_->tenant_seconds.Find({tenant});
-  if (series == nullptr) series = impl_->tenant_seconds.Find({kOtherTenants});
-  if (series != nullptr) series->Increment(absl::ToDoubleSeconds(had));
-}
+void ServerMetrics::AddTenantTime(std::string_view tenant, absl::Duration had) { impl_->tenants.AddTime(tenant, had); }
 
 void ServerMetrics::SetDeviceUp(const std::string& device, bool up) { impl_->devices.at(device)->SetUp(up); }
 
@@ -313,6 +305,10 @@ void ServerMetrics::CountCall(const CallCount& call) {
   if (series == nullptr) series = impl_->calls.Find({call.method, "", call.code});
   if (series == nullptr) series = impl_->calls.Find({call.method, "", "UNKNOWN"});
   if (series != nullptr) series->Increment();
+  if (Paints(call.method)) {
+    const bool refused = !call.admitted && call.code != "OK" && call.code != "CANCELLED";
+    impl_->tenants.CountCall(call.tenant, refused ? "refused" : OutcomeOf(call.code));
+  }
   if (call.admitted && models != nullptr) {
     if (Histogram* seconds = models->call_seconds.Find({call.model, OutcomeOf(call.code)})) {
       seconds->Observe(absl::ToDoubleSeconds(call.duration));

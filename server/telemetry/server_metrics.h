@@ -13,6 +13,8 @@
 #include "core/metrics.h"
 #include "core/model_info.h"
 #include "server/telemetry/model_metrics.h"
+#include "server/telemetry/operations_metrics.h"
+#include "server/telemetry/tenant_metrics.h"
 #include "server/telemetry/upload_metrics.h"
 
 namespace prometheus {
@@ -33,6 +35,7 @@ struct CallCount {
   std::string_view model;   // "" where the call has none, or names none that exists
   std::string_view code;    // "OK"
   std::string_view reason;  // ErrorInfo reason; "" when OK
+  std::string_view tenant = {};
   bool admitted = false;    // refused calls count as rejections, admitted ones have an outcome
   absl::Duration duration;  // from receipt to the end
 };
@@ -55,9 +58,8 @@ class ServerMetrics final : public EngineMetrics {
   ModelMetrics& models();
   // Pictures that come with requests.
   UploadMetrics& uploads();
-
-  // Makes the series of each tenant in `names`; all others share one, kOtherTenants. Call once, before jobs run.
-  void AddTenants(const std::vector<std::string>& names);
+  TenantMetrics& tenants();
+  OperationsMetrics& operations();
 
   // Makes the series of one device and returns what its loop is to report to; that belongs to this and lives as long.
   // Call once per device, after AddModels.

@@ -98,6 +98,14 @@ SERVICE = [
          [(f"sum by (tenant) (increase(stepcast_tenant_device_seconds_total{{{WHERE}}}[$__range])) / ignoring (tenant)"
            f" group_left() sum(increase(stepcast_tenant_device_seconds_total{{{WHERE}}}[$__range]))", "{{tenant}}")],
          {"type": "bargauge", "width": 8}),
+        ("Calls by tenant and outcome", "reqps", "Finished painting calls; refused ones were not let in.",
+         [(rate("stepcast_tenant_calls_total", "tenant, outcome"), "{{tenant}} {{outcome}}")], {"stack": True}),
+    ]),
+    ("Operation", [
+        ("Files read again", "ops", "Configuration, tokens, certificates; failed: the log says why, the old ones stay.",
+         [(rate("stepcast_config_reloads_total", "what, result"), "{{what}} {{result}}")], {}),
+        ("Log lines dropped", "ops", "Nobody reads the log in time.",
+         [(rate("stepcast_log_lines_dropped_total", "instance"), "{{instance}}")], {}),
     ]),
 ]
 ENGINE = [

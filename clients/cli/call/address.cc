@@ -105,7 +105,7 @@ std::optional<Address> ParseAddress(const std::string& text, int default_port, s
   std::string rest = text;
   std::string port = std::to_string(default_port);
   if (TakePrefix("https://", rest) || TakePrefix("grpcs://", rest)) {
-    problem = "'" + text + "' asks for TLS, which this program does not speak; " + kAllowed;
+    problem = "'" + text + "' asks for TLS: write --tls and the host alone; " + kAllowed;
     return std::nullopt;
   }
   const bool http = TakePrefix("http://", rest);

@@ -2,6 +2,9 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <optional>
 
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
@@ -22,6 +25,23 @@ constexpr char kServiceConfig[] = R"({
   }]
 })";
 
+bool ReadWhole(const std::string& path, std::string& text) {
+  std::ifstream file(path, std::ios::binary);
+  text.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  return !file.bad() && !text.empty();
+}
+
+std::shared_ptr<grpc::ChannelCredentials> Credentials(const ConnectionOptions& options) {
+  if (!options.secure()) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions ssl;
+  if (!options.ca_file.empty()) ReadWhole(options.ca_file, ssl.pem_root_certs);
+  if (!options.cert_file.empty()) {
+    ReadWhole(options.cert_file, ssl.pem_cert_chain);
+    ReadWhole(options.key_file, ssl.pem_private_key);
+  }
+  return grpc::SslCredentials(ssl);
+}
+
 constexpr int kMaxAnswerBytes = 64 << 20;
 constexpr int kKeepaliveMs = 30'000;
 
@@ -36,7 +56,21 @@ std::shared_ptr<grpc::Channel> Connect(const ConnectionOptions& options) {
   std::string problem;
   const Address address = ParseAddress(options.host, options.default_port, problem).value_or(Address{options.host});
   if (address.loopback) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address.target, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(address.target, Credentials(options), arguments);
+}
+
+std::string FindSecurityMistake(const ConnectionOptions& options) {
+  if (options.cert_file.empty() != options.key_file.empty()) return "--cert and --key go together";
+  std::string text;
+  for (const std::string* file : {&options.ca_file, &options.cert_file, &options.key_file}) {
+    if (!file->empty() && !ReadWhole(*file, text)) return "'" + *file + "' cannot be read";
+  }
+  std::string problem;
+  const std::optional<Address> address = ParseAddress(options.host, options.default_port, problem);
+  if (!options.token.empty() && !options.secure() && address.has_value() && !address->loopback) {
+    return "a token must not go to '" + options.host + "' in plaintext: add --tls, or reach it through a tunnel";
+  }
+  return "";
 }
 
 void Prepare(const ConnectionOptions& options, grpc::ClientContext& context) {
@@ -45,6 +79,7 @@ void Prepare(const ConnectionOptions& options, grpc::ClientContext& context) {
     context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(milliseconds, GPR_TIMESPAN)));
   }
   if (!options.tenant.empty()) context.AddMetadata("x-stepcast-tenant", options.tenant);
+  if (!options.token.empty()) context.AddMetadata("authorization", "Bearer " + options.token);
 }
 
 void SilenceLibraries() {

@@ -22,6 +22,10 @@ std::string_view CodeName(grpc::StatusCode code) {
       return "deadline exceeded";
     case grpc::StatusCode::CANCELLED:
       return "cancelled";
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return "not let in";
+    case grpc::StatusCode::PERMISSION_DENIED:
+      return "not allowed";
     default:
       return "server error";
   }
@@ -35,6 +39,8 @@ ExitCode ExitCodeOf(const grpc::Status& status) {
       return kOk;
     case grpc::StatusCode::INVALID_ARGUMENT:
     case grpc::StatusCode::NOT_FOUND:
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::PERMISSION_DENIED:
       return kInvalidRequest;
     case grpc::StatusCode::UNAVAILABLE:
       return kUnavailable;

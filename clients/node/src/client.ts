@@ -17,6 +17,8 @@ export type GenerateOptions = DeepPartial<GenerateRequest>;
 export interface ClientOptions {
   /** For whom calls are made. */
   tenant?: string;
+  /** The bearer token. Default: $STEPCAST_TOKEN. */
+  token?: string;
   /** Milliseconds that a call may take, its retries included. Default: as long as it takes. */
   timeoutMs?: number;
   /** For TLS; without them the connection is plain. */
@@ -174,7 +176,10 @@ export class Client {
   }
 
   private begin(model: string, call: CallOptions): { metadata: Metadata; deadline?: number; retries: Retries } {
-    const extra = { ...this.options.metadata, ...call.metadata };
+    const token = this.options.token ?? process.env['STEPCAST_TOKEN'];
+    const extra = {
+      ...(token ? { authorization: `Bearer ${token}` } : {}), ...this.options.metadata, ...call.metadata,
+    };
     const timeout = call.timeoutMs ?? this.options.timeoutMs;
     const deadline = timeout === undefined ? undefined : Date.now() + timeout;
     return {

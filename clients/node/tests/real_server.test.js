@@ -3,10 +3,13 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+
+import { credentials } from '@grpc/grpc-js';
 
 import { Client, ImageFormat, Sampler } from '../dist/index.js';
 import { addressOfNobody, startServer } from './servers.js';
@@ -195,5 +198,31 @@ test('the example streams to a browser', async () => {
     assert.match(refused, /event: failed\ndata: .*FIELD_INVALID/);
   } finally {
     http.close();
+  }
+});
+
+test('a token and TLS let a client in', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'stepcast_tls_'));
+  const [ca, key, tokens] = ['cert.pem', 'key.pem', 'tokens.yaml'].map((name) => join(folder, name));
+  await promisify(execFile)('openssl', [
+    'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', ca,
+    '-subj', '/CN=stepcast', '-addext', 'subjectAltName=IP:127.0.0.1',
+  ]);
+  const hash = createHash('sha256').update('sct_node').digest('hex');
+  writeFileSync(tokens, `- {sha256: ${hash}, tenant: acme}\n`);
+  const guarded = await startServer({
+    config: `auth: {token_file: ${tokens}}\ntls: {cert_file: ${ca}, key_file: ${key}}\n`, ca,
+  });
+  const secure = credentials.createSsl(readFileSync(ca));
+  const [stranger, friend] = [undefined, 'sct_node'].map((token) => (
+    new Client(guarded.address, { credentials: secure, timeoutMs: 60_000, ...(token ? { token } : {}) })));
+  try {
+    await assert.rejects(stranger.serverInfo(), (error) => error.reason === 'TOKEN_MISSING');
+    assert.equal((await friend.listModels()).length, 1);
+  } finally {
+    stranger.close();
+    friend.close();
+    await guarded.stop();
+    rmSync(folder, { recursive: true });
   }
 });

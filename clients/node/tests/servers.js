@@ -18,7 +18,7 @@ const SOURCE = fileURLToPath(new URL('../../..', import.meta.url));
 const BINARIES = process.env.STEPCAST_BINARY_DIR ?? join(SOURCE, 'build/dev');
 
 /** stepcast-server on free ports with a bundled model, ready. */
-export async function startServer({ config = '', model = 'digits' } = {}) {
+export async function startServer({ config = '', model = 'digits', ca } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'stepcast_node_'));
   const path = (name) => join(folder, name);
   writeFileSync(path('config.yaml'), `models:\n  - id: ${model}\n    path: ${SOURCE}/models/${model}\n${config}`);
@@ -36,7 +36,10 @@ export async function startServer({ config = '', model = 'digits' } = {}) {
   for (; !existsSync(path('ports')); await wait(5)) alive();
   const { port, admin_port: adminPort } = JSON.parse(readFileSync(path('ports'), 'utf8'));
   const address = `127.0.0.1:${port}`;
-  execFileSync(join(BINARIES, 'stepcast'), ['--host', address, 'health', '--wait', '120', '--while-pid', `${child.pid}`]);
+  const trust = ca === undefined ? [] : ['--ca', ca];
+  execFileSync(
+    join(BINARIES, 'stepcast'), ['--host', address, ...trust, 'health', '--wait', '120', '--while-pid', `${child.pid}`],
+  );
   return {
     address,
     admin: `127.0.0.1:${adminPort}`,

@@ -29,7 +29,9 @@ ENVIRONMENT = {**os.environ, "GOMP_SPINCOUNT": "200"}
 class RealServer:
     """stepcast-server on free ports with the bundled models, ready."""
 
-    def __init__(self, folder: pathlib.Path, config: str = "", model: str = "digits") -> None:
+    def __init__(
+        self, folder: pathlib.Path, config: str = "", model: str = "digits", ca: pathlib.Path | None = None
+    ) -> None:
         ports = folder / "ports.json"
         text = "models:\n" + f"  - id: {model}\n    path: {SOURCE / 'models' / model}\n" + config
         (folder / "config.yaml").write_text(text)
@@ -44,7 +46,8 @@ class RealServer:
             os.sched_yield()
         port = json.loads(ports.read_text())["port"]
         self.address = f"127.0.0.1:{port}"
-        health = [str(BINARIES / "stepcast"), "--host", self.address, "health", "--wait", "120"]
+        trust = [] if ca is None else ["--ca", str(ca)]
+        health = [str(BINARIES / "stepcast"), "--host", self.address, *trust, "health", "--wait", "120"]
         subprocess.run([*health, "--while-pid", str(self.process.pid)], check=True, stdout=subprocess.DEVNULL)
 
     def calls(self) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import sys
 import types
 from collections.abc import Callable
 
+import grpc
 import pytest
 from servers import RealServer, free_port_of_nobody, run_module
 
@@ -277,3 +278,30 @@ def test_ctrl_c_of_the_program_cancels(server: RealServer, tmp_path: pathlib.Pat
     while len(server.calls()) == before:
         pass
     assert server.calls()[-1]["reason"] == "CLIENT_CANCELLED"
+
+
+def test_a_token_and_tls_let_a_client_in(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ca, key, tokens = (tmp_path / name for name in ("cert.pem", "key.pem", "tokens.yaml"))
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    make += ["-keyout", str(key), "-out", str(ca), "-subj", "/CN=stepcast", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(make, check=True, capture_output=True)
+    tokens.write_text(f"- {{sha256: {hashlib.sha256(b'sct_python').hexdigest()}, tenant: acme}}\n")
+    config = f"auth: {{token_file: {tokens}}}\ntls: {{cert_file: {ca}, key_file: {key}}}\n"
+    server = RealServer(tmp_path, config, ca=ca)
+    credentials = grpc.ssl_channel_credentials(ca.read_bytes())
+    try:
+        with stepcast.Client(server.address, credentials=credentials, timeout=60) as stranger:
+            with pytest.raises(stepcast.StepcastError) as refused:
+                stranger.server_info()
+            assert refused.value.reason == "TOKEN_MISSING"
+        with stepcast.Client(server.address, credentials=credentials, token="sct_python", timeout=60) as friend:
+            assert len(list(friend.list_models())) == 1
+        monkeypatch.setenv("STEPCAST_TOKEN", "sct_python")
+
+        async def ask() -> str:
+            async with stepcast.aio.Client(server.address, credentials=credentials, timeout=60) as client:
+                return (await client.server_info()).version
+
+        assert asyncio.run(ask()) != ""
+    finally:
+        server.stop()

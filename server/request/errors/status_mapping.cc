@@ -41,6 +41,7 @@ struct ReasonRow {
   absl::string_view words;
 };
 
+// What has no row is the last.
 constexpr std::array kReasons = {
     ReasonRow{v1::ERROR_REASON_FIELD_INVALID, absl::StatusCode::kInvalidArgument, "a field of the request is invalid"},
     ReasonRow{v1::ERROR_REASON_MALFORMED_REQUEST, absl::StatusCode::kInvalidArgument,
@@ -77,13 +78,15 @@ constexpr std::array kReasons = {
               "the client stopped reading, and the call was broken off"},
     ReasonRow{v1::ERROR_REASON_NUMERIC_FAULT, absl::StatusCode::kInternal,
               "the picture became NaN or infinite; another seed may do"},
-    ReasonRow{v1::ERROR_REASON_ENGINE_ERROR, absl::StatusCode::kInternal, "the server failed"},
-    ReasonRow{v1::ERROR_REASON_TOKEN_MISSING, absl::StatusCode::kUnauthenticated, "the call needs a bearer token"},
-    ReasonRow{v1::ERROR_REASON_TOKEN_INVALID, absl::StatusCode::kUnauthenticated, "the bearer token is not known"},
+    ReasonRow{v1::ERROR_REASON_TOKEN_MISSING, absl::StatusCode::kUnauthenticated,
+              "the call brings no bearer token; send \"authorization: Bearer <token>\""},
+    ReasonRow{v1::ERROR_REASON_TOKEN_INVALID, absl::StatusCode::kUnauthenticated,
+              "the bearer token is unknown, expired or withdrawn"},
     ReasonRow{v1::ERROR_REASON_MODEL_FORBIDDEN, absl::StatusCode::kPermissionDenied,
-              "the tenant may not use this model, or there is none"},
+              "there is no such model for this tenant; see ListModels"},
     ReasonRow{v1::ERROR_REASON_METHOD_FORBIDDEN, absl::StatusCode::kPermissionDenied,
-              "the tenant may not make this call"},
+              "the token does not let its bearer call this"},
+    ReasonRow{v1::ERROR_REASON_ENGINE_ERROR, absl::StatusCode::kInternal, "the server failed"},
 };
 
 const ReasonRow& RowOf(v1::ErrorReason reason) {

@@ -154,6 +154,7 @@ TEST(ConfigChecksTest, TheWholeMustFit) {
 
   ServerConfig apart = clash;
   apart.listen.admin_host = "10.0.0.1";
+  apart.listen.allow_plaintext = true;
   apart.listen.metrics_port = std::nullopt;
   EXPECT_TRUE(CheckServerConfig(apart, "a.yaml").ok());
 
@@ -168,11 +169,11 @@ TEST(ConfigChecksTest, HostsAreCheckedWhereSomethingListens) {
   ServerConfig config = OneModel();
   EXPECT_TRUE(CheckAgainstMachine(config, "a.yaml").ok());
   config.listen.host = "";
-  config.listen.admin_host = "unix:/run/admin";
+  config.listen.admin_host = "unix:run/admin";
   config.listen.metrics_host = "::1";
   const std::string message(CheckAgainstMachine(config, "a.yaml").message());
   EXPECT_THAT(message, HasSubstr("a.yaml: listen.host: got nothing"));
-  EXPECT_THAT(message, HasSubstr("\na.yaml: listen.admin_host: got \"unix:/run/admin\": Unix sockets"));
+  EXPECT_THAT(message, HasSubstr("\na.yaml: listen.admin_host: got \"unix:run/admin\": a Unix socket is"));
   EXPECT_THAT(message, HasSubstr("\na.yaml: listen.metrics_host: got \"::1\": this is an IPv6 address"));
   config.listen.host = "::1";
   config.listen.admin_port = std::nullopt;
@@ -274,6 +275,43 @@ TEST(FindModelsTest, FoldersWithOddNamesDoNotStopTheOthers) {
   ASSERT_EQ(config.notes.size(), 5u) << "one line each";
   EXPECT_THAT(config.notes, testing::Contains(HasSubstr("\".hidden\"")));
   EXPECT_THAT(config.notes, testing::Contains(HasSubstr("is left out: its name cannot be an id; rename it")));
+}
+
+TEST(ConfigChecksTest, PlaintextStaysOnThisMachineUnlessTold) {
+  ServerConfig config = OneModel();
+  const auto mistakes = [&config] { return std::string(CheckServerConfig(config, "a.yaml").message()); };
+  config.listen.host = "0.0.0.0";
+  config.listen.admin_host = "10.0.0.1";
+  EXPECT_THAT(mistakes(),
+              testing::AllOf(HasSubstr("a.yaml: listen.host: got \"0.0.0.0\" without TLS; allowed: 127.0.0.1"),
+                             HasSubstr("\na.yaml: listen.admin_host: got \"10.0.0.1\" without TLS")));
+  config.listen.admin_port.reset();
+  config.tls = {.cert_file = "cert", .key_file = "key"};
+  EXPECT_EQ(mistakes(), "") << "who is off reaches nobody, and TLS may go anywhere";
+  config.listen.admin_port = 1;
+  EXPECT_THAT(mistakes(), HasSubstr("listen.admin_host")) << "the admin port speaks TLS only if told";
+  config.admin.tls = true;
+  EXPECT_EQ(mistakes(), "");
+  config.tls = {};
+  EXPECT_THAT(mistakes(), HasSubstr("admin.tls: got true; allowed: false without tls.cert_file"));
+  config.admin.tls = false;
+  config.listen.allow_plaintext = true;
+  EXPECT_EQ(mistakes(), "");
+}
+
+TEST(ConfigChecksTest, ChannelzKnowsNoTokens) {
+  ServerConfig config = OneModel();
+  config.admin.channelz = true;
+  EXPECT_TRUE(CheckServerConfig(config, "a.yaml").ok());
+  config.admin.token_file = "tokens";
+  EXPECT_THAT(std::string(CheckServerConfig(config, "a.yaml").message()), HasSubstr("admin.channelz"));
+}
+
+TEST(ConfigChecksTest, TwoPortsOnOneSocketAreOneTooMany) {
+  ServerConfig config = OneModel();
+  config.listen.host = config.listen.admin_host = "unix:/run/x";
+  EXPECT_THAT(std::string(CheckServerConfig(config, "a.yaml").message()),
+              HasSubstr("two ports are both \"unix:/run/x\""));
 }
 
 }  // namespace

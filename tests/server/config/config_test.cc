@@ -52,6 +52,16 @@ void ExpectEqual(const ServerConfig& a, const ServerConfig& b) {
   EXPECT_EQ(a.listen.admin_port, b.listen.admin_port);
   EXPECT_EQ(a.listen.metrics_host, b.listen.metrics_host);
   EXPECT_EQ(a.listen.metrics_port, b.listen.metrics_port);
+  EXPECT_EQ(a.listen.allow_plaintext, b.listen.allow_plaintext);
+  EXPECT_EQ(a.listen.socket_mode, b.listen.socket_mode);
+  EXPECT_EQ(a.auth.token_file, b.auth.token_file);
+  EXPECT_EQ(a.admin.token_file, b.admin.token_file);
+  EXPECT_EQ(a.admin.tls, b.admin.tls);
+  EXPECT_EQ(a.admin.channelz, b.admin.channelz);
+  EXPECT_EQ(a.tls.cert_file, b.tls.cert_file);
+  EXPECT_EQ(a.tls.key_file, b.tls.key_file);
+  EXPECT_EQ(a.tls.client_ca_file, b.tls.client_ca_file);
+  EXPECT_EQ(a.tls.client_auth, b.tls.client_auth);
   EXPECT_EQ(a.limits.max_prompt_bytes, b.limits.max_prompt_bytes);
   EXPECT_EQ(a.limits.max_prompt_chunks, b.limits.max_prompt_chunks);
   EXPECT_EQ(a.embeddings_dir, b.embeddings_dir);
@@ -114,7 +124,11 @@ scheduler:
   max_queued_jobs: 7
   max_queued_work: 90s
   profile: {budget: 0, cache_file: run/costs}
-listen: {host: 0.0.0.0, port: 0, admin_host: "::1", admin_port: 1, metrics_host: 10.0.0.1, metrics_port: off}
+listen: {host: 0.0.0.0, port: 0, admin_host: "::1", admin_port: 1, metrics_host: 10.0.0.1, metrics_port: off,
+         allow_plaintext: true, socket_mode: 0600}
+auth: {token_file: tokens.yaml}
+admin: {token_file: /admin.yaml, tls: true}
+tls: {cert_file: c.pem, key_file: k.pem, client_ca_file: ca.pem, client_auth: optional}
 limits:
   max_prompt_bytes: 100
   max_steps: 200
@@ -134,7 +148,8 @@ health: {stall_timeout: 5m}
 tenants:
   metadata_key: x-team
   max: 3
-  default: {max_pictures: 4, max_queued: 10, max_queued_work: 2m}
+  default: {max_pictures: 4, max_queued: 10, max_queued_work: 2m, models: [sd15], max_rows: 4, max_upload_bytes: 9,
+            requests_per_second: 0.5, request_burst: 2, row_seconds_per_second: 1.5, row_seconds_burst: 3}
   named:
     - {name: acme, weight: 3}
     - {name: batch@example.com, weight: 0.5, max_pictures: 1, max_queued: 0, max_queued_work: none}
@@ -171,17 +186,33 @@ TEST(ConfigTest, ReadsEveryKey) {
   expected.scheduler.admission.max_queued_work = absl::Seconds(90);
   expected.scheduler.profile.budget = absl::ZeroDuration();
   expected.scheduler.profile.cache_file = "/etc/stepcast/run/costs";
-  expected.listen = {"0.0.0.0", 0, "::1", 1, "10.0.0.1", std::nullopt};
+  expected.listen = {"0.0.0.0", 0, "::1", 1, "10.0.0.1", std::nullopt, true, 0600};
+  expected.auth.token_file = "/etc/stepcast/tokens.yaml";
+  expected.admin = {.token_file = "/admin.yaml", .tls = true};
+  expected.tls = {"/etc/stepcast/c.pem", "/etc/stepcast/k.pem", "/etc/stepcast/ca.pem", ClientAuth::kOptional};
   expected.limits = {100, 200, 16, 1024, 65536, 0, 64, 12.5, 1 << 20, 65536, 1024, {2048, 4096, 99, 8, 16 << 20}};
   expected.default_deadline = absl::Minutes(2);
   expected.drain = {absl::Seconds(5), absl::Minutes(10)};
   expected.health.stall_timeout = absl::Minutes(5);
   expected.tenants.metadata_key = "x-team";
   expected.tenants.max = 3;
-  expected.tenants.defaults = {.max_pictures = 4, .max_queued = 10, .max_queued_work = absl::Minutes(2)};
-  expected.tenants.named["acme"] = {
-      .weight = 3, .max_pictures = 4, .max_queued = 10, .max_queued_work = absl::Minutes(2)};
-  expected.tenants.named["batch@example.com"] = {.weight = 0.5, .max_pictures = 1};
+  expected.tenants.defaults = {.max_pictures = 4,
+                               .max_queued = 10,
+                               .max_queued_work = absl::Minutes(2),
+                               .models = {{"sd15"}},
+                               .max_rows = 4,
+                               .max_upload_bytes = 9,
+                               .requests_per_second = 0.5,
+                               .request_burst = 2,
+                               .row_seconds_per_second = 1.5,
+                               .row_seconds_burst = 3};
+  expected.tenants.named["acme"] = expected.tenants.defaults;
+  expected.tenants.named["acme"].weight = 3;
+  TenantConfig& batch = expected.tenants.named["batch@example.com"] = expected.tenants.defaults;
+  batch.weight = 0.5;
+  batch.max_pictures = 1;
+  batch.max_queued = 0;
+  batch.max_queued_work = absl::InfiniteDuration();
   expected.codec = {4, 9};
   expected.log = {LogLevel::kWarning, LogFormat::kJson};
   expected.reflection = false;

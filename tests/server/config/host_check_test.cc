@@ -36,6 +36,20 @@ TEST(HostCheckTest, AddressesNeedNoResolver) {
   }
 }
 
+TEST(HostCheckTest, AUnixSocketIsAHostButForMetrics) {
+  EXPECT_EQ(FindHostMistake("unix:/run/stepcast.sock", /*ipv4_only=*/false, &NobodyAsks), "");
+  EXPECT_EQ(FindHostMistake("unix:/" + std::string(106, 'a'), false, &NobodyAsks), "");
+  EXPECT_THAT(Mistake("unix:/run/stepcast.sock", /*ipv4_only=*/true), HasSubstr("IPv4"));
+}
+
+TEST(HostCheckTest, OnlyThisMachineReachesLoopback) {
+  for (const char* host : {"127.0.0.1", "127.8.8.8", "::1", "localhost", "unix:/run/x"})
+    EXPECT_TRUE(IsLocal(host)) << host;
+  for (const char* host : {"0.0.0.0", "::", "10.0.0.1", "fe80::1", "example.com", "128.0.0.1", "::ffff:127.0.0.1"}) {
+    EXPECT_FALSE(IsLocal(host)) << host;
+  }
+}
+
 TEST(HostCheckTest, NamesMustHaveAnAddress) {
   EXPECT_EQ(Mistake("localhost"), "");
   EXPECT_EQ(Mistake("six.example"), "");
@@ -55,27 +69,28 @@ TEST(HostCheckTest, MetricsKnowNoIpv6) {
 }
 
 TEST(HostCheckTest, WhatIsNoHostIsSaidWithItsReason) {
-  const std::vector<std::pair<std::string, std::string>> cases = {{"", "got nothing"},
-                                                                  {"unix:/run/stepcast.sock", "Unix sockets"},
-                                                                  {"unix:stepcast.sock", "Unix sockets"},
-                                                                  {"unix-abstract:stepcast", "Unix sockets"},
-                                                                  {"/run/stepcast.sock", "a URL or a path"},
-                                                                  {"http://localhost", "a URL or a path"},
-                                                                  {"dns:///localhost", "a URL or a path"},
-                                                                  {"localhost:50051", "the port has a key of its own"},
-                                                                  {"127.0.0.1:80", "the port has a key of its own"},
-                                                                  {"[::1]", "without brackets"},
-                                                                  {"[::1]:80", "without brackets"},
-                                                                  {"::1:", "the port has a key"},
-                                                                  {"1::2::3", "the port has a key"},
-                                                                  {"::1%", "the port has a key"},
-                                                                  {"two words", "cannot be a name"},
-                                                                  {" localhost", "cannot be a name"},
-                                                                  {"localhost\n", "cannot be a name"},
-                                                                  {"-v", "cannot be a name"},
-                                                                  {"*", "cannot be a name"},
-                                                                  {std::string(254, 'a'), "cannot be a name"},
-                                                                  {"h\xc3\xb6st", "cannot be a name"}};
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", "got nothing"},
+      {"unix:stepcast.sock", "a Unix socket is"},
+      {"unix:/" + std::string(107, 'a'), "a Unix socket is"},
+      {"unix-abstract:stepcast", "a Unix socket is"},
+      {"/run/stepcast.sock", "a URL or a path"},
+      {"http://localhost", "a URL or a path"},
+      {"dns:///localhost", "a URL or a path"},
+      {"localhost:50051", "the port has a key of its own"},
+      {"127.0.0.1:80", "the port has a key of its own"},
+      {"[::1]", "without brackets"},
+      {"[::1]:80", "without brackets"},
+      {"::1:", "the port has a key"},
+      {"1::2::3", "the port has a key"},
+      {"::1%", "the port has a key"},
+      {"two words", "cannot be a name"},
+      {" localhost", "cannot be a name"},
+      {"localhost\n", "cannot be a name"},
+      {"-v", "cannot be a name"},
+      {"*", "cannot be a name"},
+      {std::string(254, 'a'), "cannot be a name"},
+      {"h\xc3\xb6st", "cannot be a name"}};
   for (const auto& [host, why] : cases) {
     for (const bool ipv4_only : {false, true}) {
       EXPECT_THAT(FindHostMistake(host, ipv4_only, &NobodyAsks), AllOf(HasSubstr(why), HasSubstr("allowed: an")))

@@ -12,13 +12,19 @@
 namespace stepcast {
 namespace {
 
-absl::StatusOr<std::string> Resolve(Tenants& tenants, const std::vector<std::string_view>& claims) {
-  return tenants.Resolve(claims);
+// A server's tenants under one configuration.
+struct Named {
+  const TenantsConfig& config;
+  Tenants tenants = {};
+};
+
+absl::StatusOr<std::string> Resolve(Named& named, const std::vector<std::string_view>& claims) {
+  return named.tenants.Resolve(named.config, claims);
 }
 
 TEST(TenantsTest, WhoSaysNothingIsTheDefault) {
   const TenantsConfig config;
-  Tenants tenants(config);
+  Named tenants{config};
   EXPECT_EQ(*Resolve(tenants, {""}), "default");
   EXPECT_EQ(*Resolve(tenants, {"default"}), "default");
   EXPECT_EQ(*Resolve(tenants, {"acme"}), "acme");
@@ -27,7 +33,7 @@ TEST(TenantsTest, WhoSaysNothingIsTheDefault) {
 TEST(TenantsTest, WhatCannotBeANameIsRefused) {
   TenantsConfig config;
   config.metadata_key = "x-team";
-  Tenants tenants(config);
+  Named tenants{config};
   EXPECT_THAT(ViolationsOf(Resolve(tenants, {"a b"}).status()),
               testing::ElementsAre("x-team: got \"a b\"; allowed: [A-Za-z0-9][A-Za-z0-9._@-]{0,63}"));
 }
@@ -35,7 +41,7 @@ TEST(TenantsTest, WhatCannotBeANameIsRefused) {
 TEST(TenantsTest, TwoNamesAreNone) {
   TenantsConfig config;
   config.metadata_key = "x-team";
-  Tenants tenants(config);
+  Named tenants{config};
   EXPECT_EQ(*Resolve(tenants, {}), "default");
   EXPECT_EQ(*Resolve(tenants, {"acme", "acme"}), "acme") << "said twice, and meant once";
   EXPECT_THAT(ViolationsOf(Resolve(tenants, {"acme", "acme", "globex"}).status()),
@@ -47,7 +53,7 @@ TEST(TenantsTest, TwoNamesAreNone) {
 
 TEST(TenantsTest, NoTenantIsCalledLikeTheRestInMetrics) {
   TenantsConfig config;
-  Tenants tenants(config);
+  Named tenants{config};
   EXPECT_FALSE(Resolve(tenants, {kOtherTenants}).ok());
   EXPECT_EQ(*Resolve(tenants, {"other"}), "other");
 }
@@ -56,7 +62,7 @@ TEST(TenantsTest, InventedNamesAreBoundedAndConfiguredOnesAlwaysKnown) {
   TenantsConfig config;
   config.max = 2;
   config.named["vip"] = {};
-  Tenants tenants(config);
+  Named tenants{config};
   EXPECT_EQ(*Resolve(tenants, {"a"}), "a");
   EXPECT_EQ(*Resolve(tenants, {"b"}), "b");
   EXPECT_EQ(*Resolve(tenants, {"c"}), "default") << "one too many";
@@ -67,9 +73,9 @@ TEST(TenantsTest, InventedNamesAreBoundedAndConfiguredOnesAlwaysKnown) {
 TEST(TenantsTest, LabelsAreTheConfigurationsAlone) {
   TenantsConfig config;
   config.named["vip"] = {};
-  Tenants tenants(config);
+  Named tenants{config};
   ASSERT_TRUE(Resolve(tenants, {"somebody"}).ok());
-  EXPECT_THAT(tenants.Labels(), testing::ElementsAre("default", "vip"));
+  EXPECT_THAT(TenantLabels(config), testing::ElementsAre("default", "vip"));
 }
 
 }  // namespace

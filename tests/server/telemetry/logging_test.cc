@@ -23,6 +23,7 @@ std::string Captured(LogLevel level, LogFormat format, Action action) {
   testing::internal::CaptureStderr();
   InitLogging({.level = level, .format = format});
   action();
+  EXPECT_TRUE(FlushLog(absl::Seconds(10)));
   std::string written = testing::internal::GetCapturedStderr();
   InitLogging({});
   return written;

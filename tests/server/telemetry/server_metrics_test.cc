@@ -86,7 +86,7 @@ TEST_F(ServerMetricsTest, TicksAndJobsAreCounted) {
 }
 
 TEST_F(ServerMetricsTest, TenantsThatNobodyConfiguredShareASeries) {
-  metrics_.AddTenants({"default", "acme"});
+  metrics_.tenants().Add({"default", "acme"});
   const std::string page = Page();
   metrics_.AddTenantTime("acme", absl::Milliseconds(1500));
   metrics_.AddTenantTime("default", absl::Milliseconds(250));
@@ -99,7 +99,7 @@ TEST_F(ServerMetricsTest, TenantsThatNobodyConfiguredShareASeries) {
 }
 
 TEST_F(ServerMetricsTest, ATenantMayBeCalledOther) {
-  metrics_.AddTenants({"default", "other"});
+  metrics_.tenants().Add({"default", "other"});
   metrics_.AddTenantTime("other", absl::Seconds(1));
   metrics_.AddTenantTime("somebody", absl::Seconds(2));
   EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="other"})"), 1);

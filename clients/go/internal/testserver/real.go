@@ -31,8 +31,9 @@ func binary(name string) string {
 	return filepath.Join(folder, name)
 }
 
-// Start starts a server with one of the bundled models, and waits until it is ready. config is more of its YAML.
-func Start(t testing.TB, model, config string) *Real {
+// Start starts a server with one of the bundled models, and waits until it is ready. config is more of its YAML; trust are
+// flags that the command-line client needs to reach it.
+func Start(t testing.TB, model, config string, trust ...string) *Real {
 	t.Helper()
 	folder := t.TempDir()
 	models, err := filepath.Abs("../../models")
@@ -81,8 +82,9 @@ func Start(t testing.TB, model, config string) *Real {
 		}
 	}
 	server.Address = fmt.Sprintf("127.0.0.1:%d", bound.Port)
-	health := exec.Command(binary("stepcast"), "--host", server.Address, "health", "--wait", "120", "--while-pid",
+	ask := append(trust, "--host", server.Address, "health", "--wait", "120", "--while-pid",
 		fmt.Sprint(server.command.Process.Pid))
+	health := exec.Command(binary("stepcast"), ask...)
 	if told, err := health.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, told)
 	}

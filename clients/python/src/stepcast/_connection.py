@@ -83,6 +83,12 @@ def channel_options(target: str, max_receive_bytes: int, balance: bool) -> list[
     return options
 
 
+def with_token(metadata: Metadata, token: str | None) -> Metadata:
+    """`metadata` and the bearer token; None: $STEPCAST_TOKEN, if it is set."""
+    token = os.environ.get("STEPCAST_TOKEN") if token is None else token
+    return [*metadata, ("authorization", f"Bearer {token}")] if token else metadata
+
+
 @dataclass(frozen=True)
 class CallOptions:
     """What goes beside a request: the same id in every try, so that logs tell them as one."""

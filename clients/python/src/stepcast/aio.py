@@ -18,6 +18,7 @@ from stepcast._connection import (
     balanced_target,
     channel_options,
     deadline_after,
+    with_token,
 )
 from stepcast._request import RequestOptions, make_request
 from stepcast._retry import Retries, RetryPolicy
@@ -136,6 +137,7 @@ class AsyncClient:
         *,
         balance: bool = False,
         tenant: str | None = None,
+        token: str | None = None,
         timeout: float | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         retry: RetryPolicy | None = None,
@@ -148,7 +150,7 @@ class AsyncClient:
         self._tenant = tenant
         self._timeout = timeout
         self._policy = retry or RetryPolicy()
-        self._metadata = metadata
+        self._metadata = with_token(metadata, token)
         self._first = 0
         self._channels = [
             grpc.aio.secure_channel(target, credentials, channel_options(target, max_receive_bytes, balance))

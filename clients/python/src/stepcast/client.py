@@ -18,6 +18,7 @@ from stepcast._connection import (
     balanced_target,
     channel_options,
     deadline_after,
+    with_token,
 )
 from stepcast._request import RequestOptions, make_request
 from stepcast._retry import Retries, RetryPolicy
@@ -133,7 +134,8 @@ class Client:
     localhost:50051. `balance`: every call goes to the next of all replicas that are ready, those of the list (IP
     addresses) or those that DNS names (one name, "dns:///stepcast:50051"). `tenant`: for whom calls are made.
     `timeout`: seconds that a call may take, its retries included.
-    `credentials`: for TLS; without them the connection is plain. `metadata` goes with every call.
+    `token`: the bearer token; default $STEPCAST_TOKEN. `credentials`: for TLS; without them the connection is plain.
+    `metadata` goes with every call.
     """
 
     def __init__(
@@ -142,6 +144,7 @@ class Client:
         *,
         balance: bool = False,
         tenant: str | None = None,
+        token: str | None = None,
         timeout: float | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         retry: RetryPolicy | None = None,
@@ -154,7 +157,7 @@ class Client:
         self._tenant = tenant
         self._timeout = timeout
         self._policy = retry or RetryPolicy()
-        self._metadata = metadata
+        self._metadata = with_token(metadata, token)
         self._first = 0
         self._channels = [
             grpc.secure_channel(target, credentials, channel_options(target, max_receive_bytes, balance))
