@@ -69,27 +69,6 @@ DtypeWish ReadDtypes(JsonConfig& json) {
   return wish;
 }
 
-absl::StatusOr<CardDefaults> ReadDefaults(const nlohmann::json& value, const std::string& where) {
-  STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, JsonConfig::Parse(value.dump(), where));
-  CardDefaults defaults;
-  defaults.sampler = Named(json, "sampler", Sampler::kSdeVp, &SamplerName);
-  defaults.sigma_schedule = Named(json, "sigma_schedule", SigmaSchedule::kLu, &SigmaScheduleName);
-  defaults.timestep_spacing = Named(json, "timestep_spacing", TimestepSpacing::kTrailing, &TimestepSpacingName);
-  defaults.steps = SmallInt(json, "steps");
-  defaults.timesteps = json.Doubles("timesteps");
-  defaults.sigmas = json.Doubles("sigmas");
-  defaults.guidance_scale = json.OptionalDouble("guidance_scale");
-  defaults.guidance_rescale = json.OptionalDouble("guidance_rescale");
-  defaults.eta = json.OptionalDouble("eta");
-  defaults.clip_skip = SmallInt(json, "clip_skip");
-  defaults.negative_prompt = json.OptionalString("negative_prompt");
-  defaults.width = SmallInt(json, "width");
-  defaults.height = SmallInt(json, "height");
-  for (const std::string& key : json.UnknownKeys()) json.Problem(key, "unknown key");
-  STEPCAST_RETURN_IF_ERROR(json.Finish());
-  return defaults;
-}
-
 // Other programs keep notes of a checkpoint under the same name.
 bool IsOfAnotherProgram(const JsonConfig& json) {
   for (const char* key : {"sd version", "activation text", "preferred weight", "modelId"}) {
@@ -188,6 +167,27 @@ class DefaultChecks {
 
 }  // namespace
 
+absl::StatusOr<CardDefaults> ReadCardDefaults(const nlohmann::json& value, const std::string& where) {
+  STEPCAST_ASSIGN_OR_RETURN(JsonConfig json, JsonConfig::Parse(value.dump(), where));
+  CardDefaults defaults;
+  defaults.sampler = Named(json, "sampler", Sampler::kSdeVp, &SamplerName);
+  defaults.sigma_schedule = Named(json, "sigma_schedule", SigmaSchedule::kLu, &SigmaScheduleName);
+  defaults.timestep_spacing = Named(json, "timestep_spacing", TimestepSpacing::kTrailing, &TimestepSpacingName);
+  defaults.steps = SmallInt(json, "steps");
+  defaults.timesteps = json.Doubles("timesteps");
+  defaults.sigmas = json.Doubles("sigmas");
+  defaults.guidance_scale = json.OptionalDouble("guidance_scale");
+  defaults.guidance_rescale = json.OptionalDouble("guidance_rescale");
+  defaults.eta = json.OptionalDouble("eta");
+  defaults.clip_skip = SmallInt(json, "clip_skip");
+  defaults.negative_prompt = json.OptionalString("negative_prompt");
+  defaults.width = SmallInt(json, "width");
+  defaults.height = SmallInt(json, "height");
+  for (const std::string& key : json.UnknownKeys()) json.Problem(key, "unknown key");
+  STEPCAST_RETURN_IF_ERROR(json.Finish());
+  return defaults;
+}
+
 absl::StatusOr<ModelCard> ReadModelCard(const std::string& path) {
   ModelCard card;
   absl::StatusOr<JsonConfig> json = JsonConfig::Read(path);
@@ -214,7 +214,7 @@ absl::StatusOr<ModelCard> ReadModelCard(const std::string& path) {
   for (const std::string& key : json->UnknownKeys()) json->Problem(key, "unknown key");
   STEPCAST_RETURN_IF_ERROR(json->Finish());
   if (defaults != nullptr) {
-    STEPCAST_ASSIGN_OR_RETURN(card.defaults, ReadDefaults(*defaults, absl::StrCat(path, ": defaults")));
+    STEPCAST_ASSIGN_OR_RETURN(card.defaults, ReadCardDefaults(*defaults, absl::StrCat(path, ": defaults")));
   }
   return card;
 }

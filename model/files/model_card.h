@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "core/model_card.h"
 #include "core/model_info.h"
+#include "nlohmann/json.hpp"
 
 namespace stepcast::model {
 
@@ -21,6 +22,9 @@ namespace stepcast::model {
 // that another program keeps under that name. Errors: INVALID_ARGUMENT listing every unknown key and every value of a
 // wrong type.
 absl::StatusOr<ModelCard> ReadModelCard(const std::string& path);
+
+// Its "defaults" alone; `where` names them in errors.
+absl::StatusOr<CardDefaults> ReadCardDefaults(const nlohmann::json& value, const std::string& where);
 
 // Sets what `card` says over what `info` says. REQUIRES: info.limits are final.
 // Errors: INVALID_ARGUMENT listing every default that a request could not use either.
