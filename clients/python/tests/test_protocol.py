@@ -11,6 +11,7 @@ from servers import ScriptedServer, cut_off, free_port_of_nobody, refusal
 
 import stepcast
 from stepcast.v1 import image_generation_pb2 as pb
+from stepcast.v1 import resume_pb2
 
 FAST = stepcast.RetryPolicy(initial_backoff=0.001)
 Start = Callable[..., ScriptedServer]
@@ -142,6 +143,67 @@ def test_a_lost_device_resumes_with_the_same_seed_and_tells_no_picture_twice(scr
     assert [event.image_index for event in events if isinstance(event, stepcast.Image)] == [0, 1]
 
 
+def parked(index: int, token: bytes) -> pb.GenerateResponse:
+    return pb.GenerateResponse(parked=resume_pb2.Parked(image_index=index, resume_token=token, evaluations_done=3))
+
+
+def checkpoint(index: int, token: bytes) -> pb.GenerateResponse:
+    return pb.GenerateResponse(
+        checkpoint=resume_pb2.Checkpoint(image_index=index, resume_token=token, evaluations_done=2)
+    )
+
+
+def hands_out(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
+    """Of four pictures one is done, one has a token, one its checkpoint, one nothing."""
+    yield accepted(request, seed=99)
+    yield checkpoint(0, b"old")
+    yield checkpoint(1, b"unused")
+    yield checkpoint(2, b"kept")
+    yield chunk(1, b"picture 1")
+    yield parked(0, b"new")
+    yield parked(2, b"")
+    yield parked(3, b"")
+    raise refusal("UNAVAILABLE", "DRAINING")
+
+
+def test_pictures_with_tokens_go_on_one_after_the_other(scripted: Start) -> None:
+    server = scripted(hands_out, paints, refuses("INVALID_ARGUMENT", "RESUME_TOKEN_INVALID"), paints, paints)
+    with stepcast.Client(server.address, retry=stepcast.RetryPolicy(rounds=2, initial_backoff=0.001)) as client:
+        events = list(client.generate("x", image_count=4))
+    asked = [(request.seed, request.image_count, request.resume_token) for request in server.requests]
+    assert asked == [(0, 4, b""), (99, 1, b"new"), (101, 1, b"kept"), (101, 1, b""), (102, 1, b"")]
+    told = [(type(event).__name__, getattr(event, "image_index", None)) for event in events]
+    assert told == [
+        ("Accepted", None),
+        *[("Checkpoint", index) for index in (0, 1, 2)],
+        ("Image", 1),
+        *[("Parked", index) for index in (0, 2, 3)],
+        *[("Image", index) for index in (0, 2, 3)],
+        ("Completed", None),
+    ]
+    assert isinstance(events[-1], stepcast.Completed)
+    assert events[-1].evaluations == 3
+
+
+def test_a_dead_server_is_gone_on_from_its_last_checkpoint(scripted: Start) -> None:
+    def dies(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
+        yield accepted(request, seed=99)
+        yield checkpoint(0, b"old")
+        yield checkpoint(0, b"new")
+        raise cut_off("UNAVAILABLE", "Socket closed")
+
+    server = scripted(dies, refuses("RESOURCE_EXHAUSTED", "QUEUE_FULL"), paints)
+    with stepcast.Client(server.address, retry=FAST) as client:
+        assert client.paint("x").request.seed == 99
+    assert [(r.seed, r.resume_token) for r in server.requests] == [(0, b""), (99, b"new"), (99, b"new")]
+
+
+def test_a_token_of_the_callers_own_is_not_dropped(scripted: Start) -> None:
+    server = scripted(refuses("INVALID_ARGUMENT", "RESUME_TOKEN_INVALID"))
+    with stepcast.Client(server.address, retry=FAST) as client, pytest.raises(stepcast.InvalidRequestError):
+        client.paint("x", seed=99, resume_token=b"own")
+
+
 @pytest.mark.parametrize(
     ("code", "message"), [("UNAVAILABLE", "Socket closed"), ("INTERNAL", "Received RST_STREAM with error code 2")]
 )
@@ -240,6 +302,12 @@ async def test_the_asynchronous_client_retries_resumes_and_checks(scripted: Star
     async with stepcast.AsyncClient([free_port_of_nobody(), server.address], retry=FAST) as client:
         assert (await client.paint("x")).image.data == b"picture 0"
     assert [request.seed for request in server.requests] == [0, 0, 99]
+
+    resuming = scripted(hands_out, paints, refuses("INVALID_ARGUMENT", "RESUME_TOKEN_INVALID"), paints, paints)
+    async with stepcast.AsyncClient(resuming.address, retry=FAST) as client:
+        result = await client.paint("x", image_count=4)
+    assert [image.image_index for image in result.images] == [0, 1, 2, 3]
+    assert [request.resume_token for request in resuming.requests] == [b"", b"new", b"kept", b"", b""]
 
     damaged = scripted(lambda request: iter([accepted(request), chunk(0, b"picture", sha256="0" * 64)]))
     async with stepcast.AsyncClient(damaged.address) as client:

@@ -239,6 +239,25 @@ def test_a_call_whose_server_is_killed_goes_on_elsewhere(real: Callable[..., Rea
         assert generation.result().image.seed == accepted.request.seed
 
 
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+def test_no_evaluation_is_repeated_where_servers_share_a_key(
+    real: Callable[..., RealServer], tmp_path: pathlib.Path, by: signal.Signals
+) -> None:
+    (tmp_path / "keys").write_text("a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=\n")
+    config = f"resume: {{key_file: {tmp_path / 'keys'}, min_checkpoint_every: 1}}\ndrain: {{timeout: 1ms}}\n"
+    first, second = real(config), real(config)
+    with stepcast.Client([first.address, second.address], timeout=120) as client:
+        with client.generate(class_label="7", steps=60, seed=7, checkpoint_every=4) as generation:
+            reached = next(event for event in generation if isinstance(event, stepcast.Checkpoint))
+            first.process.send_signal(by)
+            rest = list(generation)
+        image = next(event for event in rest if isinstance(event, stepcast.Image))
+        completed = rest[-1]
+        assert isinstance(completed, stepcast.Completed)
+        assert completed.evaluations <= 60 - reached.evaluations_done
+        assert client.paint(class_label="7", steps=60, seed=7).image.sha256 == image.sha256
+
+
 async def test_calls_are_spread_over_replicas_and_a_drain_refuses_nobody(real: Callable[..., RealServer]) -> None:
     first, second = real("drain: {linger: 1s}\n"), real()
     addresses = [first.address, second.address]

@@ -19,7 +19,7 @@ from stepcast.errors import (
     StepcastError,
     UnavailableError,
 )
-from stepcast.events import Accepted, Completed, Event, Image, Preview, Progress, Result, Timings
+from stepcast.events import Accepted, Checkpoint, Completed, Event, Image, Parked, Preview, Progress, Result, Timings
 
 __all__ = [
     "NO_RETRY",
@@ -28,6 +28,7 @@ __all__ = [
     "AsyncGeneration",
     "BrokenStreamError",
     "CallCancelledError",
+    "Checkpoint",
     "Client",
     "Completed",
     "DeadlineExceededError",
@@ -38,6 +39,7 @@ __all__ = [
     "InvalidRequestError",
     "ModelNotFoundError",
     "OverloadedError",
+    "Parked",
     "Preview",
     "Progress",
     "Result",

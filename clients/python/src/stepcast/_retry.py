@@ -50,6 +50,11 @@ def connection_lost(error: StepcastError) -> bool:
     return not error.reason and (error.code == "UNAVAILABLE" or "RST_STREAM" in error.message)
 
 
+def token_refused(error: StepcastError) -> bool:
+    """Whether the same request without its resume token may do: it is not good here, or no tokens are known here."""
+    return error.reason == "RESUME_TOKEN_INVALID" or [v.field for v in error.field_violations] == ["resume_token"]
+
+
 class Retries:
     """The tries of one call: `index` is the address to ask now."""
 

@@ -21,7 +21,7 @@ from stepcast._connection import (
     with_token,
 )
 from stepcast._request import RequestOptions, make_request
-from stepcast._retry import Retries, RetryPolicy
+from stepcast._retry import Retries, RetryPolicy, token_refused
 from stepcast.client import DEFAULT_RECEIVE_BYTES
 from stepcast.errors import CallCancelledError, from_rpc
 from stepcast.progress import Bar, reporter
@@ -36,9 +36,8 @@ class AsyncGeneration(AsyncIterator[events.Event]):
 
     def __init__(self, client: AsyncClient, request: pb.GenerateRequest, options: CallOptions) -> None:
         self._client = client
-        self._request = request
         self._options = options
-        self._assembly = _assembly.Assembly(request.validate_only)
+        self._assembly = _assembly.Assembly(request)
         self._retries = client._retries(options)
         self._call: Any = None
         self._cancelled = asyncio.Event()
@@ -91,7 +90,7 @@ class AsyncGeneration(AsyncIterator[events.Event]):
         while True:
             self._raise_if_cancelled()
             if self._call is None:
-                self._call = self._client._open(self._retries.index, self._request, self._options)
+                self._call = self._client._open(self._retries.index, self._assembly.request, self._options)
             try:
                 response = await self._call.read()
             except grpc.RpcError as error:
@@ -102,9 +101,11 @@ class AsyncGeneration(AsyncIterator[events.Event]):
                 self._raise_if_cancelled()
                 raise
             if response is grpc.aio.EOF:
-                self._assembly.finish()
                 self._client._answered(self._retries.index)
-                raise StopAsyncIteration
+                if self._assembly.finish():
+                    raise StopAsyncIteration
+                self._restart()
+                continue
             event = self._assembly.add(response)
             if event is not None:
                 return event
@@ -116,16 +117,18 @@ class AsyncGeneration(AsyncIterator[events.Event]):
     async def _recover(self, error: grpc.RpcError) -> None:
         self._raise_if_cancelled()
         failure = from_rpc(error, self._client.addresses[self._retries.index])
-        wait = self._retries.after(failure, self._assembly.started)
-        if self._assembly.seed is not None:
-            self._request.seed = self._assembly.seed
-        self._assembly.restart()
-        self._call = None
+        dropped = token_refused(failure) and self._assembly.drop_token()
+        wait = 0.0 if dropped else self._retries.after(failure, self._assembly.started)
+        self._restart()
         if wait:
             try:
                 await asyncio.wait_for(self._cancelled.wait(), wait)
             except TimeoutError:
                 return
+
+    def _restart(self) -> None:
+        self._assembly.restart()
+        self._call = None
 
 
 class AsyncClient:

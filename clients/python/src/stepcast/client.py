@@ -21,7 +21,7 @@ from stepcast._connection import (
     with_token,
 )
 from stepcast._request import RequestOptions, make_request
-from stepcast._retry import Retries, RetryPolicy
+from stepcast._retry import Retries, RetryPolicy, token_refused
 from stepcast.errors import CallCancelledError, StepcastError, from_rpc
 from stepcast.progress import Bar, reporter
 from stepcast.v1 import image_generation_pb2 as pb
@@ -39,9 +39,8 @@ class Generation(Iterator[events.Event]):
 
     def __init__(self, client: Client, request: pb.GenerateRequest, options: CallOptions) -> None:
         self._client = client
-        self._request = request
         self._options = options
-        self._assembly = _assembly.Assembly(request.validate_only)
+        self._assembly = _assembly.Assembly(request)
         self._retries = client._retries(options)
         self._call: Any = None
         self._cancelled = threading.Event()
@@ -99,13 +98,15 @@ class Generation(Iterator[events.Event]):
         while True:
             self._raise_if_cancelled()
             if self._call is None:
-                self._call = self._client._open(self._retries.index, self._request, self._options)
+                self._call = self._client._open(self._retries.index, self._assembly.request, self._options)
             try:
                 event = self._assembly.add(next(self._call))
             except StopIteration:
-                self._assembly.finish()
                 self._client._answered(self._retries.index)
-                raise
+                if self._assembly.finish():
+                    raise
+                self._restart()
+                continue
             except grpc.RpcError as error:
                 self._recover(error)
                 continue
@@ -119,12 +120,14 @@ class Generation(Iterator[events.Event]):
     def _recover(self, error: grpc.RpcError) -> None:
         self._raise_if_cancelled()
         failure = from_rpc(error, self._client.addresses[self._retries.index])
-        wait = self._retries.after(failure, self._assembly.started)
-        if self._assembly.seed is not None:
-            self._request.seed = self._assembly.seed
+        dropped = token_refused(failure) and self._assembly.drop_token()
+        wait = 0.0 if dropped else self._retries.after(failure, self._assembly.started)
+        self._restart()
+        self._cancelled.wait(wait)
+
+    def _restart(self) -> None:
         self._assembly.restart()
         self._call = None
-        self._cancelled.wait(wait)
 
 
 class Client:

@@ -49,7 +49,7 @@ class PictureFile:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The request was admitted. Always first; comes again when the call was taken up anew after a lost device.
+    """The request was admitted. Always first; comes again when the call was taken up and paints everything anew.
 
     `request` has every default filled in, seed included: sent again it asks for the same pictures. Estimates are in
     seconds.
@@ -92,6 +92,25 @@ class Image(PictureFile):
 
 
 @dataclass(frozen=True)
+class Parked:
+    """A picture that the server hands back unfinished, because it stops. The client goes on elsewhere by itself."""
+
+    image_index: int
+    resume_token: bytes = field(repr=False)
+    evaluations_done: int
+    evaluations_total: int
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A picture as it is after `checkpoint_every` further evaluations: what is gone on with when the server dies."""
+
+    image_index: int
+    resume_token: bytes = field(repr=False)
+    evaluations_done: int
+
+
+@dataclass(frozen=True)
 class Timings:
     """Where the time went. Seconds."""
 
@@ -104,7 +123,7 @@ class Timings:
 
 @dataclass(frozen=True)
 class Completed:
-    """All pictures are done. Always last."""
+    """All pictures are done. Always last. Of a call that went on elsewhere `evaluations` counts what was left to do."""
 
     timings: Timings
     evaluations: int
@@ -113,7 +132,7 @@ class Completed:
     model_sha256: str
 
 
-Event = Accepted | Progress | Preview | Image | Completed
+Event = Accepted | Progress | Preview | Image | Parked | Checkpoint | Completed
 
 
 @dataclass(frozen=True)
