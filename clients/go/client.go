@@ -116,25 +116,28 @@ func (c *Client) Close() error {
 // the last that it yields. Leaving the loop, and the end of ctx, cancel the call and free the server's rows.
 func (c *Client) Generate(ctx context.Context, request *pb.GenerateRequest) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		request := proto.CloneOf(request)
 		ctx := c.outgoing(ctx, request.GetModel())
-		assembly := newAssembly(request.GetValidateOnly())
+		assembly := newAssembly(request)
 		tries := c.newRetries()
 		for {
-			failure, left := c.attempt(ctx, tries.index, request, assembly, yield)
+			failure, left := c.attempt(ctx, tries.index, assembly, yield)
 			if left {
 				return
 			}
 			if failure == nil {
 				c.first.Store(int64(tries.index))
-				return
-			}
-			if err := tries.after(ctx, failure, assembly.started); err != nil {
-				yield(nil, err)
-				return
-			}
-			if assembly.accepted != nil {
-				request.Seed = proto.Int64(assembly.accepted.GetRequest().GetSeed())
+				more, broken := assembly.finish()
+				if broken != nil {
+					yield(nil, broken)
+				}
+				if !more {
+					return
+				}
+			} else if !tokenRefused(failure) || !assembly.dropToken() {
+				if err := tries.after(ctx, failure, assembly.started); err != nil {
+					yield(nil, err)
+					return
+				}
 			}
 			assembly.restart()
 		}
@@ -143,7 +146,7 @@ func (c *Client) Generate(ctx context.Context, request *pb.GenerateRequest) iter
 
 // attempt makes one call; left: the caller has heard enough.
 func (c *Client) attempt(
-	ctx context.Context, index int, request *pb.GenerateRequest, assembly *assembly, yield func(Event, error) bool,
+	ctx context.Context, index int, assembly *assembly, yield func(Event, error) bool,
 ) (failure *Error, left bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -153,14 +156,14 @@ func (c *Client) attempt(
 		return fromRPC(err, nil, c.addresses[index], ctx.Err()), false
 	}
 	// Where sending fails, receiving tells why.
-	if stream.SendMsg(request) == nil {
+	if stream.SendMsg(assembly.request) == nil {
 		_ = stream.CloseSend()
 	}
 	for {
 		response := new(pb.GenerateResponse)
 		err := stream.RecvMsg(response)
 		if errors.Is(err, io.EOF) {
-			return assembly.finish(), false
+			return nil, false
 		}
 		if err != nil {
 			return fromRPC(err, stream.Trailer(), c.addresses[index], ctx.Err()), false

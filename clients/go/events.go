@@ -9,10 +9,11 @@ import (
 	pb "stepcast.dev/go/stepcast/v1"
 )
 
-// Event is what a call tells: *Accepted, *Progress, *Preview, *Image or *Completed.
+// Event is what a call tells: *Accepted, *Progress, *Preview, *Image, *Parked, *Checkpoint or *Completed.
 type Event interface{ event() }
 
-// Accepted is always first: the request was admitted. It comes again when the call was taken up anew after a lost device.
+// Accepted is always first: the request was admitted. It comes again when the call was taken up and
+// paints everything anew.
 type Accepted struct{ *pb.Accepted }
 
 // Progress tells that a picture moved on, or still waits.
@@ -31,14 +32,22 @@ type Image struct {
 	SHA256        string
 }
 
-// Completed is always last: all pictures are done.
+// Parked is a picture that the server hands back unfinished, because it stops. The client goes on elsewhere by itself.
+type Parked struct{ *pb.Parked }
+
+// Checkpoint is a picture as it is after checkpoint_every further evaluations: what is gone on with when the server dies.
+type Checkpoint struct{ *pb.Checkpoint }
+
+// Completed is always last: all pictures are done. Of a call that went on elsewhere Evaluations counts what was left to do.
 type Completed struct{ *pb.Completed }
 
-func (*Accepted) event()  {}
-func (*Progress) event()  {}
-func (*Preview) event()   {}
-func (*Image) event()     {}
-func (*Completed) event() {}
+func (*Accepted) event()   {}
+func (*Progress) event()   {}
+func (*Preview) event()    {}
+func (*Image) event()      {}
+func (*Parked) event()     {}
+func (*Checkpoint) event() {}
+func (*Completed) event()  {}
 
 // Decode returns the pixels of a PNG or JPEG; for WebP import a decoder such as golang.org/x/image/webp.
 func (i *Image) Decode() (image.Image, error) {

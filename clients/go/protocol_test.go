@@ -53,7 +53,7 @@ func chunk(part *pb.ImageChunk) *pb.GenerateResponse {
 }
 
 func completed() *pb.GenerateResponse {
-	return &pb.GenerateResponse{Event: &pb.GenerateResponse_Completed{Completed: &pb.Completed{}}}
+	return &pb.GenerateResponse{Event: &pb.GenerateResponse_Completed{Completed: &pb.Completed{Evaluations: 1}}}
 }
 
 func paints(request *pb.GenerateRequest, send func(*pb.GenerateResponse)) error {
@@ -187,6 +187,96 @@ func TestALostDeviceResumesWithTheSameSeed(t *testing.T) {
 	}
 	if request.Seed != nil {
 		t.Error("the caller's request was changed")
+	}
+}
+
+func parked(index int32, token string) *pb.GenerateResponse {
+	told := &pb.Parked{ImageIndex: index, ResumeToken: []byte(token), EvaluationsDone: 3}
+	return &pb.GenerateResponse{Event: &pb.GenerateResponse_Parked{Parked: told}}
+}
+
+func checkpoint(index int32, token string) *pb.GenerateResponse {
+	told := &pb.Checkpoint{ImageIndex: index, ResumeToken: []byte(token), EvaluationsDone: 2}
+	return &pb.GenerateResponse{Event: &pb.GenerateResponse_Checkpoint{Checkpoint: told}}
+}
+
+// asked is the seed, count and token of each call.
+func asked(server *testserver.Scripted) []string {
+	var asked []string
+	for _, call := range server.Calls() {
+		request := call.Request
+		asked = append(asked, fmt.Sprintf("%d %d %s", request.GetSeed(), request.GetImageCount(), request.GetResumeToken()))
+	}
+	return asked
+}
+
+func TestPicturesWithTokensGoOnOneAfterTheOther(t *testing.T) {
+	// Of four pictures one is done, one has a token, one its checkpoint, one nothing.
+	handsOut := func(request *pb.GenerateRequest, send func(*pb.GenerateResponse)) error {
+		send(accepted(request, 99))
+		send(checkpoint(0, "old"))
+		send(checkpoint(1, "unused"))
+		send(checkpoint(2, "kept"))
+		send(chunk(part(1, "picture 1", 0, 9)))
+		send(parked(0, "new"))
+		send(parked(2, ""))
+		send(parked(3, ""))
+		return &testserver.Refusal{Code: codes.Unavailable, Reason: "DRAINING"}
+	}
+	foreign := refuses(&testserver.Refusal{Code: codes.InvalidArgument, Reason: "RESUME_TOKEN_INVALID"})
+	server := testserver.StartScripted(t, handsOut, paints, foreign, paints, paints)
+	policy := *fast
+	policy.Rounds = 2
+	var seen []string
+	request := &pb.GenerateRequest{Prompt: proto.String("x"), ImageCount: proto.Int32(4)}
+	result, err := connect(t, Options{Retry: &policy}, server.Address).Paint(t.Context(), request, func(event Event) {
+		switch event := event.(type) {
+		case *Image:
+			seen = append(seen, fmt.Sprint("image ", event.Index))
+		case *Parked:
+			seen = append(seen, fmt.Sprint("parked ", event.GetImageIndex()))
+		case *Checkpoint:
+			seen = append(seen, fmt.Sprint("checkpoint ", event.GetImageIndex()))
+		default:
+			seen = append(seen, strings.TrimPrefix(fmt.Sprintf("%T", event), "*stepcast."))
+		}
+	})
+	if err != nil || len(result.Images) != 4 || result.Completed.GetEvaluations() != 3 {
+		t.Fatal(result, err)
+	}
+	if want := []string{"0 4 ", "99 1 new", "101 1 kept", "101 1 ", "102 1 "}; !slices.Equal(asked(server), want) {
+		t.Error(asked(server))
+	}
+	if want := []string{"Accepted", "checkpoint 0", "checkpoint 1", "checkpoint 2", "image 1", "parked 0", "parked 2",
+		"parked 3", "image 0", "image 2", "image 3", "Completed"}; !slices.Equal(seen, want) {
+		t.Error(seen)
+	}
+}
+
+func TestADeadServerIsGoneOnFromItsLastCheckpoint(t *testing.T) {
+	dies := func(request *pb.GenerateRequest, send func(*pb.GenerateResponse)) error {
+		send(accepted(request, 99))
+		send(checkpoint(0, "old"))
+		send(checkpoint(0, "new"))
+		return status.Error(codes.Unavailable, "error reading from server: EOF")
+	}
+	busy := refuses(&testserver.Refusal{Code: codes.ResourceExhausted, Reason: "QUEUE_FULL"})
+	server := testserver.StartScripted(t, dies, busy, paints)
+	if _, err := connect(t, Options{Retry: fast}, server.Address).Paint(t.Context(), prompt); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"0 0 ", "99 1 new", "99 1 new"}; !slices.Equal(asked(server), want) {
+		t.Error(asked(server))
+	}
+}
+
+func TestATokenOfTheCallersOwnIsNotDropped(t *testing.T) {
+	foreign := refuses(&testserver.Refusal{Code: codes.InvalidArgument, Reason: "RESUME_TOKEN_INVALID"})
+	server := testserver.StartScripted(t, foreign)
+	own := &pb.GenerateRequest{Prompt: proto.String("x"), Seed: proto.Int64(99), ResumeToken: []byte("own")}
+	_, err := connect(t, Options{Retry: fast}, server.Address).Paint(t.Context(), own)
+	if reasonOf(err) != "RESUME_TOKEN_INVALID" || len(server.Calls()) != 1 {
+		t.Error(err, len(server.Calls()))
 	}
 }
 

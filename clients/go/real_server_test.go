@@ -261,6 +261,39 @@ func TestACallThatTheServerDrainsOrThatLosesItGoesOnElsewhere(t *testing.T) {
 	}
 }
 
+func TestNoEvaluationIsRepeatedWhereServersShareAKey(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(keys, []byte("a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := fmt.Sprintf("resume: {key_file: %s, min_checkpoint_every: 1}\ndrain: {timeout: 1ms}\n", keys)
+	for name, end := range map[string]func(*testserver.Real){
+		"drain": (*testserver.Real).Terminate, "kill": (*testserver.Real).Kill,
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, second := testserver.Start(t, "digits", config), testserver.Start(t, "digits", config)
+			client := connect(t, Options{}, first.Address, second.Address)
+			request := seven(60)
+			request.Seed, request.CheckpointEvery = proto.Int64(7), proto.Int32(4)
+			var reached int32
+			result, err := client.Paint(t.Context(), request, func(event Event) {
+				if checkpoint, is := event.(*Checkpoint); is && reached == 0 {
+					reached = checkpoint.GetEvaluationsDone()
+					end(first)
+				}
+			})
+			if err != nil || reached == 0 || result.Completed.GetEvaluations() > int64(60-reached) {
+				t.Fatal(reached, result, err)
+			}
+			request.CheckpointEvery = nil
+			whole, err := client.Paint(t.Context(), request)
+			if err != nil || whole.Images[0].SHA256 != result.Images[0].SHA256 {
+				t.Error("another picture", err)
+			}
+		})
+	}
+}
+
 func TestCallsAreSpreadOverReplicasAndADrainRefusesNobody(t *testing.T) {
 	first := testserver.Start(t, "digits", "drain: {linger: 1s}\n")
 	second := testserver.Start(t, "digits", "")

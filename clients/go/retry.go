@@ -52,6 +52,13 @@ func mayRetry(err *Error, started bool) bool {
 	}
 }
 
+// tokenRefused tells whether the same request without its resume token may do: it is not good here, or no tokens are
+// known here.
+func tokenRefused(err *Error) bool {
+	alone := len(err.FieldViolations) == 1 && err.FieldViolations[0].Field == "resume_token"
+	return err.Reason == "RESUME_TOKEN_INVALID" || alone
+}
+
 // retries are the tries of one call; index is the address to ask now.
 type retries struct {
 	policy    RetryPolicy
