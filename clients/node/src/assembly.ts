@@ -5,7 +5,7 @@ import { brokenStream } from './errors.js';
 import type { AcceptedEvent, CompletedEvent, ImageEvent, Result, StepcastEvent } from './events.js';
 import type { Duration } from './gen/google/protobuf/duration.js';
 import type {
-  Accepted, Completed, GenerateImageResponse, GenerateResponse, ImageChunk,
+  Accepted, Completed, GenerateImageResponse, GenerateRequest, GenerateResponse, ImageChunk,
 } from './gen/stepcast/v1/image_generation.js';
 
 function seconds(duration: Duration | undefined): number | undefined {
@@ -17,7 +17,9 @@ function checkPicture(index: number, data: Buffer, sha256: string): void {
   if (came !== sha256) throw brokenStream(`picture ${index}: its bytes have sha256 ${came}, the server says ${sha256}`);
 }
 
-function completedEvent({ timings, evaluations, batch, modelSha256 }: Completed | GenerateImageResponse): CompletedEvent {
+function completedEvent(
+  { timings, batch, modelSha256 }: Completed | GenerateImageResponse, evaluations: number,
+): CompletedEvent {
   return {
     type: 'completed',
     timings: {
@@ -34,30 +36,47 @@ function completedEvent({ timings, evaluations, batch, modelSha256 }: Completed 
   };
 }
 
-/** Reads one call, over as many attempts as it takes; pictures that are whole are told once. */
+/**
+ * Reads one call, over as many attempts as it takes; pictures that are whole are told once. A call of which there are tokens
+ * goes on with its missing pictures, one after the other; without any the whole request is sent again.
+ */
 export class Assembly {
   /** Whether the server has begun to answer this attempt. */
   started = false;
-  private accepted: Accepted | undefined;
+  private admitted = false;
   private completed = false;
   private sequence = 0;
   private parts = new Map<number, Buffer[]>();
   private readonly done = new Set<number>();
+  /** The newest of each unfinished picture. */
+  private readonly tokens = new Map<number, Buffer>();
+  /** Accepted's, of the whole request. */
+  private whole: GenerateRequest | undefined;
+  /** The picture that this attempt asks for, where it is not the whole request. */
+  private alone: number | undefined;
+  private evaluations = 0;
 
-  constructor(private readonly validateOnly: boolean) {}
-
-  /** The seed that the server chose or took. */
-  get seed(): number | undefined {
-    return this.accepted?.request?.seed;
+  /** `request` is what the attempt asks for. */
+  constructor(public request: GenerateRequest) {
+    if (request.resumeToken.length > 0) this.tokens.set(0, request.resumeToken);
   }
 
-  /** A new attempt begins: parts of pictures are forgotten, whole ones are not. */
+  /** A new attempt begins: parts of pictures are forgotten, whole ones and tokens are not. */
   restart(): void {
+    if (this.whole !== undefined) {
+      this.request = { ...this.request, seed: this.whole.seed };
+      if (this.tokens.size > 0 || this.alone !== undefined) this.askAlone(this.whole);
+    }
     this.started = false;
-    this.accepted = undefined;
+    this.admitted = false;
     this.completed = false;
     this.sequence = 0;
     this.parts = new Map();
+  }
+
+  /** The server refuses the token; false where none was sent that an earlier attempt had brought. */
+  dropToken(): boolean {
+    return this.alone !== undefined && this.tokens.delete(this.alone);
   }
 
   /** The event that a message makes, if it makes one. A kind that is not known is of a newer contract. */
@@ -67,27 +86,53 @@ export class Assembly {
       throw brokenStream(`message ${response.sequence} came where ${this.sequence} was due`);
     }
     this.sequence += 1;
-    const { accepted, progress, preview, imageChunk, completed } = response;
+    const { accepted, imageChunk, completed } = response;
     if (imageChunk) return this.chunk(imageChunk);
     if (accepted) return this.accept(accepted);
     if (completed) return this.complete(completed);
-    if (progress && !this.done.has(progress.imageIndex)) {
-      return { type: 'progress', ...progress, eta: seconds(progress.eta) };
+    return this.onTheWay(response);
+  }
+
+  /** The stream ended well: everything must have come. False: there are pictures that another attempt asks for. */
+  finish(): boolean {
+    if (!this.admitted || !(this.completed || this.request.validateOnly)) {
+      throw brokenStream('the stream ended before all was told');
     }
-    if (preview && !this.done.has(preview.imageIndex)) return { type: 'preview', ...preview };
+    return this.request.validateOnly || this.missing().length === 0;
+  }
+
+  private missing(): number[] {
+    return [...Array(this.whole?.imageCount ?? 0).keys()].filter((index) => !this.done.has(index));
+  }
+
+  private askAlone({ seed }: GenerateRequest): void {
+    // None is missing where only the end of the call was lost.
+    this.alone = this.missing()[0] ?? this.alone ?? 0;
+    const resumeToken = this.tokens.get(this.alone) ?? Buffer.alloc(0);
+    this.request = { ...this.request, seed: (seed ?? 0) + this.alone, imageCount: 1, resumeToken };
+  }
+
+  /** What is told of an unfinished picture. */
+  private onTheWay({ progress, preview, parked, checkpoint }: GenerateResponse): StepcastEvent | undefined {
+    const told = progress ?? preview ?? parked ?? checkpoint;
+    if (told === undefined) return undefined;
+    const imageIndex = this.alone ?? told.imageIndex;
+    if (this.done.has(imageIndex)) return undefined;
+    // A parked picture without a token leaves the last checkpoint the newest.
+    const token = (parked ?? checkpoint)?.resumeToken;
+    if (token?.length) this.tokens.set(imageIndex, token);
+    if (progress) return { type: 'progress', ...progress, imageIndex, eta: seconds(progress.eta) };
+    if (preview) return { type: 'preview', ...preview, imageIndex };
+    if (parked) return { type: 'parked', ...parked, imageIndex };
+    if (checkpoint) return { type: 'checkpoint', ...checkpoint, imageIndex };
     return undefined;
   }
 
-  /** The stream ended well: everything must have come. */
-  finish(): void {
-    if (this.accepted === undefined || !(this.completed || this.validateOnly)) {
-      throw brokenStream('the stream ended before all was told');
-    }
-  }
-
-  private accept(accepted: Accepted): AcceptedEvent {
-    this.accepted = accepted;
+  private accept(accepted: Accepted): AcceptedEvent | undefined {
     if (accepted.request === undefined) throw brokenStream('Accepted came without its request');
+    this.admitted = true;
+    if (this.alone !== undefined) return undefined;
+    this.whole = accepted.request;
     return {
       type: 'accepted',
       request: accepted.request,
@@ -100,7 +145,8 @@ export class Assembly {
   }
 
   private chunk(chunk: ImageChunk): ImageEvent | undefined {
-    const { imageIndex, offset, totalBytes, mime, width, height, seed, sha256 } = chunk;
+    const { offset, totalBytes, mime, width, height, seed, sha256 } = chunk;
+    const imageIndex = this.alone ?? chunk.imageIndex;
     const parts = this.parts.get(imageIndex) ?? [];
     const there = parts.reduce((sum, part) => sum + part.length, 0);
     const end = offset + chunk.data.length;
@@ -115,14 +161,18 @@ export class Assembly {
     checkPicture(imageIndex, data, sha256);
     if (this.done.has(imageIndex)) return undefined;
     this.done.add(imageIndex);
+    this.tokens.delete(imageIndex);
     return { type: 'image', imageIndex, data, mime, width, height, seed, sha256 };
   }
 
-  private complete(completed: Completed): CompletedEvent {
-    const wanted = this.accepted?.request?.imageCount;
-    if (this.done.size !== wanted) throw brokenStream(`${this.done.size} of ${wanted} pictures came`);
+  private complete(completed: Completed): CompletedEvent | undefined {
+    const missing = this.missing();
+    if (missing.length > 0 && (this.alone === undefined || !this.done.has(this.alone))) {
+      throw brokenStream(`${this.done.size} pictures came, and not ${missing.join(', ')}`);
+    }
     this.completed = true;
-    return completedEvent(completed);
+    this.evaluations += completed.evaluations;
+    return missing.length > 0 ? undefined : completedEvent(completed, this.evaluations);
   }
 }
 
@@ -157,7 +207,7 @@ export function unaryResult(response: GenerateImageResponse): Result {
     images,
     request: response.request,
     warnings: response.warnings,
-    completed: response.timings === undefined ? undefined : completedEvent(response),
+    completed: response.timings === undefined ? undefined : completedEvent(response, response.evaluations),
     estimatedWait: seconds(response.estimatedWait),
     estimatedTotal: seconds(response.estimatedTotal),
   };

@@ -9,7 +9,7 @@ import {
   GetModelResponse, GetServerInfoRequest, GetServerInfoResponse, ListModelsRequest, ListModelsResponse,
 } from './gen/stepcast/v1/image_generation.js';
 import type { Model } from './gen/stepcast/v1/model.js';
-import { DEFAULT_RETRY, Retries, type RetryPolicy } from './retry.js';
+import { DEFAULT_RETRY, Retries, type RetryPolicy, tokenRefused } from './retry.js';
 
 /** Fields of the contract's GenerateRequest; what is left out the server chooses. */
 export type GenerateOptions = DeepPartial<GenerateRequest>;
@@ -104,12 +104,12 @@ export class Client {
    * cancels the call.
    */
   async *generate(options: GenerateOptions, call: CallOptions = {}): AsyncGenerator<StepcastEvent, void, undefined> {
-    let request = makeRequest(options);
-    const assembly = new Assembly(request.validateOnly);
+    const request = makeRequest(options);
+    const assembly = new Assembly(request);
     const { metadata, deadline, retries } = this.begin(request.model, call);
     for (;;) {
       call.signal?.throwIfAborted();
-      const stream = this.open(retries.index, request, metadata, deadline);
+      const stream = this.open(retries.index, assembly.request, metadata, deadline);
       const abort = (): void => stream.cancel();
       call.signal?.addEventListener('abort', abort, { once: true });
       try {
@@ -117,14 +117,15 @@ export class Client {
           const event = assembly.add(response as GenerateResponse);
           if (event !== undefined) yield event;
         }
-        assembly.finish();
         this.first = retries.index;
-        return;
+        if (assembly.finish()) return;
+        assembly.restart();
       } catch (error) {
         call.signal?.throwIfAborted();
         if (!isServiceError(error)) throw error;
-        const wait = retries.after(fromServiceError(error, this.addresses[retries.index]!), assembly.started);
-        if (assembly.seed !== undefined) request = { ...request, seed: assembly.seed };
+        const failure = fromServiceError(error, this.addresses[retries.index]!);
+        const dropped = tokenRefused(failure) && assembly.dropToken();
+        const wait = dropped ? 0 : retries.after(failure, assembly.started);
         assembly.restart();
         if (wait > 0) await pause(wait, call.signal);
       } finally {

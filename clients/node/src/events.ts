@@ -1,7 +1,7 @@
 // What a call tells: the events of a stream, in the order in which they come, and the sum of them.
 import type { GenerateRequest } from './gen/stepcast/v1/image_generation.js';
 
-/** The request was admitted. Always first; comes again when the call was taken up anew after a lost device. */
+/** The request was admitted. Always first; comes again when the call was taken up and paints everything anew. */
 export interface AcceptedEvent {
   type: 'accepted';
   /** With every default filled in, seed included: sent again it asks for the same pictures. */
@@ -51,6 +51,23 @@ export interface ImageEvent extends PictureFile {
   sha256: string;
 }
 
+/** A picture that the server hands back unfinished, because it stops. The client goes on elsewhere by itself. */
+export interface ParkedEvent {
+  type: 'parked';
+  imageIndex: number;
+  resumeToken: Buffer;
+  evaluationsDone: number;
+  evaluationsTotal: number;
+}
+
+/** A picture as it is after `checkpointEvery` further evaluations: what is gone on with when the server dies. */
+export interface CheckpointEvent {
+  type: 'checkpoint';
+  imageIndex: number;
+  resumeToken: Buffer;
+  evaluationsDone: number;
+}
+
 /** Where the time went. Seconds. */
 export interface Timings {
   queued: number;
@@ -60,7 +77,7 @@ export interface Timings {
   total: number;
 }
 
-/** All pictures are done. Always last. */
+/** All pictures are done. Always last. Of a call that went on elsewhere `evaluations` counts what was left to do. */
 export interface CompletedEvent {
   type: 'completed';
   timings: Timings;
@@ -70,7 +87,8 @@ export interface CompletedEvent {
   modelSha256: string;
 }
 
-export type StepcastEvent = AcceptedEvent | ProgressEvent | PreviewEvent | ImageEvent | CompletedEvent;
+export type StepcastEvent =
+  | AcceptedEvent | ProgressEvent | PreviewEvent | ImageEvent | ParkedEvent | CheckpointEvent | CompletedEvent;
 
 /** What a whole call came to. After `validateOnly` without pictures and `completed`. */
 export interface Result {

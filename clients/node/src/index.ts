@@ -2,7 +2,8 @@
 export { type CallOptions, Client, type ClientOptions, type GenerateOptions, type PaintOptions } from './client.js';
 export { type FieldViolation, StepcastError } from './errors.js';
 export type {
-  AcceptedEvent, CompletedEvent, ImageEvent, PictureFile, PreviewEvent, ProgressEvent, Result, StepcastEvent, Timings,
+  AcceptedEvent, CheckpointEvent, CompletedEvent, ImageEvent, ParkedEvent, PictureFile, PreviewEvent, ProgressEvent, Result,
+  StepcastEvent, Timings,
 } from './events.js';
 export { DEFAULT_RETRY, type RetryPolicy } from './retry.js';
 export { GenerateRequest, GetServerInfoResponse } from './gen/stepcast/v1/image_generation.js';

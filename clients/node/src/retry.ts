@@ -35,6 +35,12 @@ function mayRetry(error: StepcastError, started: boolean): boolean {
   return REFUSALS.has(error.reason) || (error.code === 'UNAVAILABLE' && error.reason === '');
 }
 
+/** Whether the same request without its resume token may do: it is not good here, or no tokens are known here. */
+export function tokenRefused({ reason, fieldViolations }: StepcastError): boolean {
+  const alone = fieldViolations.length === 1 && fieldViolations[0]!.field === 'resume_token';
+  return reason === 'RESUME_TOKEN_INVALID' || alone;
+}
+
 /** The tries of one call: `index` is the address to ask now. */
 export class Retries {
   private failures = 0;

@@ -118,6 +118,65 @@ test('a lost device resumes with the same seed and tells no picture twice', () =
   });
 });
 
+const parked = (imageIndex, token) => ({ parked: { imageIndex, resumeToken: Buffer.from(token), evaluationsDone: 3 } });
+const checkpoint = (imageIndex, token) => ({
+  checkpoint: { imageIndex, resumeToken: Buffer.from(token), evaluationsDone: 2 },
+});
+const asked = (calls) => calls.map(({ request: { seed, imageCount, resumeToken } }) => [
+  seed, imageCount, resumeToken.toString(),
+]);
+
+test('pictures with tokens go on one after the other', () => {
+  // Of four pictures one is done, one has a token, one its checkpoint, one nothing.
+  function* handsOut(request) {
+    yield accepted(request, 99);
+    yield checkpoint(0, 'old');
+    yield checkpoint(1, 'unused');
+    yield checkpoint(2, 'kept');
+    yield chunk(1, 'picture 1');
+    yield parked(0, 'new');
+    yield parked(2, '');
+    yield parked(3, '');
+    throw refusal('UNAVAILABLE', 'DRAINING');
+  }
+  const scripts = [handsOut, paints, refuses('INVALID_ARGUMENT', 'RESUME_TOKEN_INVALID'), paints, paints];
+  return scripted(scripts, async (client, { calls }) => {
+    const told = [];
+    const onEvent = ({ type, imageIndex }) => told.push(`${type} ${imageIndex ?? ''}`.trim());
+    const result = await client.paint({ prompt: 'x', imageCount: 4 }, { onEvent });
+    assert.deepEqual(asked(calls), [
+      [undefined, 4, ''], [99, 1, 'new'], [101, 1, 'kept'], [101, 1, ''], [102, 1, ''],
+    ]);
+    assert.deepEqual(told, [
+      'accepted', 'checkpoint 0', 'checkpoint 1', 'checkpoint 2', 'image 1', 'parked 0', 'parked 2', 'parked 3',
+      'image 0', 'image 2', 'image 3', 'completed',
+    ]);
+    assert.equal(result.completed.evaluations, 3);
+  }, { retry: { ...FAST, rounds: 2 } });
+});
+
+test('a dead server is gone on from its last checkpoint', () => {
+  function* dies(request) {
+    yield accepted(request, 99);
+    yield checkpoint(0, 'old');
+    yield checkpoint(0, 'new');
+    throw cutOff('UNAVAILABLE', 'Connection dropped');
+  }
+  return scripted([dies, refuses('RESOURCE_EXHAUSTED', 'QUEUE_FULL'), paints], async (client, { calls }) => {
+    await client.paint({ prompt: 'x' });
+    assert.deepEqual(asked(calls), [[undefined, undefined, ''], [99, 1, 'new'], [99, 1, 'new']]);
+  });
+});
+
+test("a token of the caller's own is not dropped", () => {
+  const foreign = refuses('INVALID_ARGUMENT', 'RESUME_TOKEN_INVALID');
+  return scripted([foreign], async (client, { calls }) => {
+    const own = { prompt: 'x', seed: 99, resumeToken: Buffer.from('own') };
+    await assert.rejects(client.paint(own), { reason: 'RESUME_TOKEN_INVALID' });
+    assert.equal(calls.length, 1);
+  });
+});
+
 for (const [code, details] of [['UNAVAILABLE', 'Connection dropped'], ['INTERNAL', 'Received RST_STREAM with code 2']]) {
   test(`a server that is lost (${code}) is replaced twice and no more`, () => {
     function* dies(request) {

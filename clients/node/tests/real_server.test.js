@@ -148,6 +148,30 @@ for (const signal of ['SIGTERM', 'SIGKILL']) {
   });
 }
 
+for (const signal of ['SIGTERM', 'SIGKILL']) {
+  test(`no evaluation is repeated after ${signal} where servers share a key`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'stepcast_keys_'));
+    writeFileSync(join(folder, 'keys'), 'a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=\n');
+    const config = `resume: {key_file: ${folder}/keys, min_checkpoint_every: 1}\ndrain: {timeout: 1ms}\n`;
+    const [first, second] = await Promise.all([startServer({ config }), startServer({ config })]);
+    const two = new Client([first.address, second.address], { timeoutMs: 120_000 });
+    const seven = { classLabel: '7', steps: 60, seed: 7 };
+    let reached = 0;
+    const result = await two.paint({ ...seven, checkpointEvery: 4 }, {
+      onEvent(event) {
+        if (event.type !== 'checkpoint' || reached > 0) return;
+        reached = event.evaluationsDone;
+        first.signal(signal);
+      },
+    });
+    assert.ok(reached > 0 && result.completed.evaluations <= 60 - reached, `${result.completed.evaluations}`);
+    assert.equal((await two.paint(seven)).images[0].sha256, result.images[0].sha256);
+    two.close();
+    await Promise.all([first.stop(), second.stop()]);
+    rmSync(folder, { recursive: true });
+  });
+}
+
 test('calls are spread over replicas, and those that a drain refuses go elsewhere', async () => {
   const [first, second] = await Promise.all([startServer(), startServer()]);
   const both = new Client([first.address, second.address], { balance: true });
