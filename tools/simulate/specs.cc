@@ -10,6 +10,7 @@ SharedRequest MakeRequest(const Arrival& arrival, SharedModelInfo model) {
   request->model = std::move(model);
   request->steps = arrival.steps;
   request->sampler = arrival.evaluations_per_step == 1 ? Sampler::kEuler : Sampler::kHeun;
+  request->prompt_parts = {{}};  // a guided evaluation is a row for each, and one for the negative prompt
   request->guidance_scale = arrival.guided ? 5.0 : 1.0;
   request->image_count = arrival.images;
   request->priority = arrival.priority;
