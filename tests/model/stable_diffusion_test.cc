@@ -91,7 +91,7 @@ TEST(StableDiffusion, PaintsEndToEndInEveryDtype) {
   for (const c10::ScalarType dtype : {c10::ScalarType::Float, c10::ScalarType::BFloat16, c10::ScalarType::Half}) {
     const auto bundle = LoadTiny(folder, dtype);
     ASSERT_TRUE(bundle.ok()) << bundle.status();
-    const Conditioning conditioning = (*bundle)->conditioner().Encode({{{{0, 5, 6, 999}}, 0}});
+    const Conditioning conditioning = (*bundle)->conditioner().Encode({{.text = {.ids = {{0, 5, 6, 999}}}}});
     const at::Tensor noise = at::ones({1, 4, 8, 8}, at::TensorOptions(dtype));
     const at::Tensor prediction = (*bundle)->denoiser()(noise, at::ones({1}), conditioning);
     EXPECT_EQ(prediction.scalar_type(), dtype);
@@ -109,7 +109,7 @@ TEST(StableDiffusion, PartsMayComputeInDifferentTypes) {
   const std::string folder = TinyModel("mixed");
   const auto paint = [](const ModelBundle& bundle) {
     const Denoiser& denoiser = bundle.denoiser();
-    const Conditioning encoded = bundle.conditioner().Encode({{{{0, 5, 6, 999}}, 0}});
+    const Conditioning encoded = bundle.conditioner().Encode({{.text = {.ids = {{0, 5, 6, 999}}}}});
     const at::Tensor noise = at::ones({1, 4, 8, 8}, at::TensorOptions(bundle.dtype()));
     const at::Tensor prediction = denoiser(noise, at::ones({1}), denoiser.Prepare(encoded));
     EXPECT_TRUE(at::equal(prediction, denoiser(noise, at::ones({1}), encoded))) << "prepared or not";
