@@ -18,7 +18,7 @@ struct TenantConfig {
   int max_queued = 0;    // pictures that wait, 0..100000; 0: no limit
   absl::Duration max_queued_work = absl::InfiniteDuration();  // device time that those need, "none" or 1 s..24 h
 
-  std::optional<std::vector<std::string>> models;  // ids that it may use; nullopt: all
+  std::optional<std::vector<std::string>> models = {};  // ids that it may use; nullopt: all
   int max_rows = 0;                  // denoiser rows of one request: two for each guided picture, 0..1024; 0: no limit
   int64_t max_upload_bytes = 0;      // of the pictures that come with one request, 0..67108864; 0: no limit of its own
   double requests_per_second = 0.0;  // painting calls in the long run, 0..1000000; 0: no limit
@@ -34,7 +34,7 @@ struct TenantsConfig {
   std::string metadata_key = "x-stepcast-tenant";  // gRPC metadata that names the tenant; "": all calls are "default"
   int max = 256;                                   // names beyond `named` that are told apart, 0..100000
   TenantConfig defaults = {};                      // of the tenant "default" and of those not named
-  std::map<std::string, TenantConfig> named;
+  std::map<std::string, TenantConfig> named = {};
 
   // What `tenant` may have.
   const TenantConfig& Of(const std::string& tenant) const {
@@ -47,14 +47,14 @@ struct TenantsConfig {
 
 // Who may call the public port.
 struct AuthConfig {
-  std::string token_file;  // server/config/token_file.h; "": everybody, and the tenant is what the call claims
+  std::string token_file = {};  // server/config/token_file.h; "": everybody, and the tenant is what the call claims
 };
 
 // The port of operators.
 struct AdminConfig {
-  std::string token_file;  // as AuthConfig's; "": everybody who reaches the port
-  bool tls = false;        // as the public port's (TlsConfig)
-  bool channelz = false;   // gRPC's own account of connections, which names peers
+  std::string token_file = {};  // as AuthConfig's; "": everybody who reaches the port
+  bool tls = false;             // as the public port's (TlsConfig)
+  bool channelz = false;        // gRPC's own account of connections, which names peers
 };
 
 }  // namespace stepcast

@@ -13,9 +13,9 @@ enum class ClientAuth {
 
 // "" for both files: plaintext.
 struct TlsConfig {
-  std::string cert_file;       // PEM: the server's certificate and what leads to its root
-  std::string key_file;        // PEM, not encrypted
-  std::string client_ca_file;  // PEM: whom clients' certificates must come from
+  std::string cert_file = {};       // PEM: the server's certificate and what leads to its root
+  std::string key_file = {};        // PEM, not encrypted
+  std::string client_ca_file = {};  // PEM: whom clients' certificates must come from
   ClientAuth client_auth = ClientAuth::kNone;
 
   bool on() const { return !cert_file.empty(); }

@@ -33,9 +33,9 @@ using TokenDigest = std::array<uint64_t, 4>;
 
 struct TokenEntry {
   TokenDigest digest = {};
-  std::string tenant;
-  std::string name;  // what logs call it; "": nothing
-  std::vector<Role> roles;
+  std::string tenant = {};
+  std::string name = {};  // what logs call it; "": nothing
+  std::vector<Role> roles = {};
   absl::Time expires = absl::InfiniteFuture();
 };
 
@@ -53,8 +53,8 @@ absl::StatusOr<std::vector<TokenEntry>> LoadTokens(const std::string& path, cons
 
 // A token that nobody has, and the line for the file.
 struct NewToken {
-  std::string token;  // "sct_" and 43 characters for 256 bits of the system's randomness
-  std::string line;
+  std::string token = {};  // "sct_" and 43 characters for 256 bits of the system's randomness
+  std::string line = {};
 };
 
 // Errors: INVALID_ARGUMENT where `tenant` cannot be one; INTERNAL when the system has no randomness.

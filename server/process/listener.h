@@ -13,12 +13,12 @@
 namespace stepcast {
 
 struct ListenerOptions {
-  std::string name;                                      // for errors: "gRPC"
-  std::string host;                                      // an address or name, IPv6 without brackets, or "unix:/path"
-  int port = 0;                                          // 0 picks a free one
-  std::vector<grpc::Service*> services;                  // outlive the listener
-  std::shared_ptr<grpc::ServerCredentials> credentials;  // null: plaintext
-  int socket_mode = 0660;                                // of a Unix socket
+  std::string name = {};                      // for errors: "gRPC"
+  std::string host = {};                      // an address or name, IPv6 without brackets, or "unix:/path"
+  int port = 0;                               // 0 picks a free one
+  std::vector<grpc::Service*> services = {};  // outlive the listener
+  std::shared_ptr<grpc::ServerCredentials> credentials = {};  // null: plaintext
+  int socket_mode = 0660;                                     // of a Unix socket
   bool reflection = true;
   bool channelz = false;                   // gRPC's own service, which knows no tokens
   int64_t max_receive_bytes = 24 << 20;    // of one message; gRPC itself refuses more

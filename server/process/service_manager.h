@@ -15,9 +15,9 @@ namespace stepcast {
 class ServiceManager {
  public:
   struct Environment {
-    std::string socket;         // NOTIFY_SOCKET: a path, or "@name" for an abstract one; "": there is nobody to tell
-    std::string watchdog_usec;  // WATCHDOG_USEC
-    std::string watchdog_pid;   // WATCHDOG_PID
+    std::string socket = {};  // NOTIFY_SOCKET: a path, or "@name" for an abstract one; "": there is nobody to tell
+    std::string watchdog_usec = {};  // WATCHDOG_USEC
+    std::string watchdog_pid = {};   // WATCHDOG_PID
   };
 
   // Reads the environment of the process.
@@ -45,7 +45,7 @@ class ServiceManager {
   void Tell(const std::string& message);
 
   int socket_ = -1;
-  std::string address_;  // of sendto: a leading NUL for an abstract one
+  std::string address_ = {};  // of sendto: a leading NUL for an abstract one
   absl::Duration watchdog_ = absl::InfiniteDuration();
   absl::Time told_ = absl::InfinitePast();
 };
