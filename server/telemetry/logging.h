@@ -48,18 +48,18 @@ struct StageTimes {
 
 // What one finished call looked like; becomes the line "call".
 struct AccessRecord {
-  std::string_view method;  // "Generate"
-  std::string_view code;    // "OK"
-  std::string_view reason;  // ErrorInfo reason, "" when OK
-  std::string_view model;
-  std::string_view tenant;  // "" for a call that was not let in
-  std::string_view token;   // its name; "" where there is none
-  std::string_view request_id;
-  std::string_view peer;
-  absl::Duration duration;  // from receipt to the last byte handed to the transport
-  absl::Duration queued;    // of the image that waited longest
-  int64_t evaluations = 0;  // of all images
-  int64_t bytes = 0;        // of all messages written
+  std::string_view method = {};  // "Generate"
+  std::string_view code = {};    // "OK"
+  std::string_view reason = {};  // ErrorInfo reason, "" when OK
+  std::string_view model = {};
+  std::string_view tenant = {};  // "" for a call that was not let in
+  std::string_view token = {};   // its name; "" where there is none
+  std::string_view request_id = {};
+  std::string_view peer = {};
+  absl::Duration duration = {};  // from receipt to the last byte handed to the transport
+  absl::Duration queued = {};    // of the image that waited longest
+  int64_t evaluations = 0;       // of all images
+  int64_t bytes = 0;             // of all messages written
   std::string_view trace_id = {};
   std::string_view span_id = {};
   StageTimes stages = {};
