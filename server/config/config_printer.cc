@@ -138,6 +138,7 @@ void AppendLimits(const ServerConfig& config, Entries& all) {
   const InputPictureLimits& pictures = limits.input_pictures;
   Append("limits",
          {{"max_prompt_bytes", Number(limits.max_prompt_bytes)},
+          {"max_prompt_chunks", Number(limits.max_prompt_chunks)},
           {"max_steps", Number(limits.max_steps)},
           {"max_image_count", Number(limits.max_image_count)},
           {"max_side", Number(limits.max_side)},

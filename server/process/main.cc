@@ -250,7 +250,8 @@ void LogEngine(const LoadedEngine& engine) {
 }
 
 int Serve(const CommandLine& line, const ServerConfig& config, SignalWaiter& signals) {
-  absl::StatusOr<std::unique_ptr<Server>> server = Server::Create(config, RealClock(), [&signals] { signals.Nudge(); });
+  absl::StatusOr<std::unique_ptr<Server>> server =
+      Server::Create(config, RealClock(), [&signals] { signals.Nudge(); }, &ReadTextualInversion);
   if (!server.ok()) return Fail(kExitConfig, server.status());
   std::optional<absl::StatusOr<LoadedEngine>> engine = Load(config.engine, (*server)->metrics(), signals);
   if (!engine) {

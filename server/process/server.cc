@@ -42,14 +42,16 @@ absl::Status Draining() { return MakeError({.reason = v1::ERROR_REASON_DRAINING}
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Create(ServerConfig config, const Clock& clock,
-                                                       std::function<void()> wake) {
+                                                       std::function<void()> wake, ReadInversion read) {
   STEPCAST_ASSIGN_OR_RETURN(SharedAccess access, LoadAccess(config, clock.Now()));
-  std::unique_ptr<Server> server(new Server(std::move(config), std::move(access), clock, std::move(wake)));
+  std::unique_ptr<Server> server(
+      new Server(std::move(config), std::move(access), clock, std::move(wake), std::move(read)));
   STEPCAST_RETURN_IF_ERROR(server->Listen());
   return server;
 }
 
-Server::Server(ServerConfig config, SharedAccess access, const Clock& clock, std::function<void()> wake)
+Server::Server(ServerConfig config, SharedAccess access, const Clock& clock, std::function<void()> wake,
+               ReadInversion read)
     : config_(std::move(config)),
       clock_(clock),
       wake_(std::move(wake)),
@@ -57,8 +59,7 @@ Server::Server(ServerConfig config, SharedAccess access, const Clock& clock, std
       live_([this] { wake_(); }),
       codec_(CodecThreads(config_.codec), config_.codec.max_queued),
       writers_(/*threads=*/1, kWriterQueue),
-      adapters_(config_.embeddings_dir, &ReadTextualInversion,
-                [](std::string_view line) { Log(LogLevel::kWarning, line); }),
+      adapters_(config_.embeddings_dir, std::move(read), [](std::string_view line) { Log(LogLevel::kWarning, line); }),
       access_(std::move(access)),
       rates_(clock),
       public_gate_(Port::kPublic, access_, tenants_, clock),

@@ -48,10 +48,12 @@ struct ServerPorts {
 // Thread-safety: Create, Serve, Housekeep, the DrainActions and StopServing belong to one thread.
 class Server final : public DrainActions {
  public:
-  // `wake` runs, on any thread, when a drain may go on or a device was lost. `clock` must outlive the server.
+  // `wake` runs, on any thread, when a drain may go on or a device was lost. `clock` must outlive the server. `read`
+  // reads textual inversions (engine/start); null: there are none.
+  using ReadInversion = AdapterCatalog::ReadInversion;
   // Errors: FAILED_PRECONDITION, one line, when a port cannot be bound or port_file not be written; LoadAccess's.
   static absl::StatusOr<std::unique_ptr<Server>> Create(
-      ServerConfig config, const Clock& clock, std::function<void()> wake = [] {});
+      ServerConfig config, const Clock& clock, std::function<void()> wake = [] {}, ReadInversion read = nullptr);
   // StopServing, then waits for the engine's running tick.
   ~Server() override;
 
@@ -59,16 +61,14 @@ class Server final : public DrainActions {
   ServerMetrics& metrics() { return metrics_; }
 
   // Takes the engine and serves; ready at once, or, with a profile to make, at the first Housekeep after it. Models
-  // that cannot be served are left out, one line in the log each. REQUIRES: called at most once.
-  // Errors: those of ModelRegistry::Create and Dispatcher::Create; UNAVAILABLE when record_file cannot be written.
+  // that cannot be served are left out, one line in the log each. REQUIRES: called at most once. Errors: those of
+  // ModelRegistry::Create and Dispatcher::Create; UNAVAILABLE when record_file cannot be written.
   absl::Status Serve(LoadedEngine engine, const ModelRegistry::TokenizerLoader& load_tokenizer = &ClipTokenizer::Load);
 
   // Ends calls whose clients have stopped reading and looks after the devices; meant for once a second.
   void Housekeep();
-
   // What SIGHUP asks for: takes what may change of `fresh`, or nothing of it (server/process/live_settings.h).
   void Reload(absl::StatusOr<ServerConfig> fresh);
-
   bool ready() const { return announced_ready_; }  // health has said so
   bool live() const { return devices_.live(); }    // every device moves, as of the last Housekeep
   // DrainActions.
@@ -90,7 +90,7 @@ class Server final : public DrainActions {
   bool engine_idle() const;  // no job, no profile being made, no model being moved; true before Serve
 
  private:
-  Server(ServerConfig config, SharedAccess access, const Clock& clock, std::function<void()> wake);
+  Server(ServerConfig config, SharedAccess access, const Clock& clock, std::function<void()> wake, ReadInversion read);
   absl::Status Listen();
   absl::Status WritePortFile() const;
   absl::StatusOr<ModelRegistry> RegisterModels(LoadedEngine& engine,
