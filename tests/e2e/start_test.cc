@@ -55,16 +55,22 @@ TEST(StartTest, CheckConfigFindsFilesAndHosts) {
                                     << "record_file: recordings\n"
                                     << "port_file: ./ports\n"
                                     << "scheduler: {profile: {cache_file: recordings/../ports}}\n"
-                                    << "listen: {host: 'unix:run/s', metrics_host: '::1'}\n";
+                                    << "listen: {metrics_host: '::1'}\n";
   const ExitReport report =
       RunProgram({BinaryPath("stepcast-server"), "--check_config", "--config", folder + "/a.yaml"});
   EXPECT_EQ(report.code, 2);
   EXPECT_THAT(report.output, HasSubstr("record_file: got "));
   EXPECT_THAT(report.output, HasSubstr(": a folder; allowed: a regular file"));
   EXPECT_THAT(report.output, HasSubstr("scheduler.profile.cache_file: got "));
-  EXPECT_THAT(report.output, HasSubstr("listen.host: got \"unix:run/s\""));
   EXPECT_THAT(report.output, HasSubstr("listen.metrics_host: got \"::1\""));
   EXPECT_TRUE(std::filesystem::is_directory(folder + "/recordings"));
+
+  std::ofstream(folder + "/b.yaml") << "models: [{id: emoji, path: " << STEPCAST_SOURCE_DIR << "/models/emoji}]\n"
+                                    << "listen: {host: 'unix:run/s'}\n";
+  const ExitReport relative =
+      RunProgram({BinaryPath("stepcast-server"), "--check_config", "--config", folder + "/b.yaml"});
+  EXPECT_EQ(relative.code, 2);
+  EXPECT_THAT(relative.output, HasSubstr("listen.host: got \"unix:run/s\""));
 }
 
 TEST(StartTest, OneBadModelStopsNoOther) {
