@@ -318,7 +318,7 @@ def test_a_token_and_tls_let_a_client_in(tmp_path: pathlib.Path, monkeypatch: py
         monkeypatch.setenv("STEPCAST_TOKEN", "sct_python")
 
         async def ask() -> str:
-            async with stepcast.aio.Client(server.address, credentials=credentials, timeout=60) as client:
+            async with stepcast.AsyncClient(server.address, credentials=credentials, timeout=60) as client:
                 return (await client.server_info()).version
 
         assert asyncio.run(ask()) != ""
