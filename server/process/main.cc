@@ -74,22 +74,28 @@ int Fail(int code, const absl::Status& status) {
 // Loads on a thread of its own, so that a signal ends the process at once however long it takes. nullopt: a signal
 // came.
 std::optional<absl::StatusOr<LoadedEngine>> Load(EngineOptions options, EngineMetrics& metrics, SignalWaiter& signals) {
-  absl::StatusOr<LoadedEngine> loaded = absl::UnknownError("not loaded");
-  std::atomic<bool> done{false};
   options.log_error = [](std::string_view text) { Log(LogLevel::kError, text); };
   options.log_notice = [](std::string_view text) { Log(LogLevel::kWarning, text); };
-  std::thread loader([&] {
-    loaded = CreateEngine(options, metrics);
-    done = true;
+  // The thread's own, too: it goes on while the process ends.
+  struct Loading {
+    EngineOptions options;
+    absl::StatusOr<LoadedEngine> loaded = absl::UnknownError("not loaded");
+    std::atomic<bool> done{false};
+  };
+  const auto loading = std::make_shared<Loading>();
+  loading->options = std::move(options);
+  std::thread loader([loading, &metrics, &signals] {
+    loading->loaded = CreateEngine(loading->options, metrics);
+    loading->done = true;
     signals.Nudge();
   });
-  while (!done) {
+  while (!loading->done) {
     if (signals.Wait(absl::InfiniteDuration()) != SignalWaiter::Wake::kSignal) continue;
     loader.detach();
     return std::nullopt;
   }
   loader.join();
-  return loaded;
+  return std::move(loading->loaded);
 }
 
 // What the loop of the process does between signals.
