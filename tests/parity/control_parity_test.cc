@@ -1,8 +1,6 @@
 // Requests with ControlNets against latents and pictures that diffusers' pipelines made with the same weights:
 // tools/parity/make_control_fixtures.py.
 
-#include <gtest/gtest.h>
-
 #include <ATen/TensorOperators.h>
 #include <map>
 #include <memory>
@@ -12,9 +10,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "codec/files/image_codec.h"
 #include "tests/parity/atelier.h"
 #include "tests/parity/painter.h"
+#include "tests/parity/reference_suite.h"
 
 namespace stepcast {
 namespace {
@@ -36,23 +34,16 @@ InputPicture Hint(int number, int width, int height) {
   return {.image = std::move(image), .sha256 = absl::StrCat(number, ":", width, "x", height)};
 }
 
-SharedImage ReadPicture(const std::string& file) {
-  absl::StatusOr<Image> image = DecodeImage(ReadFile(absl::StrCat(kData, "/", file)), DecodeLimits{});
-  EXPECT_TRUE(image.ok()) << file << ": " << image.status();
-  return image.ok() ? std::make_shared<const Image>(*std::move(image)) : nullptr;
-}
+std::string PathOf(const std::string& file) { return absl::StrCat(kData, "/", file); }
 
 // The picture that is begun with, and what of it is repainted.
 void AddPictures(const json& wanted, GenerationRequest& request) {
   if (wanted["kind"] == "text") return;
   const std::string file = wanted["picture_file"];
-  request.init_image = {.image = ReadPicture(file), .sha256 = file};
+  request.init_image = {.image = ReadPicture(PathOf(file)), .sha256 = file};
   request.strength = wanted["strength"];
   if (wanted["kind"] != "inpaint") return;
-  const SharedImage grey = ReadPicture(wanted["mask_file"]);
-  auto mask = std::make_shared<Mask>(Mask{.width = grey->width, .height = grey->height});
-  for (size_t i = 0; i < grey->pixels.size(); i += 3) mask->values.push_back(grey->pixels[i]);
-  request.inpainting = Inpainting{.mask = std::move(mask)};
+  request.inpainting = Inpainting{.mask = ReadMask(PathOf(wanted["mask_file"]))};
 }
 
 std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
@@ -79,13 +70,11 @@ std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
   return atelier.painter().MakeJob(wanted, std::move(request));
 }
 
-class ControlParityTest : public ::testing::Test {
+class ControlParityTest : public ReferenceSuite {
  protected:
   static void SetUpTestSuite() {
-    manifest_ = json::parse(ReadFile(std::string(kData) + "/requests.json"), nullptr, /*allow_exceptions=*/false);
-    ASSERT_FALSE(manifest_.is_discarded()) << "tests/parity/data/control/requests.json cannot be read";
-    ASSERT_GE(manifest_["requests"].size(), 20u);
-    latents_ = ReadLatents(kData, manifest_["requests"]);
+    ReadRequests(kData, 20);
+    if (HasFatalFailure()) return;
     std::vector<ControlNetSource> nets;
     for (const char* id : {"plain", "bgr", "pooled", "xl", "union"}) {
       nets.push_back({.id = id, .path = absl::StrCat(kData, "/", id)});
@@ -94,19 +83,6 @@ class ControlParityTest : public ::testing::Test {
       ateliers_.emplace(name, std::make_unique<Atelier>("control_" + name, kData, model, nets));
     }
   }
-  static void TearDownTestSuite() {
-    ateliers_.clear();
-    latents_.clear();
-  }
-
-  static void ExpectLikeReference(const json& wanted, const Job& job, const SharedImage& image) {
-    ExpectLatentsLike(latents_.at(wanted["name"]), job, wanted.dump());
-    ExpectEqualToReference(absl::StrCat(kData, "/", wanted["name"].get<std::string>(), ".png"), image);
-  }
-
-  static inline json manifest_;
-  static inline std::map<std::string, at::Tensor> latents_;
-  static inline std::map<std::string, std::unique_ptr<Atelier>> ateliers_;
 };
 
 TEST_F(ControlParityTest, EachModelIsToldTheNetsThatGoWithIt) {
@@ -119,14 +95,7 @@ TEST_F(ControlParityTest, EachModelIsToldTheNetsThatGoWithIt) {
   }
 }
 
-TEST_F(ControlParityTest, EveryRequestAloneEqualsDiffusers) {
-  for (const json& wanted : manifest_["requests"]) {
-    Atelier& atelier = *ateliers_.at(wanted["family"]);
-    const std::unique_ptr<Job> job = MakeJob(atelier, wanted);
-    const SharedImage image = atelier.painter().Paint({job.get()}).front();
-    ExpectLikeReference(wanted, *job, image);
-  }
-}
+TEST_F(ControlParityTest, EveryRequestAloneEqualsDiffusers) { ExpectEachAlone("family", &MakeJob); }
 
 // Hints, scales, windows and guesses of neighbours must stay theirs, and who has no net must stay without.
 TEST_F(ControlParityTest, AllRequestsOfOneModelAndSizeTogetherEqualDiffusers) {

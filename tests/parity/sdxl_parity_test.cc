@@ -1,10 +1,6 @@
 // Models that are told more than a prompt (SDXL, its refiner, latent consistency models) against latents and pictures
 // that diffusers' pipelines made with the same weights: tools/parity/make_sdxl_fixtures.py.
 
-#include <gtest/gtest.h>
-
-#include <ATen/TensorOperators.h>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -14,6 +10,7 @@
 
 #include "tests/parity/atelier.h"
 #include "tests/parity/painter.h"
+#include "tests/parity/reference_suite.h"
 
 namespace stepcast {
 namespace {
@@ -41,13 +38,11 @@ std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
   return atelier.painter().MakeJob(wanted, std::move(request));
 }
 
-class SdxlParityTest : public ::testing::Test {
+class SdxlParityTest : public ReferenceSuite {
  protected:
   static void SetUpTestSuite() {
-    manifest_ = json::parse(ReadFile(std::string(kData) + "/requests.json"), nullptr, /*allow_exceptions=*/false);
-    ASSERT_FALSE(manifest_.is_discarded()) << "tests/parity/data/sdxl/requests.json cannot be read";
-    ASSERT_GE(manifest_["requests"].size(), 20u);
-    latents_ = ReadLatents(kData, manifest_["requests"]);
+    ReadRequests(kData, 20);
+    if (HasFatalFailure()) return;
     for (const json& wanted : manifest_["requests"]) {
       if (!ateliers_.contains(wanted["variant"])) {
         const std::string variant = wanted["variant"];
@@ -56,40 +51,12 @@ class SdxlParityTest : public ::testing::Test {
       ASSERT_FALSE(HasFailure());
     }
   }
-  static void TearDownTestSuite() {
-    ateliers_.clear();
-    latents_.clear();
-  }
-
-  static void ExpectLikeReference(const json& wanted, const Job& job, const SharedImage& image) {
-    ExpectLatentsLike(latents_.at(wanted["name"]), job, wanted.dump());
-    ExpectEqualToReference(std::string(kData) + "/" + wanted["name"].get<std::string>() + ".png", image);
-  }
-
-  static inline json manifest_;
-  static inline std::map<std::string, at::Tensor> latents_;
-  static inline std::map<std::string, std::unique_ptr<Atelier>> ateliers_;
 };
 
-TEST_F(SdxlParityTest, EveryRequestAloneEqualsDiffusers) {
-  for (const json& wanted : manifest_["requests"]) {
-    Atelier& atelier = *ateliers_.at(wanted["variant"]);
-    const std::unique_ptr<Job> job = MakeJob(atelier, wanted);
-    const SharedImage image = atelier.painter().Paint({job.get()}).front();
-    ExpectLikeReference(wanted, *job, image);
-  }
-}
+TEST_F(SdxlParityTest, EveryRequestAloneEqualsDiffusers) { ExpectEachAlone("variant", &MakeJob); }
 
 // What rows differ in here, prompts, sizes, zeros and scores, must stay theirs.
-TEST_F(SdxlParityTest, AllRequestsOfOneModelAndSizeTogetherEqualDiffusers) {
-  for (const std::vector<const json*>& requests : GroupsOf(manifest_["requests"], "variant")) {
-    Atelier& atelier = *ateliers_.at((*requests.front())["variant"]);
-    std::vector<std::unique_ptr<Job>> jobs;
-    for (const json* wanted : requests) jobs.push_back(MakeJob(atelier, *wanted));
-    const std::vector<SharedImage> images = PaintTogether(atelier.painter(), jobs);
-    for (size_t i = 0; i < requests.size(); ++i) ExpectLikeReference(*requests[i], *jobs[i], images[i]);
-  }
-}
+TEST_F(SdxlParityTest, AllRequestsOfOneModelAndSizeTogetherEqualDiffusers) { ExpectTogether("variant", &MakeJob); }
 
 }  // namespace
 }  // namespace stepcast

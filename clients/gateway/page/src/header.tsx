@@ -32,8 +32,8 @@ export function Header() {
 
 const KIND = {
   away: 'The server is not there. Nothing is lost: what was being painted will be painted when it is back, and you can go on asking.',
-  draining: 'The server finishes what it has and restarts. What you ask for now is painted when it is back.',
-  loading: 'The server is loading its models. What you ask for now is painted when it is ready.',
+  draining: 'The server finishes what it has and restarts. What you ask of it meanwhile is painted when it is back.',
+  loading: 'The server is loading its models. What you ask of it meanwhile is painted when it is ready.',
   locked: 'The gateway wants to know who you are before it paints. Reload the page to sign in.',
 };
 
