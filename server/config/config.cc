@@ -9,11 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "server/config/access_config.h"
-#include "server/config/byte_size.h"
 #include "server/config/config_checks.h"
 #include "server/config/config_environment.h"
 #include "server/config/control_config.h"
 #include "server/config/file_check.h"
+#include "server/config/memory_budget.h"
 #include "server/config/model_config.h"
 #include "server/config/read_file.h"
 #include "server/config/strict_yaml.h"
@@ -223,22 +223,6 @@ void ReadStrictRows(YamlMapping& root, YamlErrors& errors, int& rows) {
   }
 }
 
-void ReadMemoryBudget(YamlMapping& root, YamlErrors& errors, int64_t& budget) {
-  std::string text = "none";
-  root.Text("memory_budget", text);
-  const std::optional<int64_t> bytes = ParseBytes(text);
-  if (text == "none") {
-    budget = kNoMemoryBudget;
-  } else if (text == "auto") {
-    budget = kAutoMemoryBudget;
-  } else if (bytes.has_value() && *bytes >= kMib) {
-    budget = *bytes;
-  } else {
-    errors.Add(root.LineOf("memory_budget"), absl::StrCat("memory_budget: got ", Quoted(text),
-                                                          "; allowed: none, auto, or ", kByteSizes, " from 1MiB on"));
-  }
-}
-
 void ReadEngine(YamlMapping& root, YamlErrors& errors, EngineOptions& engine) {
   root.Text("device", engine.device);
   if (!IsDevice(engine.device)) {
@@ -258,7 +242,7 @@ void ReadEngine(YamlMapping& root, YamlErrors& errors, EngineOptions& engine) {
   });
   root.Int("embedding_cache_entries", 0, 1'000'000, engine.embedding_cache_entries);
   root.Bool("warm_up", engine.warm_up);
-  ReadMemoryBudget(root, errors, engine.memory_budget);
+  ReadMemoryBudget(root, "memory_budget", /*may_be_auto=*/true, errors, engine.memory_budget);
 }
 
 void ReadEmbeddings(YamlMapping& root, const std::string& path, YamlErrors& errors, ServerConfig& config) {

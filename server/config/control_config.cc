@@ -10,8 +10,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
-#include "server/config/byte_size.h"
 #include "server/config/config_checks.h"
+#include "server/config/memory_budget.h"
 #include "server/wire/names.h"
 #include "server/wire/text_limits.h"
 
@@ -21,7 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxNets = 256;
-constexpr int64_t kSmallestBudget = 1 << 20;
 
 std::string RelativeTo(const std::string& config_path, const std::string& path) {
   return path.empty() ? path : (fs::path(config_path).parent_path() / path).lexically_normal().string();
@@ -52,20 +51,6 @@ void ReadEntry(const YAML::Node& node, const std::string& place, const std::stri
   }
   source.path = RelativeTo(config_path, source.path);
   engine.control_nets.push_back(std::move(source));
-}
-
-void ReadBudget(YamlMapping& root, YamlErrors& errors, int64_t& budget) {
-  std::string text = "none";
-  root.Text("control_nets_budget", text);
-  const std::optional<int64_t> bytes = ParseBytes(text);
-  if (text == "none") {
-    budget = kNoMemoryBudget;
-  } else if (bytes.has_value() && *bytes >= kSmallestBudget) {
-    budget = *bytes;
-  } else {
-    errors.Add(root.LineOf("control_nets_budget"), absl::StrCat("control_nets_budget: got ", Quoted(text),
-                                                                "; allowed: none, or ", kByteSizes, " from 1MiB on"));
-  }
 }
 
 // Why an entry of a folder is no net; "" where it may be one.
@@ -143,7 +128,7 @@ void ReadControlNets(YamlMapping& root, const std::string& config_path, YamlErro
     const absl::Status added = AddControlNets(RelativeTo(config_path, dir), engine, notes);
     if (!added.ok()) errors.Add(root.LineOf("control_nets_dir"), absl::StrCat("control_nets_dir: ", added.message()));
   }
-  ReadBudget(root, errors, engine.control_nets_budget);
+  ReadMemoryBudget(root, "control_nets_budget", /*may_be_auto=*/false, errors, engine.control_nets_budget);
 }
 
 }  // namespace stepcast

@@ -47,15 +47,7 @@ void AddPictures(const json& wanted, GenerationRequest& request) {
 }
 
 std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
-  auto request = std::make_shared<GenerationRequest>();
-  request->model = atelier.painter().model();
-  request->prompt_parts = {{.tokens = {.ids = atelier.Ids(wanted["prompt"])}}};
-  request->negative_prompt_given = true;
-  request->negative_tokens = {.ids = atelier.Ids(wanted["negative_prompt"])};
-  request->sizes = {.original_width = wanted["width"],
-                    .original_height = wanted["height"],
-                    .target_width = wanted["width"],
-                    .target_height = wanted["height"]};
+  const std::shared_ptr<GenerationRequest> request = PromptedRequest(atelier, wanted);
   for (const json& each : wanted["control"]) {
     ControlInput control{.model = each["model"],
                          .image = Hint(each["hint"], wanted["width"], wanted["height"]),
@@ -67,7 +59,7 @@ std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
     request->control.push_back(std::move(control));
   }
   AddPictures(wanted, *request);
-  return atelier.painter().MakeJob(wanted, std::move(request));
+  return atelier.painter().MakeJob(wanted, request);
 }
 
 class ControlParityTest : public ReferenceSuite {

@@ -24,15 +24,7 @@ constexpr char kData[] = STEPCAST_SOURCE_DIR "/tests/parity/data/pictures";
 std::string PathOf(const std::string& file) { return absl::StrCat(kData, "/", file); }
 
 std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
-  auto request = std::make_shared<GenerationRequest>();
-  request->model = atelier.painter().model();
-  request->prompt_parts = {{.tokens = {.ids = atelier.Ids(wanted["prompt"])}}};
-  request->negative_prompt_given = true;
-  request->negative_tokens = {.ids = atelier.Ids(wanted["negative_prompt"])};
-  request->sizes = {.original_width = wanted["width"],
-                    .original_height = wanted["height"],
-                    .target_width = wanted["width"],
-                    .target_height = wanted["height"]};
+  const std::shared_ptr<GenerationRequest> request = PromptedRequest(atelier, wanted);
   const std::string file = wanted["picture_file"];
   request->init_image = {.image = ReadPicture(PathOf(file)), .sha256 = Sha256Hex(ReadFile(PathOf(file)))};
   request->strength = wanted["strength"];
@@ -45,7 +37,7 @@ std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
                                      .blend_domain = x0 ? BlendDomain::kX0 : BlendDomain::kLatents,
                                      .differential = wanted["differential"]};
   }
-  return atelier.painter().MakeJob(wanted, std::move(request));
+  return atelier.painter().MakeJob(wanted, request);
 }
 
 class PictureParityTest : public ReferenceSuite {

@@ -24,6 +24,19 @@ SharedMask ReadMask(const std::string& path) {
   return mask;
 }
 
+std::shared_ptr<GenerationRequest> PromptedRequest(Atelier& atelier, const json& wanted) {
+  auto request = std::make_shared<GenerationRequest>();
+  request->model = atelier.painter().model();
+  request->prompt_parts = {{.tokens = {.ids = atelier.Ids(wanted["prompt"])}}};
+  request->negative_prompt_given = true;
+  request->negative_tokens = {.ids = atelier.Ids(wanted["negative_prompt"])};
+  request->sizes = {.original_width = wanted["width"],
+                    .original_height = wanted["height"],
+                    .target_width = wanted["width"],
+                    .target_height = wanted["height"]};
+  return request;
+}
+
 void ReferenceSuite::ReadRequests(const std::string& folder, size_t least) {
   folder_ = folder;
   manifest_ = json::parse(ReadFile(absl::StrCat(folder, "/requests.json")), nullptr, /*allow_exceptions=*/false);

@@ -16,6 +16,9 @@ namespace stepcast {
 SharedImage ReadPicture(const std::string& path);
 SharedMask ReadMask(const std::string& path);
 
+// A request of both prompts, told of its own size, beside which a suite sets what it is about.
+std::shared_ptr<GenerationRequest> PromptedRequest(Atelier& atelier, const nlohmann::json& wanted);
+
 class ReferenceSuite : public ::testing::Test {
  protected:
   using Maker = std::unique_ptr<Job> (*)(Atelier&, const nlohmann::json&);

@@ -188,13 +188,13 @@ StreamResult ServiceFixture::Drain(grpc::ClientReader<v1::GenerateResponse>& rea
   return result;
 }
 
-grpc::Status ServiceFixture::SendRaw(const std::string& method, const std::string& bytes) const {
-  grpc::GenericStub stub(NewChannel());
-  grpc::ClientContext context;
+grpc::Status CallRaw(const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context,
+                     const std::string& path, const std::string& bytes) {
+  grpc::GenericStub stub(channel);
   grpc::CompletionQueue queue;
   const grpc::Slice slice(bytes);
   const grpc::ByteBuffer request(&slice, 1);
-  const auto call = stub.PrepareUnaryCall(&context, "/stepcast.v1.ImageGenerationService/" + method, request, &queue);
+  const auto call = stub.PrepareUnaryCall(&context, path, request, &queue);
   grpc::ByteBuffer response;
   grpc::Status status;
   call->StartCall();
@@ -203,6 +203,11 @@ grpc::Status ServiceFixture::SendRaw(const std::string& method, const std::strin
   bool ok = false;
   queue.Next(&tag, &ok);
   return status;
+}
+
+grpc::Status ServiceFixture::SendRaw(const std::string& method, const std::string& bytes) const {
+  grpc::ClientContext context;
+  return CallRaw(NewChannel(), context, "/stepcast.v1.ImageGenerationService/" + method, bytes);
 }
 
 std::string ServiceFixture::Scrape() const {

@@ -37,6 +37,10 @@ std::string ReasonIn(const grpc::Status& status);
 std::vector<std::string> ViolationsIn(const grpc::Status& status);
 std::string MetadataIn(const grpc::Status& status, const std::string& key);
 
+// Sends `bytes` as the message of a unary method, whatever they are, and returns how the call ended.
+grpc::Status CallRaw(const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context,
+                     const std::string& path, const std::string& bytes);
+
 class ServiceFixture : public testing::Test {
  protected:
   // Pictures of this executor's previews are noise that no codec makes small.

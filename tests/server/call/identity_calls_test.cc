@@ -68,22 +68,10 @@ class IdentityCallsTest : public ServiceFixture {
   }
   // An empty message to any method of either port.
   grpc::Status Call(int port, const std::string& path, const std::string& token) const {
-    grpc::GenericStub stub(
-        grpc::CreateChannel("127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials()));
     grpc::ClientContext context;
     Bear(context, token);
-    grpc::CompletionQueue queue;
-    const grpc::Slice slice("");
-    const grpc::ByteBuffer request(&slice, 1);
-    const auto call = stub.PrepareUnaryCall(&context, path, request, &queue);
-    grpc::ByteBuffer response;
-    grpc::Status status;
-    call->StartCall();
-    call->Finish(&response, &status, nullptr);
-    void* tag = nullptr;
-    bool ok = false;
-    queue.Next(&tag, &ok);
-    return status;
+    return CallRaw(grpc::CreateChannel("127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials()),
+                   context, path, "");
   }
 };
 

@@ -260,22 +260,13 @@ TEST_F(SchedulerServiceTest, AStopTellsEveryWatcherWhy) {
 
 TEST_F(SchedulerServiceTest, MalformedBytesAreNamed) {
   Start();
-  grpc::GenericStub stub(
-      grpc::CreateChannel("127.0.0.1:" + std::to_string(server_->ports().admin), grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
-  grpc::CompletionQueue queue;
-  const grpc::Slice slice(
-      std::string("\x0a\x7f"
-                  "abc"));
-  const grpc::ByteBuffer bytes(&slice, 1);
-  const auto call = stub.PrepareUnaryCall(&context, "/stepcast.v1.SchedulerService/GetSchedule", bytes, &queue);
-  grpc::ByteBuffer response;
-  grpc::Status status;
-  call->StartCall();
-  call->Finish(&response, &status, nullptr);
-  void* tag = nullptr;
-  bool ok = false;
-  queue.Next(&tag, &ok);
+  const auto channel =
+      grpc::CreateChannel("127.0.0.1:" + std::to_string(server_->ports().admin), grpc::InsecureChannelCredentials());
+  const std::string bytes =
+      "\x0a\x7f"
+      "abc";
+  const grpc::Status status = CallRaw(channel, context, "/stepcast.v1.SchedulerService/GetSchedule", bytes);
   EXPECT_EQ(ReasonIn(status), "MALFORMED_REQUEST");
 }
 
