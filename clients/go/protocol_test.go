@@ -284,6 +284,7 @@ func TestALostServerIsReplacedTwiceAndNoMore(t *testing.T) {
 	for _, told := range []error{
 		status.Error(codes.Unavailable, "error reading from server: EOF"),
 		status.Error(codes.Internal, "stream terminated by RST_STREAM with error code: INTERNAL_ERROR"),
+		status.Error(codes.Canceled, "CANCELLED"),
 	} {
 		dies := func(request *pb.GenerateRequest, send func(*pb.GenerateResponse)) error {
 			send(accepted(request, 99))
@@ -301,6 +302,18 @@ func TestALostServerIsReplacedTwiceAndNoMore(t *testing.T) {
 		if _, err := client.Paint(t.Context(), prompt); status.Code(err) != status.Code(told) || len(server.Calls()) != 6 {
 			t.Error(err, len(server.Calls()))
 		}
+	}
+}
+
+func TestACallThatAServerNeverBeganBecauseItStopsGoesElsewhere(t *testing.T) {
+	stops := func(*pb.GenerateRequest, func(*pb.GenerateResponse)) error { return status.Error(codes.Canceled, "CANCELLED") }
+	server := testserver.StartScripted(t, stops, stops, paints, stops, stops, stops)
+	client := connect(t, Options{Retry: fast}, server.Address)
+	if result, err := client.Paint(t.Context(), prompt); err != nil || string(result.Images[0].Data) != "picture 0" {
+		t.Fatal(result, err)
+	}
+	if _, err := client.Paint(t.Context(), prompt); status.Code(err) != codes.Canceled {
+		t.Error(err)
 	}
 }
 

@@ -35,9 +35,14 @@ var refusals = map[string]bool{
 // killed it.
 const maxLost = 2
 
-// connectionLost tells whether the server, or a proxy on the way to it, was cut off; its own errors have a reason.
+// connectionLost tells whether the server, or a proxy on the way to it, was cut off; its own errors have a reason. A bare
+// CANCELLED that nobody here asked for is what gRPC's C++ library says to a call that arrives while it shuts down.
 func connectionLost(err *Error) bool {
-	return err.Reason == "" && (err.Code == codes.Unavailable || strings.Contains(err.Message, "RST_STREAM"))
+	if err.Reason != "" {
+		return false
+	}
+	stopping := err.Code == codes.Canceled && err.Message == "CANCELLED"
+	return err.Code == codes.Unavailable || stopping || strings.Contains(err.Message, "RST_STREAM")
 }
 
 func mayRetry(err *Error, started bool) bool {
@@ -48,7 +53,7 @@ func mayRetry(err *Error, started bool) bool {
 	case started:
 		return resumable || connectionLost(err)
 	default:
-		return refusal || (err.Code == codes.Unavailable && err.Reason == "")
+		return refusal || connectionLost(err)
 	}
 }
 
@@ -76,7 +81,8 @@ func newRetries(policy RetryPolicy, addresses, first int) *retries {
 
 // after moves on to the next address and waits as long as it must; it returns the error to give up with, if so.
 func (r *retries) after(ctx context.Context, err *Error, started bool) error {
-	if started && connectionLost(err) {
+	// Where nobody listens nothing was lost.
+	if connectionLost(err) && (started || err.Code != codes.Unavailable) {
 		r.lost++
 	}
 	if !mayRetry(err, started) || r.lost > maxLost {

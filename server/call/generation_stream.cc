@@ -148,6 +148,7 @@ void GenerationStream::OnAdmission(absl::StatusOr<Admission> admission) {
       } else {
         v1::Accepted accepted = request_.accepted;
         accepted.set_queue_position(admission->queue_position);
+        for (const JobId job : jobs_) accepted.add_job_ids(job.value);
         SetEstimates(admission->wait, admission->total, accepted);
         writer_.PushAccepted(std::move(accepted));
       }

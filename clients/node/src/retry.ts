@@ -24,15 +24,19 @@ export interface RetryPolicy {
 
 export const DEFAULT_RETRY: RetryPolicy = { rounds: 4, initialBackoffMs: 500, maxBackoffMs: 5000, maxWaitMs: 30_000 };
 
-/** Whether the server, or a proxy on the way to it, was cut off; its own errors have a reason. */
-function connectionLost(error: StepcastError): boolean {
-  return error.reason === '' && (error.code === 'UNAVAILABLE' || error.message.includes('RST_STREAM'));
+/**
+ * Whether the server, or a proxy on the way to it, was cut off; its own errors have a reason. A bare CANCELLED that nobody
+ * here asked for is what gRPC's C++ library says to a call that arrives while it shuts down.
+ */
+function connectionLost({ code, reason, message }: StepcastError): boolean {
+  if (reason !== '') return false;
+  return code === 'UNAVAILABLE' || (code === 'CANCELLED' && message === 'CANCELLED') || message.includes('RST_STREAM');
 }
 
 function mayRetry(error: StepcastError, started: boolean): boolean {
   if (error.retryForbidden) return false;
   if (started) return RESUMABLE.has(error.reason) || connectionLost(error);
-  return REFUSALS.has(error.reason) || (error.code === 'UNAVAILABLE' && error.reason === '');
+  return REFUSALS.has(error.reason) || connectionLost(error);
 }
 
 /** Whether the same request without its resume token may do: it is not good here, or no tokens are known here. */
@@ -57,7 +61,8 @@ export class Retries {
 
   /** Moves on to the next address and returns the milliseconds to wait first; throws where there is no next try. */
   after(error: StepcastError, started: boolean): number {
-    if (started && connectionLost(error)) this.lost += 1;
+    // Where nobody listens nothing was lost.
+    if (connectionLost(error) && (started || error.code !== 'UNAVAILABLE')) this.lost += 1;
     if (!mayRetry(error, started) || this.lost > MAX_LOST) throw error;
     // An error with a reason tells more than a dead address beside it.
     if (error.reason !== '' || this.telling === undefined) this.telling = error;

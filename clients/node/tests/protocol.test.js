@@ -177,7 +177,9 @@ test("a token of the caller's own is not dropped", () => {
   });
 });
 
-for (const [code, details] of [['UNAVAILABLE', 'Connection dropped'], ['INTERNAL', 'Received RST_STREAM with code 2']]) {
+for (const [code, details] of [
+  ['UNAVAILABLE', 'Connection dropped'], ['INTERNAL', 'Received RST_STREAM with code 2'], ['CANCELLED', 'CANCELLED'],
+]) {
   test(`a server that is lost (${code}) is replaced twice and no more`, () => {
     function* dies(request) {
       yield accepted(request, 99);
@@ -193,6 +195,16 @@ for (const [code, details] of [['UNAVAILABLE', 'Connection dropped'], ['INTERNAL
     });
   });
 }
+
+test('a call that a server never began because it stops goes elsewhere', () => {
+  function* stops() {
+    throw cutOff('CANCELLED', 'CANCELLED');
+  }
+  return scripted([stops, stops, paints, stops, stops, stops], async (client) => {
+    assert.equal((await client.paint({ prompt: 'x' })).images[0].data.toString(), 'picture 0');
+    await assert.rejects(client.paint({ prompt: 'x' }), { code: 'CANCELLED' });
+  });
+});
 
 test('a call that has begun is not repeated for other reasons', () => {
   function* loses(request) {

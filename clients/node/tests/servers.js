@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync 
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -17,6 +18,10 @@ import { GenerateRequest, GenerateResponse } from '../dist/gen/stepcast/v1/image
 const SOURCE = fileURLToPath(new URL('../../..', import.meta.url));
 const BINARIES = process.env.STEPCAST_BINARY_DIR ?? join(SOURCE, 'build/dev');
 
+// A test that fails leaves its servers behind, and Node waits for them.
+const running = new Set();
+after(() => running.forEach((child) => child.kill('SIGKILL')));
+
 /** stepcast-server on free ports with a bundled model, ready. */
 export async function startServer({ config = '', model = 'digits', ca } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'stepcast_node_'));
@@ -28,7 +33,8 @@ export async function startServer({ config = '', model = 'digits', ca } = {}) {
     join(BINARIES, 'stepcast-server'), [`--config=${path('config.yaml')}`, ...flags, `--port_file=${path('ports')}`],
     { stdio: ['ignore', log, log], env: { ...process.env, GOMP_SPINCOUNT: '200' } },
   );
-  const ended = once(child, 'exit');
+  running.add(child);
+  const ended = once(child, 'exit').finally(() => running.delete(child));
   const alive = () => {
     if (child.exitCode !== null) throw new Error(readFileSync(path('log'), 'utf8'));
   };

@@ -205,7 +205,12 @@ def test_a_token_of_the_callers_own_is_not_dropped(scripted: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "message"), [("UNAVAILABLE", "Socket closed"), ("INTERNAL", "Received RST_STREAM with error code 2")]
+    ("code", "message"),
+    [
+        ("UNAVAILABLE", "Socket closed"),
+        ("INTERNAL", "Received RST_STREAM with error code 2"),
+        ("CANCELLED", "CANCELLED"),
+    ],
 )
 def test_a_lost_server_is_replaced_twice_and_no_more(scripted: Start, code: str, message: str) -> None:
     def dies(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
@@ -220,6 +225,27 @@ def test_a_lost_server_is_replaced_twice_and_no_more(scripted: Start, code: str,
         with pytest.raises(stepcast.StepcastError, match=message):
             client.paint("x")
     assert len(server.requests) == 6
+
+
+def stops(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
+    yield from ()
+    raise cut_off("CANCELLED", "CANCELLED")
+
+
+def test_a_call_that_a_server_never_began_because_it_stops_goes_elsewhere(scripted: Start) -> None:
+    server = scripted(stops, stops, paints, stops, stops, stops)
+    with stepcast.Client(server.address, retry=FAST) as client:
+        assert client.paint("x").image.data == b"picture 0"
+        with pytest.raises(stepcast.CallCancelledError):
+            client.paint("x")
+
+
+async def test_a_server_that_stops_cancels_no_task(scripted: Start) -> None:
+    server = scripted(stops, stops, paints, stops, stops, stops)
+    async with stepcast.AsyncClient(server.address, retry=FAST) as client:
+        assert (await client.paint("x")).image.data == b"picture 0"
+        with pytest.raises(stepcast.CallCancelledError):
+            await client.paint("x")
 
 
 def test_a_call_that_has_begun_is_not_repeated_for_other_reasons(scripted: Start) -> None:

@@ -82,6 +82,7 @@ TEST_F(GenerateCallsTest, StreamsInOrderWithEveryValueTold) {
   EXPECT_EQ(accepted.request().guidance_scale(), 5.0);
   EXPECT_EQ(accepted.evaluations(), 6);
   EXPECT_EQ(accepted.queue_position(), 0);
+  EXPECT_EQ(accepted.job_ids_size(), 1);
 
   ASSERT_TRUE(result.messages.back().has_completed());
   const v1::Completed& completed = result.messages.back().completed();

@@ -82,6 +82,7 @@ TEST(NarrowLimitsTest, TheNarrowerWins) {
 TEST(DescribeLimitsTest, TellsEveryLimit) {
   LimitsConfig limits;
   limits.max_megapixel_steps = 3.5;
+  limits.max_loras = 8;
   limits.resume = {.max_token_bytes = 3 << 20, .min_checkpoint_every = 8};
   const v1::ServerLimits described = DescribeLimits(limits, 64);
   const auto& fields = *v1::ServerLimits::descriptor();

@@ -14,6 +14,8 @@ REFUSALS = frozenset(
 )
 # What may also end a call that has begun; with the seed of Accepted the same pictures come from elsewhere.
 RESUMABLE = frozenset({"DRAINING", "DEVICE_LOST"})
+# The words of a server that shuts down.
+STOPPING = "CANCELLED"
 # How often a call is taken up again whose server went without a word. Bounded: the call itself may be what killed it.
 MAX_LOST = 2
 
@@ -42,12 +44,19 @@ def may_retry(error: StepcastError, started: bool) -> bool:
         return False
     if started:
         return error.reason in RESUMABLE or connection_lost(error)
-    return error.reason in REFUSALS or (error.code == "UNAVAILABLE" and not error.reason)
+    return error.reason in REFUSALS or connection_lost(error)
 
 
 def connection_lost(error: StepcastError) -> bool:
-    """Whether the server, or a proxy on the way to it, was cut off; its own errors have a reason."""
-    return not error.reason and (error.code == "UNAVAILABLE" or "RST_STREAM" in error.message)
+    """Whether the server, or a proxy on the way to it, was cut off; its own errors have a reason.
+
+    A bare CANCELLED that nobody here asked for is what gRPC's C++ library says to a call that arrives while it shuts
+    down.
+    """
+    if error.reason:
+        return False
+    stopping = (error.code, error.message) == ("CANCELLED", STOPPING)
+    return error.code == "UNAVAILABLE" or stopping or "RST_STREAM" in error.message
 
 
 def token_refused(error: StepcastError) -> bool:
@@ -70,7 +79,8 @@ class Retries:
 
     def after(self, error: StepcastError, started: bool) -> float:
         """Moves on to the next address and returns the seconds to wait first; raises where there is no next try."""
-        if started and connection_lost(error):
+        # Where nobody listens nothing was lost.
+        if connection_lost(error) and (started or error.code != "UNAVAILABLE"):
             self._lost += 1
         if not may_retry(error, started) or self._lost > MAX_LOST:
             raise error
