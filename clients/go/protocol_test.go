@@ -306,7 +306,9 @@ func TestALostServerIsReplacedTwiceAndNoMore(t *testing.T) {
 }
 
 func TestACallThatAServerNeverBeganBecauseItStopsGoesElsewhere(t *testing.T) {
-	stops := func(*pb.GenerateRequest, func(*pb.GenerateResponse)) error { return status.Error(codes.Canceled, "CANCELLED") }
+	stops := func(*pb.GenerateRequest, func(*pb.GenerateResponse)) error {
+		return status.Error(codes.Canceled, "CANCELLED")
+	}
 	server := testserver.StartScripted(t, stops, stops, paints, stops, stops, stops)
 	client := connect(t, Options{Retry: fast}, server.Address)
 	if result, err := client.Paint(t.Context(), prompt); err != nil || string(result.Images[0].Data) != "picture 0" {
