@@ -75,6 +75,13 @@ TEST(PromptChunksTest, OpenClipPadsWithZero) {
   EXPECT_EQ(Chunks("a<|endoftext|> cat", kManyChunks, {}, OpenClip()).chunks[0].ids, ids);
 }
 
+TEST(PromptChunksTest, WhereTheEndPadsWordsBehindOneThatIsSpeltStay) {
+  std::vector<int32_t> ids = {kStart, kA, kEnd, kCat};
+  ids.resize(77, kEnd);
+  EXPECT_EQ(Chunks("a<|endoftext|> cat").chunks[0].ids, ids);
+  EXPECT_EQ(Clip().Encode("a<|endoftext|> cat").ids, ids);
+}
+
 TEST(PromptChunksTest, ChunksEndWhereTheyAreFull) {
   EXPECT_EQ(Sizes(Chunks("")), (std::vector{0}));
   EXPECT_EQ(Sizes(Chunks(Words(75))), (std::vector{75}));

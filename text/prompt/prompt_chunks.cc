@@ -99,7 +99,9 @@ class Chunker {
     chunk.ids.push_back(control_.start);
     chunk.ids.insert(chunk.ids.end(), content.ids.begin(), content.ids.end());
     chunk.ids.push_back(control_.end);
-    if (rules_.pads_behind_end) chunk.ids.erase(FirstEnd(&chunk.ids) + 1, chunk.ids.end());
+    if (rules_.pads_behind_end && control_.pad != control_.end) {
+      chunk.ids.erase(FirstEnd(&chunk.ids) + 1, chunk.ids.end());
+    }
     chunk.ids.resize(length, control_.pad);
     chunk.weights.assign(length, 1.0F);
     std::copy(content.weights.begin(), content.weights.end(), chunk.weights.begin() + 1);

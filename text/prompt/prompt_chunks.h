@@ -33,7 +33,7 @@ struct ChunkRules {
   // When a chunk is full and its last comma is at most this many tokens back, what follows the comma goes to the next
   // chunk. 0: chunks end wherever they are full.
   int comma_backtrack = 0;
-  // Behind the first end token all is padding, also where a prompt spells the end token.
+  // Where padding is not the end token, it follows the first of these, also one that the prompt spells.
   bool pads_behind_end = false;
 };
 
