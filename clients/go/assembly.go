@@ -35,6 +35,7 @@ type assembly struct {
 	tokens      map[int32][]byte // the newest of each unfinished picture
 	alone       int32            // the picture that this attempt asks for, or whole
 	evaluations int64
+	cost        *pb.Cost
 }
 
 func newAssembly(request *pb.GenerateRequest) *assembly {
@@ -180,10 +181,14 @@ func (a *assembly) complete(completed *pb.Completed) (Event, *Error) {
 	}
 	a.completed = true
 	a.evaluations += completed.GetEvaluations()
+	if cost := completed.GetCost(); cost != nil {
+		a.cost = &pb.Cost{RowEvaluations: a.cost.GetRowEvaluations() + cost.GetRowEvaluations(),
+			DeviceSeconds: a.cost.GetDeviceSeconds() + cost.GetDeviceSeconds()}
+	}
 	if len(missing) > 0 {
 		return nil, nil
 	}
-	completed.Evaluations = a.evaluations
+	completed.Evaluations, completed.Cost = a.evaluations, a.cost
 	return &Completed{completed}, nil
 }
 
@@ -201,6 +206,7 @@ func unaryResult(response *pb.GenerateImageResponse) (*Result, error) {
 	result := &Result{Accepted: &pb.Accepted{
 		Request: response.GetRequest(), Warnings: response.GetWarnings(),
 		EstimatedWait: response.GetEstimatedWait(), EstimatedTotal: response.GetEstimatedTotal(),
+		Prompts: response.GetPrompts(),
 	}}
 	for index, image := range response.GetImages() {
 		if err := checkPicture(index, image.GetData(), image.GetSha256()); err != nil {
@@ -211,7 +217,7 @@ func unaryResult(response *pb.GenerateImageResponse) (*Result, error) {
 	}
 	if response.GetTimings() != nil {
 		result.Completed = &pb.Completed{Timings: response.GetTimings(), Evaluations: response.GetEvaluations(),
-			Batch: response.GetBatch(), ModelSha256: response.GetModelSha256()}
+			Batch: response.GetBatch(), ModelSha256: response.GetModelSha256(), Cost: response.GetCost()}
 	}
 	return result, nil
 }

@@ -13,7 +13,8 @@ import (
 type Event interface{ event() }
 
 // Accepted is always first: the request was admitted. It comes again when the call was taken up and
-// paints everything anew.
+// paints everything anew. Its JobIds are what the scheduler's ticks call the pictures; one that is taken up elsewhere has
+// another there.
 type Accepted struct{ *pb.Accepted }
 
 // Progress tells that a picture moved on, or still waits.
@@ -38,7 +39,8 @@ type Parked struct{ *pb.Parked }
 // Checkpoint is a picture as it is after checkpoint_every further evaluations: what is gone on with when the server dies.
 type Checkpoint struct{ *pb.Checkpoint }
 
-// Completed is always last: all pictures are done. Of a call that went on elsewhere Evaluations counts what was left to do.
+// Completed is always last: all pictures are done. Of a call that went on elsewhere Evaluations and Cost count what the
+// attempts that ended well did.
 type Completed struct{ *pb.Completed }
 
 func (*Accepted) event()   {}

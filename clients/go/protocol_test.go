@@ -39,7 +39,7 @@ func accepted(request *pb.GenerateRequest, seed int64) *pb.GenerateResponse {
 		seed = request.GetSeed()
 	}
 	filled.Seed, filled.ImageCount = proto.Int64(seed), proto.Int32(max(request.GetImageCount(), 1))
-	return &pb.GenerateResponse{Event: &pb.GenerateResponse_Accepted{Accepted: &pb.Accepted{Request: filled}}}
+	return &pb.GenerateResponse{Event: &pb.GenerateResponse_Accepted{Accepted: &pb.Accepted{Request: filled, JobIds: []int64{40, 41}}}}
 }
 
 func part(index int32, data string, offset, total int64) *pb.ImageChunk {
@@ -63,6 +63,18 @@ func paints(request *pb.GenerateRequest, send func(*pb.GenerateResponse)) error 
 	}
 	send(completed())
 	return nil
+}
+
+// paintsAt paints likewise, and tells what it took.
+func paintsAt(cost *pb.Cost) testserver.Script {
+	return func(request *pb.GenerateRequest, send func(*pb.GenerateResponse)) error {
+		return paints(request, func(response *pb.GenerateResponse) {
+			if completed := response.GetCompleted(); completed != nil {
+				completed.Cost = cost
+			}
+			send(response)
+		})
+	}
 }
 
 func refuses(refusal *testserver.Refusal) testserver.Script {
@@ -224,7 +236,8 @@ func TestPicturesWithTokensGoOnOneAfterTheOther(t *testing.T) {
 		return &testserver.Refusal{Code: codes.Unavailable, Reason: "DRAINING"}
 	}
 	foreign := refuses(&testserver.Refusal{Code: codes.InvalidArgument, Reason: "RESUME_TOKEN_INVALID"})
-	server := testserver.StartScripted(t, handsOut, paints, foreign, paints, paints)
+	telling := paintsAt(&pb.Cost{RowEvaluations: 6, DeviceSeconds: 0.25})
+	server := testserver.StartScripted(t, handsOut, telling, foreign, paints, telling)
 	policy := *fast
 	policy.Rounds = 2
 	var seen []string
@@ -250,6 +263,13 @@ func TestPicturesWithTokensGoOnOneAfterTheOther(t *testing.T) {
 	if want := []string{"Accepted", "checkpoint 0", "checkpoint 1", "checkpoint 2", "image 1", "parked 0", "parked 2",
 		"parked 3", "image 0", "image 2", "image 3", "Completed"}; !slices.Equal(seen, want) {
 		t.Error(seen)
+	}
+	// One of the three attempts that ended well was of a server that does not tell.
+	if cost := result.Completed.GetCost(); cost.GetRowEvaluations() != 12 || cost.GetDeviceSeconds() != 0.5 {
+		t.Error(cost)
+	}
+	if !slices.Equal(result.Accepted.GetJobIds(), []int64{40, 41}) {
+		t.Error(result.Accepted)
 	}
 }
 

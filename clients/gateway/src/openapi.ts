@@ -26,6 +26,7 @@ const list = (items: Json): Json => ({ type: 'array', items });
 const text = { type: 'string' };
 const integer = { type: 'integer' };
 const anything: Json = { type: 'object' };
+const took = { row_evaluations: integer, device_seconds: { type: 'number' } };
 
 const SCHEMAS: Record<string, Json> = {
   GenerationBody: schemaOf(GenerationBody),
@@ -34,6 +35,7 @@ const SCHEMAS: Record<string, Json> = {
   Images: object({
     created: integer, background: text, output_format: text, quality: text, size: text, model: text, warnings: list(text),
     data: list(object({ b64_json: text, url: text, seed: integer }, 'A picture.')),
+    usage: object({ input_tokens: integer, input_tokens_details: anything, output_tokens: integer, total_tokens: integer, ...took }, 'Words read, work done.'),
   }, 'The pictures, and what was chosen for them.'),
   ModelList: object({ object: text, data: list(anything) }, 'Models and aliases.'),
   OpenAIModel: object({ id: text, object: text, created: integer, owned_by: text }, 'A model or an alias.'),
@@ -41,7 +43,7 @@ const SCHEMAS: Record<string, Json> = {
     id: text, object: text, status: { type: 'string', enum: ['queued', 'running', 'succeeded', 'failed', 'cancelled'] }, model: text,
     progress: { type: 'number', minimum: 0, maximum: 1 }, queue_position: integer, created_at: integer,
     finished_at: { type: ['integer', 'null'] }, poll_url: text, events_url: text, preview_url: { type: ['string', 'null'] },
-    images: list(anything), warnings: list(text), error: { type: ['object', 'null'] },
+    images: list(anything), warnings: list(text), usage: { type: ['object', 'null'], properties: { text_tokens: integer, ...took } }, error: { type: ['object', 'null'] },
   }, 'How a job is.'),
   JobList: object({ object: text, data: list({ $ref: '#/components/schemas/Job' }) }, 'The jobs of the caller.'),
   TextBody: schemaOf(TextBody),

@@ -90,7 +90,9 @@ export function pageTests(own) {
     assert.match(events.at(-1).data.timings.total, /^[0-9.]+s$/);
     for await (const { event, data: { tick } } of ticks) {
       assert.equal(event, 'tick');
-      if (tick.key.phase === 'TICK_PHASE_DENOISE' && tick.jobs[0].position === 29) break;
+      if (tick.key.phase !== 'TICK_PHASE_DENOISE' || tick.jobs[0].position !== 29) continue;
+      assert.deepEqual(events[0].data.jobIds, [tick.jobs[0].jobId]);
+      break;
     }
     abort.abort();
   });

@@ -90,7 +90,7 @@ export function openaiTests(own) {
       assert.ok(event.b64_json.startsWith(PNG_START));
     });
     assert.deepEqual(Object.keys(events.at(-1)).sort(), [...fields, 'usage'].sort());
-    assert.deepEqual(Object.keys(events.at(-1).usage).sort(), ['input_tokens', 'input_tokens_details', 'output_tokens', 'total_tokens']);
+    for (const field of ['input_tokens', 'input_tokens_details', 'output_tokens', 'total_tokens']) assert.ok(field in events.at(-1).usage, field);
     assert.equal(events.at(-1).size, '32x32');
   });
 

@@ -194,6 +194,46 @@ test('a server that does not read A1111\'s prompts paints them as they stand', a
   });
 });
 
+test('what was used is told: words that were read, work that was done', async () => {
+  const bytes = Buffer.from('a picture');
+  const image = {
+    totalBytes: bytes.length, data: bytes, mime: 'image/png', width: 8, height: 8, sha256: createHash('sha256').update(bytes).digest('hex'),
+  };
+  let tells = true;
+  const paint = (call) => {
+    const { request } = call;
+    const prompts = [{ field: 'prompt', tokens: 3, chunks: 1 }, { field: 'negative_prompt', tokens: 2, chunks: 1 }];
+    call.write({ sequence: 0, accepted: { request: { ...request, seed: request.seed ?? 1 }, prompts } });
+    for (let i = 0; i < request.imageCount; ++i) call.write({ sequence: i + 1, imageChunk: { ...image, imageIndex: i, seed: i } });
+    const cost = tells ? { rowEvaluations: 8 * request.imageCount, deviceSeconds: 0.25 } : undefined;
+    call.write({ sequence: request.imageCount + 1, completed: { cost } });
+    call.end();
+  };
+  await withFake(paint, {}, async (gateway) => {
+    // The server paints four at once, so this is two calls.
+    const body = { prompt: 'a red apple', negative_prompt: 'ugly blur', n: 6, seed: 7 };
+    const all = { input_tokens: 5, input_tokens_details: { image_tokens: 0, text_tokens: 5 }, output_tokens: 0, total_tokens: 5 };
+    const work = { row_evaluations: 48, device_seconds: 0.5 };
+    const { usage } = await gateway.post('/v1/images/generations', body).then((answer) => answer.json());
+    assert.deepEqual(usage, { ...all, ...work });
+    const streamed = [];
+    for await (const { data } of eventsOf(await gateway.post('/v1/images/generations', { ...body, n: 2, stream: true }))) streamed.push(data.usage);
+    assert.deepEqual(streamed.map((each) => [each.input_tokens, each.row_evaluations]), [[0, undefined], [5, 16]]);
+    const job = await gateway.post('/v1/jobs', body).then((answer) => answer.json());
+    assert.equal(job.usage, null);
+    let last;
+    for await (const { data } of eventsOf(await gateway.get(job.events_url))) last = data;
+    assert.deepEqual(last.usage, { text_tokens: 5, ...work });
+    const { info } = await gateway.post('/sdapi/v1/txt2img', { prompt: 'a', batch_size: 2 }).then((answer) => answer.json());
+    assert.deepEqual(JSON.parse(info).usage, { text_tokens: 5, row_evaluations: 16, device_seconds: 0.25 });
+    const events = [];
+    for await (const event of eventsOf(await gateway.post('/api/paint', { prompt: 'a', imageCount: 1 }))) events.push(event);
+    assert.deepEqual([events[0].data.prompts.length, events.at(-1).data.cost], [2, { rowEvaluations: '8', deviceSeconds: 0.25 }]);
+    tells = false;
+    assert.deepEqual((await gateway.post('/v1/images/generations', body).then((answer) => answer.json())).usage, all);
+  });
+});
+
 test('SIGTERM lets a call end, takes no other, and a second one cancels', async () => {
   let finish;
   const server = await startFake((call) => {

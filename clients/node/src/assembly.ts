@@ -7,6 +7,7 @@ import type { Duration } from './gen/google/protobuf/duration.js';
 import type {
   Accepted, Completed, GenerateImageResponse, GenerateRequest, GenerateResponse, ImageChunk,
 } from './gen/stepcast/v1/image_generation.js';
+import type { Cost } from './gen/stepcast/v1/statistics.js';
 
 function seconds(duration: Duration | undefined): number | undefined {
   return duration === undefined ? undefined : duration.seconds + duration.nanos / 1e9;
@@ -17,8 +18,15 @@ function checkPicture(index: number, data: Buffer, sha256: string): void {
   if (came !== sha256) throw brokenStream(`picture ${index}: its bytes have sha256 ${came}, the server says ${sha256}`);
 }
 
+function sum(some: Cost | undefined, more: Cost | undefined): Cost | undefined {
+  if (some === undefined || more === undefined) return some ?? more;
+  return {
+    rowEvaluations: some.rowEvaluations + more.rowEvaluations, deviceSeconds: some.deviceSeconds + more.deviceSeconds,
+  };
+}
+
 function completedEvent(
-  { timings, batch, modelSha256 }: Completed | GenerateImageResponse, evaluations: number,
+  { timings, batch, modelSha256 }: Completed | GenerateImageResponse, evaluations: number, cost: Cost | undefined,
 ): CompletedEvent {
   return {
     type: 'completed',
@@ -33,6 +41,7 @@ function completedEvent(
     denoiseTicks: batch?.denoiseTicks ?? 0,
     meanRows: batch?.meanRows ?? 0,
     modelSha256,
+    cost,
   };
 }
 
@@ -55,6 +64,7 @@ export class Assembly {
   /** The picture that this attempt asks for, where it is not the whole request. */
   private alone: number | undefined;
   private evaluations = 0;
+  private cost: Cost | undefined;
 
   /** `request` is what the attempt asks for. */
   constructor(public request: GenerateRequest) {
@@ -141,6 +151,8 @@ export class Assembly {
       warnings: accepted.warnings,
       estimatedWait: seconds(accepted.estimatedWait),
       estimatedTotal: seconds(accepted.estimatedTotal),
+      prompts: accepted.prompts,
+      jobIds: accepted.jobIds,
     };
   }
 
@@ -172,7 +184,8 @@ export class Assembly {
     }
     this.completed = true;
     this.evaluations += completed.evaluations;
-    return missing.length > 0 ? undefined : completedEvent(completed, this.evaluations);
+    this.cost = sum(this.cost, completed.cost);
+    return missing.length > 0 ? undefined : completedEvent(completed, this.evaluations, this.cost);
   }
 }
 
@@ -190,9 +203,9 @@ export class Collector {
 
   result(): Result {
     if (this.accepted === undefined) throw brokenStream('the stream told nothing');
-    const { request, warnings, estimatedWait, estimatedTotal } = this.accepted;
+    const { request, warnings, estimatedWait, estimatedTotal, prompts } = this.accepted;
     const images = this.images.sort((a, b) => a.imageIndex - b.imageIndex);
-    return { images, request, warnings, completed: this.completed, estimatedWait, estimatedTotal };
+    return { images, request, warnings, completed: this.completed, estimatedWait, estimatedTotal, prompts };
   }
 }
 
@@ -207,8 +220,9 @@ export function unaryResult(response: GenerateImageResponse): Result {
     images,
     request: response.request,
     warnings: response.warnings,
-    completed: response.timings === undefined ? undefined : completedEvent(response, response.evaluations),
+    completed: response.timings === undefined ? undefined : completedEvent(response, response.evaluations, response.cost),
     estimatedWait: seconds(response.estimatedWait),
     estimatedTotal: seconds(response.estimatedTotal),
+    prompts: response.prompts,
   };
 }

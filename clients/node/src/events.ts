@@ -1,5 +1,7 @@
 // What a call tells: the events of a stream, in the order in which they come, and the sum of them.
 import type { GenerateRequest } from './gen/stepcast/v1/image_generation.js';
+import type { PromptLength } from './gen/stepcast/v1/prompt.js';
+import type { Cost } from './gen/stepcast/v1/statistics.js';
 
 /** The request was admitted. Always first; comes again when the call was taken up and paints everything anew. */
 export interface AcceptedEvent {
@@ -14,6 +16,10 @@ export interface AcceptedEvent {
   estimatedWait: number | undefined;
   /** Seconds until the last picture is done, as predicted. */
   estimatedTotal: number | undefined;
+  /** How long each prompt is, of text models. */
+  prompts: PromptLength[];
+  /** What the scheduler's ticks call the pictures, in order of their index. One that is taken up elsewhere has another there. */
+  jobIds: number[];
 }
 
 /** A picture moved on, or still waits. */
@@ -77,7 +83,10 @@ export interface Timings {
   total: number;
 }
 
-/** All pictures are done. Always last. Of a call that went on elsewhere `evaluations` counts what was left to do. */
+/**
+ * All pictures are done. Always last. Of a call that went on elsewhere `evaluations` and `cost` count what the attempts
+ * that ended well did.
+ */
 export interface CompletedEvent {
   type: 'completed';
   timings: Timings;
@@ -85,6 +94,8 @@ export interface CompletedEvent {
   denoiseTicks: number;
   meanRows: number;
   modelSha256: string;
+  /** What the pictures themselves took, whatever company they had; undefined where the server does not tell. */
+  cost: Cost | undefined;
 }
 
 export type StepcastEvent =
@@ -98,4 +109,5 @@ export interface Result {
   completed: CompletedEvent | undefined;
   estimatedWait: number | undefined;
   estimatedTotal: number | undefined;
+  prompts: PromptLength[];
 }

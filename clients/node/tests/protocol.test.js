@@ -10,7 +10,7 @@ import { addressOfNobody, cutOff, refusal, startScripted } from './servers.js';
 const FAST = { initialBackoffMs: 1 };
 
 const accepted = (request, seed = 11) => ({
-  accepted: { request: { imageCount: 1, ...request, seed: request.seed ?? seed, ...count(request) }, evaluations: 1 },
+  accepted: { request: { imageCount: 1, ...request, seed: request.seed ?? seed, ...count(request) }, evaluations: 1, jobIds: [40, 41] },
 });
 const count = ({ imageCount }) => ({ imageCount: imageCount ?? 1 });
 const chunk = (imageIndex, text, { offset = 0, total = text.length, sha256 } = {}) => ({
@@ -26,6 +26,10 @@ function* paints(request) {
   for (let index = 0; index < count(request).imageCount; ++index) yield chunk(index, `picture ${index}`);
   yield completed;
 }
+/** Likewise, and tells what it took. */
+const paintsAt = (cost) => function* (request) {
+  for (const message of paints(request)) yield message === completed ? { completed: { evaluations: 1, cost } } : message;
+};
 const refuses = (...what) => function* () {
   throw refusal(...what);
 };
@@ -139,10 +143,14 @@ test('pictures with tokens go on one after the other', () => {
     yield parked(3, '');
     throw refusal('UNAVAILABLE', 'DRAINING');
   }
-  const scripts = [handsOut, paints, refuses('INVALID_ARGUMENT', 'RESUME_TOKEN_INVALID'), paints, paints];
+  const telling = paintsAt({ rowEvaluations: 6, deviceSeconds: 0.25 });
+  const scripts = [handsOut, telling, refuses('INVALID_ARGUMENT', 'RESUME_TOKEN_INVALID'), paints, telling];
   return scripted(scripts, async (client, { calls }) => {
-    const told = [];
-    const onEvent = ({ type, imageIndex }) => told.push(`${type} ${imageIndex ?? ''}`.trim());
+    const [told, jobIds] = [[], []];
+    const onEvent = ({ type, imageIndex, jobIds: jobs }) => {
+      told.push(`${type} ${imageIndex ?? ''}`.trim());
+      if (type === 'accepted') jobIds.push(jobs);
+    };
     const result = await client.paint({ prompt: 'x', imageCount: 4 }, { onEvent });
     assert.deepEqual(asked(calls), [
       [undefined, 4, ''], [99, 1, 'new'], [101, 1, 'kept'], [101, 1, ''], [102, 1, ''],
@@ -152,6 +160,9 @@ test('pictures with tokens go on one after the other', () => {
       'image 0', 'image 2', 'image 3', 'completed',
     ]);
     assert.equal(result.completed.evaluations, 3);
+    // One of the three attempts that ended well was of a server that does not tell.
+    assert.deepEqual(result.completed.cost, { rowEvaluations: 12, deviceSeconds: 0.5 });
+    assert.deepEqual(jobIds, [[40, 41]]);
   }, { retry: { ...FAST, rounds: 2 } });
 });
 

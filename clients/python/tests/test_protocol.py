@@ -11,7 +11,7 @@ from servers import ScriptedServer, cut_off, free_port_of_nobody, refusal
 
 import stepcast
 from stepcast.v1 import image_generation_pb2 as pb
-from stepcast.v1 import resume_pb2
+from stepcast.v1 import resume_pb2, statistics_pb2
 
 FAST = stepcast.RetryPolicy(initial_backoff=0.001)
 Start = Callable[..., ScriptedServer]
@@ -21,7 +21,7 @@ def accepted(request: pb.GenerateRequest, seed: int = 11) -> pb.GenerateResponse
     filled = pb.GenerateRequest(image_count=1)
     filled.MergeFrom(request)
     filled.seed = request.seed if request.HasField("seed") else seed
-    return pb.GenerateResponse(accepted=pb.Accepted(request=filled, evaluations=1))
+    return pb.GenerateResponse(accepted=pb.Accepted(request=filled, evaluations=1, job_ids=[40, 41]))
 
 
 def chunk(index: int, data: bytes, offset: int = 0, total: int | None = None, sha256: str = "") -> pb.GenerateResponse:
@@ -37,6 +37,18 @@ def paints(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
     for index in range(filled.accepted.request.image_count):
         yield chunk(index, b"picture %d" % index)
     yield pb.GenerateResponse(completed=pb.Completed(evaluations=1))
+
+
+def paints_at(**cost: float) -> Callable[[pb.GenerateRequest], Iterator[pb.GenerateResponse]]:
+    """Likewise, and tells what it took."""
+
+    def script(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
+        for response in paints(request):
+            if response.HasField("completed"):
+                response.completed.cost.MergeFrom(statistics_pb2.Cost(**cost))
+            yield response
+
+    return script
 
 
 def refuses(*arguments: object, **options: object) -> Callable[[pb.GenerateRequest], Iterator[pb.GenerateResponse]]:
@@ -167,7 +179,8 @@ def hands_out(request: pb.GenerateRequest) -> Iterator[pb.GenerateResponse]:
 
 
 def test_pictures_with_tokens_go_on_one_after_the_other(scripted: Start) -> None:
-    server = scripted(hands_out, paints, refuses("INVALID_ARGUMENT", "RESUME_TOKEN_INVALID"), paints, paints)
+    telling = paints_at(row_evaluations=6, device_seconds=0.25)
+    server = scripted(hands_out, telling, refuses("INVALID_ARGUMENT", "RESUME_TOKEN_INVALID"), paints, telling)
     with stepcast.Client(server.address, retry=stepcast.RetryPolicy(rounds=2, initial_backoff=0.001)) as client:
         events = list(client.generate("x", image_count=4))
     asked = [(request.seed, request.image_count, request.resume_token) for request in server.requests]
@@ -181,8 +194,12 @@ def test_pictures_with_tokens_go_on_one_after_the_other(scripted: Start) -> None
         *[("Image", index) for index in (0, 2, 3)],
         ("Completed", None),
     ]
+    assert isinstance(events[0], stepcast.Accepted)
+    assert events[0].job_ids == (40, 41)
     assert isinstance(events[-1], stepcast.Completed)
     assert events[-1].evaluations == 3
+    # One of the three attempts that ended well was of a server that does not tell.
+    assert events[-1].cost == stepcast.Cost(row_evaluations=12, device_seconds=0.5)
 
 
 def test_a_dead_server_is_gone_on_from_its_last_checkpoint(scripted: Start) -> None:

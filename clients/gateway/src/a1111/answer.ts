@@ -11,7 +11,7 @@ const SHORT = 10;
 
 /** `info`: a text of JSON, as A1111 has it. */
 function info(body: TextBody, model: Model, painting: Painting): string {
-  const { images, request, warnings } = painting;
+  const { images, request, warnings, usage } = painting;
   const all = <Value>(value: Value): Value[] => images.map(() => value);
   const { width, height } = images[0]!;
   const prompt = request.prompt ?? body.prompt;
@@ -26,8 +26,8 @@ function info(body: TextBody, model: Model, painting: Painting): string {
     infotexts: images.map((image) => pngText(image.data, 'parameters') ?? ''),
     styles: [], job_timestamp: new Date().toISOString().replace(/\D/g, '').slice(0, 14), clip_skip: (request.clipSkip ?? 0) + 1,
     is_using_inpainting_conditioning: false, version: 'stepcast',
-    // Ours: what was not heeded, and what the server would have people know.
-    ignored: ignoredFields(body), warnings,
+    // Ours: what was not heeded, what the server would have people know, what it took.
+    ignored: ignoredFields(body), warnings, usage,
   });
 }
 

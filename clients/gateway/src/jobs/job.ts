@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 
 import type { ImageEvent, PreviewEvent, StepcastEvent } from '@stepcast/client';
 
-import type { Painting } from '../paint/painting.js';
+import type { Painting, Usage } from '../paint/painting.js';
 import { Problem, problemJson, problemOf } from '../problem.js';
 
 export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
@@ -22,6 +22,7 @@ export class Job extends EventEmitter {
   private queuePosition = 0;
   private error: Problem | undefined;
   private warnings: readonly string[] = [];
+  private usage: Usage | undefined;
 
   constructor(readonly owner: string, readonly model: string, count: number) {
     super();
@@ -61,6 +62,7 @@ export class Job extends EventEmitter {
   succeed(painting: Painting): void {
     this.images = painting.images;
     this.warnings = painting.warnings;
+    this.usage = painting.usage;
     this.end('succeeded');
   }
 
@@ -77,7 +79,7 @@ export class Job extends EventEmitter {
       created_at: Math.floor(this.created / 1000), finished_at: this.finished === undefined ? null : Math.floor(this.finished / 1000),
       poll_url: at, events_url: `${at}/events`, preview_url: this.preview === undefined ? null : `${at}/preview`,
       images: this.images.map(({ mime, width, height, seed, sha256 }, i) => ({ url: `${at}/images/${i}`, mime, width, height, seed, sha256 })),
-      warnings: this.warnings,
+      warnings: this.warnings, usage: this.usage ?? null,
       error: this.error === undefined ? null : problemJson(this.error),
     };
   }

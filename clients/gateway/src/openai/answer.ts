@@ -1,15 +1,19 @@
 // Answers of the OpenAI images API.
 import type { PreviewEvent, StepcastEvent } from '@stepcast/client';
 
-import type { Painting } from '../paint/painting.js';
+import type { Painting, Usage } from '../paint/painting.js';
 import type { Problem } from '../problem.js';
 import type { EventStream } from '../sse.js';
 import type { Wish } from './wish.js';
 
 const now = (): number => Math.floor(Date.now() / 1000);
 
-// No tokens are counted here; their SDKs' types want the fields.
-const USAGE = { input_tokens: 0, input_tokens_details: { image_tokens: 0, text_tokens: 0 }, output_tokens: 0, total_tokens: 0 };
+/** Pictures are counted in no tokens here; their SDKs' types want the fields. */
+function usageJson({ text_tokens, ...took }: Usage) {
+  return {
+    input_tokens: text_tokens, input_tokens_details: { image_tokens: 0, text_tokens }, output_tokens: 0, total_tokens: text_tokens, ...took,
+  };
+}
 
 /** What was chosen for the client, for people and logs. */
 export function choiceHeaders(wish: Wish, size: string, asked: string | undefined): Record<string, string> {
@@ -27,7 +31,7 @@ export function imagesResponse(wish: Wish, painting: Painting, url: (bytes: Buff
     data: painting.images.map(({ data, mime, seed }) => ({
       ...(wish.urls ? { url: url(data, mime) } : { b64_json: data.toString('base64') }), seed,
     })),
-    model: wish.model.id,
+    model: wish.model.id, usage: usageJson(painting.usage),
     ...(painting.warnings.length === 0 ? {} : { warnings: painting.warnings }),
   };
 }
@@ -46,7 +50,9 @@ export class ImageStream {
 
   async completed(painting: Painting): Promise<void> {
     for (const { data, width, height } of painting.images) {
-      await this.send('completed', data, `${width}x${height}`, { usage: USAGE });
+      // The last one tells for all, so that the sum is what was used.
+      const usage = data === painting.images.at(-1)!.data ? painting.usage : { text_tokens: 0 };
+      await this.send('completed', data, `${width}x${height}`, { usage: usageJson(usage) });
     }
     this.stream.end();
   }

@@ -8,10 +8,10 @@ function duration(seconds: number | undefined): string | undefined {
 }
 
 function accepted(event: AcceptedEvent, contract: Contract) {
-  const { evaluations, queuePosition, warnings } = event;
+  const { evaluations, queuePosition, warnings, prompts, jobIds } = event;
   return {
     request: contract.toJson('GenerateRequest', GenerateRequest.encode(event.request).finish()),
-    evaluations, queuePosition, warnings,
+    evaluations, queuePosition, warnings, prompts, jobIds: jobIds.map(String),
     estimatedWait: duration(event.estimatedWait), estimatedTotal: duration(event.estimatedTotal),
   };
 }
@@ -29,6 +29,7 @@ function completed(event: CompletedEvent) {
     evaluations: String(event.evaluations),
     batch: { denoiseTicks: String(event.denoiseTicks), meanRows: event.meanRows },
     modelSha256: event.modelSha256,
+    cost: event.cost && { rowEvaluations: String(event.cost.rowEvaluations), deviceSeconds: event.cost.deviceSeconds },
   };
 }
 

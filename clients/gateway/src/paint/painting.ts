@@ -15,8 +15,15 @@ export interface PaintCall {
   onEvent?: (event: StepcastEvent) => void;
 }
 
+/** Words that were read, and what the pictures took, where the server tells. */
+export interface Usage {
+  text_tokens: number;
+  row_evaluations?: number;
+  device_seconds?: number;
+}
+
 /** Pictures in the order of their index, and what the server understood. */
-export type Painting = Pick<Result, 'images' | 'request' | 'warnings'>;
+export type Painting = Pick<Result, 'images' | 'request' | 'warnings'> & { usage: Usage };
 
 interface Part {
   first: number;
@@ -39,6 +46,18 @@ function shifted(event: StepcastEvent, first: number): StepcastEvent {
   return 'imageIndex' in event ? { ...event, imageIndex: event.imageIndex + first } : event;
 }
 
+/** Every part reads the same words. */
+function usageOf(results: Result[]): Usage {
+  const costs = results.flatMap((result) => result.completed?.cost ?? []);
+  const total = (values: number[]): number => values.reduce((sum, value) => sum + value, 0);
+  return {
+    text_tokens: total(results[0]!.prompts.map(({ tokens }) => tokens)),
+    ...(costs.length < results.length ? {} : {
+      row_evaluations: total(costs.map((cost) => cost.rowEvaluations)), device_seconds: total(costs.map((cost) => cost.deviceSeconds)),
+    }),
+  };
+}
+
 /** Paints all or throws; one part that fails ends the others. */
 export async function paint(gateway: Gateway, call: PaintCall, wish: GenerateOptions): Promise<Painting> {
   const { upstream, config } = gateway;
@@ -59,5 +78,6 @@ export async function paint(gateway: Gateway, call: PaintCall, wish: GenerateOpt
   }));
   const images = results.flatMap((result, i): ImageEvent[] =>
     result.images.map((image) => ({ ...image, imageIndex: image.imageIndex + parts[i]!.first })));
-  return { images, request: results[0]!.request, warnings: [...new Set(results.flatMap((result) => result.warnings))] };
+  const warnings = [...new Set(results.flatMap((result) => result.warnings))];
+  return { images, request: results[0]!.request, warnings, usage: usageOf(results) };
 }

@@ -19,7 +19,19 @@ from stepcast.errors import (
     StepcastError,
     UnavailableError,
 )
-from stepcast.events import Accepted, Checkpoint, Completed, Event, Image, Parked, Preview, Progress, Result, Timings
+from stepcast.events import (
+    Accepted,
+    Checkpoint,
+    Completed,
+    Cost,
+    Event,
+    Image,
+    Parked,
+    Preview,
+    Progress,
+    Result,
+    Timings,
+)
 
 __all__ = [
     "NO_RETRY",
@@ -31,6 +43,7 @@ __all__ = [
     "Checkpoint",
     "Client",
     "Completed",
+    "Cost",
     "DeadlineExceededError",
     "Event",
     "FieldViolation",

@@ -45,6 +45,7 @@ class Assembly:
         self._tokens = {0: request.resume_token} if request.resume_token else {}
         self._alone: int | None = None
         self._evaluations = 0
+        self._cost: statistics_pb2.Cost | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -125,6 +126,8 @@ class Assembly:
             warnings=tuple(accepted.warnings),
             estimated_wait=_optional(accepted, "estimated_wait"),
             estimated_total=_optional(accepted, "estimated_total"),
+            prompts=tuple(accepted.prompts),
+            job_ids=tuple(accepted.job_ids),
         )
 
     def _progress(self, progress: pb.Progress) -> events.Progress | None:
@@ -185,13 +188,20 @@ class Assembly:
             raise BrokenStreamError(f"{len(self._done)} pictures came, and not {missing}")
         self._completed = True
         self._evaluations += completed.evaluations
-        return None if missing else _completed(completed, self._evaluations)
+        if completed.HasField("cost"):
+            self._cost = self._cost or statistics_pb2.Cost()
+            self._cost.row_evaluations += completed.cost.row_evaluations
+            self._cost.device_seconds += completed.cost.device_seconds
+        return None if missing else _completed(completed, self._evaluations, self._cost)
 
 
-def _completed(message: pb.Completed | pb.GenerateImageResponse, evaluations: int) -> events.Completed:
+def _completed(
+    message: pb.Completed | pb.GenerateImageResponse, evaluations: int, cost: statistics_pb2.Cost | None
+) -> events.Completed:
     return events.Completed(
         timings=_timings(message.timings),
         evaluations=evaluations,
+        cost=None if cost is None else events.Cost(cost.row_evaluations, cost.device_seconds),
         denoise_ticks=message.batch.denoise_ticks,
         mean_rows=message.batch.mean_rows,
         model_sha256=message.model_sha256,
@@ -224,12 +234,14 @@ class Collector:
             completed=self._completed,
             estimated_wait=self._accepted.estimated_wait,
             estimated_total=self._accepted.estimated_total,
+            prompts=self._accepted.prompts,
         )
 
 
 def unary_result(response: pb.GenerateImageResponse) -> events.Result:
     """What GenerateImage answered, checked."""
     images = []
+    cost = response.cost if response.HasField("cost") else None
     for index, image in enumerate(response.images):
         check_picture(index, image.data, image.sha256)
         images.append(events.Image(index, image.data, image.mime, image.width, image.height, image.seed, image.sha256))
@@ -237,7 +249,8 @@ def unary_result(response: pb.GenerateImageResponse) -> events.Result:
         images=tuple(images),
         request=response.request,
         warnings=tuple(response.warnings),
-        completed=_completed(response, response.evaluations) if response.HasField("timings") else None,
+        completed=_completed(response, response.evaluations, cost) if response.HasField("timings") else None,
         estimated_wait=_optional(response, "estimated_wait"),
         estimated_total=_optional(response, "estimated_total"),
+        prompts=tuple(response.prompts),
     )

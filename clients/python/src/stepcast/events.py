@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import PIL.Image
 
 from stepcast.v1 import image_generation_pb2 as pb
+from stepcast.v1 import prompt_pb2
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Accepted:
     """The request was admitted. Always first; comes again when the call was taken up and paints everything anew.
 
     `request` has every default filled in, seed included: sent again it asks for the same pictures. Estimates are in
-    seconds.
+    seconds. `job_ids` are what the scheduler's ticks call the pictures, in order of their index; one that is taken up
+    elsewhere has another there. `prompts` tells how long each prompt is, of text models.
     """
 
     request: pb.GenerateRequest
@@ -61,6 +63,8 @@ class Accepted:
     warnings: tuple[str, ...]
     estimated_wait: float | None
     estimated_total: float | None
+    prompts: tuple[prompt_pb2.PromptLength, ...] = ()
+    job_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,14 +126,27 @@ class Timings:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What the pictures themselves took, whatever company they had: rows of denoiser forwards, seconds of a device."""
+
+    row_evaluations: int
+    device_seconds: float
+
+
+@dataclass(frozen=True)
 class Completed:
-    """All pictures are done. Always last. Of a call that went on elsewhere `evaluations` counts what was left to do."""
+    """All pictures are done. Always last.
+
+    Of a call that went on elsewhere `evaluations` and `cost` count what the attempts that ended well did. `cost` is
+    None where the server does not tell.
+    """
 
     timings: Timings
     evaluations: int
     denoise_ticks: int
     mean_rows: float
     model_sha256: str
+    cost: Cost | None = None
 
 
 Event = Accepted | Progress | Preview | Image | Parked | Checkpoint | Completed
@@ -145,6 +162,7 @@ class Result:
     completed: Completed | None
     estimated_wait: float | None = None
     estimated_total: float | None = None
+    prompts: tuple[prompt_pb2.PromptLength, ...] = ()
 
     @property
     def image(self) -> Image:

@@ -114,6 +114,7 @@ export interface Accepted {
   queuePosition?: number;
   warnings?: string[];
   estimatedTotal?: string;
+  jobIds?: Whole[];
 }
 
 export interface Progress {
@@ -147,6 +148,7 @@ export interface Completed {
   timings?: { queued?: string; denoise?: string; total?: string };
   evaluations?: Whole;
   batch?: { denoiseTicks?: Whole; meanRows?: number };
+  cost?: { rowEvaluations?: Whole; deviceSeconds?: number };
 }
 
 export interface Refusal {

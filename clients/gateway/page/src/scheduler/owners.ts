@@ -1,36 +1,36 @@
-// Which jobs of the scheduler are pictures of this page. Ticks name jobs by number alone, and answers name no jobs, so
-// they are brought together by what both know: the model and the number of evaluations, in order of arrival. Two people
-// who ask for the very same thing at the same moment may see each other's colour.
-export interface Expected {
+// Which jobs of the scheduler are pictures of this page: Accepted names them by the numbers that ticks have.
+import { whole } from '../api/units';
+import type { Painting } from '../paintings/painting';
+
+export interface Owner {
   painting: string;
   index: number;
   hue: number;
-  model: string;
-  evaluations: number;
 }
 
-export interface SeenJob {
-  job: number;
-  model: string;
-  evaluations: number;
-}
+export type Owners = ReadonlyMap<number, Owner>;
 
-export type Owners = ReadonlyMap<number, Expected>;
+/** More than the timeline shows. */
+const MOST = 2000;
 
-const keyOf = ({ painting, index }: Expected): string => `${painting}:${index}`;
+/** Of a request that is sent again the numbers are those of a server that is no longer there. */
+const isNumbered = ({ status }: Painting): boolean => status === 'queued' || status === 'painting';
 
-/** Adds owners for `jobs` that have none, first come first served. Jobs without any stay somebody else's. */
-export function withOwners(owners: Owners, jobs: SeenJob[], expected: Expected[]): Owners {
-  const taken = new Set([...owners.values()].map(keyOf));
-  const open = expected.filter((each) => !taken.has(keyOf(each)));
-  const fresh = jobs.filter(({ job }) => !owners.has(job)).sort((a, b) => a.job - b.job);
-  if (open.length === 0 || fresh.length === 0) return owners;
-  const next = new Map(owners);
-  for (const job of fresh) {
-    const at = open.findIndex(({ model, evaluations }) => model === job.model && evaluations === job.evaluations);
-    if (at < 0) continue;
-    const [owner] = open.splice(at, 1);
-    if (owner !== undefined) next.set(job.job, owner);
+/** Adds the jobs of `paintings`; those of paintings that are done stay. */
+export function withOwners(owners: Owners, paintings: readonly Painting[]): Owners {
+  let next: Map<number, Owner> | undefined;
+  for (const painting of paintings.filter(isNumbered)) {
+    (painting.accepted?.jobIds ?? []).map(whole).forEach((job, index) => {
+      if (owners.get(job)?.painting === painting.id) return;
+      next ??= new Map(owners);
+      next.delete(job);  // of an older server; the newest stand last
+      next.set(job, { painting: painting.id, index, hue: painting.hue });
+    });
+  }
+  if (next === undefined) return owners;
+  for (const job of next.keys()) {
+    if (next.size <= MOST) break;
+    next.delete(job);
   }
   return next;
 }

@@ -1,13 +1,12 @@
 // The scheduler as this page sees it.
 import { computed, effect, signal } from '@preact/signals';
 
-import { type Expected, type Owners, withOwners } from './owners';
+import { type Owners, withOwners } from './owners';
 import { isDenoise, NOTHING, type Timeline, withTick } from './timeline';
 import { getJson } from '../api/http';
 import { info } from '../api/server';
 import { followTicks, type TicksState } from '../api/ticks';
 import type { Schedule, WatchTicksResponse } from '../api/wire';
-import { isLive } from '../paintings/painting';
 import { paintings } from '../paintings/paintings';
 
 export const ticksState = signal<TicksState>('connecting');
@@ -30,16 +29,6 @@ export const capacity = computed(() => {
 /** Pictures that wait, by the newest answer of the server. */
 export const queued = computed(() => info.value.queue?.waiting ?? 0);
 
-const expected = computed<Expected[]>(() =>
-  paintings.value.filter((painting) => isLive(painting) && painting.accepted !== undefined).reverse()
-    .flatMap((painting) => painting.frames.map((_, index) => ({
-      painting: painting.id,
-      index,
-      hue: painting.hue,
-      model: painting.accepted?.request?.model ?? painting.request.model ?? '',
-      evaluations: painting.accepted?.evaluations ?? 0,
-    }))));
-
 /** Ticks come faster than the screen is drawn: they are taken together, once a frame. */
 let arrived: WatchTicksResponse[] = [];
 
@@ -55,14 +44,8 @@ function onTick(message: WatchTicksResponse): void {
   if (arrived.length === 1) requestAnimationFrame(takeTicks);
 }
 
-/** Jobs of ticks so recent that the answer which accepted them may not have been read yet. */
-const RECENT_COLUMNS = 120;
-
 effect(() => {
-  const jobs = timeline.value.columns.slice(-RECENT_COLUMNS).flatMap(({ model, cells }) =>
-    cells.map(({ job, evaluations }) => ({ job, model, evaluations })));
-  const unique = [...new Map(jobs.map((each) => [each.job, each])).values()];
-  owners.value = withOwners(owners.peek(), unique, expected.value);
+  owners.value = withOwners(owners.peek(), paintings.value);
 });
 
 /** Knee and cap, where the gateway tells them. They change as the server learns what work costs. */
@@ -80,7 +63,7 @@ export function watchScheduler(signal: AbortSignal): void {
     // A server that restarted counts its jobs from the beginning.
     if (state === 'live' && ticksState.value === 'away') {
       timeline.value = NOTHING;
-      owners.value = new Map();
+      owners.value = withOwners(new Map(), paintings.value);
       void readSchedule();
     }
     ticksState.value = state;

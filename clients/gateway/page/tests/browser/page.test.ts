@@ -69,6 +69,27 @@ describe('painting', () => {
     await leave();
   });
 
+  test('the timeline knows its own from somebody else’s who asks for the very same', async () => {
+    const { page, leave } = await visit(stage);
+    const leaving = new AbortController();
+    const request = { model: 'emoji', prompt: 'a rocket', steps: 150 };
+    const theirs = await fetch(`${stage.gateway.origin}/api/paint`, {
+      method: 'POST', signal: leaving.signal, headers: { 'content-type': 'application/json' }, body: JSON.stringify(request),
+    });
+    expect(theirs.status).toBe(200);
+    await wish(page, 'a rocket', 150);
+    await paint(page);
+    const canvas = page.locator('.timeline canvas');
+    await expect.poll(async () => {
+      await canvas.blur();  // the next key looks at the newest tick again
+      await canvas.press('ArrowLeft');
+      return page.locator('.readout').innerText();
+    }).toMatch(/· 2 pictures, 1 of this page ·/);
+    await page.keyboard.press('Escape');
+    leaving.abort();
+    await leave();
+  });
+
   test('the settings of a picture paint it again, to the byte', async () => {
     const { page, leave } = await visit(stage);
     await wish(page, 'sunflower', 8);

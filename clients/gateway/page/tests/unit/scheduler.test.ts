@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 
-import { type Expected, type Owners, withOwners } from '../../src/scheduler/owners';
+import { type Owners, withOwners } from '../../src/scheduler/owners';
 import { GUTTER, placed } from '../../src/scheduler/draw';
 import { inWords } from '../../src/scheduler/readout';
 import { isDenoise, MOST_COLUMNS, NOTHING, occupancy, type Timeline, withTick } from '../../src/scheduler/timeline';
+import { accepted, newPainting, type Painting } from '../../src/paintings/painting';
+import { NO_INPUTS } from '../../src/canvas/inputs';
 import type { Tick } from '../../src/api/wire';
 
 const tick = (planId: number, jobs: [id: number, position: number][], changes: Tick = {}): Tick => ({
@@ -53,7 +55,7 @@ describe('the timeline', () => {
   });
   test('a tick in words', () => {
     const { columns } = after(tick(4, [[7, 2], [9, 0]], { predictedCost: '0.012s' }));
-    const mine: Owners = new Map([[7, { painting: 'a', index: 0, hue: 0, model: 'emoji', evaluations: 3 }]]);
+    const mine: Owners = new Map([[7, { painting: 'a', index: 0, hue: 0 }]]);
     const column = columns[0];
     expect(column && inWords(column, mine)).toBe(
       'Tick 4 denoises · emoji · 2 pictures, 1 of this page · 4 rows · 2 joined · 1 done · 10 ms · 12 ms predicted');
@@ -61,21 +63,29 @@ describe('the timeline', () => {
 });
 
 describe('whose a job is', () => {
-  const own = (painting: string, evaluations: number, index = 0): Expected => ({ painting, index, hue: 0, model: 'emoji', evaluations });
-  const job = (id: number, evaluations: number, model = 'emoji') => ({ job: id, model, evaluations });
-  const names = (owners: Owners) => [...owners].map(([id, { painting, index }]) => `${id}=${painting}${index}`);
+  const own = (id: string, hue: number, jobIds: number[]): Painting =>
+    accepted(newPainting(id, 0, hue, { imageCount: jobIds.length }, NO_INPUTS), { evaluations: 20, jobIds: jobIds.map(String) });
+  const names = (owners: Owners) => [...owners].map(([job, { painting, index, hue }]) => `${job}=${painting}${index}:${hue}`);
 
-  test('goes by model and evaluations, in order of arrival', () => {
-    const owners = withOwners(new Map(), [job(5, 20), job(4, 20), job(6, 30), job(7, 20, 'digits')], [own('a', 20), own('b', 20), own('c', 30)]);
-    expect(names(owners)).toEqual(['4=a0', '5=b0', '6=c0']);
+  test('goes by number: equal requests keep their own colours, whoever is seen first', () => {
+    expect(names(withOwners(new Map(), [own('b', 1, [4]), own('a', 0, [6, 5])]))).toEqual(['4=b0:1', '6=a0:0', '5=a1:0']);
   });
-  test('stays as it was, and nobody is owner twice', () => {
-    const first = withOwners(new Map(), [job(4, 20)], [own('a', 20)]);
-    const second = withOwners(first, [job(4, 20), job(5, 20)], [own('a', 20)]);
-    expect(second).toBe(first);
-    expect(names(withOwners(first, [job(5, 20)], [own('a', 20), own('a', 20, 1)]))).toEqual(['4=a0', '5=a1']);
+  test('stays when the picture is done', () => {
+    const first = withOwners(new Map(), [own('a', 0, [4])]);
+    expect(withOwners(first, [own('a', 0, [4])])).toBe(first);
+    expect(withOwners(first, [])).toBe(first);
   });
-  test('somebody else’s stays somebody else’s', () => {
-    expect(withOwners(new Map(), [job(4, 99)], [own('a', 20)]).size).toBe(0);
+  test('a number that a restarted server gives again is the newer one’s', () => {
+    const first = withOwners(new Map(), [own('a', 0, [4])]);
+    expect(names(withOwners(first, [own('b', 1, [4])]))).toEqual(['4=b0:1']);
+    expect(withOwners(new Map(), [{ ...own('a', 0, [4]), status: 'waiting' }, { ...own('a', 0, [4]), status: 'sending' }]).size).toBe(0);
+  });
+  test('a server that names no jobs has none of this page', () => {
+    expect(withOwners(new Map(), [own('a', 0, [])]).size).toBe(0);
+  });
+  test('the oldest are forgotten', () => {
+    const many = Array.from({ length: 2001 }, (_, index) => index);
+    const owners = withOwners(new Map(), [own('a', 0, many)]);
+    expect([owners.size, owners.has(0), owners.has(2000)]).toEqual([2000, false, true]);
   });
 });
