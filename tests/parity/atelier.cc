@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "model/weights/weight_map.h"
 #include "model/weights/weight_set.h"
 
@@ -43,6 +44,18 @@ std::vector<std::vector<int32_t>> Atelier::Ids(const std::string& first, const s
   std::vector<std::vector<int32_t>> ids = {tokenizers_.front()->Encode(first).ids};
   if (tokenizers_.size() == 2) ids.push_back(tokenizers_[1]->Encode(second.empty() ? first : second).ids);
   return ids;
+}
+
+InputPicture HintPicture(int number, int width, int height) {
+  auto image = std::make_shared<Image>(Image{.width = width, .height = height, .pixels = {}});
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      for (int c = 0; c < 3; ++c) {
+        image->pixels.push_back(static_cast<uint8_t>((number * 37 + x * (c + 3) * 5 + y * y * (c + 1)) % 256));
+      }
+    }
+  }
+  return {.image = std::move(image), .sha256 = absl::StrCat(number, ":", width, "x", height)};
 }
 
 std::vector<std::vector<const json*>> GroupsOf(const json& requests, const std::string& model_key) {

@@ -28,6 +28,9 @@ class Atelier {
   std::vector<std::unique_ptr<const ClipTokenizer>> tokenizers_;
 };
 
+// hint_picture of tools/parity/make_control_fixtures.py: RGB with edges and shades, another one for each number.
+InputPicture HintPicture(int number, int width, int height);
+
 // Those of `requests` that can share a forward: of one model, named under `model_key`, and of one size.
 std::vector<std::vector<const nlohmann::json*>> GroupsOf(const nlohmann::json& requests, const std::string& model_key);
 

@@ -21,19 +21,6 @@ using nlohmann::json;
 
 constexpr char kData[] = STEPCAST_SOURCE_DIR "/tests/parity/data/control";
 
-// hint_picture of the script.
-InputPicture Hint(int number, int width, int height) {
-  auto image = std::make_shared<Image>(Image{.width = width, .height = height, .pixels = {}});
-  for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < width; ++x) {
-      for (int c = 0; c < 3; ++c) {
-        image->pixels.push_back(static_cast<uint8_t>((number * 37 + x * (c + 3) * 5 + y * y * (c + 1)) % 256));
-      }
-    }
-  }
-  return {.image = std::move(image), .sha256 = absl::StrCat(number, ":", width, "x", height)};
-}
-
 std::string PathOf(const std::string& file) { return absl::StrCat(kData, "/", file); }
 
 // The picture that is begun with, and what of it is repainted.
@@ -50,7 +37,7 @@ std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
   const std::shared_ptr<GenerationRequest> request = PromptedRequest(atelier, wanted);
   for (const json& each : wanted["control"]) {
     ControlInput control{.model = each["model"],
-                         .image = Hint(each["hint"], wanted["width"], wanted["height"]),
+                         .image = HintPicture(each["hint"], wanted["width"], wanted["height"]),
                          .scale = each["scale"],
                          .start = each["start"],
                          .end = each["end"],

@@ -22,6 +22,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr char kFixtures[] = STEPCAST_SOURCE_DIR "/tests/parity/data";
 constexpr char kData[] = STEPCAST_SOURCE_DIR "/tests/parity/data/weighted";
 constexpr char kSdxl[] = STEPCAST_SOURCE_DIR "/tests/parity/data/sdxl";
 
@@ -73,6 +74,10 @@ class Family {
                       .original_height = wanted["height"],
                       .target_width = wanted["width"],
                       .target_height = wanted["height"]};
+    if (!wanted["hint"].is_null()) {
+      request->control = {
+          {.model = "plain", .image = HintPicture(wanted["hint"], wanted["width"], wanted["height"]), .scale = 1.0}};
+    }
     return painter_->MakeJob(wanted, std::move(request));
   }
 
@@ -87,7 +92,7 @@ class WeightedParityTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     manifest_ = Parsed(std::string(kData) + "/requests.json");
-    ASSERT_GE(manifest_["requests"].size(), 18u);
+    ASSERT_GE(manifest_["requests"].size(), 28u);
     latents_ = ReadLatents(kData, manifest_["requests"]);
     const json emoji = Parsed(STEPCAST_SOURCE_DIR "/tests/parity/data/requests.json");
     const auto painter = std::make_shared<Painter>(STEPCAST_SOURCE_DIR "/models/emoji", emoji);
@@ -95,6 +100,9 @@ class WeightedParityTest : public ::testing::Test {
     const json sdxl = Parsed(std::string(kSdxl) + "/requests.json");
     const auto atelier = std::make_shared<Atelier>("weighted_base", kSdxl, sdxl["variants"]["base"]);
     families_["sdxl"] = std::make_unique<Family>("sdxl", atelier->painter(), atelier);
+    const std::vector<ControlNetSource> nets = {{.id = "plain", .path = std::string(kFixtures) + "/control/plain"}};
+    const auto second = std::make_shared<Atelier>("weighted_sd2", kFixtures, manifest_["variants"]["sd2"], nets);
+    families_["sd2"] = std::make_unique<Family>("sd2", second->painter(), second);
   }
   static void TearDownTestSuite() { families_.clear(); }
 
@@ -116,7 +124,7 @@ TEST_F(WeightedParityTest, EveryRequestAloneEqualsDiffusers) {
   }
 }
 
-// Three lengths of text, weights, AND and plain rows in the same forwards.
+// Three lengths of text, weights, AND, rows with a ControlNet and plain rows in the same forwards.
 TEST_F(WeightedParityTest, AllRequestsOfAFamilyTogetherEqualDiffusers) {
   for (const auto& [name, family] : families_) {
     std::vector<std::unique_ptr<Job>> jobs;

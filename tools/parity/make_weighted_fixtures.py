@@ -4,26 +4,32 @@
 
 Reads prompts by the rules of text/README.md (prompt_reference.py), encodes them chunk by chunk with transformers, weighs and
 joins what comes out, and paints with a loop of its own over diffusers' U-Nets and schedulers: a forward per row, so that texts of
-different lengths need no padding. The networks are models/emoji and those of tests/parity/data/sdxl. Writes of each request the final
-latents, of some prompts the embeddings, and the files of two textual inversions. Needs torch, diffusers, transformers.
+different lengths need no padding. The networks are models/emoji, those of tests/parity/data/sdxl, and for Stable Diffusion 2 (OpenCLIP's
+activation and padding, v-prediction) a text encoder of its own before the U-Net and the ControlNet of tests/parity/data/control. Writes
+of each request the final latents, of some prompts the embeddings, and the files of two textual inversions. Needs torch, diffusers,
+transformers.
 """
 import argparse
 import json
 from pathlib import Path
 
 import diffusers
+import make_sdxl_fixtures as tiny
+import numpy as np
 import prompt_reference as rules
 import torch
-from safetensors.torch import save_file
+from make_control_fixtures import hint_picture
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
-EMOJI, SDXL = ROOT / "models/emoji", ROOT / "tests/parity/data/sdxl"
-SIDE = {"emoji": 64, "sdxl": 32}
+DATA = ROOT / "tests/parity/data"
+EMOJI, SDXL, CONTROL = ROOT / "models/emoji", DATA / "sdxl", DATA / "control"
+SIDE = {"emoji": 64, "sdxl": 32, "sd2": 32}
 LONG = "a red apple, a quick brown fox, two green pears on a table, " * 8
 
 DEFAULTS = {"family": "emoji", "prompt": "", "negative_prompt": "", "syntax": "a1111", "seed": 0, "steps": 4, "guidance_scale": 5.0,
-            "guidance_rescale": 0.0, "clip_skip": 0, "sampler": "DDIM", "eta": 0.0, "image_index": 0}
+            "guidance_rescale": 0.0, "clip_skip": 0, "sampler": "DDIM", "eta": 0.0, "image_index": 0, "hint": None}
 REQUESTS = [
     {"name": "weights", "prompt": "a (red:1.4) apple, [dark]", "negative_prompt": "(blurry:1.5)"},
     {"name": "no_norm", "prompt": "a (red:1.4) apple, [dark]", "syntax": "a1111_no_norm"},
@@ -45,6 +51,19 @@ REQUESTS = [
         "clip_skip": {"prompt": "(a castle)", "negative_prompt": "y BREAK z", "clip_skip": 1, "seed": 3},
         "and": {"prompt": "a castle AND (a tree) :0.4", "negative_prompt": "", "seed": 4},
         "inversion": {"prompt": "a wordy castle, (wordy)", "negative_prompt": "x", "seed": 5},
+    }.items()
+] + [
+    {"name": f"sd2_{name}", "family": "sd2", **more} for name, more in {
+        "weights": {"prompt": "a (red:1.4) apple, [dark]", "negative_prompt": "(blurry:1.5)"},
+        "no_norm": {"prompt": "a (red:1.4) apple", "negative_prompt": "x", "syntax": "a1111_no_norm", "sampler": "EULER"},
+        "long": {"prompt": "(oil:1.2) on canvas, a castle, " * 5, "negative_prompt": "x", "seed": 1},
+        "long_negative": {"prompt": "a castle", "negative_prompt": "a tree, " * 30, "seed": 2, "guidance_rescale": 0.7},
+        "clip_skip": {"prompt": "(a castle)", "negative_prompt": "y BREAK z", "clip_skip": 1, "seed": 3},
+        "and": {"prompt": "a castle AND (a tree) :0.4", "negative_prompt": "", "seed": 4},
+        "inversion": {"prompt": "a wordy castle, (pair)", "negative_prompt": "x", "seed": 5},
+        "control": {"prompt": "a (castle:1.2)", "negative_prompt": "x", "seed": 6, "hint": 1},
+        "control_long": {"prompt": "(oil:1.2) on canvas, a castle, " * 5, "negative_prompt": "x", "seed": 7, "hint": 2},
+        "control_and": {"prompt": "a castle AND " + "(a tree), " * 25 + ":0.4", "negative_prompt": "", "seed": 8, "hint": 3},
     }.items()
 ]
 PROMPTS = ["a (red:1.4) apple, [dark] tree", "a castle, " * 30 + "(night:0.3)", "a wordy tree BREAK (snow:-1)"]
@@ -119,22 +138,48 @@ class Family:
         return torch.cat(towers, 2), pooled
 
 
-def load():
+def make_sd2(out):
+    """Writes what Stable Diffusion 2 has of its own, and returns the folders of all its parts."""
+    vocabulary = CLIPTokenizer.from_pretrained(SDXL / "tokenizer_2").vocab_size
+    torch.manual_seed(21)
+    tower = tiny.tower(CLIPTextModel, 3, vocabulary, "gelu")
+    for key, weight in tower.named_parameters():
+        if "embeddings" in key:
+            weight.mul_(10)
+        if "final_layer_norm" in key:  # a fresh one's states have mean 0, which nothing can restore
+            weight.add_(0.5 * torch.rand_like(weight))
+    tower.config.architectures = ["CLIPTextModel"]
+    tower.half().save_pretrained(out / "sd2/text_encoder")
+    file = out / "sd2/text_encoder/model.safetensors"
+    save_file(load_file(file), file)  # without the writer's metadata
+    scheduler = diffusers.DDIMScheduler.from_pretrained(CONTROL / "models/sd/scheduler", prediction_type="v_prediction")
+    scheduler.save_pretrained(out / "sd2/scheduler")
+    return {"text_encoder": out / "sd2/text_encoder", "tokenizer": SDXL / "tokenizer_2", "vae": SDXL / "vae",
+            "unet": CONTROL / "unet", "scheduler": out / "sd2/scheduler"}
+
+
+def load(sd2):
     """The families, their U-Nets and their schedulers' configs."""
     tokenizer = lambda path: CLIPTokenizer.from_pretrained(path)
     emoji = Family([CLIPTextModel.from_pretrained(EMOJI / "text_encoder", torch_dtype=torch.float32)], [tokenizer(EMOJI / "tokenizer")], 0)
     pair = [CLIPTextModel.from_pretrained(SDXL / "text_encoder", torch_dtype=torch.float32),
             CLIPTextModelWithProjection.from_pretrained(SDXL / "text_encoder_2", torch_dtype=torch.float32)]
     sdxl = Family(pair, [tokenizer(SDXL / "tokenizer"), tokenizer(SDXL / "tokenizer_2")], 1)
+    second = Family([CLIPTextModel.from_pretrained(sd2["text_encoder"], torch_dtype=torch.float32)], [tokenizer(sd2["tokenizer"])], 0)
     net = lambda path: diffusers.UNet2DConditionModel.from_pretrained(path, torch_dtype=torch.float32)
     return {"emoji": (emoji, net(EMOJI / "unet"), EMOJI / "scheduler"),
-            "sdxl": (sdxl, net(SDXL / "unet"), SDXL / "variants/base/scheduler")}
+            "sdxl": (sdxl, net(SDXL / "unet"), SDXL / "variants/base/scheduler"),
+            "sd2": (second, net(sd2["unet"]), sd2["scheduler"])}
 
 
-def predict(unet, x, t, row, side):
-    """One row of one forward."""
+def predict(unet, x, t, row, side, hint):
+    """One row of one forward, with what the ControlNet says of `hint` where there is one."""
     embeds, pooled = row
     added = {}
+    if hint is not None:
+        net, picture = hint
+        down, mid = net(x, t, embeds, picture, return_dict=False)
+        added = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
     if pooled is not None:
         added = {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": torch.tensor([[side, side, 0, 0, side, side]], dtype=torch.float32)}}
     return unet(x, t, embeds, **added).sample
@@ -154,11 +199,15 @@ def paint(request, family, unet, scheduler_config):
     factor = side // unet.config.sample_size
     generator = torch.Generator("cpu").manual_seed(request["seed"])
     x = torch.randn((1, unet.config.in_channels, side // factor, side // factor), generator=generator) * scheduler.init_noise_sigma
+    hint = None
+    if request["hint"] is not None:
+        pixels = torch.from_numpy(np.array(hint_picture(request["hint"], side, side))).permute(2, 0, 1)[None] / 255.0
+        hint = (diffusers.ControlNetModel.from_pretrained(CONTROL / "plain", torch_dtype=torch.float32), pixels)
     scale, total = request["guidance_scale"], sum(weight for weight, _ in parts)
     for t in scheduler.timesteps:
         seen = scheduler.scale_model_input(x, t)
-        u = predict(unet, seen, t, negative, side)
-        rows = [predict(unet, seen, t, row, side) for _, row in parts]
+        u = predict(unet, seen, t, negative, side, hint)
+        rows = [predict(unet, seen, t, row, side, hint) for _, row in parts]
         guided = u + sum(scale * weight * (c - u) for (weight, _), c in zip(parts, rows))
         if phi := request["guidance_rescale"]:
             cond = sum(weight * c for (weight, _), c in zip(parts, rows)) / total
@@ -174,7 +223,8 @@ def main():
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     torch.set_grad_enabled(False)
-    families = load()
+    sd2 = make_sd2(out)
+    families = load(sd2)
     requests = [DEFAULTS | request for request in REQUESTS]
     save_file({request["name"]: paint(request, *families[request["family"]]) for request in requests}, out / "latents.safetensors")
     embeddings = {}
@@ -192,9 +242,12 @@ def main():
     save_file(embeddings, out / "embeddings.safetensors")
     for request in requests:
         request |= {"width": SIDE[request["family"]], "height": SIDE[request["family"]]}
-    for file in out.iterdir():
+    for file in out.rglob("*.*"):
         file.chmod(0o644)
-    (out / "requests.json").write_text(json.dumps({"prompts": PROMPTS, "requests": requests}, indent=1) + "\n")
+    variant = {"parts": {part: str(folder.relative_to(out.parent)) if folder.is_relative_to(out) else str(folder.relative_to(DATA))
+                         for part, folder in sd2.items()}, "index": "control/models/sd/model_index.json"}
+    manifest = {"prompts": PROMPTS, "variants": {"sd2": variant}, "requests": requests}
+    (out / "requests.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
 if __name__ == "__main__":
