@@ -142,7 +142,7 @@ absl::StatusOr<v1::ListAdaptersResponse> ImageService::List(const v1::ListAdapte
   HideForeign(caller, adapters);
   FieldViolations violations;
   if (!v1::AdapterKind_IsValid(request.kind())) {
-    violations.Add("kind", absl::StrCat(static_cast<int>(request.kind())), "a value of AdapterKind");
+    violations.Add("kind", absl::StrCat(static_cast<int>(request.kind())), "a value of AdapterKind, or unset for all");
   }
   const Page page = PageOf(request, adapters.size(), violations);
   STEPCAST_RETURN_IF_ERROR(violations.ToStatus());

@@ -55,7 +55,8 @@ void CheckSyntax(const RequestContext& context, GenerationRequest& resolved, Fie
   if (const std::optional<PromptSyntax> syntax = FromProto(asked); syntax.has_value()) {
     resolved.prompt_syntax = *syntax;
   } else {
-    violations.Add("prompt_syntax", absl::StrCat(static_cast<int>(asked)), "a value of PromptSyntax");
+    violations.Add("prompt_syntax", absl::StrCat(static_cast<int>(asked)),
+                   "PROMPT_SYNTAX_PLAIN, PROMPT_SYNTAX_A1111 or PROMPT_SYNTAX_A1111_NO_NORM");
   }
 }
 
@@ -114,7 +115,8 @@ void RefuseTexts(const RequestContext& context, FieldViolations& violations) {
   if (wire.has_negative_prompt_2()) violations.Add("negative_prompt_2", "a text", context.Unset());
   if (wire.has_clip_skip()) violations.Add("clip_skip", absl::StrCat(wire.clip_skip()), context.Unset());
   if (wire.prompt_syntax() != v1::PROMPT_SYNTAX_UNSPECIFIED) {
-    violations.Add("prompt_syntax", absl::StrCat(static_cast<int>(wire.prompt_syntax())), context.Unset());
+    violations.Add("prompt_syntax", EnumName(v1::PromptSyntax_Name(wire.prompt_syntax()), wire.prompt_syntax()),
+                   context.Unset());
   }
 }
 

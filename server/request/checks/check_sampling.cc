@@ -12,12 +12,6 @@ namespace {
 
 constexpr double kMaxGuidanceScale = 30.0;
 
-// What came, for an enum field: the value's name or, when it has none, its number.
-template <typename Wire>
-std::string EnumName(const std::string& name, Wire value) {
-  return name.empty() ? absl::StrCat(static_cast<int>(value)) : name;
-}
-
 // The sampler and what the model knows of it.
 const SamplerSupport* CheckSampler(const RequestContext& context, GenerationRequest& resolved,
                                    FieldViolations& violations) {

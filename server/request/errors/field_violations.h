@@ -8,12 +8,18 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
-
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "server/request/errors/status_mapping.h"
 
 namespace stepcast {
+
+// What came, for an enum field: the value's name or, when it has none, its number.
+template <typename Wire>
+std::string EnumName(const std::string& name, Wire value) {
+  return name.empty() ? absl::StrCat(static_cast<int>(value)) : name;
+}
 
 class FieldViolations {
  public:

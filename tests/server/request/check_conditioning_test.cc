@@ -11,6 +11,7 @@ namespace stepcast {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -75,8 +76,9 @@ TEST(CheckConditioningTest, PromptsAreReadInTheSyntaxOfTheRequest) {
   const Checked bad(model, Wire(R"(prompt: "[a|b]" negative_prompt: "<lora:x:1>" prompt_syntax: PROMPT_SYNTAX_A1111)"));
   EXPECT_TRUE(bad.violations.Has("prompt"));
   EXPECT_TRUE(bad.violations.Has("negative_prompt"));
-  EXPECT_TRUE(Checked(Register(ClassModel()), Wire(R"(class_index: 1 prompt_syntax: PROMPT_SYNTAX_PLAIN)"))
-                  .violations.Has("prompt_syntax"));
+  const Checked classes(Register(ClassModel()), Wire(R"(class_index: 1 prompt_syntax: PROMPT_SYNTAX_PLAIN)"));
+  ASSERT_THAT(classes.violations.violations(), SizeIs(1));
+  EXPECT_THAT(classes.violations.violations().front().description, HasSubstr("got PROMPT_SYNTAX_PLAIN"));
 }
 
 TEST(CheckConditioningTest, ModelsThatAreToldTheirGuidanceFollowOnePrompt) {
