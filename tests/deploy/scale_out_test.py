@@ -111,8 +111,9 @@ class EqualReplicasTest(Stage):
             self.assertEqual(allowed.getheader("access-control-allow-origin"), origin["Origin"])
             for header in ("content-type", "x-grpc-web", "x-stepcast-model", "grpc-timeout"):
                 self.assertIn(header, allowed.getheader("access-control-allow-headers"))
-            connection.request("POST", GENERATE, body=struct.pack(">BI", 0, len(request)) + request,
-                               headers=origin | {"Content-Type": "application/grpc-web+proto", "X-Grpc-Web": "1"})
+            # The last header is kept from the server, which would close the connection that all callers share.
+            headers = {"Content-Type": "application/grpc-web+proto", "X-Grpc-Web": "1", "Spoilt-Bin": "no base64!"}
+            connection.request("POST", GENERATE, body=struct.pack(">BI", 0, len(request)) + request, headers=origin | headers)
             body = connection.getresponse().read()
         kinds, trailers = [], ""
         while body:
