@@ -1,5 +1,6 @@
 #include <png.h>
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstdint>
 #include <cstring>
@@ -16,6 +17,9 @@ constexpr std::string_view kSignature("\x89PNG\r\n\x1a\n", 8);
 constexpr size_t kChunkFrame = 12;               // length, type, checksum
 constexpr size_t kHeaderChunk = 13;              // data of IHDR
 constexpr png_alloc_size_t kMaxChunk = 1 << 20;  // bytes libpng may allocate for one chunk; a palette has 768
+// Compressed bytes that may follow those of the last pixel: the end of a stream, and what encoders leave there. A
+// kilobyte of nothing may inflate to a megabyte.
+constexpr size_t kMostAfterPixels = 1024;
 constexpr char kKind[] = "PNG";
 
 uint32_t ReadBigEndian(std::string_view bytes, size_t position) {
@@ -28,7 +32,8 @@ uint32_t ReadBigEndian(std::string_view bytes, size_t position) {
 
 // Everything that lives across libpng's longjmp, so that no frame between has a destructor to skip.
 struct Reading {
-  std::string_view rest;  // bytes that libpng has not asked for yet
+  std::string_view file;
+  std::string_view rest;  // bytes of it that libpng has not asked for yet
   png_structp png = nullptr;
   png_infop info = nullptr;
   png_infop end_info = nullptr;
@@ -36,6 +41,8 @@ struct Reading {
   uint32_t height = 0;
   bool has_alpha = false;
   size_t row_bytes = 0;
+  size_t stored_row_bytes = 0;  // before it is made RGB
+  int passes = 1;               // over the picture: seven where it is interlaced
   png_bytepp rows = nullptr;
 };
 
@@ -71,17 +78,41 @@ bool ReadHeader(Reading* reading, uint32_t max_side) {
   png_set_expand(png);
   png_set_scale_16(png);
   png_set_gray_to_rgb(png);
-  png_set_interlace_handling(png);
+  reading->stored_row_bytes = png_get_rowbytes(png, reading->info);
+  reading->passes = png_set_interlace_handling(png);
   png_read_update_info(png, reading->info);
   reading->row_bytes = png_get_rowbytes(png, reading->info);
   return true;
 }
 
+// Bytes of image data that libpng has not asked for yet.
+size_t ImageBytesLeft(const Reading& reading) {
+  const size_t asked = reading.file.size() - reading.rest.size();
+  size_t left = 0;
+  for (size_t position = kSignature.size(); reading.file.size() - position >= kChunkFrame;) {
+    const size_t begin = position + 8;
+    const size_t length = std::min<size_t>(ReadBigEndian(reading.file, position), reading.file.size() - begin - 4);
+    const size_t end = begin + length;
+    if (reading.file.substr(position + 4, 4) == "IDAT" && end > asked) left += end - std::max(begin, asked);
+    position = end + 4;
+  }
+  return left;
+}
+
+// False also for more image data than the picture has pixels. With the last row libpng would inflate all of it for
+// nothing, so it is looked at before.
 bool ReadPixels(Reading* reading) {
   if (setjmp(png_jmpbuf(reading->png)) != 0) {
     return false;
   }
-  png_read_image(reading->png, reading->rows);
+  for (int pass = 1; pass <= reading->passes; ++pass) {
+    for (uint32_t row = 0; row < reading->height; ++row) {
+      const bool last = pass == reading->passes && row + 1 == reading->height;
+      // A row that cannot be compressed takes a little more than its bytes.
+      if (last && ImageBytesLeft(*reading) > reading->stored_row_bytes + kMostAfterPixels) return false;
+      png_read_row(reading->png, reading->rows[row], nullptr);
+    }
+  }
   png_read_end(reading->png, reading->end_info);
   return true;
 }
@@ -134,7 +165,7 @@ absl::StatusOr<PictureHeader> ReadPngHeader(std::string_view bytes, const Decode
 
 absl::StatusOr<Pixels> DecodePng(std::string_view bytes, const DecodeLimits& limits) {
   STEPCAST_RETURN_IF_ERROR(ReadPngHeader(bytes, limits).status());
-  Reading reading = {.rest = bytes};
+  Reading reading = {.file = bytes, .rest = bytes};
   const ReadStructs structs(&reading);
   if (!structs.ok()) {
     return absl::InternalError("libpng could not be started");

@@ -1,11 +1,22 @@
 #include "model/layers/convolution_layouts.h"
 
+#include <ATen/ops/aminmax.h>
+#include <ATen/ops/equal.h>
+
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 
 namespace stepcast::model {
 namespace {
 
 constexpr int64_t kShareOfWeights = 5;  // a fifth
+
+// Whether its bytes differ from layout to layout. Layers that start at zero may have been left there.
+bool TellsLayouts(const at::Tensor& weight) {
+  const auto [least, most] = at::aminmax(weight);
+  return !at::equal(least, most);
+}
 
 }  // namespace
 
@@ -43,8 +54,9 @@ at::Tensor ConvolutionLayouts::For(const at::Tensor& packed, const ConvGeometry&
   }
   ConvGeometry wanted = geometry;
   wanted.usual = size;
-  const at::Tensor repacked = PackConvolution(packed.to_dense(), wanted);
-  if (fits == fits_.end()) {
+  const at::Tensor dense = packed.to_dense();
+  const at::Tensor repacked = PackConvolution(dense, wanted);
+  if (fits == fits_.end() && TellsLayouts(dense)) {
     fits = fits_.emplace(kind, SamePackedBytes(packed, repacked)).first;
     if (fits->second) return packed;
   }

@@ -119,6 +119,26 @@ TEST(PngDecoderTest, SkipsTextsAndProfilesUnread) {
   EXPECT_EQ(MaxDifference(image, *decoded), 0);
 }
 
+// A picture of 16 x 16 whose data goes on for `more` bytes of nothing.
+std::string PngWithMore(size_t more) {
+  std::string raw(16 * (1 + 3 * 16) + more, '\0');
+  uLongf size = compressBound(static_cast<uLong>(raw.size()));
+  std::string packed(size, '\0');
+  EXPECT_EQ(compress2(reinterpret_cast<Bytef*>(packed.data()), &size, reinterpret_cast<const Bytef*>(raw.data()),
+                      static_cast<uLong>(raw.size()), 1),
+            Z_OK);
+  packed.resize(size);
+  return PngStart(16, 16) + PngChunk("IDAT", packed) + PngChunk("IEND", {});
+}
+
+TEST(PngDecoderTest, RefusesDataThatGoesOnBehindThePixels) {
+  EXPECT_TRUE(DecodeImage(PngWithMore(0), {}).ok());
+  EXPECT_TRUE(DecodeImage(PngWithMore(100), {}).ok()) << "some encoders do not stop at once";
+  // What takes minutes to inflate when it is as large as files may be.
+  const auto endless = DecodeImage(PngWithMore(20'000'000), {});
+  EXPECT_EQ(endless.status().message(), "PNG is damaged, cut short or of an unsupported kind");
+}
+
 TEST(PngDecoderTest, RefusesDamage) {
   const std::string good = *EncodePng(PaintedImage(16, 16), {});
   std::string bad_sum = good;

@@ -6,7 +6,10 @@
 #include <string>
 #include <vector>
 
+#include <ATen/ops/equal.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 namespace stepcast::model {
 namespace {
@@ -65,6 +68,48 @@ TEST_F(ConvolutionLayoutsTest, EverySizeGetsTheLayoutThatOneDnnWants) {
             SamePackedBytes(layouts.For(convolution.packed, convolution.geometry, size), PackedFor(convolution, size)))
             << size.height << "x" << size.width;
       }
+    }
+  }
+}
+
+// A layout is told by the bytes of a weight, and those of a weight of equal numbers are the same in every layout.
+TEST_F(ConvolutionLayoutsTest, AWeightOfZerosDoesNotSpeakForOthers) {
+  const auto different = Different();
+  if (!different.has_value()) GTEST_SKIP() << "on this CPU all sizes tried share one layout";
+  const auto& [convolution, size] = *different;
+  const at::Tensor zeros = PackConvolution(at::zeros_like(convolution.dense), convolution.geometry);
+  ConvolutionLayouts layouts(int64_t{1} << 30);
+  layouts.Register(zeros);
+  layouts.Register(convolution.packed);
+  layouts.For(zeros, convolution.geometry, size);
+  EXPECT_TRUE(
+      SamePackedBytes(layouts.For(convolution.packed, convolution.geometry, size), PackedFor(convolution, size)));
+}
+
+// What strict mode rests on: a size has its layouts from its first forward on, whatever came before and whatever is
+// kept, so that its sums are always in one order.
+TEST_F(ConvolutionLayoutsTest, TheBitsOfASizeAreThoseOfItsFirstForward) {
+  for (const Convolution& convolution : Several()) {
+    const int64_t channels = convolution.dense.size(1);
+    const auto run = [&](ConvolutionLayouts& layouts, const at::Tensor& x) {
+      const at::Tensor weight = layouts.For(convolution.packed, convolution.geometry, {x.size(2), x.size(3)});
+      return RunPackedConvolution(x, weight, {}, convolution.geometry);
+    };
+    for (const SpatialSize size : Sizes()) {
+      const at::Tensor x =
+          at::randn({2, channels, size.height, size.width}).contiguous(at::MemoryFormat::ChannelsLast);
+      ConvolutionLayouts fresh(int64_t{1} << 30);
+      fresh.Register(convolution.packed);
+      const at::Tensor first = run(fresh, x);
+      for (const int64_t budget : {int64_t{0}, PackedBytes(convolution.packed), int64_t{1} << 30}) {
+        ConvolutionLayouts used(budget);
+        used.Register(convolution.packed);
+        for (const SpatialSize other : Sizes()) {
+          run(used, at::zeros({1, channels, other.height, other.width}).contiguous(at::MemoryFormat::ChannelsLast));
+        }
+        EXPECT_TRUE(at::equal(run(used, x), first)) << size.height << "x" << size.width << ", budget " << budget;
+      }
+      EXPECT_TRUE(at::equal(run(fresh, x), first)) << size.height << "x" << size.width << " again";
     }
   }
 }
