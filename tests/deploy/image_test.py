@@ -71,6 +71,14 @@ class ImageTest(unittest.TestCase):
         ignored = (ROOT / ".dockerignore").read_text().split()
         self.assertLessEqual({".git", ".deps", "build"}, set(ignored))
 
+    def test_wheels_are_taken_that_debian_runs(self):
+        # pip takes a platform by its name alone: NCCL's wheel is for glibc 2.18, and was none for who offered 2.17 and 2.25.
+        function = re.search(r"(?ms)^wheel_platforms\(\) \{.*?^\}", (ROOT / "dev").read_text())[0]
+        told = subprocess.run(["bash", "-c", f"{function}\nwheel_platforms"], text=True, capture_output=True, check=True).stdout.split()
+        self.assertEqual(told[::2], ["--platform"] * (len(told) // 2))
+        glibcs = [f"manylinux_2_{minor}_x86_64" for minor in range(18, 37)]
+        self.assertEqual(set(told[1::2]), {"manylinux2014_x86_64", *glibcs})
+
     def test_it_runs_as_nobody_and_says_what_it_is(self):
         self.assertEqual(self.runtime("USER"), ["65532:65532"])
         labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', self.runtime("LABEL")[0]))
