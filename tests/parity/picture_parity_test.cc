@@ -25,6 +25,7 @@ std::string PathOf(const std::string& file) { return absl::StrCat(kData, "/", fi
 
 std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
   const std::shared_ptr<GenerationRequest> request = PromptedRequest(atelier, wanted);
+  if (wanted["kind"] == "text") return atelier.painter().MakeJob(wanted, request);
   const std::string file = wanted["picture_file"];
   request->init_image = {.image = ReadPicture(PathOf(file)), .sha256 = Sha256Hex(ReadFile(PathOf(file)))};
   request->strength = wanted["strength"];

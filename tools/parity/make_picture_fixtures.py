@@ -4,7 +4,7 @@
 
 Image-to-image, inpainting with U-Nets of 4 and of 9 channels, instruct-pix2pix (8 channels) and DDIM inversion: diffusers'
 own pipelines and schedulers, float32 on the CPU, one torch.Generator("cpu") per image. What diffusers has not, the kept
-cells of A1111 and ComfyUI and differential diffusion, is painted by the loops at the end of this file, written from their
+cells of A1111 and ComfyUI and differential diffusion, is painted by the loops of picture_loops.py, written from their
 formulas. The U-Nets are new; text encoders, tokenizers and autoencoder are those of make_sdxl_fixtures.py, which comes
 first. --seed makes other weights; --random adds that many random requests, for a corpus beside the committed one. Needs
 torch, diffusers, transformers, pillow.
@@ -21,6 +21,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import make_sdxl_fixtures as sdxl
+from picture_loops import Loop, paint_differential, paint_inverted, paint_x0
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT / "tests/parity/data/sdxl"
@@ -52,8 +53,10 @@ VARIANTS = {
     "pix2pix": ("StableDiffusionInstructPix2PixPipeline", 8),
     "sdxl": ("StableDiffusionXLPipeline", 4),
     "lcm": ("LatentConsistencyModelPipeline", 4),
+    "tiny_vae": ("StableDiffusionPipeline", 4),
 }
-KINDS = {"img2img": "Img2Img", "inpaint": "Inpaint", "pix2pix": "InstructPix2Pix"}
+KINDS = {"text": "", "img2img": "Img2Img", "inpaint": "Inpaint", "pix2pix": "InstructPix2Pix"}
+SHARED_UNETS = {"sdxl": "unet", "lcm": "unet_lcm", "lcm_sdxl": "unet_lcm_sdxl"}  # of make_sdxl_fixtures.py
 
 DEFAULTS = {
     "variant": "sd1", "kind": "img2img", "prompt": "a red apple", "negative_prompt": "x", "seed": 0, "image_index": 0,
@@ -94,6 +97,12 @@ REQUESTS += [
     {"name": "lcm_strong", "variant": "lcm", "sampler": "LCM", "seed": 28, "steps": 4, "strength": 0.5, "guidance_scale": 8.5},
     {"name": "lcm_weak", "variant": "lcm", "sampler": "LCM", "seed": 29, "steps": 3, "strength": 0.11, "guidance_scale": 2.0,
      "width": 40},
+    {"name": "tiny_vae", "variant": "tiny_vae", "seed": 33, "strength": 0.7},
+    {"name": "tiny_vae_euler", "variant": "tiny_vae", "seed": 34, "sampler": "EULER_ANCESTRAL", "width": 56, "height": 24,
+     "picture": "wide"},
+    {"name": "tiny_vae_inpaint", "variant": "tiny_vae", "kind": "inpaint", "mask": "hard", "seed": 35, "sampler": "DPMPP_2M"},
+    {"name": "tiny_vae_text", "variant": "tiny_vae", "kind": "text", "seed": 36, "sampler": "EULER"},
+    {"name": "tiny_vae_text_wide", "variant": "tiny_vae", "kind": "text", "seed": 37, "width": 48, "guidance_scale": 1.0},
     {"name": "x0_euler", "kind": "x0", "mask": "soft", "blend_domain": "X0", "seed": 21, "sampler": "EULER"},
     {"name": "x0_ancestral", "kind": "x0", "mask": "hard", "blend_domain": "X0", "seed": 22, "sampler": "EULER_ANCESTRAL"},
     {"name": "x0_noise", "kind": "x0", "mask": "hard", "blend_domain": "X0", "seed": 23, "sampler": "EULER",
@@ -147,32 +156,44 @@ def mask_of(name, width, height):
 
 def make_components(out):
     for variant, (_, channels) in VARIANTS.items():
-        if variant in ("sdxl", "lcm"):
+        if variant in SHARED_UNETS or variant == "tiny_vae":
             continue
         net = sdxl.unet(16, in_channels=channels).half()
         net.save_pretrained(out / f"unet_{variant}")
         file = next((out / f"unet_{variant}").glob("*.safetensors"))
         save_file(dict(load_file(file).items()), file)
+    vae = diffusers.AutoencoderTiny(encoder_block_out_channels=(8, 8), decoder_block_out_channels=(8, 8),
+                                    num_encoder_blocks=(1, 2), num_decoder_blocks=(2, 1))
+    for weight in vae.parameters():
+        weight.mul_(1.2)  # fresh ones show nothing but grey
+    vae.half().save_pretrained(out / "vae_tiny")
 
 
 def scheduler_of(variant):
     if variant == "sdxl":
         return diffusers.EulerDiscreteScheduler(**sdxl.SCHEDULE, timestep_spacing="leading", steps_offset=1)
-    if variant == "lcm":
+    if variant.startswith("lcm"):
         return diffusers.LCMScheduler(**sdxl.SCHEDULE)
     return diffusers.DDIMScheduler(**sdxl.SCHEDULE, clip_sample=False, steps_offset=1, set_alpha_to_one=False)
 
 
 def folder_of(part, variant, out):
     if part == "unet":
-        shared = {"sdxl": "unet", "lcm": "unet_lcm"}
-        return SHARED / shared[variant] if variant in shared else out / f"unet_{variant}"
+        own = "sd1" if variant == "tiny_vae" else variant
+        return SHARED / SHARED_UNETS[variant] if variant in SHARED_UNETS else out / f"unet_{own}"
+    if part == "vae" and variant == "tiny_vae":
+        return out / "vae_tiny"
     return SHARED / part
+
+
+def class_of(part, variant):
+    """(library, class)"""
+    return ("diffusers", diffusers.AutoencoderTiny) if (part, variant) == ("vae", "tiny_vae") else sdxl.CLASSES[part]
 
 
 def parts_of(variant):
     parts = ["text_encoder", "tokenizer", "vae", "unet"]
-    return parts + ["text_encoder_2", "tokenizer_2"] if variant == "sdxl" else parts
+    return parts + ["text_encoder_2", "tokenizer_2"] if variant in ("sdxl", "lcm_sdxl") else parts
 
 
 def write_variant(variant, out):
@@ -183,7 +204,7 @@ def write_variant(variant, out):
     file.write_text(json.dumps(config, indent=1) + "\n")
     index = {"_class_name": VARIANTS[variant][0], "_diffusers_version": diffusers.__version__}
     for part in sdxl.CLASSES:
-        library, cls = sdxl.CLASSES[part]
+        library, cls = class_of(part, variant)
         if part in parts_of(variant):
             index[part] = [library, cls.__name__]
     index["scheduler"] = ["diffusers", type(scheduler_of(variant)).__name__]
@@ -194,13 +215,14 @@ def write_variant(variant, out):
 
 
 def load_pipeline(variant, kind, out):
-    parts = {part: sdxl.CLASSES[part][1].from_pretrained(folder_of(part, variant, out)) for part in parts_of(variant)}
+    parts = {part: class_of(part, variant)[1].from_pretrained(folder_of(part, variant, out)) for part in parts_of(variant)}
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
             part.float()
-    family = {"sdxl": "StableDiffusionXL", "lcm": "LatentConsistencyModel"}.get(variant, "StableDiffusion")
+    family = {"sdxl": "StableDiffusionXL", "lcm_sdxl": "StableDiffusionXL",
+              "lcm": "LatentConsistencyModel"}.get(variant, "StableDiffusion")
     name = family + KINDS.get(kind, "Img2Img") + "Pipeline"
-    more = {} if variant == "sdxl" else {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    more = {} if family == "StableDiffusionXL" else {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     pipe = getattr(diffusers, name)(**parts, **more, scheduler=scheduler_of(variant))
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -213,7 +235,10 @@ def paint_with_pipeline(pipe, request, picture, mask, generator):
     if request["variant"] == "lcm":
         named["original_inference_steps"] = 50
         del named["negative_prompt"]
-    if request["kind"] == "pix2pix":
+    if request["kind"] == "text":
+        del named["image"]
+        named |= {"width": request["width"], "height": request["height"]}
+    elif request["kind"] == "pix2pix":
         named["image_guidance_scale"] = request["image_guidance_scale"]
     else:
         named["strength"] = request["strength"]
@@ -226,96 +251,6 @@ def paint_with_pipeline(pipe, request, picture, mask, generator):
     return pipe(**named).images
 
 
-class Loop:
-    """What the loops below share: the model's parts, the prompt's rows, the picture's latents and the noise."""
-
-    def __init__(self, pipe, request, picture, generator):
-        self.pipe, self.request = pipe, request
-        self.scale = request["guidance_scale"]
-        cond, uncond = pipe.encode_prompt(request["prompt"], "cpu", 1, True, request["negative_prompt"])
-        self.rows = torch.cat([uncond, cond]) if self.scale > 1 else cond
-        encoded = pipe.vae.encode(pipe.image_processor.preprocess(picture)).latent_dist
-        self.image = pipe.vae.config.scaling_factor * encoded.sample(generator)
-        self.noise = None if request["kind"] == "invert" else torch.randn(self.image.shape, generator=generator)
-        if request["kind"] != "invert":
-            # diffusers encodes the masked picture here.
-            torch.randn(self.image.shape, generator=generator)
-        self.generator = generator
-
-    def predict(self, x, t, rows=None):
-        rows = self.rows if rows is None else rows
-        out = self.pipe.unet(torch.cat([x] * len(rows)), t, encoder_hidden_states=rows).sample
-        return out if len(rows) == 1 else out[:1] + self.scale * (out[1:] - out[:1])
-
-    def latent_mask(self, mask):
-        values = torch.tensor(list(mask.getdata()), dtype=torch.float32).view(1, 1, mask.height, mask.width) / 255
-        return torch.nn.functional.interpolate(values, size=self.image.shape[-2:], mode="bilinear")
-
-    def executed(self):
-        scheduler, steps = self.pipe.scheduler, self.request["steps"]
-        scheduler.set_timesteps(steps)
-        first = steps - int(steps * self.request["strength"])
-        if hasattr(scheduler, "set_begin_index"):
-            scheduler.set_begin_index(first * scheduler.order)
-        return scheduler.timesteps[first * scheduler.order:]
-
-
-def paint_x0(loop, mask):
-    """ComfyUI's KSamplerX0Inpaint: the denoiser sees the picture with the same noise outside of the mask, and its estimate
-    is replaced by the picture there. In sigma space: Euler, and ancestral Euler."""
-    timesteps, scheduler, request = loop.executed(), loop.pipe.scheduler, loop.request
-    sigmas = scheduler.sigmas[scheduler.begin_index:]
-    m = loop.latent_mask(mask)
-    picture = loop.image
-    if request["fill"] == "NOISE":
-        nearest = loop.latent_mask_nearest
-        picture = loop.image * (1 - nearest) + loop.noise * nearest
-    x = picture + sigmas[0] * loop.noise
-    for i, t in enumerate(timesteps):
-        sigma, after = sigmas[i], sigmas[i + 1]
-        seen = x * m + (loop.image + loop.noise * sigma) * (1 - m)
-        eps = loop.predict(seen / (sigma**2 + 1) ** 0.5, t)
-        x0 = (seen - sigma * eps) * m + loop.image * (1 - m)
-        up = 0 * sigma
-        if request["sampler"] == "EULER_ANCESTRAL":
-            up = (after**2 * (sigma**2 - after**2) / sigma**2) ** 0.5
-        down = (after**2 - up**2) ** 0.5
-        x = x + (x - x0) / sigma * (down - sigma)
-        if request["sampler"] == "EULER_ANCESTRAL":
-            x = x + up * torch.randn(x.shape, generator=loop.generator)
-    return x * m + loop.image * (1 - m)
-
-
-def paint_differential(loop, mask):
-    """Differential diffusion (arXiv:2306.00950): before evaluation i of n a cell is free where the mask is at least
-    1 - i / n; what is not free is the picture with the same noise. Cells of 0 are kept to the end."""
-    timesteps, scheduler = loop.executed(), loop.pipe.scheduler
-    m = loop.latent_mask(mask)
-    x = scheduler.add_noise(loop.image, loop.noise, timesteps[:1])
-    for i, t in enumerate(timesteps):
-        if i > 0:
-            known = scheduler.add_noise(loop.image, loop.noise, timesteps[i:i + 1])
-            free = (m >= 1 - i / len(timesteps)).float()
-            x = (1 - free) * known + free * x
-        out = loop.predict(scheduler.scale_model_input(x, t), t)
-        x = scheduler.step(out, t, x).prev_sample
-    free = (m > 0).float()
-    return (1 - free) * loop.image + free * x
-
-
-def paint_inverted(loop, scheduler_config):
-    """DDIM inversion by the prompt alone, then DDIM from there."""
-    inverse = diffusers.DDIMInverseScheduler.from_config(scheduler_config)
-    inverse.set_timesteps(loop.request["steps"])
-    timesteps = loop.executed()
-    x = loop.image
-    for t in inverse.timesteps[:len(timesteps)]:
-        x = inverse.step(loop.predict(x, t, loop.rows[-1:]), t, x).prev_sample
-    for t in timesteps:
-        x = loop.pipe.scheduler.step(loop.predict(x, t), t, x).prev_sample
-    return x
-
-
 def paint(pipe, request, picture, mask, out):
     """Returns latents and picture."""
     # As a server reads it: what the file says counts, defaults of its class included.
@@ -325,7 +260,7 @@ def paint(pipe, request, picture, mask, out):
     options |= OPTIONS.get(request["sampler"], {})
     pipe.scheduler = SAMPLERS[request["sampler"]].from_config(config, **options)
     generator = torch.Generator("cpu").manual_seed(request["seed"] + request["image_index"])
-    if request["kind"] in ("img2img", "inpaint", "pix2pix"):
+    if request["kind"] in KINDS:
         latents = paint_with_pipeline(pipe, request, picture, mask, generator)
     else:
         loop = Loop(pipe, request, picture, generator)
