@@ -45,6 +45,18 @@ struct JobSaved {
   bool handed_out = false;
 };
 
+// What a job itself took of a device, whatever company it had.
+struct DeviceCost {
+  int64_t row_evaluations = 0;  // rows of its own that went through the denoiser: a guided evaluation is two
+  absl::Duration device_time;   // its share of all its ticks, by rows; the shares of a tick sum to the tick
+
+  DeviceCost& operator+=(const DeviceCost& other) {
+    row_evaluations += other.row_evaluations;
+    device_time += other.device_time;
+    return *this;
+  }
+};
+
 // Where a job's time went and in what company.
 struct JobStatistics {
   absl::Duration queued;   // from arrival to the first tick that worked on it
@@ -54,6 +66,7 @@ struct JobStatistics {
   int evaluations = 0;
   int64_t rows_in_company = 0;  // sum over its denoise ticks of all rows in the tick
   int denoise_ticks = 0;
+  DeviceCost cost = {};
 };
 
 // The one terminal event. OK: JobImage came before it. CANCELLED, DEADLINE_EXCEEDED, or what went wrong.

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "absl/time/time.h"
+#include "core/job_event.h"
 
 namespace stepcast {
 
@@ -14,8 +15,8 @@ class EngineMetrics {
  public:
   virtual ~EngineMetrics() = default;
 
-  // One executed plan. `phase` is "encode", "denoise", "preview" or "decode"; `rows` are forward rows
-  // (a guided evaluation is two).
+  // One executed plan, from when it was made to its results. `phase` is a PhaseName (scheduler/words/phase.h); `rows`
+  // are forward rows (a guided evaluation is two).
   virtual void ObserveTick(std::string_view phase, std::string_view model, int jobs, int rows,
                            absl::Duration duration) = 0;
 
@@ -23,8 +24,8 @@ class EngineMetrics {
   virtual void ObservePrediction(std::string_view /*phase*/, absl::Duration /*predicted*/,
                                  absl::Duration /*measured*/) {}
 
-  // `tenant` had this much of a tick's time, which is split equally over the tick's rows.
-  virtual void AddTenantTime(std::string_view /*tenant*/, absl::Duration /*had*/) {}
+  // What a picture of `tenant` had of a tick. The time of all of them is that of ObserveTick.
+  virtual void ChargeTenant(std::string_view /*tenant*/, const DeviceCost& /*cost*/) {}
 
   // Jobs in flight whose tensors wait outside the device.
   virtual void SetParked(int /*parked*/) {}

@@ -277,13 +277,13 @@ void DiffusionExecutor::RunOrSplit(absl::string_view what, Jobs jobs, Results re
     batch_.Clear();
     device_->ReleaseCachedMemory();
     if (jobs.size() == 1 && work == &DiffusionExecutor::RunDenoise && RunInHalves(jobs, results)) return;
-    if (jobs.size() > 1) {
-      memory_caps_[jobs.front()->key()] = 0;  // until a part succeeds
-      const size_t half = jobs.size() / 2;
-      RunOrSplit(what, jobs.subspan(0, half), results.subspan(0, half), work);
-      RunOrSplit(what, jobs.subspan(half), results.subspan(half), work);
-      return;
-    }
+    if (jobs.size() > 1) memory_caps_[jobs.front()->key()] = 0;  // until a part succeeds
+  }
+  if (jobs.size() > 1 && !absl::IsUnavailable(status)) {
+    const size_t half = jobs.size() / 2;
+    RunOrSplit(what, jobs.subspan(0, half), results.subspan(0, half), work);
+    RunOrSplit(what, jobs.subspan(half), results.subspan(half), work);
+    return;
   }
   for (StepResult& result : results) result = {.status = status, .preview = nullptr, .image = nullptr};
 }
@@ -343,7 +343,9 @@ void DiffusionExecutor::RunDenoise(Jobs jobs, Results results) {
     if (!group.finishes()) continue;
     MakePreviews(group, jobs, results);
     for (const size_t place : group.places) {
-      if (jobs[place]->checkpoint_due()) results[place].saved = StateOf(*jobs[place]).Save(*device_);
+      if (!jobs[place]->checkpoint_due()) continue;
+      // One that fails costs no job its picture, and must not have the evaluation done again.
+      (void)guard_.Run("checkpoint", [&] { results[place].saved = StateOf(*jobs[place]).Save(*device_); });
     }
     for (const size_t n : group.lost) results[group.places[n]].status = NumericFault("the gradient of the classifier");
   }

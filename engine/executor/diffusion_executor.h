@@ -46,7 +46,8 @@ struct DiffusionExecutorOptions {
 // A job whose numbers are bad fails alone (INTERNAL, reason NUMERIC_FAULT); a picture that a decoder of less than
 // float32 made so is decoded once more in float32 first. When memory runs out, the tick is
 // split in halves and tried again; only a job that does not fit alone fails (RESOURCE_EXHAUSTED, DEVICE_MEMORY).
-// Any other failure of a forward fails the jobs in it (INTERNAL, ENGINE_ERROR).
+// Any other failure of a forward is looked for likewise: only a job whose forward fails when it is alone fails
+// (INTERNAL, ENGINE_ERROR).
 //
 // With limits.strict_rows every denoiser forward has exactly that many rows (the missing ones zero), and encoders and
 // decoders see one item at a time: a job's numbers are then the same to the last bit whoever its neighbours are.
@@ -115,7 +116,8 @@ class DiffusionExecutor final : public StepExecutor {
   // allows.
   size_t DecodedTogether(Jobs jobs) const;
 
-  // Guards `work`; on OUT OF MEMORY halves the jobs, tries again and remembers how much fitted.
+  // Guards `work`; where it fails for another reason than a lost device halves the jobs, tries again and remembers how
+  // much fitted into memory.
   void RunOrSplit(absl::string_view what, Jobs jobs, Results results, void (DiffusionExecutor::*work)(Jobs, Results));
 
   const std::unique_ptr<ComputeDevice> device_;

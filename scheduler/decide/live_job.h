@@ -40,6 +40,9 @@ struct Flight {
   absl::Duration previews;        // what they add to the tick
 
   absl::Time expected_end() const { return planned + plan.predicted; }
+
+  // What each of its jobs had of the `elapsed` that it took, by rows.
+  std::vector<DeviceCost> Shares(absl::Duration elapsed) const;
 };
 
 }  // namespace stepcast

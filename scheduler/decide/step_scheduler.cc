@@ -206,15 +206,9 @@ void StepScheduler::Complete(const StepPlan& plan, std::vector<StepResult> resul
   Learn(*flight, results, now);
   last_tick_ = now;
   promises_.Worked(absl::ToDoubleSeconds(now - flight->planned), ToSeconds(now));
-  for (size_t i = 0; i < flight->records.size(); ++i) {
-    StepResult result;
-    if (i < results.size()) {
-      result = std::move(results[i]);
-    } else {
-      result.status = EngineError("the executor returned no result for this job");
-    }
-    EndTick(*flight->records[i], flight->rows[i], std::move(result), *flight, now);
-  }
+  const std::vector<DeviceCost> shares = flight->Shares(now - flight->planned);
+  results.resize(shares.size(), {.status = EngineError("the executor returned no result for this job")});
+  for (size_t i = 0; i < shares.size(); ++i) EndTick(*flight, i, shares[i], std::move(results[i]), now);
   if (invariants_ != nullptr) invariants_->Completed(flight->plan);
   AfterCall();
 }
@@ -331,12 +325,15 @@ void StepScheduler::BeginTick(LiveJob& record, const StepPlan& plan, absl::Time 
   job.statistics().queued = now - (arrival == absl::InfinitePast() ? record.submitted : arrival);
 }
 
-void StepScheduler::EndTick(LiveJob& record, int rows, StepResult result, const Flight& flight, absl::Time now) {
-  metrics_.AddTenantTime(record.job->request().tenant, (now - flight.planned) * rows / std::max(1, flight.plan.rows));
+void StepScheduler::EndTick(const Flight& flight, size_t member, const DeviceCost& share, StepResult result,
+                            absl::Time now) {
+  LiveJob& record = *flight.records[member];
+  const int rows = flight.rows[member];
   Job& job = *record.job;
+  metrics_.ChargeTenant(job.request().tenant, share);
   record.view.in_flight = false;
   lanes_.Charge(record.view, absl::ToDoubleSeconds(now - flight.planned) * rows / flight.plan.rows);
-  job.CountTick(flight.plan.phase(), flight.plan.rows, now - flight.planned);
+  job.CountTick(flight.plan.phase(), flight.plan.rows, now - flight.planned, share);
   if (!record.leaving.ok()) {
     const absl::Status reason = record.leaving;
     return Leave(record, reason, now);

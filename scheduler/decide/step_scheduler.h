@@ -120,7 +120,7 @@ class StepScheduler {
   void Evict(LiveJob& record);
   void BeginTick(LiveJob& record, const StepPlan& plan, absl::Time now);
   void Learn(const Flight& flight, absl::Span<const StepResult> results, absl::Time now);
-  void EndTick(LiveJob& record, int rows, StepResult result, const Flight& flight, absl::Time now);
+  void EndTick(const Flight& flight, size_t member, const DeviceCost& share, StepResult result, absl::Time now);
   void EndLast(LiveJob& record, StepResult& result, absl::Time now);
   void Report(LiveJob& record, StepResult& result, absl::Time now);
   void End(LiveJob& record, JobStatus outcome, absl::Status status, absl::Time now);

@@ -60,6 +60,7 @@ struct EngineLoop::Impl {
   };
   // A tick, from its plan to its results.
   struct Tick {
+    absl::Time begun;
     StepPlan plan;
     std::vector<Job*> jobs = {};  // its own; they stay while it is in flight
     std::vector<Evicted> evicted = {};
@@ -78,7 +79,7 @@ struct EngineLoop::Impl {
   void Turn();
   Tick Begin();
   void Execute(Tick& tick);
-  void End(Tick& tick, std::vector<StepResult> results, absl::Time start, absl::Time end);
+  void End(Tick& tick, std::vector<StepResult> results, absl::Time end);
   void Measure(const Tick& tick);
   void ReadMail(absl::Duration timeout);
   void ReadLetters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(desk.mutex);
@@ -176,7 +177,7 @@ EngineLoop::Impl::Tick EngineLoop::Impl::Begin() {
   StartNew(now);
   desk.Tend(now);
   HandOut(now);
-  Tick tick{.plan = scheduler.Next(now)};
+  Tick tick{.begun = now, .plan = scheduler.Next(now)};
   tick.evicted = TakeEvicted(tick.plan);
   tick.jobs = scheduler.JobsOf(tick.plan);
   tick.due = desk.NextDue();
@@ -248,22 +249,23 @@ void EngineLoop::Impl::GiveBack(std::vector<Evicted>& evicted, absl::Time now) {
 void EngineLoop::Impl::Execute(Tick& tick) {
   mailbox.Leave(tick.due);
   for (Evicted& one : tick.evicted) one.parked = Guarded([&] { return executor->Park(*one.state); });
-  const absl::Time start = clock.Now();
   std::vector<StepResult> results;
   const absl::Status crash = Guarded([&] {
     results = executor->Execute(tick.plan, tick.jobs);
     return absl::OkStatus();
   });
   if (!crash.ok()) {
-    results.assign(tick.jobs.size(), StepResult{.status = crash, .preview = nullptr, .image = nullptr});
+    // ABORTED where it may be the fault of any of several.
+    const absl::Status shared = WithReason(absl::AbortedError(crash.message()), "ENGINE_ERROR");
+    results.assign(tick.jobs.size(), StepResult{.status = tick.jobs.size() == 1 ? crash : shared});
   }
   const absl::Time end = clock.Now();
   mailbox.Return();
-  End(tick, std::move(results), start, end);
+  End(tick, std::move(results), end);
   GiveAnswers();
 }
 
-void EngineLoop::Impl::End(Tick& tick, std::vector<StepResult> results, absl::Time start, absl::Time end) {
+void EngineLoop::Impl::End(Tick& tick, std::vector<StepResult> results, absl::Time end) {
   const StepPlan& plan = tick.plan;
   const bool device_lost = std::any_of(results.begin(), results.end(), [](const StepResult& result) {
     return ErrorReason(result.status) == "DEVICE_LOST";
@@ -271,8 +273,9 @@ void EngineLoop::Impl::End(Tick& tick, std::vector<StepResult> results, absl::Ti
   const std::optional<int> cap = executor->TakeMemoryCap(plan.key);
   std::vector<std::unique_ptr<JobState>> left_behind;  // freed once the lock is free
   MutexLock lock(desk.mutex);
+  // The very time that Complete divides among the jobs.
   metrics.ObserveTick(PhaseName(plan.phase()), plan.key.model, static_cast<int>(plan.jobs.size()), plan.rows,
-                      end - start);
+                      end - tick.begun);
   // Before the mail, so that a request that came meanwhile is refused and may go to another device.
   left_behind = desk.EndTick(end, device_lost);
   GiveBack(tick.evicted, end);

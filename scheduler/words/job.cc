@@ -99,7 +99,8 @@ bool Job::checkpoint_due() const {
   return every > 0 && (evaluations_done() + 1) % every == 0 && position_ + 1 < work().evaluations();
 }
 
-void Job::CountTick(Phase phase, int rows, absl::Duration elapsed) {
+void Job::CountTick(Phase phase, int rows, absl::Duration elapsed, const DeviceCost& share) {
+  statistics_.cost += share;
   switch (phase) {
     case Phase::kEncode:
     case Phase::kEncodePicture:

@@ -118,8 +118,8 @@ class Job {
 
   JobStatistics& statistics() { return statistics_; }
   const JobStatistics& statistics() const { return statistics_; }
-  // Books one tick of `rows` rows in its statistics.
-  void CountTick(Phase phase, int rows, absl::Duration elapsed);
+  // Books one tick of `rows` rows in its statistics, of which it had `share`.
+  void CountTick(Phase phase, int rows, absl::Duration elapsed, const DeviceCost& share);
   // When the first plan with this job was made; infinite future while it waits.
   absl::Time started() const { return started_; }
   void set_started(absl::Time at) { started_ = at; }

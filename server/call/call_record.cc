@@ -64,26 +64,37 @@ CallRecord::CallRecord(std::string_view method, grpc::CallbackServerContext& con
 
 std::vector<std::string_view> CallRecord::Metadata(const std::string& key) const { return ValuesOf(context_, key); }
 
+void CallRecord::WriteLine(const CallOutcome& outcome, std::string_view code, const std::string& reason,
+                           absl::Duration duration) const {
+  // The call may be gone when the line is written: it takes everything along.
+  const auto write = [method = method_, code, reason, model = outcome.model,
+                      tenant = caller_.ok() ? std::string(caller_->tenant()) : "",
+                      token = caller_.ok() ? std::string(caller_->token()) : "", request_id = request_id_,
+                      peer = context_.peer(), duration, bytes = outcome.bytes, trace = trace_,
+                      prompt = outcome.prompt](const CallWork& work) {
+    LogAccess({.method = method,
+               .code = code,
+               .reason = reason,
+               .model = model,
+               .tenant = tenant,
+               .token = token,
+               .request_id = request_id,
+               .peer = peer,
+               .duration = duration,
+               .bytes = bytes,
+               .trace_id = trace.trace_id,
+               .span_id = trace.span_id,
+               .work = work,
+               .prompt = prompt});
+  };
+  outcome.late == nullptr ? write(outcome.work) : outcome.late->Await(write);
+}
+
 grpc::Status CallRecord::Finish(const CallOutcome& outcome) {
   grpc::Status status = ToGrpcStatus(outcome.status);
   const std::string reason = ReasonOf(outcome.status);
   const absl::Duration duration = books_.clock.Now() - arrival_;
-  LogAccess({.method = method_,
-             .code = CodeName(status.error_code()),
-             .reason = reason,
-             .model = outcome.model,
-             .tenant = caller_.ok() ? std::string_view(caller_->tenant()) : "",
-             .token = caller_.ok() ? std::string_view(caller_->token()) : "",
-             .request_id = request_id_,
-             .peer = context_.peer(),
-             .duration = duration,
-             .queued = outcome.queued,
-             .evaluations = outcome.evaluations,
-             .bytes = outcome.bytes,
-             .trace_id = trace_.trace_id,
-             .span_id = trace_.span_id,
-             .stages = outcome.stages,
-             .prompt = outcome.prompt});
+  WriteLine(outcome, CodeName(status.error_code()), reason, duration);
   books_.metrics.CountCall({.method = method_,
                             .model = outcome.model,
                             .code = CodeName(status.error_code()),

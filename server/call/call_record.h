@@ -2,6 +2,7 @@
 // One call from receipt to its end: who asks, until when, and what is told about it afterwards.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "absl/time/time.h"
 #include "core/clock.h"
 #include "grpcpp/server_context.h"
+#include "server/call/late_work.h"
 #include "server/identity/gate.h"
 #include "server/telemetry/logging.h"
 #include "server/telemetry/server_metrics.h"
@@ -21,12 +23,12 @@ namespace stepcast {
 // How a call ended.
 struct CallOutcome {
   absl::Status status = {};
-  std::string model = {};      // id; "" where the call names none that exists
-  bool admitted = false;       // it was let into the queue
-  absl::Duration queued = {};  // of the image that waited longest
-  int64_t evaluations = 0;
-  int64_t bytes = 0;  // of all messages written
-  StageTimes stages = {};
+  std::string model = {};  // id; "" where the call names none that exists
+  bool admitted = false;   // it was let into the queue
+  int64_t bytes = 0;       // of all messages written
+  CallWork work = {};
+  // Set while jobs go on that have been told to end: where their work is told, of which `work` is not the whole.
+  std::shared_ptr<LateWork> late = {};
   std::string prompt = {};  // "" unless the operator asks for it (LogConfig::prompts)
 };
 
@@ -59,11 +61,15 @@ class CallRecord {
   // Everything that the client's metadata says under `key` (lower case), in no order.
   std::vector<std::string_view> Metadata(const std::string& key) const;
 
-  // Writes the access line, counts the call, sets the trailers and returns what the reactor finishes with.
+  // Writes the access line, at once or when its late work is known, counts the call, sets the trailers and returns
+  // what the reactor finishes with.
   // REQUIRES: called once, before the reactor's Finish.
   grpc::Status Finish(const CallOutcome& outcome);
 
  private:
+  void WriteLine(const CallOutcome& outcome, std::string_view code, const std::string& reason,
+                 absl::Duration duration) const;
+
   const std::string_view method_;
   grpc::CallbackServerContext& context_;
   const CallBooks books_;

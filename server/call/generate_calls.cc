@@ -153,6 +153,7 @@ class GenerateImageReactor final : public PaintingReactor<grpc::ServerUnaryReact
       case v1::GenerateResponse::kCompleted:
         *answer_.mutable_timings() = std::move(*message.mutable_completed()->mutable_timings());
         *answer_.mutable_batch() = std::move(*message.mutable_completed()->mutable_batch());
+        *answer_.mutable_cost() = std::move(*message.mutable_completed()->mutable_cost());
         answer_.set_evaluations(message.completed().evaluations());
         answer_.set_model_sha256(message.completed().model_sha256());
         break;

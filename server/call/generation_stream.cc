@@ -29,6 +29,11 @@ GenerationStream::GenerationStream(StreamRequest request, ResponseTransport& tra
       tally_(request_.request->image_count, request_.arrival),
       images_(static_cast<size_t>(request_.request->image_count)) {}
 
+GenerationStream::~GenerationStream() {
+  MutexLock lock(mutex_);
+  if (late_work_ != nullptr) late_work_->Settle(tally_.Work());
+}
+
 std::vector<JobSpec> GenerationStream::Specs() {
   JobSpec spec = MakeJobSpec(request_.request, request_.program, request_.inversion);
   spec.arrival = request_.arrival;
@@ -89,6 +94,10 @@ absl::Status GenerationStream::Refresh() {
 }
 
 void GenerationStream::SubmitJobs() {
+  {
+    MutexLock lock(mutex_);
+    undecided_ = true;
+  }
   services_.loops.Submit(Specs(), [self = shared_from_this()](absl::StatusOr<Admission> admission) {
     self->OnAdmission(std::move(admission));
   });
@@ -136,10 +145,12 @@ void GenerationStream::OnAdmission(absl::StatusOr<Admission> admission) {
   absl::Status reason;
   {
     MutexLock lock(mutex_);
+    undecided_ = false;
     if (!admission.ok()) {
       if (!end_) {
         end_ = FromAdmissionError(admission.status(), AdmissionHints());
       }
+      SettleLateWork();
     } else {
       jobs_ = admission->jobs;
       if (broken_) {  // cancelled while the decision was on its way
@@ -221,7 +232,13 @@ void GenerationStream::On(int image_index, JobFinished& finished) {
                                finished.statistics.evaluations);
   services_.metrics.ObserveQueueWait(finished.statistics.queued);
   services_.pace.OnImageEnded(services_.clock.Now());
-  if (ErrorReason(finished.status) == "DEVICE_LOST") services_.on_device_lost();
+  const std::optional<std::string> reason = ErrorReason(finished.status);
+  if (reason == "DEVICE_LOST") services_.on_device_lost();
+  // Of a tick that failed as a whole (ABORTED) nobody knows whose fault it was.
+  if (reason == "ENGINE_ERROR" && absl::IsInternal(finished.status) && services_.quarantine != nullptr) {
+    services_.quarantine->Add(request_.accepted.request(), image_index);
+  }
+  if (tally_.all_finished()) SettleLateWork();
   EndIfComplete();
 }
 
@@ -233,6 +250,7 @@ void GenerationStream::EndIfComplete() {
   *completed.mutable_timings() = tally_.TimingsAt(services_.clock.Now());
   completed.set_evaluations(tally_.evaluations());
   *completed.mutable_batch() = tally_.Batch();
+  *completed.mutable_cost() = tally_.Cost();
   completed.set_model_sha256(request_.request->model->sha256);
   writer_.PushCompleted(std::move(completed));
 }
@@ -339,11 +357,19 @@ bool GenerationStream::Take(v1::GenerateResponse& message) {
   return true;
 }
 
+// On the writers' thread: this one may be the engine's, which writes no lines.
+void GenerationStream::SettleLateWork() {
+  if (late_work_ == nullptr) return;
+  services_.writers.Post([late = std::exchange(late_work_, nullptr), work = tally_.Work()] { late->Settle(work); });
+}
+
 std::optional<CallOutcome> GenerationStream::TakeEnd() {
   MutexLock lock(mutex_);
   if (!end_ || writing_ || ended_ || (!broken_ && !writer_.empty())) return std::nullopt;
   ended_ = true;
-  CallOutcome outcome = tally_.Outcome(*end_);
+  CallOutcome outcome{.status = *end_, .work = tally_.Work()};
+  if (undecided_ || (!jobs_.empty() && !tally_.all_finished()))
+    outcome.late = late_work_ = std::make_shared<LateWork>();
   outcome.model = request_.request->model->id;
   outcome.admitted = !jobs_.empty();
   if (services_.log_prompts) outcome.prompt = request_.request->prompt;

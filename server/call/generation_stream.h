@@ -34,6 +34,7 @@ class GenerationStream final : public EventSink,
  public:
   // `transport` lives until its End returns.
   GenerationStream(StreamRequest request, ResponseTransport& transport, const StreamServices& services);
+  ~GenerationStream() override;
 
   // Submits the jobs, all or none, once their model is in memory. REQUIRES: called once.
   void Submit();
@@ -89,6 +90,7 @@ class GenerationStream final : public EventSink,
   void Pump() ABSL_LOCKS_EXCLUDED(mutex_);
   bool Take(v1::GenerateResponse& message) ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<CallOutcome> TakeEnd() ABSL_LOCKS_EXCLUDED(mutex_);
+  void SettleLateWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // As it is when the jobs are submitted; whoever reads it before holds the lock.
   StreamRequest request_;
@@ -108,6 +110,8 @@ class GenerationStream final : public EventSink,
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);  // how the call ends once nothing waits
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;              // ends at once: nobody reads any more
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool undecided_ ABSL_GUARDED_BY(mutex_) = false;               // the jobs may be admitted yet
+  std::shared_ptr<LateWork> late_work_ ABSL_GUARDED_BY(mutex_);  // of a call that ended before its jobs
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool pump_posted_ ABSL_GUARDED_BY(mutex_) = false;
   bool preview_seen_ ABSL_GUARDED_BY(mutex_) = false;

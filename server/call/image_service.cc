@@ -193,6 +193,9 @@ absl::StatusOr<StreamRequest> ImageService::Complete(const SharedAsked& asked, c
   *stream.accepted.mutable_request() = ToEffectiveRequest(*request);
   const size_t inverting = stream.inversion == nullptr ? 0 : stream.inversion->evaluations.size();
   stream.accepted.set_evaluations(static_cast<int>(stream.program->evaluations.size() + inverting));
+  if (Quarantine* const quarantine = backend_.load()->streams.quarantine) {
+    STEPCAST_RETURN_IF_ERROR(quarantine->Check(stream.accepted.request()));
+  }
   STEPCAST_RETURN_IF_ERROR(Resume(asked->request.resume_token(), stream));
   for (const std::string& warning : request->warnings) stream.accepted.add_warnings(warning);
   for (const PromptLength& length : request->prompt_lengths) {

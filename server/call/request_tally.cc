@@ -97,12 +97,21 @@ v1::BatchStatistics RequestTally::Batch() const {
   return batch;
 }
 
-CallOutcome RequestTally::Outcome(const absl::Status& status) const {
+v1::Cost RequestTally::Cost() const {
+  const DeviceCost sum = Work().cost;
+  v1::Cost cost;
+  cost.set_row_evaluations(sum.row_evaluations);
+  cost.set_device_seconds(absl::ToDoubleSeconds(sum.device_time));
+  return cost;
+}
+
+CallWork RequestTally::Work() const {
   const JobStatistics& last = images_[static_cast<size_t>(last_finished_)].statistics;
-  return {.status = status,
-          .queued = queued(),
-          .evaluations = evaluations(),
-          .stages = {.encode = last.encode, .denoise = last.denoise, .decode = last.decode}};
+  CallWork work{.queued = queued(),
+                .evaluations = evaluations(),
+                .stages = {.encode = last.encode, .denoise = last.denoise, .decode = last.decode}};
+  for (const ImageBooks& image : images_) work.cost += image.statistics.cost;
+  return work;
 }
 
 }  // namespace stepcast

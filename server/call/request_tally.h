@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "core/job_event.h"
-#include "server/call/call_record.h"
+#include "server/telemetry/logging.h"
 #include "stepcast/v1/image_generation.pb.h"
 
 namespace stepcast {
@@ -42,9 +42,9 @@ class RequestTally {
   absl::Duration queued() const;  // of the image that waited longest
   v1::Timings TimingsAt(absl::Time now) const;
   v1::BatchStatistics Batch() const;
-  // What is known of it when the call ends, which a cancelled one does before its jobs. Stages are those of the image
-  // that ended last; model, admission and bytes are left to the owner.
-  CallOutcome Outcome(const absl::Status& status) const;
+  v1::Cost Cost() const;
+  // Of the images that have ended; a cancelled call ends before its jobs. Stages are those of the one that ended last.
+  CallWork Work() const;
 
  private:
   struct ImageBooks {

@@ -10,6 +10,7 @@
 #include "scheduler/dispatch/dispatcher.h"
 #include "server/call/call_record.h"
 #include "server/call/completion_pace.h"
+#include "server/call/quarantine.h"
 #include "server/call/resume_tokens.h"
 #include "server/catalog/model_store.h"
 #include "server/telemetry/server_metrics.h"
@@ -43,6 +44,7 @@ struct StreamServices {
   CompletionPace& pace;
   const Clock& clock;
   const ResumeTokens* tokens = nullptr;  // null: unfinished pictures end with their call
+  Quarantine* quarantine = nullptr;      // null: nothing is
   ModelStore* models = nullptr;          // keeps a request's model in memory; null: it stays there anyway
   std::function<void()> on_device_lost = [] {};
   int64_t chunk_bytes = 3 << 20;

@@ -28,6 +28,10 @@ struct ListenerOptions {
   // Clients that ping more often while nothing is sent are told so and closed. docs/operations.md promises 10 s: the
   // rest is for networks that bring two pings together.
   absl::Duration min_ping_interval = absl::Seconds(5);
+  // A peer that has been silent for so long is pinged, and given up when it does not answer in time: its network or its
+  // machine has gone without a word.
+  absl::Duration ping_after = absl::Seconds(30);
+  absl::Duration ping_patience = absl::Seconds(10);
 };
 
 // Serves until shut down. Messages are not inflated: a compressed one is refused with UNIMPLEMENTED before that,

@@ -1,7 +1,7 @@
 #include "server/process/live_settings.h"
 
 #include <algorithm>
-#include <tuple>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -29,24 +29,31 @@ bool NeedsRestart(const std::string& key) {
          std::any_of(std::begin(kFixed), std::end(kFixed), is_in);
 }
 
-// The keys of `fresh` that keep their old values.
-std::vector<std::string> KeysForRestart(const ServerConfig& started, const ServerConfig& fresh) {
-  std::vector<std::string> keys = ChangedKeys(started, fresh);
-  std::erase_if(keys, [](const std::string& key) { return !NeedsRestart(key); });
-  const auto of_schedulers = [](const TenantConfig& tenant) {
-    return std::tie(tenant.weight, tenant.max_pictures, tenant.max_queued, tenant.max_queued_work);
-  };
-  for (const auto& [name, tenant] : fresh.tenants.named) {
-    if (of_schedulers(tenant) != of_schedulers(started.tenants.Of(name))) {
-      keys.push_back(absl::StrCat("weight and pictures of tenants.named ", name));
-    }
-  }
-  return keys;
-}
-
 std::string_view Words(const absl::Status& status) { return {status.message().data(), status.message().size()}; }
 
 }  // namespace
+
+std::vector<std::string> KeysForRestart(const ServerConfig& started, const ServerConfig& fresh) {
+  std::vector<std::string> keys = ChangedKeys(started, fresh);
+  std::erase_if(keys, [](const std::string& key) { return !NeedsRestart(key); });
+  // Schedulers know these from their start. A tenant that is named no longer has the defaults, and is here as well.
+  std::set<std::string> names;
+  for (const auto* config : {&started, &fresh}) {
+    for (const auto& [name, tenant] : config->tenants.named) names.insert(name);
+  }
+  for (const std::string& name : names) {
+    const TenantConfig& before = started.tenants.Of(name);
+    const TenantConfig& after = fresh.tenants.Of(name);
+    const auto add = [&](bool differs, const char* key) {
+      if (differs) keys.push_back(absl::StrCat("tenants.named.", name, ".", key));
+    };
+    add(before.weight != after.weight, "weight");
+    add(before.max_pictures != after.max_pictures, "max_pictures");
+    add(before.max_queued != after.max_queued, "max_queued");
+    add(before.max_queued_work != after.max_queued_work, "max_queued_work");
+  }
+  return keys;
+}
 
 LiveSettings::LiveSettings(const ServerConfig& config, const Parts& parts)
     : started_(config), config_(config), parts_(parts), tokens_(TokenStamp()), certificates_(CertificateStamp()) {}

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -13,6 +14,9 @@
 #include "server/telemetry/operations_metrics.h"
 
 namespace stepcast {
+
+// The keys in which `fresh` differs from what the server was started with and that take a restart.
+std::vector<std::string> KeysForRestart(const ServerConfig& started, const ServerConfig& fresh);
 
 // Whatever is new is read and judged as a whole before anything of it counts; what is refused changes nothing, and the
 // log says why.

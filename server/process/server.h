@@ -35,11 +35,10 @@
 
 namespace stepcast {
 
-// What was bound; 0 for a listener that is off.
 struct ServerPorts {
   int grpc = 0;
   int admin = 0;
-  int metrics = 0;
+  int metrics = 0;  // 0: off
 };
 
 // Owns everything that serves. Life: Create binds the ports, and from then on health answers NOT_SERVING and calls get
@@ -114,11 +113,12 @@ class Server final : public DrainActions {
   LiveCalls live_;
   RandomSeedSource seeds_;
   CompletionPace pace_;
+  Quarantine quarantine_;
   CodecPool codec_;
   CodecPool writers_;  // one thread: all messages that the engine's events cause leave through it
   TickFeed ticks_;
-  std::vector<std::unique_ptr<SchedulerObserver>> observers_;  // of the devices' schedulers
-  int recorders_ = 0;                                          // among them
+  std::vector<std::unique_ptr<SchedulerObserver>> observers_;  // of the devices' schedulers, among them recorders
+  int recorders_ = 0;
   std::unique_ptr<Dispatcher> loops_;
   std::unique_ptr<ModelStore> models_;
   std::unique_ptr<const ResumeTokens> tokens_;  // null: none are handed out

@@ -1,16 +1,11 @@
 #include "server/telemetry/device_metrics.h"
 
-#include <algorithm>
-#include <iterator>
-
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
 #include "prometheus/registry.h"
 
 namespace stepcast {
 namespace {
-
-constexpr std::string_view kPhases[] = {"encode", "denoise", "preview", "decode"};
 
 prometheus::Gauge& AddGauge(prometheus::Registry& registry, const char* name, const char* help,
                             const std::string& device) {
@@ -42,15 +37,14 @@ DeviceMetrics::DeviceMetrics(const std::string& device, prometheus::Registry& re
                     .Name("stepcast_device_busy_seconds_total")
                     .Help("Time spent in ticks.")
                     .Register(registry)
-                    .Add({{"device", device}, {"phase", std::string(kPhases[i])}});
+                    .Add({{"device", device}, {"phase", std::string(PhaseName(kPhases[i]))}});
   }
 }
 
 void DeviceMetrics::ObserveTick(std::string_view phase, std::string_view model, int jobs, int rows,
                                 absl::Duration duration) {
-  const auto found = std::find(std::begin(kPhases), std::end(kPhases), phase);
-  if (found != std::end(kPhases)) {
-    busy_[static_cast<size_t>(found - std::begin(kPhases))]->Increment(absl::ToDoubleSeconds(duration));
+  for (size_t i = 0; i < busy_.size(); ++i) {
+    if (PhaseName(kPhases[i]) == phase) busy_[i]->Increment(absl::ToDoubleSeconds(duration));
   }
   last_progress_.Set(Seconds(clock_.Now()));
   server_.ObserveTick(phase, model, jobs, rows, duration);
@@ -60,7 +54,9 @@ void DeviceMetrics::ObservePrediction(std::string_view phase, absl::Duration pre
   server_.ObservePrediction(phase, predicted, measured);
 }
 
-void DeviceMetrics::AddTenantTime(std::string_view tenant, absl::Duration had) { server_.AddTenantTime(tenant, had); }
+void DeviceMetrics::ChargeTenant(std::string_view tenant, const DeviceCost& cost) {
+  server_.ChargeTenant(tenant, cost);
+}
 
 void DeviceMetrics::SetParked(int parked) { parked_.Set(parked); }
 

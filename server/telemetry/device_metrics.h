@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "core/metrics.h"
+#include "scheduler/words/phase.h"
 
 namespace prometheus {
 class Counter;
@@ -33,7 +34,7 @@ class DeviceMetrics final : public EngineMetrics {
   void ObserveTick(std::string_view phase, std::string_view model, int jobs, int rows,
                    absl::Duration duration) override;
   void ObservePrediction(std::string_view phase, absl::Duration predicted, absl::Duration measured) override;
-  void AddTenantTime(std::string_view tenant, absl::Duration had) override;
+  void ChargeTenant(std::string_view tenant, const DeviceCost& cost) override;
   void SetParked(int parked) override;
   void SetQueue(int waiting, int running) override;
   void CountJob(std::string_view model, std::string_view outcome, absl::Duration since_arrival) override;
@@ -50,7 +51,7 @@ class DeviceMetrics final : public EngineMetrics {
   prometheus::Gauge& running_;
   prometheus::Gauge& parked_;
   prometheus::Gauge& last_progress_;
-  std::array<prometheus::Counter*, 4> busy_;  // by phase
+  std::array<prometheus::Counter*, kPhases.size()> busy_;  // by phase
   int told_waiting_ = 0;
   int told_running_ = 0;
 };

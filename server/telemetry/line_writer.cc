@@ -13,8 +13,8 @@
 namespace stepcast {
 namespace {
 
-// Until all of it is out, or nobody will ever read it.
-void WriteAll(int fd, std::string_view text) {
+// Until all of it is out; false when nobody will ever read it: the pipe is broken, the disk full.
+bool WriteAll(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = write(fd, text.data(), text.size());
     if (written >= 0) {
@@ -23,9 +23,10 @@ void WriteAll(int fd, std::string_view text) {
       pollfd writable{.fd = fd, .events = POLLOUT, .revents = 0};
       poll(&writable, 1, -1);
     } else if (errno != EINTR) {
-      return;
+      return false;
     }
   }
+  return true;
 }
 
 }  // namespace
@@ -71,8 +72,9 @@ void LineWriter::Run() {
       while (lines_.empty()) filled_.Wait(mutex_);
       line = lines_.front();
     }
-    WriteAll(fd_, line);
+    const bool written = WriteAll(fd_, line);
     MutexLock lock(mutex_);
+    if (!written) ++dropped_;
     bytes_ -= line.size();
     lines_.pop_front();
     if (lines_.empty()) emptied_.NotifyAll();

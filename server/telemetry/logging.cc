@@ -75,6 +75,8 @@ void LogForeign(LogLevel level, std::string_view library, std::string_view text)
   static Mutex* const mutex = new Mutex;
   static LogLimiter* const limiter = new LogLimiter(10, absl::Seconds(10), RealClock());
   int64_t suppressed = 0;
+  // Lines that nobody sees hold none back that somebody would.
+  if (!Logger().should_log(SpdlogLevel(level))) return;
   if (level != LogLevel::kError) {
     MutexLock lock(*mutex);
     if (!limiter->Allow(suppressed)) return;
@@ -139,11 +141,13 @@ void LogAccess(const AccessRecord& record) {
                                   {"span_id", record.span_id},
                                   {"peer", record.peer},
                                   {"duration_ms", absl::ToDoubleMilliseconds(record.duration)},
-                                  {"queue_ms", absl::ToDoubleMilliseconds(record.queued)},
-                                  {"encode_ms", absl::ToDoubleMilliseconds(record.stages.encode)},
-                                  {"denoise_ms", absl::ToDoubleMilliseconds(record.stages.denoise)},
-                                  {"decode_ms", absl::ToDoubleMilliseconds(record.stages.decode)},
-                                  {"evaluations", record.evaluations},
+                                  {"queue_ms", absl::ToDoubleMilliseconds(record.work.queued)},
+                                  {"encode_ms", absl::ToDoubleMilliseconds(record.work.stages.encode)},
+                                  {"denoise_ms", absl::ToDoubleMilliseconds(record.work.stages.denoise)},
+                                  {"decode_ms", absl::ToDoubleMilliseconds(record.work.stages.decode)},
+                                  {"evaluations", record.work.evaluations},
+                                  {"row_evaluations", record.work.cost.row_evaluations},
+                                  {"device_ms", absl::ToDoubleMilliseconds(record.work.cost.device_time)},
                                   {"bytes", record.bytes}};
   if (!record.prompt.empty()) fields.push_back({"prompt", record.prompt});
   Log(LogLevel::kInfo, "call", fields);

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "core/clock.h"
+#include "core/job_event.h"
 #include "server/config/config.h"
 
 namespace stepcast {
@@ -46,6 +47,14 @@ struct StageTimes {
   absl::Duration decode = {};
 };
 
+// What the pictures of a call took.
+struct CallWork {
+  absl::Duration queued = {};  // of the one that waited longest
+  int64_t evaluations = 0;
+  StageTimes stages = {};
+  DeviceCost cost = {};
+};
+
 // What one finished call looked like; becomes the line "call".
 struct AccessRecord {
   std::string_view method = {};  // "Generate"
@@ -57,12 +66,10 @@ struct AccessRecord {
   std::string_view request_id = {};
   std::string_view peer = {};
   absl::Duration duration = {};  // from receipt to the last byte handed to the transport
-  absl::Duration queued = {};    // of the image that waited longest
-  int64_t evaluations = 0;       // of all images
   int64_t bytes = 0;             // of all messages written
   std::string_view trace_id = {};
   std::string_view span_id = {};
-  StageTimes stages = {};
+  CallWork work = {};
   std::string_view prompt = {};  // "": not told
 };
 void LogAccess(const AccessRecord& record);

@@ -15,6 +15,7 @@
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
+#include "scheduler/words/phase.h"
 #include "server/telemetry/device_metrics.h"
 #include "server/wire/names.h"
 #include "server/wire/version.h"
@@ -75,7 +76,6 @@ constexpr std::string_view kReasons[] = {
     "DEVICE_LOST",          "DEADLINE",          "ENGINE_ERROR",   "TOKEN_MISSING",     "TOKEN_INVALID",
     "MODEL_FORBIDDEN",      "METHOD_FORBIDDEN",  "UNKNOWN"};
 constexpr char kParkedHelp[] = "Pictures that were handed out unfinished, with a token to go on from or without.";
-constexpr std::string_view kPhases[] = {"encode", "denoise", "preview", "decode"};
 constexpr std::string_view kOutcomes[] = {"succeeded", "failed", "cancelled", "expired"};
 
 std::string_view OutcomeOf(std::string_view code) {
@@ -216,7 +216,8 @@ ServerMetrics::ServerMetrics(const Clock& clock) : impl_(std::make_unique<Impl>(
         impl_->AddCounter("stepcast_rejected_total", "Calls refused before any work.", {{"reason", Str(reason)}}),
         {reason});
   }
-  for (const std::string_view phase : kPhases) {
+  for (const Phase each : kPhases) {
+    const std::string_view phase = PhaseName(each);
     impl_->tick_seconds.Insert(
         impl_->AddHistogram("stepcast_tick_duration_seconds", "Engine ticks.", TickSeconds(), {{"phase", Str(phase)}}),
         {phase});
@@ -256,7 +257,9 @@ EngineMetrics& ServerMetrics::AddDevice(const std::string& device) {
   return *series;
 }
 
-void ServerMetrics::AddTenantTime(std::string_view tenant, absl::Duration had) { impl_->tenants.AddTime(tenant, had); }
+void ServerMetrics::ChargeTenant(std::string_view tenant, const DeviceCost& cost) {
+  impl_->tenants.Charge(tenant, cost);
+}
 
 void ServerMetrics::SetDeviceUp(const std::string& device, bool up) { impl_->devices.at(device)->SetUp(up); }
 

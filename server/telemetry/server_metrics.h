@@ -71,7 +71,7 @@ class ServerMetrics final : public EngineMetrics {
   void ObserveTick(std::string_view phase, std::string_view model, int jobs, int rows,
                    absl::Duration duration) override;
   void ObservePrediction(std::string_view phase, absl::Duration predicted, absl::Duration measured) override;
-  void AddTenantTime(std::string_view tenant, absl::Duration had) override;
+  void ChargeTenant(std::string_view tenant, const DeviceCost& cost) override;
   void SetQueue(int waiting, int running) override;
   void CountJob(std::string_view model, std::string_view outcome, absl::Duration since_arrival) override;
   void CountEmbeddingLookup(bool hit) override;

@@ -24,10 +24,13 @@ void TenantMetrics::Add(const std::vector<std::string>& names) {
   MutexLock lock(mutex_);
   for (const std::string& name : names) {
     if (series_.contains(name)) continue;
-    Series series{.seconds = &AddCounter(registry_, "stepcast_tenant_device_seconds_total",
-                                         "Device time by tenant; a tick's time is split equally over its rows.",
-                                         {{"tenant", name}}),
-                  .calls = {}};
+    Series series{
+        .seconds =
+            &AddCounter(registry_, "stepcast_tenant_device_seconds_total",
+                        "Device time by tenant; a tick's time is split equally over its rows.", {{"tenant", name}}),
+        .rows = &AddCounter(registry_, "stepcast_tenant_row_evaluations_total",
+                            "Rows of denoiser forwards by tenant; a guided evaluation is two.", {{"tenant", name}}),
+        .calls = {}};
     for (size_t i = 0; i < kCallOutcomes.size(); ++i) {
       series.calls[i] = &AddCounter(registry_, "stepcast_tenant_calls_total", "Finished painting calls by tenant.",
                                     {{"tenant", name}, {"outcome", std::string(kCallOutcomes[i])}});
@@ -45,12 +48,14 @@ const TenantMetrics::Series& TenantMetrics::Of(std::string_view tenant) const {
   return found == series_.end() ? series_.at(kOtherTenants) : found->second;
 }
 
-void TenantMetrics::AddTime(std::string_view tenant, absl::Duration had) {
+void TenantMetrics::Charge(std::string_view tenant, const DeviceCost& cost) {
   {
     MutexLock lock(mutex_);
-    Of(tenant).seconds->Increment(absl::ToDoubleSeconds(had));
+    const Series& series = Of(tenant);
+    series.seconds->Increment(absl::ToDoubleSeconds(cost.device_time));
+    series.rows->Increment(static_cast<double>(cost.row_evaluations));
   }
-  if (listener_ != nullptr) listener_(tenant, had);
+  if (listener_ != nullptr) listener_(tenant, cost.device_time);
 }
 
 void TenantMetrics::CountCall(std::string_view tenant, std::string_view outcome) {

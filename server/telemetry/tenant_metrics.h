@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "core/job_event.h"
 #include "core/mutex.h"
 
 namespace prometheus {
@@ -34,17 +35,18 @@ class TenantMetrics {
   // Makes the series of `names`, those that are not there yet.
   void Add(const std::vector<std::string>& names);
 
-  // Tells `listener` what AddTime is told, on its thread. Call once, before jobs run.
+  // Tells `listener` of the time that Charge is told, on its thread. Call once, before jobs run.
   void Listen(std::function<void(std::string_view tenant, absl::Duration had)> listener);
 
   // A share of a tick.
-  void AddTime(std::string_view tenant, absl::Duration had);
+  void Charge(std::string_view tenant, const DeviceCost& cost);
   // A painting call is over; "": it was let in for nobody.
   void CountCall(std::string_view tenant, std::string_view outcome);
 
  private:
   struct Series {
     prometheus::Counter* seconds;
+    prometheus::Counter* rows;
     std::array<prometheus::Counter*, kCallOutcomes.size()> calls;
   };
 

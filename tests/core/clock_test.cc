@@ -1,6 +1,7 @@
 #include "core/clock.h"
 
 #include <gtest/gtest.h>
+#include <time.h>
 
 #include <thread>
 #include <vector>
@@ -23,6 +24,22 @@ TEST(RealClockTest, NeverGoesBackwards) {
 TEST(RealClockTest, TellsTheDate) {
   EXPECT_GT(RealClock().Now(), absl::FromCivil(absl::CivilYear(2020), absl::UTCTimeZone()));
   EXPECT_LT(RealClock().Now(), absl::FromCivil(absl::CivilYear(2200), absl::UTCTimeZone()));
+}
+
+// Whoever sets the machine's clock moves CLOCK_REALTIME and not this one.
+TEST(RealClockTest, GoesAsTheMonotonicClockGoes) {
+  const auto monotonic = [] {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return absl::DurationFromTimespec(now);
+  };
+  const absl::Duration before = monotonic();
+  const absl::Time first = RealClock().Now();
+  const absl::Duration between = monotonic();
+  const absl::Time second = RealClock().Now();
+  const absl::Duration after = monotonic();
+  EXPECT_LE(second - first, after - before);
+  EXPECT_GE(RealClock().Now() - first, after - between);
 }
 
 TEST(RealClockTest, AdvancesOnEveryThread) {

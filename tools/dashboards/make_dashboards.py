@@ -98,12 +98,16 @@ SERVICE = [
          [(f"sum by (tenant) (increase(stepcast_tenant_device_seconds_total{{{WHERE}}}[$__range])) / ignoring (tenant)"
            f" group_left() sum(increase(stepcast_tenant_device_seconds_total{{{WHERE}}}[$__range]))", "{{tenant}}")],
          {"type": "bargauge", "width": 8}),
+        ("Rows by tenant", "cps", "Rows of denoiser forwards; a guided evaluation is two.",
+         [(rate("stepcast_tenant_row_evaluations_total", "tenant"), "{{tenant}}")], {"stack": True}),
         ("Calls by tenant and outcome", "reqps", "Finished painting calls; refused ones were not let in.",
          [(rate("stepcast_tenant_calls_total", "tenant, outcome"), "{{tenant}} {{outcome}}")], {"stack": True}),
     ]),
     ("Operation", [
         ("Files read again", "ops", "Configuration, tokens, certificates; failed: the log says why, the old ones stay.",
          [(rate("stepcast_config_reloads_total", "what, result"), "{{what}} {{result}}")], {}),
+        ("Quarantine", "ops", "Pictures that made the engine fail, and requests refused for asking for one again.",
+         [(rate("stepcast_quarantine_total", "event"), "{{event}}")], {}),
         ("Log lines dropped", "ops", "Nobody reads the log in time.",
          [(rate("stepcast_log_lines_dropped_total", "instance"), "{{instance}}")], {}),
     ]),

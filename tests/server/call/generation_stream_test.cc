@@ -167,7 +167,7 @@ TEST_F(GenerationStreamTest, AcceptedIsFirstAndCompletedLast) {
   EXPECT_TRUE(outcome.status.ok()) << outcome.status;
   EXPECT_TRUE(outcome.admitted);
   EXPECT_EQ(outcome.model, "emoji");
-  EXPECT_EQ(outcome.evaluations, 6);
+  EXPECT_EQ(outcome.work.evaluations, 6);
   const std::vector<Event> messages = transport.messages();
   EXPECT_TRUE(messages.front().has_accepted());
   EXPECT_TRUE(messages.back().has_completed());

@@ -65,14 +65,16 @@ TEST(RequestTallyTest, TimingsAreThoseOfThePictureThatFinishedLast) {
                       .decode = {},
                       .evaluations = 10,
                       .rows_in_company = 40,
-                      .denoise_ticks = 10};
+                      .denoise_ticks = 10,
+                      .cost = {.row_evaluations = 20, .device_time = absl::Milliseconds(750)}};
   JobStatistics second{.queued = absl::Seconds(3),
                        .encode = absl::Milliseconds(1500),
                        .denoise = absl::Seconds(4),
                        .decode = absl::Seconds(5),
                        .evaluations = 10,
                        .rows_in_company = 20,
-                       .denoise_ticks = 10};
+                       .denoise_ticks = 10,
+                       .cost = {.row_evaluations = 10, .device_time = absl::Milliseconds(500)}};
   tally.OnFinished(1, absl::OkStatus(), second);
   EXPECT_FALSE(tally.all_finished());
   tally.OnFinished(0, absl::OkStatus(), first);
@@ -86,6 +88,8 @@ TEST(RequestTallyTest, TimingsAreThoseOfThePictureThatFinishedLast) {
   EXPECT_EQ(tally.evaluations(), 20);
   EXPECT_EQ(tally.Batch().denoise_ticks(), 20);
   EXPECT_EQ(tally.Batch().mean_rows(), 3.0);
+  EXPECT_EQ(tally.Cost().row_evaluations(), 30);
+  EXPECT_EQ(tally.Cost().device_seconds(), 1.25);
 }
 
 TEST(RequestTallyTest, TheResultNamesTheImagesThatFailed) {

@@ -17,6 +17,7 @@
 #include "core/low_priority.h"
 #include "server/process/health.h"
 #include "tests/server/http2_client.h"
+#include "tests/support/await.h"
 
 namespace stepcast {
 namespace {
@@ -133,6 +134,48 @@ TEST(ListenerTest, ClientsMayPingAtTheirIntervalAndNotFaster) {
   EXPECT_EQ(PingsAnswered(**patient, 100), 100);
   EXPECT_LT(PingsAnswered(**strict, 100), 10);
   EXPECT_EQ(PingsAnswered(**strict, 1), 1) << "another connection is another client";
+}
+
+// Calls that last until their client is gone.
+class EndlessWatch final : public grpc::health::v1::Health::CallbackService {
+ public:
+  grpc::ServerWriteReactor<grpc::health::v1::HealthCheckResponse>* Watch(
+      grpc::CallbackServerContext*, const grpc::health::v1::HealthCheckRequest*) override {
+    class Reactor final : public grpc::ServerWriteReactor<grpc::health::v1::HealthCheckResponse> {
+     public:
+      explicit Reactor(Notification& gone) : gone_(gone) {}
+      void OnCancel() override { Finish(grpc::Status::CANCELLED); }
+      void OnDone() override {
+        gone_.Notify();
+        delete this;
+      }
+
+     private:
+      Notification& gone_;
+    };
+    begun.Notify();
+    return new Reactor(gone);
+  }
+
+  Notification begun;
+  Notification gone;
+};
+
+// A connection whose other end has gone without a word: nothing is ever answered, not even a ping.
+TEST(ListenerTest, AHalfOpenConnectionIsGivenUp) {
+  EndlessWatch service;
+  ListenerOptions options = Options(&service);
+  EXPECT_LE(options.ping_after + options.ping_patience, absl::Minutes(1))
+      << "so long its pictures are painted for nobody";
+  options.ping_after = absl::Milliseconds(100);
+  options.ping_patience = absl::Milliseconds(100);
+  const auto listener = Listener::Start(options);
+  ASSERT_TRUE(listener.ok());
+  Http2Client client((*listener)->port());
+  ASSERT_TRUE(client.StartCall(1, "/grpc.health.v1.Health/Watch"));
+  ASSERT_TRUE(client.SendMessage(1, false, ""));
+  ASSERT_TRUE(service.begun.Await());
+  EXPECT_TRUE(service.gone.Await());
 }
 
 // Whether another client is answered.

@@ -89,6 +89,31 @@ TEST_F(LiveSettingsTest, AReloadTakesAllOrNothing) {
   EXPECT_EQ(Reason("", "prompt: 'a' steps: 2 seed: 1"), "");
 }
 
+TEST(KeysForRestartTest, NamesExactlyWhatIsNotTaken) {
+  ServerConfig started;
+  started.tenants.named["acme"].weight = 2;
+  started.tenants.named["gone"].max_pictures = 5;
+  ServerConfig fresh = started;
+  EXPECT_THAT(KeysForRestart(started, fresh), testing::IsEmpty());
+  fresh.tenants.named["acme"].max_rows = 4;
+  fresh.tenants.named["acme"].requests_per_second = 1;
+  fresh.limits.max_side = 512;
+  fresh.log.level = LogLevel::kDebug;
+  EXPECT_THAT(KeysForRestart(started, fresh), testing::IsEmpty()) << "all of this is taken";
+  fresh.tenants.named["acme"].weight = 3;
+  fresh.tenants.named["acme"].max_queued_work = absl::Seconds(30);
+  fresh.tenants.named.erase("gone");
+  fresh.tenants.named["new"].max_queued = 7;
+  fresh.tenants.defaults.max_pictures = 9;
+  fresh.limits.image_chunk_bytes = 1 << 20;
+  fresh.engine.models = {{.id = "digits", .path = "models/digits"}};
+  EXPECT_THAT(KeysForRestart(started, fresh),
+              testing::UnorderedElementsAre("models", "limits.image_chunk_bytes", "tenants.default.max_pictures",
+                                            "tenants.named.acme.weight",
+                                            "tenants.named.acme.max_queued_work", "tenants.named.gone.max_pictures",
+                                            "tenants.named.new.max_queued"));
+}
+
 class RotationTest : public LiveSettingsTest {
  protected:
   // Whether a client that trusts `authority` alone gets through.

@@ -73,7 +73,7 @@ TEST_F(DeviceMetricsTest, WhatHasNoDeviceIsPassedOn) {
   device.CountJob("emoji", "expired", absl::Seconds(2));
   device.CountEmbeddingLookup(false);
   metrics_.tenants().Add({"acme"});
-  device.AddTenantTime("acme", absl::Seconds(2));
+  device.ChargeTenant("acme", {.device_time = absl::Seconds(2)});
   EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="acme"})"), 2);
   device.ObservePrediction("denoise", absl::Milliseconds(90), absl::Milliseconds(100));
   device.ObservePrediction("denoise", absl::Milliseconds(150), absl::Milliseconds(100));

@@ -57,5 +57,15 @@ TEST_F(LineWriterTest, WhoWritesToABlockedPipeDoesNotWait) {
   EXPECT_EQ(writer.dropped(), dropped);
 }
 
+// What a log on a full disk is.
+TEST(FullDiskTest, WhoWritesToAFullDiskGoesOn) {
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(full, 0);
+  LineWriter& writer = LineWriter::Start(full);
+  for (int i = 0; i < 100; ++i) writer.Write("nobody keeps this\n");
+  EXPECT_TRUE(writer.Flush(absl::Seconds(10)));
+  EXPECT_EQ(writer.dropped(), 100) << "and it is told";
+}
+
 }  // namespace
 }  // namespace stepcast

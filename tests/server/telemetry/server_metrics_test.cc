@@ -8,6 +8,9 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include "absl/strings/str_cat.h"
+#include "core/string_view.h"
+#include "scheduler/words/phase.h"
 #include "tests/support/job_builder.h"
 #include "tests/support/simulated_clock.h"
 
@@ -63,6 +66,11 @@ TEST_F(ServerMetricsTest, EverySeriesExistsFromTheStart) {
        }) {
     EXPECT_GE(Value(series), 0) << series;
   }
+  for (const Phase phase : kPhases) {
+    const std::string label = absl::StrCat("phase=\"", ToAbsl(PhaseName(phase)), "\"}");
+    EXPECT_EQ(Value("stepcast_tick_duration_seconds_count{" + label), 0);
+    EXPECT_EQ(Value("stepcast_device_busy_seconds_total{device=\"cpu\"," + label), 0);
+  }
   EXPECT_THAT(Page(), HasSubstr("stepcast_build_info{commit="));
   EXPECT_THAT(Page(), HasSubstr("stepcast_model_info{device=\"cpu\",dtype=\"fp32\",model=\"emoji\",sha256=\"0000"));
 }
@@ -88,10 +96,10 @@ TEST_F(ServerMetricsTest, TicksAndJobsAreCounted) {
 TEST_F(ServerMetricsTest, TenantsThatNobodyConfiguredShareASeries) {
   metrics_.tenants().Add({"default", "acme"});
   const std::string page = Page();
-  metrics_.AddTenantTime("acme", absl::Milliseconds(1500));
-  metrics_.AddTenantTime("default", absl::Milliseconds(250));
-  metrics_.AddTenantTime("evil", absl::Seconds(1));
-  metrics_.AddTenantTime("worse", absl::Seconds(2));
+  metrics_.ChargeTenant("acme", {.device_time = absl::Milliseconds(1500)});
+  metrics_.ChargeTenant("default", {.device_time = absl::Milliseconds(250)});
+  metrics_.ChargeTenant("evil", {.device_time = absl::Seconds(1)});
+  metrics_.ChargeTenant("worse", {.device_time = absl::Seconds(2)});
   EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="acme"})"), 1.5);
   EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="default"})"), 0.25);
   EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="_other"})"), 3);
@@ -100,8 +108,8 @@ TEST_F(ServerMetricsTest, TenantsThatNobodyConfiguredShareASeries) {
 
 TEST_F(ServerMetricsTest, ATenantMayBeCalledOther) {
   metrics_.tenants().Add({"default", "other"});
-  metrics_.AddTenantTime("other", absl::Seconds(1));
-  metrics_.AddTenantTime("somebody", absl::Seconds(2));
+  metrics_.ChargeTenant("other", {.device_time = absl::Seconds(1)});
+  metrics_.ChargeTenant("somebody", {.device_time = absl::Seconds(2)});
   EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="other"})"), 1);
   EXPECT_EQ(Value(R"(stepcast_tenant_device_seconds_total{tenant="_other"})"), 2);
 }

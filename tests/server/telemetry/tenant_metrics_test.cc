@@ -42,11 +42,12 @@ TEST_F(TenantMetricsTest, WhoIsNotNamedSharesASeries) {
 
 TEST_F(TenantMetricsTest, NamesThatComeLaterKeepWhatIsThere) {
   metrics_.Add({"acme"});
-  metrics_.AddTime("acme", absl::Seconds(2));
+  metrics_.Charge("acme", {.row_evaluations = 3, .device_time = absl::Seconds(2)});
   metrics_.Add({"acme", "globex"});
-  metrics_.AddTime("globex", absl::Seconds(1));
+  metrics_.Charge("globex", {.row_evaluations = 3, .device_time = absl::Seconds(1)});
   EXPECT_THAT(Page(), HasSubstr("stepcast_tenant_device_seconds_total{tenant=\"acme\"} 2\n"));
   EXPECT_THAT(Page(), HasSubstr("stepcast_tenant_device_seconds_total{tenant=\"globex\"} 1\n"));
+  EXPECT_THAT(Page(), HasSubstr("stepcast_tenant_row_evaluations_total{tenant=\"globex\"} 3\n"));
 }
 
 TEST_F(TenantMetricsTest, TheListenerHearsWhoGotWhat) {
@@ -54,7 +55,7 @@ TEST_F(TenantMetricsTest, TheListenerHearsWhoGotWhat) {
   metrics_.Listen([&heard](std::string_view tenant, absl::Duration had) {
     heard = std::string(tenant) + " " + absl::FormatDuration(had);
   });
-  metrics_.AddTime("somebody", absl::Milliseconds(5));
+  metrics_.Charge("somebody", {.row_evaluations = 3, .device_time = absl::Milliseconds(5)});
   EXPECT_EQ(heard, "somebody 5ms");
 }
 
