@@ -34,15 +34,20 @@ struct Arguments {
   UnloadOptions unload;
 };
 
+// Of one address, or of several with commas between.
+std::string AddressProblem(const std::string& text, int default_port) {
+  std::string problem;
+  for (const std::string& host : HostsOf({.host = text})) {
+    if (problem.empty()) (void)ParseAddress(host, default_port, problem);
+  }
+  return problem;
+}
+
 // An option that takes an address.
 CLI::Option* AddAddress(CLI::App& app, const char* name, ConnectionOptions& connection, const char* help) {
   return app.add_option(name, connection.host, help)
       ->capture_default_str()
-      ->check([&connection](const std::string& text) {
-        std::string problem;
-        (void)ParseAddress(text, connection.default_port, problem);
-        return problem;
-      });
+      ->check([&connection](const std::string& text) { return AddressProblem(text, connection.default_port); });
 }
 
 void AddTimeout(CLI::App& app, Arguments& a) {
@@ -62,7 +67,8 @@ void AddSecurity(CLI::App& app, ConnectionOptions& connection) {
 
 // What every command takes, before and behind its name.
 void AddConnection(CLI::App& app, Arguments& a) {
-  AddAddress(app, "--host", a.connection, "host:port of the server");
+  AddAddress(app, "--host", a.connection,
+             "host:port of the server; generate goes on with the others of host:port,host:port,... where one is gone");
   AddTimeout(app, a);
   AddSecurity(app, a.connection);
 }
@@ -204,8 +210,9 @@ ExitCode Main(int argc, char** argv) {
   if (const std::string name = WithHostIgnored(app); !name.empty()) {
     return Usage(name + " speaks to the admin port: name it with --admin instead of --host");
   }
-  std::string problem;
-  if (!ParseAddress(a.connection.host, kServicePort, problem)) return Usage("STEPCAST_HOST: " + problem);
+  if (const std::string problem = AddressProblem(a.connection.host, kServicePort); !problem.empty()) {
+    return Usage("STEPCAST_HOST: " + problem);
+  }
   const bool admin = app.got_subcommand("top") || app.got_subcommand("load") || app.got_subcommand("unload");
   const std::string mistake = FindSecurityMistake(admin ? a.admin : a.connection);
   return mistake.empty() ? Run(app, a) : Usage(mistake);

@@ -24,9 +24,9 @@ constexpr char kService[] = "Service";
 constexpr char kCompareOption[] = "--compare";
 
 // Options that make no sense for a sheet: it is one PNG, painted by several calls without previews.
-constexpr const char* kNotWithCompare[] = {"--sampler",       "--from",         "--count",
-                                           "--quality",       "--format",       "--embed-parameters",
-                                           "--preview-every", "--preview-side", "--watch"};
+constexpr const char* kNotWithCompare[] = {
+    "--sampler",          "--from",          "--count",        "--quality", "--format",
+    "--embed-parameters", "--preview-every", "--preview-side", "--watch",   "--checkpoint-every"};
 
 // Another sampler begins with its own defaults, as GetModel tells them.
 void MakeRoomForSampler(v1::Sampler sampler, v1::GenerateRequest& r, std::vector<std::string>& cleared) {
@@ -173,10 +173,14 @@ void AddService(CLI::App& app, GenerateArguments& a) {
     const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f; });
     return plain ? std::string() : std::string("printable ASCII without spaces");
   });
+  CLI::Option* const checkpoints = AddInt(
+      app, "--checkpoint-every",
+      [&a](int v) { a.edits.Add([v](v1::GenerateRequest& r) { r.set_checkpoint_every(v); }); },
+      "Evaluations after which the server hands out where the picture is, to go on from when it dies");
   CLI::Option* const validate_only = app.add_flag_function(
       "--validate-only", [&a](int64_t) { a.edits.Add([](v1::GenerateRequest& r) { r.set_validate_only(true); }); },
       "Check the request and tell how long it would take; paint and write nothing");
-  for (CLI::Option* option : {priority, deadline, tenant, validate_only}) option->group(kService);
+  for (CLI::Option* option : {priority, deadline, tenant, checkpoints, validate_only}) option->group(kService);
 }
 
 // The request of --from, edited by the options.

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <sstream>
 
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
@@ -54,7 +55,8 @@ std::shared_ptr<grpc::Channel> Connect(const ConnectionOptions& options) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetUserAgentPrefix("stepcast-cli");
   std::string problem;
-  const Address address = ParseAddress(options.host, options.default_port, problem).value_or(Address{options.host});
+  const std::string host = HostsOf(options).front();
+  const Address address = ParseAddress(host, options.default_port, problem).value_or(Address{host});
   if (address.loopback) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   return grpc::CreateCustomChannel(address.target, Credentials(options), arguments);
 }
@@ -65,19 +67,32 @@ std::string FindSecurityMistake(const ConnectionOptions& options) {
   for (const std::string* file : {&options.ca_file, &options.cert_file, &options.key_file}) {
     if (!file->empty() && !ReadWhole(*file, text)) return "'" + *file + "' cannot be read";
   }
-  std::string problem;
-  const std::optional<Address> address = ParseAddress(options.host, options.default_port, problem);
-  if (!options.token.empty() && !options.secure() && address.has_value() && !address->loopback) {
-    return "a token must not go to '" + options.host + "' in plaintext: add --tls, or reach it through a tunnel";
+  for (const std::string& host : HostsOf(options)) {
+    std::string problem;
+    const std::optional<Address> address = ParseAddress(host, options.default_port, problem);
+    if (!options.token.empty() && !options.secure() && address.has_value() && !address->loopback) {
+      return "a token must not go to '" + host + "' in plaintext: add --tls, or reach it through a tunnel";
+    }
   }
   return "";
 }
 
+std::vector<std::string> HostsOf(const ConnectionOptions& options) {
+  std::vector<std::string> hosts;
+  std::istringstream text(options.host);
+  for (std::string host; std::getline(text, host, ',');) hosts.push_back(host);
+  if (hosts.empty() || options.host.back() == ',') hosts.emplace_back();
+  return hosts;
+}
+
+std::optional<gpr_timespec> DeadlineOf(const ConnectionOptions& options) {
+  if (options.timeout_s <= 0) return std::nullopt;
+  const auto milliseconds = static_cast<int64_t>(options.timeout_s * 1000);
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(milliseconds, GPR_TIMESPAN));
+}
+
 void Prepare(const ConnectionOptions& options, grpc::ClientContext& context) {
-  if (options.timeout_s > 0) {
-    const auto milliseconds = static_cast<int64_t>(options.timeout_s * 1000);
-    context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(milliseconds, GPR_TIMESPAN)));
-  }
+  if (const std::optional<gpr_timespec> deadline = DeadlineOf(options)) context.set_deadline(*deadline);
   if (!options.tenant.empty()) context.AddMetadata("x-stepcast-tenant", options.tenant);
   if (!options.token.empty()) context.AddMetadata("authorization", "Bearer " + options.token);
 }

@@ -2,7 +2,9 @@
 // How the program reaches a server.
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include <grpcpp/grpcpp.h>
 
@@ -12,11 +14,13 @@ constexpr int kServicePort = 50051;
 constexpr int kAdminPort = 50052;
 
 struct ConnectionOptions {
-  std::string host = "localhost:50051";  // as call/address.h reads it
-  int default_port = kServicePort;       // where `host` names none
-  double timeout_s = 0;                  // of one call; 0: none
-  std::string tenant = {};               // for whom calls are made; "": nobody in particular
-  std::string token = {};                // bearer token; "": none
+  // As call/address.h reads it; painting calls may name several, with commas between: those after the first are asked
+  // where one before them is gone.
+  std::string host = "localhost:50051";
+  int default_port = kServicePort;  // where `host` names none
+  double timeout_s = 0;             // of one call; 0: none
+  std::string tenant = {};          // for whom calls are made; "": nobody in particular
+  std::string token = {};           // bearer token; "": none
   bool tls = false;
   std::string ca_file = {};    // PEM: whom to trust; "": whom this machine trusts
   std::string cert_file = {};  // PEM: who this is, where the server asks; with key_file
@@ -33,6 +37,12 @@ std::string FindSecurityMistake(const ConnectionOptions& options);
 // this machine is reached directly, whatever proxies the environment names.
 // REQUIRES: ParseAddress takes options.host.
 std::shared_ptr<grpc::Channel> Connect(const ConnectionOptions& options);
+
+// The parts of options.host.
+std::vector<std::string> HostsOf(const ConnectionOptions& options);
+
+// When a call that begins now must be over; nullopt: whenever.
+std::optional<gpr_timespec> DeadlineOf(const ConnectionOptions& options);
 
 // Applies timeout, tenant and token to one call.
 void Prepare(const ConnectionOptions& options, grpc::ClientContext& context);
