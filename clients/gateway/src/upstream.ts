@@ -17,6 +17,7 @@ export interface Adapter {
   name: string;
   kind: string;
   tokens: number;
+  changesTextEncoders: boolean;
 }
 
 interface AdapterPage {

@@ -9,6 +9,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { BadRequest } from '../../node/dist/gen/google/rpc/error_details.js';
 import { Status } from '../../node/dist/gen/google/rpc/status.js';
 import { GenerateRequest, GenerateResponse, GetServerInfoResponse, ListModelsResponse } from '../../node/dist/gen/stepcast/v1/image_generation.js';
+import { ListAdaptersResponse } from '../../node/dist/gen/stepcast/v1/adapters.js';
 import { addressOfNobody, refusal } from '../../node/tests/servers.js';
 import { eventsOf, openGateway, startGateway } from './gateways.js';
 
@@ -18,7 +19,12 @@ const MODEL = {
 };
 const asIs = (bytes) => bytes;
 
-/** Answers Generate with what `generate(call)` does; lists one model. */
+const LORAS = [
+  { name: 'both', kind: 'ADAPTER_KIND_LORA', models: ['m'], changesDenoiser: true, changesTextEncoders: true },
+  { name: 'wordless', kind: 'ADAPTER_KIND_LORA', models: ['m'], changesDenoiser: true },
+];
+
+/** Answers Generate with what `generate(call)` does; lists one model and two LoRAs. */
 async function startFake(generate) {
   const calls = [];
   const server = new Server();
@@ -29,6 +35,7 @@ async function startFake(generate) {
   server.addService({
     listModels: unary('ListModels', ListModelsResponse, { models: [MODEL] }),
     getServerInfo: unary('GetServerInfo', GetServerInfoResponse, { state: 'SERVING_STATE_SERVING', limits: { maxImageCount: 4, maxPromptChunks: 4, maxInputPicturePixels: 10000 } }),
+    listAdapters: unary('ListAdapters', ListAdaptersResponse, { adapters: LORAS }),
     generate: {
       path: '/stepcast.v1.ImageGenerationService/Generate', requestStream: false, responseStream: true, requestSerialize: asIs,
       requestDeserialize: (bytes) => GenerateRequest.decode(bytes),
@@ -37,6 +44,7 @@ async function startFake(generate) {
   }, {
     listModels: (_, reply) => reply(null, {}),
     getServerInfo: (_, reply) => reply(null, {}),
+    listAdapters: (_, reply) => reply(null, {}),
     generate: (call) => {
       calls.push(call);
       call.on('error', () => undefined);
@@ -191,6 +199,20 @@ test('a server that does not read A1111\'s prompts paints them as they stand', a
     assert.equal(answer.status, 200);
     assert.match(JSON.parse((await answer.json()).info).warnings[0], /does not read the syntax of A1111/);
     assert.deepEqual(server.calls.map(({ request }) => request.promptSyntax), ['PROMPT_SYNTAX_A1111', 'PROMPT_SYNTAX_UNSPECIFIED']);
+  });
+});
+
+test('LoRAs: those of A1111\'s prompts and OpenAI\'s extension are the contract\'s', async () => {
+  await withFake((call) => call.emit('error', refusal('INTERNAL', 'ENGINE_ERROR')), {}, async (gateway, server) => {
+    const list = await gateway.get('/sdapi/v1/loras').then((answer) => answer.json());
+    assert.deepEqual(list.map(({ name, alias, path }) => [name, alias, path]), [['both', 'both', 'both'], ['wordless', 'wordless', 'wordless']]);
+    // A weight for text encoders that a LoRA does not change is passed over, as there.
+    await gateway.post('/sdapi/v1/txt2img', { prompt: 'a cat <lora:both:0.5:0.8> <lora:wordless:0.5:0.8>', negative_prompt: 'b <lora:both:1>' });
+    await gateway.post('/v1/images/generations', { prompt: 'a cat', loras: [{ name: 'both', scale: 0.8, text_scale: 0.5 }, { name: 'wordless' }] });
+    const asked = server.calls.map(({ request: { prompt, negativePrompt, loras } }) => [prompt, negativePrompt, loras.map(({ name, scale, textScale }) => [name, scale, textScale])]);
+    assert.deepEqual(asked, [
+      ['a cat', 'b', [['both', 0.8, 0.5], ['wordless', 0.8, undefined]]], ['a cat', undefined, [['both', 0.8, 0.5], ['wordless', undefined, undefined]]],
+    ]);
   });
 });
 

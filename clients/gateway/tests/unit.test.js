@@ -93,6 +93,9 @@ test('prompts: LoRAs are taken out', () => {
     prompt: 'a  cat, ,',
     loras: [{ name: 'one', scale: 0.5 }, { name: 'two', scale: 1 }, { name: 'three', scale: 0.9, textScale: 0.4 }],
   });
+  assert.deepEqual(takeLoras('<lora:one:te=0.4:unet=0.9> <lora:two:0.5:dyn=3> <lora:three::> <lora:four:0.5:0.5>').loras, [
+    { name: 'one', scale: 0.9, textScale: 0.4 }, { name: 'two', scale: 0.5 }, { name: 'three', scale: 1 }, { name: 'four', scale: 0.5 },
+  ]);
   assert.deepEqual(takeLoras('a < b > c').loras, []);
   assert.throws(() => takeLoras('<lora:one:much>'), { http: 400, param: 'prompt' });
 });

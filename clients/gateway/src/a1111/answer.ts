@@ -14,7 +14,8 @@ function info(body: TextBody, model: Model, painting: Painting): string {
   const { images, request, warnings, usage } = painting;
   const all = <Value>(value: Value): Value[] => images.map(() => value);
   const { width, height } = images[0]!;
-  const prompt = request.prompt ?? body.prompt;
+  // As there, the prompt keeps the LoRAs that it names.
+  const prompt = request.loras.length > 0 ? body.prompt : (request.prompt ?? body.prompt);
   const negative = request.negativePrompt ?? '';
   return JSON.stringify({
     prompt, all_prompts: all(prompt), negative_prompt: negative, all_negative_prompts: all(negative),

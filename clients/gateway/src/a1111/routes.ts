@@ -6,10 +6,11 @@ import { abortOnClose, callerOf, type Gateway } from '../gateway.js';
 import { parseBody } from '../openai/schema.js';
 import { chooseModel } from '../paint/model_choice.js';
 import { paint, type PaintCall, type Painting } from '../paint/painting.js';
+import type { Adapter } from '../upstream.js';
 import { modelJson, paintedJson, samplersJson, schedulersJson, titleOf } from './answer.js';
 import { ImageBody, OptionsBody, TextBody } from './schema.js';
 import { Tasks } from './tasks.js';
-import { type Target, wishOfImage, wishOfText } from './wish.js';
+import { namesLoras, type Target, wishOfImage, wishOfText } from './wish.js';
 
 const REMEMBERED_CLIENTS = 1000;
 const LIVE_PREVIEWS = 8;
@@ -51,7 +52,13 @@ export class A1111 {
       this.modelOf(request, body.override_settings?.sd_model_checkpoint), this.gateway.upstream.limits(caller),
     ]);
     const optionsSkip = this.optionsOf(request).CLIP_stop_at_last_layers;
-    return { model, config: this.gateway.config, readsSyntax: limits.maxPromptChunks > 0, optionsSkip };
+    const loras = namesLoras(body.prompt) ? await this.lorasOf(request) : [];
+    const wordless = new Set(loras.filter(({ changesTextEncoders }) => !changesTextEncoders).map(({ name }) => name));
+    return { model, config: this.gateway.config, readsSyntax: limits.maxPromptChunks > 0, optionsSkip, wordless };
+  }
+
+  async lorasOf(request: FastifyRequest): Promise<Adapter[]> {
+    return (await this.gateway.upstream.adapters(callerOf(request))).filter(({ kind }) => kind === 'ADAPTER_KIND_LORA');
   }
 
   /** A server that does not read A1111's prompts paints them as they stand, and the answer says so. */
@@ -110,7 +117,7 @@ function listRoutes(app: FastifyInstance, gateway: Gateway, a1111: A1111): void 
   app.get('/sdapi/v1/samplers', async (request) => samplersJson(await a1111.modelOf(request)));
   app.get('/sdapi/v1/schedulers', async (request) => schedulersJson(await a1111.modelOf(request)));
   app.get('/sdapi/v1/loras', async (request) => {
-    const loras = (await gateway.upstream.adapters(callerOf(request))).filter(({ kind }) => kind === 'ADAPTER_KIND_LORA');
+    const loras = await a1111.lorasOf(request);
     return loras.map((lora) => ({ name: lora.name, alias: lora.name, path: lora.name, metadata: lora }));
   });
   app.get('/sdapi/v1/upscalers', async () => [

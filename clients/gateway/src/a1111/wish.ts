@@ -9,7 +9,7 @@ import { chooseSampler } from '../paint/samplers.js';
 import { invalid } from '../problem.js';
 import type { ControlUnit, ImageBody, TextBody } from './schema.js';
 
-const LORA = /<lora:([^:<>]+)(?::([^:<>]*))?(?::([^:<>]*))?>/gi;
+const LORA = /<lora:([^:<>]+)((?::[^:<>]*)*)>/gi;
 const RESIZE = [ResizeMode.STRETCH, ResizeMode.COVER, ResizeMode.FIT] as const;
 const FILL: Record<number, InpaintFill> = { 1: InpaintFill.ORIGINAL, 2: InpaintFill.NOISE };
 
@@ -21,6 +21,8 @@ export interface Target {
   readsSyntax: boolean;
   /** What the client has set by POST options. */
   optionsSkip: number | undefined;
+  /** LoRAs that change no text encoder. */
+  wordless: ReadonlySet<string>;
 }
 
 function weight(text: string | undefined, fallback: number): number {
@@ -29,22 +31,42 @@ function weight(text: string | undefined, fallback: number): number {
   return value;
 }
 
+interface Lora {
+  name: string;
+  scale: number;
+  textScale?: number;
+}
+
+/** `text`: ":0.4", ":0.4:0.9", ":te=0.4:unet=0.9". One weight is for both. */
+function loraOf(name: string, text: string): Lora {
+  const words = text.split(':').slice(1);
+  const named = new Map(words.filter((word) => word.includes('=')).map((word) => word.split('=', 2) as [string, string]));
+  const [first, second] = words.filter((word) => !word.includes('='));
+  const encoder = weight(named.get('te') ?? first, 1);
+  const denoiser = weight(named.get('unet') ?? second, encoder);
+  return { name, scale: denoiser, ...(denoiser === encoder ? {} : { textScale: encoder }) };
+}
+
 /** Takes <lora:name:weight> out of a prompt; a second weight is the denoiser's, the first then the text encoder's. */
-export function takeLoras(prompt: string): { prompt: string; loras: { name: string; scale: number; textScale?: number }[] } {
-  const loras = [...prompt.matchAll(LORA)].map(([, name, first, second]) => {
-    const scale = weight(first, 1);
-    return second === undefined ? { name: name!, scale } : { name: name!, scale: weight(second, scale), textScale: scale };
-  });
+export function takeLoras(prompt: string): { prompt: string; loras: Lora[] } {
+  const loras = [...prompt.matchAll(LORA)].map(([, name, text]) => loraOf(name!, text!));
   return { prompt: prompt.replace(LORA, '').trim(), loras };
 }
 
-function texts(body: TextBody, { model, readsSyntax }: Target): GenerateOptions {
+export const namesLoras = (prompt: string): boolean => prompt.search(LORA) >= 0;
+
+/** The contract refuses a weight for what is not there; A1111 passes over it. */
+function fitting({ textScale, ...lora }: Lora, wordless: ReadonlySet<string>): Lora {
+  return textScale === undefined || wordless.has(lora.name) ? lora : { ...lora, textScale };
+}
+
+function texts(body: TextBody, { model, readsSyntax, wordless }: Target): GenerateOptions {
   const { prompt, loras } = takeLoras(body.prompt);
   const negative = body.negative_prompt === '' ? undefined : (body.negative_prompt ?? undefined);
   return {
     ...condition(prompt, negative === undefined ? undefined : takeLoras(negative).prompt, model),
     ...(readsSyntax && model.conditioning === 'CONDITIONING_KIND_TEXT' ? { promptSyntax: PromptSyntax.A1111 } : {}),
-    ...(loras.length === 0 ? {} : { loras }),
+    ...(loras.length === 0 ? {} : { loras: loras.map((lora) => fitting(lora, wordless)) }),
   };
 }
 
