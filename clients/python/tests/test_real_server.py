@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import pathlib
 import signal
 import subprocess
 import sys
 import types
 from collections.abc import Callable
+from typing import Any
 
 import grpc
 import pytest
@@ -17,6 +19,8 @@ from servers import RealServer, free_port_of_nobody, run_module
 
 import stepcast
 from stepcast import events, notebook
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "examples"
 
 
 def test_every_event_comes_in_order(client: stepcast.Client) -> None:
@@ -142,6 +146,14 @@ def test_a_notebook_shows_previews_then_the_picture(client: stepcast.Client, mon
     package.display = fake  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython", package)
     monkeypatch.setitem(sys.modules, "IPython.display", fake)
+    cells = json.loads((EXAMPLES / "previews.ipynb").read_text())["cells"]
+    program = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    monkeypatch.setenv("STEPCAST_HOST", client.addresses[0])
+    variables: dict[str, Any] = {}
+    exec(program, variables)
+    assert len(variables["apples"].images) == 4
+    assert [type(picture) for picture in shown].count(stepcast.Image) == 5
+    shown.clear()
     result = notebook.show(client.generate("a red apple", steps=5, preview=1))
     assert [type(picture) for picture in shown[-2:]] == [stepcast.Preview, stepcast.Image]
     assert shown[0]._repr_jpeg_()
