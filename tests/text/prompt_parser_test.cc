@@ -126,6 +126,7 @@ const Refused kRefused[] = {
     {"<wildcard:x>", "byte offset 0: \"<wildcard:x>\" names an extra network", ""},
     {"(a:1.2.3)", "byte offset 3: the weight \"1.2.3\" is no number", ""},
     {"(a:.)", "byte offset 3: the weight \".\" is no number", ""},
+    {"(a:1000.0001)", "byte offset 1: \"a\" weighs 1000.0001", "allowed are -1000..1000"},
     {"b (a:1001)", "byte offset 3: \"a\" weighs 1001", "allowed are -1000..1000"},
     {"((a:100):-100)", "byte offset 2: \"a\" weighs -10000", ""},
 };

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/shortest_number.h"
 #include "core/status_macros.h"
 #include "text/prompt/prompt_scan.h"
 #include "text/vocabulary/vocabulary.h"
@@ -137,8 +138,9 @@ class AttentionParser {
   absl::Status CheckWeights() const {
     for (const Item& item : items_) {
       if (!(std::abs(item.fragment.weight) <= kMaxPromptWeight)) {
-        return Error(item.at, absl::StrCat(QuoteToken(item.fragment.text), " weighs ", item.fragment.weight,
-                                           "; allowed are -", kMaxPromptWeight, "..", kMaxPromptWeight));
+        return Error(item.at,
+                     absl::StrCat(QuoteToken(item.fragment.text), " weighs ", ShortestNumber(item.fragment.weight),
+                                  "; allowed are -", kMaxPromptWeight, "..", kMaxPromptWeight));
       }
     }
     return absl::OkStatus();

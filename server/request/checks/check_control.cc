@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/shortest_number.h"
 #include "server/request/checks/picture_checks.h"
 #include "server/wire/text_limits.h"
 
@@ -38,7 +39,9 @@ class EntryCheck {
     }
     if (wire_.has_end() && violations_.CheckReal(Field("end"), wire_.end(), 0.0, 1.0)) input.end = wire_.end();
     if (input.start > input.end) {
-      violations_.Add(Field("start"), absl::StrCat(input.start, " after end ", input.end), "at most `end`");
+      violations_.Add(Field("start"),
+                      absl::StrCat(ShortestNumber(input.start), " after end ", ShortestNumber(input.end)),
+                      "at most `end`");
     }
     if (net != nullptr) input.control_type = ControlType(*net);
     input.guess_mode = wire_.guess_mode();

@@ -1,7 +1,9 @@
 // How a request's picture is begun with.
 
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "core/shortest_number.h"
 #include "server/request/checks/picture_checks.h"
 
 namespace stepcast {
@@ -15,7 +17,7 @@ void CheckStrength(const RequestContext& context, GenerationRequest& resolved, F
   if (info.image_input == ImageInput::kMaskAndPicture) resolved.strength = 1.0;
   if (!context.wire.has_strength()) return;
   const double strength = context.wire.strength();
-  const auto refuse = [&](absl::string_view allowed) { violations.Add("strength", absl::StrCat(strength), allowed); };
+  const auto refuse = [&](absl::string_view allowed) { violations.Add("strength", ShortestNumber(strength), allowed); };
   if (!context.wire.has_init_image()) return refuse("unset without init_image");
   if (info.image_input == ImageInput::kPicture) {
     return refuse(absl::StrCat("unset (", info.id, " begins with noise; see image_guidance_scale)"));
@@ -25,6 +27,13 @@ void CheckStrength(const RequestContext& context, GenerationRequest& resolved, F
   resolved.strength = strength;
 }
 
+// The least strength that leaves a step; 1 / steps may be rounded to less.
+double LeastStrength(int steps) {
+  double least = 1.0 / steps;
+  while (static_cast<int>(steps * least) < 1) least = std::nextafter(least, 1.0);
+  return least;
+}
+
 // Enough for a step, as the samplers count.
 void CheckStepsLeft(const RequestContext& context, const GenerationRequest& resolved, FieldViolations& violations) {
   if (!context.wire.has_init_image() || context.wire.invert() || violations.Has("strength") ||
@@ -32,9 +41,10 @@ void CheckStepsLeft(const RequestContext& context, const GenerationRequest& reso
     return;
   }
   if (static_cast<int>(resolved.steps * resolved.strength) >= 1) return;
-  violations.Add("strength",
-                 absl::StrCat(resolved.strength, ", which leaves none of ", resolved.steps, " steps to run"),
-                 absl::StrFormat("at least %.6g with so many steps", 1.0 / resolved.steps));
+  violations.Add(
+      "strength",
+      absl::StrCat(ShortestNumber(resolved.strength), ", which leaves none of ", resolved.steps, " steps to run"),
+      absl::StrCat("at least ", ShortestNumber(LeastStrength(resolved.steps)), " with so many steps"));
 }
 
 void CheckInvert(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations) {
@@ -57,7 +67,7 @@ void CheckImageToImage(const RequestContext& context, GenerationRequest& resolve
   if (!context.wire.has_image_guidance_scale()) return;
   const double scale = context.wire.image_guidance_scale();
   if (context.info().image_input != ImageInput::kPicture) {
-    violations.Add("image_guidance_scale", absl::StrCat(scale),
+    violations.Add("image_guidance_scale", ShortestNumber(scale),
                    absl::StrCat("unset (", context.info().id, " is not told what to change in a picture)"));
   } else if (violations.CheckReal("image_guidance_scale", scale, 0.0, kMaxImageGuidance)) {
     resolved.image_guidance_scale = scale;

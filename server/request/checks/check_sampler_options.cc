@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "core/shortest_number.h"
 #include "server/request/checks/request_checks.h"
 #include "server/wire/proto_enums.h"
 
@@ -51,7 +52,7 @@ bool CheckList(const RequestContext& context, absl::string_view field, const Num
   }
   const int wrong = FirstWrongEntry(list, largest);
   if (wrong < 0) return true;
-  violations.Add(field, absl::StrCat(list[wrong], " at entry ", wrong),
+  violations.Add(field, absl::StrCat(ShortestNumber(list[wrong]), " at entry ", wrong),
                  std::isinf(largest) ? std::string("finite numbers, 0 or more, strictly descending")
                                      : absl::StrCat("training timesteps 0 to ", largest, ", strictly descending"));
   return false;

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "core/shortest_number.h"
 #include "server/request/checks/request_checks.h"
 #include "server/wire/proto_enums.h"
 
@@ -69,7 +70,7 @@ void CheckEta(const RequestContext& context, const SamplerSupport& support, Gene
   if (!context.wire.has_eta() || violations.Has("sampler")) return;
   const double eta = context.wire.eta();
   if (!support.takes_eta) {
-    violations.Add("eta", absl::StrCat(eta),
+    violations.Add("eta", ShortestNumber(eta),
                    absl::StrCat("unset, because ", v1::Sampler_Name(ToProto(support.sampler)),
                                 " takes none; see SamplerSupport.takes_eta of GetModel"));
   } else if (violations.CheckReal("eta", eta, 0.0, 1.0)) {
@@ -107,17 +108,17 @@ void CheckNullClass(const RequestContext& context, const GenerationRequest& reso
   const ModelInfo& info = context.info();
   if (info.conditioning != ConditioningKind::kClassLabel || !(scale > 1.0)) return;
   if (!info.has_null_class) {
-    violations.Add("guidance_scale", absl::StrCat(scale),
+    violations.Add("guidance_scale", ShortestNumber(scale),
                    absl::StrCat("at most 1, because ", info.id, " has no class that stands for any class"));
   } else if (!resolved.class_index.has_value() && !violations.Has("class_index") && !violations.Has("class_label")) {
-    violations.Add("guidance_scale", absl::StrCat(scale), "at most 1 without class_index or class_label");
+    violations.Add("guidance_scale", ShortestNumber(scale), "at most 1 without class_index or class_label");
   }
 }
 
 void RefuseGuidance(const RequestContext& context, FieldViolations& violations) {
   const v1::GenerateRequest& wire = context.wire;
   const auto refuse = [&](bool given, absl::string_view field, double value) {
-    if (given) violations.Add(field, absl::StrCat(value), context.Unset());
+    if (given) violations.Add(field, ShortestNumber(value), context.Unset());
   };
   refuse(wire.has_guidance_scale(), "guidance_scale", wire.guidance_scale());
   refuse(wire.has_guidance_rescale(), "guidance_rescale", wire.guidance_rescale());
@@ -164,8 +165,8 @@ void CheckGuidance(const RequestContext& context, GenerationRequest& resolved, F
   resolved.guidance_end =
       wire.has_guidance_end() ? CheckFraction("guidance_end", wire.guidance_end(), 1.0, violations) : 1.0;
   if (resolved.guidance_start > resolved.guidance_end) {
-    violations.Add("guidance_start", absl::StrCat(resolved.guidance_start),
-                   absl::StrCat("at most guidance_end, which is ", resolved.guidance_end));
+    violations.Add("guidance_start", ShortestNumber(resolved.guidance_start),
+                   absl::StrCat("at most guidance_end, which is ", ShortestNumber(resolved.guidance_end)));
     return;
   }
   const double steps = resolved.steps;

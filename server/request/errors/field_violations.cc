@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/error_reason.h"
+#include "core/shortest_number.h"
 
 namespace stepcast {
 
@@ -42,7 +43,7 @@ bool FieldViolations::CheckRange(absl::string_view field, int64_t value, int64_t
 
 bool FieldViolations::CheckReal(absl::string_view field, double value, double min, double max) {
   if (std::isfinite(value) && value >= min && value <= max) return true;
-  Add(field, absl::StrCat(value), absl::StrCat(min, "..", max));
+  Add(field, ShortestNumber(value), absl::StrCat(min, "..", max));
   return false;
 }
 

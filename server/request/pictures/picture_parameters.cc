@@ -1,12 +1,12 @@
 #include "server/request/pictures/picture_parameters.h"
 
-#include <charconv>
 #include <string_view>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "codec/files/exif.h"
 #include "core/sampling_types.h"
+#include "core/shortest_number.h"
 #include "core/string_view.h"
 #include "google/protobuf/util/json_util.h"
 #include "google/protobuf/wrappers.pb.h"
@@ -31,13 +31,6 @@ std::string QuotedAsJson(const std::string& text) {
   google::protobuf::StringValue value;
   value.set_value(text);
   return ToJson(value);
-}
-
-// The shortest digits that read back as the same number.
-std::string Shortest(double value) {
-  char digits[32];
-  const std::to_chars_result end = std::to_chars(digits, digits + sizeof(digits), value);
-  return std::string(digits, end.ptr);
 }
 
 // As A1111 spells what it has; other samplers keep their own names.
@@ -93,11 +86,11 @@ class Settings {
   }
   void Add(std::string_view key, std::string_view value) { Add(key, std::string(value)); }
   void Add(std::string_view key, int64_t value) { Add(key, absl::StrCat(value)); }
-  void AddReal(std::string_view key, double value) { Add(key, Shortest(value)); }
+  void AddReal(std::string_view key, double value) { Add(key, ShortestNumber(value)); }
   void AddFlag(std::string_view key, bool value) { Add(key, std::string_view(value ? "True" : "False")); }
   void AddList(std::string_view key, const google::protobuf::RepeatedField<double>& values) {
     std::string list;
-    for (const double value : values) absl::StrAppend(&list, list.empty() ? "" : ", ", Shortest(value));
+    for (const double value : values) absl::StrAppend(&list, list.empty() ? "" : ", ", ShortestNumber(value));
     if (!list.empty()) Add(key, list);
   }
   const std::string& line() const { return line_; }
@@ -140,8 +133,9 @@ void AddPictures(const v1::GenerateRequest& wire, Settings& settings) {
   for (int i = 0; i < wire.control_size(); ++i) {
     const v1::ControlInput& control = wire.control(i);
     settings.Add(std::string("ControlNet ") + absl::StrCat(i),
-                 absl::StrCat("Model: ", control.model(), ", Weight: ", Shortest(control.scale()), ", Guidance Start: ",
-                              Shortest(control.start()), ", Guidance End: ", Shortest(control.end())));
+                 absl::StrCat("Model: ", control.model(), ", Weight: ", ShortestNumber(control.scale()),
+                              ", Guidance Start: ", ShortestNumber(control.start()),
+                              ", Guidance End: ", ShortestNumber(control.end())));
   }
 }
 

@@ -41,6 +41,13 @@ TEST(FieldViolationsTest, RealRangesRefuseWhatIsNotFinite) {
   }
 }
 
+TEST(FieldViolationsTest, WhatIsJustBeyondABoundDoesNotReadAsTheBound) {
+  FieldViolations violations;
+  violations.CheckReal("x", 30.0000001, 0.0, 30.0);
+  ASSERT_EQ(violations.violations().size(), 1u);
+  EXPECT_EQ(violations.violations()[0].description, "got 30.0000001; allowed: 0..30");
+}
+
 TEST(FieldViolationsTest, SaysFieldGotAllowedAndSource) {
   FieldViolations violations;
   violations.CheckRange("steps", 0, 1, 150, "GetModel");

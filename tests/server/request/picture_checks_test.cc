@@ -68,6 +68,9 @@ TEST(PictureChecksTest, EachMistakeIsOneClearError) {
       {painter + "strength: 0.04",
        {kInit},
        "strength: got 0.04, which leaves none of 20 steps to run; allowed: at least 0.05"},
+      // 1 / 49 times 49 is less than 1, so the next number is told.
+      {painter + "strength: 0.02 steps: 49", {kInit}, "allowed: at least 0.020408163265306124 with"},
+      {painter + "strength: 1.0000001", {kInit}, "strength: got 1.0000001; allowed: above 0, at most 1"},
       {painter + "strength: 0.9 steps: 1", {kInit}, "which leaves none of 1 steps to run; allowed: at least 1"},
       {painter + "strength: 1 invert: true", {kInit}, "strength: got 1; allowed: unset beside invert"},
       {painter + "invert: true", {kInit, kMask}, "invert: got true; allowed: unset beside mask_image"},
