@@ -15,6 +15,9 @@ namespace {
 
 constexpr char kPrefix[] = "STEPCAST_";
 
+// Of the clients' variables the one that could be taken for a key of `admin`.
+constexpr char kTokenOfClients[] = "STEPCAST_ADMIN_TOKEN";
+
 std::vector<std::string> Keys() {
   std::vector<std::string> keys = {"control_nets_dir"};
   for (const ConfigEntry& entry : DescribeConfig(ServerConfig())) keys.push_back(entry.key);
@@ -61,7 +64,7 @@ void ApplyVariables(const ConfigVariables& variables, YAML::Node& root, YamlErro
     const auto key =
         std::find_if(keys.begin(), keys.end(), [&](const std::string& k) { return VariableOf(k) == name; });
     if (key == keys.end()) {
-      if (BeginsAsASection(name, keys) && !IsServiceLink(name)) {
+      if (BeginsAsASection(name, keys) && !IsServiceLink(name) && name != kTokenOfClients) {
         errors.Add(0, absl::StrCat(name, " is the variable of no key of the configuration"));
       }
       continue;

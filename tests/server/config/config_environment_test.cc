@@ -57,6 +57,8 @@ TEST(ConfigEnvironmentTest, MistakesNameTheVariable) {
 TEST(ConfigEnvironmentTest, WhatIsNoKeyIsSomebodyElses) {
   const auto config = Parse("", {{"STEPCAST_HOST", "example.com"},
                                  {"STEPCAST_TOKEN", "sct_x"},
+                                 {"STEPCAST_ADMIN", "example.com:50052"},
+                                 {"STEPCAST_ADMIN_TOKEN", "sct_y"},
                                  {"STEPCAST_PRESET", "fast"},
                                  {"STEPCAST_PORT", "tcp://10.0.0.1:50051"},
                                  {"STEPCAST_SERVICE_HOST", "10.0.0.1"},
