@@ -53,18 +53,28 @@ absl::Status Invalid(absl::string_view why) {
 
 std::string NumericsDigest(const ResumeBinding& binding) { return Sha256Hex(binding.numerics); }
 
+// A name in a prompt says nothing of the vectors behind it. `place`: of the prompt in the request.
+void UpdateInversions(size_t place, const PromptTokens& tokens, Sha256& weights) {
+  for (const UsedInversion& used : tokens.inversions) weights.Update(absl::StrCat(place, ":", used.file->sha256));
+}
+
 }  // namespace
 
 ResumeBinding BindingOf(const GenerationRequest& request, const std::string& numerics) {
   Sha256 weights;  // of whatever has any
   weights.Update(request.model->sha256);
+  std::string dtypes = DescribeDtypes(*request.model);
   for (const ControlInput& control : request.control) {
     const auto net = std::ranges::find(request.model->control_nets, control.model, &ControlNetInfo::id);
-    if (net != request.model->control_nets.end()) weights.Update(net->sha256);
+    if (net == request.model->control_nets.end()) continue;
+    weights.Update(net->sha256);
+    absl::StrAppend(&dtypes, " ", net->dtype);
   }
-  return {.picture = "",
-          .model = weights.HexDigest(),
-          .numerics = absl::StrCat(DescribeDtypes(*request.model), " ", numerics)};
+  for (size_t i = 0; i < request.prompt_parts.size(); ++i) {
+    UpdateInversions(i + 1, request.prompt_parts[i].tokens, weights);
+  }
+  UpdateInversions(0, request.negative_tokens, weights);
+  return {.picture = "", .model = weights.HexDigest(), .numerics = absl::StrCat(dtypes, " ", numerics)};
 }
 
 std::string PictureDigest(const v1::GenerateRequest& effective, int image_index) {
@@ -115,7 +125,8 @@ absl::StatusOr<ResumePoint> ResumeTokens::Read(std::string_view token, const Res
   if (absl::FromUnixSeconds(static_cast<int64_t>(NumberAt(token, 8, 8))) <= clock_.Now())
     return Invalid("it has expired");
   const auto digest = [&](size_t i) { return token.substr(20 + i * kDigest, kDigest); };
-  if (digest(1) != binding.model) return Invalid("it is of another model, or other weights of it");
+  if (digest(1) != binding.model)
+    return Invalid("it is of another model, or of other weights, also of a ControlNet or a textual inversion");
   if (digest(0) != binding.picture) return Invalid("it is of another request or picture");
   if (digest(2) != NumericsDigest(binding)) {
     return Invalid("it was made in other arithmetic (device, instruction set, threads or dtype)");

@@ -100,6 +100,43 @@ TEST_F(ResumeTokensTest, NothingAndTooMuchGetNoToken) {
   EXPECT_EQ(Tokens().Issue(Binding(), Saved(std::string(room + 1, 'x'))), "");
 }
 
+GenerationRequest RequestOf(const std::vector<std::string>& inversions, const std::vector<std::string>& negative,
+                            const std::string& net_dtype) {
+  const auto used = [](const std::vector<std::string>& files) {
+    PromptTokens tokens;
+    for (const std::string& sha256 : files) {
+      const auto file = std::make_shared<TextualInversion>();
+      file->sha256 = sha256;
+      tokens.inversions.push_back({file});
+    }
+    return tokens;
+  };
+  ControlNetInfo net;
+  net.id = "edges";
+  net.sha256 = "n";
+  net.dtype = net_dtype;
+  ModelInfo model;
+  model.sha256 = "m";
+  model.control_nets = {net};
+  GenerationRequest request;
+  request.model = std::make_shared<const ModelInfo>(std::move(model));
+  request.prompt_parts = {{.tokens = used(inversions)}};
+  request.negative_tokens = used(negative);
+  request.control = {{.model = "edges"}};
+  return request;
+}
+
+TEST(ResumeBindingTest, VectorsBehindWordsAndTypesOfNetsCount) {
+  const auto binding = [](const GenerationRequest& request) { return BindingOf(request, "cpu"); };
+  const ResumeBinding plain = binding(RequestOf({"a"}, {}, "fp32"));
+  EXPECT_EQ(plain.model, binding(RequestOf({"a"}, {}, "fp32")).model);
+  EXPECT_NE(plain.model, binding(RequestOf({"b"}, {}, "fp32")).model);  // another file of the name
+  EXPECT_NE(plain.model, binding(RequestOf({}, {}, "fp32")).model);     // the name is a word by now
+  EXPECT_NE(plain.model, binding(RequestOf({}, {"a"}, "fp32")).model);
+  EXPECT_EQ(plain.numerics, binding(RequestOf({"b"}, {}, "fp32")).numerics);
+  EXPECT_NE(plain.numerics, binding(RequestOf({"a"}, {}, "bf16")).numerics);
+}
+
 TEST(PictureDigestTest, WhatDecidesThePictureCountsAndNothingElse) {
   v1::GenerateRequest request;
   request.set_prompt("a red apple");
