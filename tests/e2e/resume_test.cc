@@ -1,11 +1,16 @@
 // A picture that one server hands out, or whose server dies, goes on in another and has the same bytes.
 
+#include <sched.h>
+
+#include <algorithm>
 #include <csignal>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 #include "tests/e2e/server_fixture.h"
 
@@ -108,6 +113,67 @@ TEST_F(ResumeTest, ACheckpointOutlivesItsServer) {
   rest = Request(60);
   rest.set_resume_token(last.resume_token().substr(1));
   EXPECT_THAT(Generate(next_, rest).status.error_message(), testing::HasSubstr("damaged"));
+}
+
+// The command line client on its own: asks for Request(60), twice.
+class CommandLine {
+ public:
+  explicit CommandLine(const std::string& hosts)
+      : log_(WriteConfig("cli.log", "")),
+        process_({BinaryPath("stepcast"), "--host", hosts, "generate", "a red apple", "--sampler", "euler_ancestral",
+                  "--seed", "11", "--steps", "60", "--count", "2", "--checkpoint-every", "4", "--json", "-q", "-o",
+                  WriteConfig("cli.png", "")},
+                 log_) {}
+
+  // Returns when `server` has made some evaluations.
+  static void AwaitTicks(const Server& server) {
+    while (server.Metric("stepcast_tick_duration_seconds_count{phase=\"denoise\"}") < 12) sched_yield();
+  }
+
+  nlohmann::json Result() {
+    EXPECT_EQ(process_.Wait(), 0) << ReadFile(log_);
+    const std::string text = ReadFile(log_);
+    const auto json = nlohmann::json::parse(text.substr(std::min(text.size(), text.find('{'))), nullptr, false);
+    EXPECT_TRUE(json.is_object()) << text;
+    return json.is_object() ? json : nlohmann::json::object();
+  }
+
+ private:
+  const std::string log_;
+  ChildProcess process_;
+};
+
+void ExpectTheSamePictures(const Server& server, const nlohmann::json& result) {
+  v1::GenerateRequest whole = Request(60);
+  whole.set_image_count(2);
+  const StreamResult expected = Generate(server, whole);
+  ASSERT_EQ(result.at("images").size(), 2u);
+  ASSERT_EQ(expected.images.size(), 2u);
+  for (const auto& image : result.at("images")) {
+    EXPECT_EQ(image.at("sha256"), expected.images[image.at("index").get<size_t>()].sha256());
+  }
+  EXPECT_GE(result.at("attempts"), 2);
+  EXPECT_LT(result.at("evaluations"), 2 * 60 - 4) << "what had been done was not repeated";
+}
+
+TEST_F(ResumeTest, TheCommandLineGoesOnElsewhere) {
+  Server first(Flags());
+  CommandLine cli(first.address() + "," + next_.address());
+  CommandLine::AwaitTicks(first);
+  first.process().Signal(SIGTERM);
+  ExpectTheSamePictures(next_, cli.Result());
+}
+
+TEST_F(ResumeTest, TheCommandLineWaitsForAServerThatDied) {
+  auto first = std::make_unique<Server>(Flags());
+  CommandLine cli(first->address());
+  CommandLine::AwaitTicks(*first);
+  first->process().Signal(SIGKILL);
+  first->process().Wait();
+  std::vector<std::string> flags = Flags();
+  flags.push_back("--port=" + first->address().substr(first->address().rfind(':') + 1));
+  const Server again(flags);
+  ExpectTheSamePictures(again, cli.Result());
 }
 
 TEST_F(ResumeTest, AServerWithoutKeysHandsOutNothing) {
