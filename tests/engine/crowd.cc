@@ -226,7 +226,7 @@ void House::Join(size_t i, const Visitor& visitor, absl::Time now) {
   ids_[i] = JobId{++last_id_};
   sinks_[i] = std::make_shared<RecordingSink>();
   ++joined_;
-  const JobSpec plain = MakePictureSpec(model_, visitor.picture, sinks_[i]);
+  const JobSpec plain = MakePictureSpec(visitor.model == nullptr ? model_ : visitor.model, visitor.picture, sinks_[i]);
   JobSpec spec = MakeJobSpec(plain.request, RecipeOf(plain, visitor));
   spec.sink = plain.sink;
   spec.arrival = now;

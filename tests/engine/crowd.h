@@ -29,6 +29,7 @@ struct Visitor {
   bool second_pass = false;                 // half of the steps once more, in larger latents with fresh noise
   int joins_at = 0;                         // tick
   int cancels_at = -1;                      // tick; -1: never
+  SharedModelInfo model = nullptr;          // that paints it; null: the house's
 };
 
 // `count` visitors of the bundled text model: each of its samplers in turn, three sizes, mixed steps and guidance,
