@@ -65,7 +65,11 @@ DiffusionExecutor::DiffusionExecutor(DiffusionExecutorOptions options, EngineMet
       nets_(std::move(options.nets)),
       cache_(options.embedding_cache_entries, metrics),
       encoder_(cache_, guard_, /*alone=*/options.limits.strict_rows > 0),
-      batch_(*device_, options.limits.strict_rows, nets_),
+      sizes_(*device_, options.limits.strict_rows, nets_, log_),
+      batch_(*device_, options.limits.strict_rows, nets_,
+             [this](const model::ModelBundle& bundle, int64_t height, int64_t width) {
+               return sizes_.Passes(bundle, {height, width});
+             }),
       classifier_guidance_(*device_),
       runner_(*device_, /*strict=*/options.limits.strict_rows > 0),
       precise_(log_, guard_),

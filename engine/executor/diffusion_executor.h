@@ -25,6 +25,7 @@
 #include "engine/step/classifier_guidance.h"
 #include "engine/step/program_runner.h"
 #include "engine/step/step_batch.h"
+#include "engine/trial/size_checks.h"
 #include "engine/trial/synthetic_tick.h"
 #include "scheduler/words/step_executor.h"
 
@@ -128,6 +129,7 @@ class DiffusionExecutor final : public StepExecutor {
   const std::shared_ptr<const ControlShelf> nets_;
   EmbeddingCache cache_;
   PromptEncoder encoder_;
+  SizeChecks sizes_;  // of strict mode
   StepBatch batch_;
   ClassifierGuidance classifier_guidance_;
   ProgramRunner runner_;

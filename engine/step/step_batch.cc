@@ -30,27 +30,39 @@ bool IsEmbedded(const ActiveJob& job) { return job.evaluation->guidance.kind == 
 }  // namespace
 
 std::vector<GroupPrediction> StepBatch::Predict(absl::Span<const LatentGroup> groups) {
+  if (strict_rows_ == 0) return PredictTogether(groups);
   const auto has_long = [](const LatentGroup& group) { return std::ranges::any_of(group.jobs, HasLongText); };
-  return strict_rows_ > 0 && std::ranges::any_of(groups, has_long) ? PredictApart(groups) : PredictTogether(groups);
+  const bool all = !SizeIsIndependent(groups.front());  // all rows see equal shapes
+  return all || std::ranges::any_of(groups, has_long) ? PredictApart(groups, all) : PredictTogether(groups);
 }
 
-std::vector<GroupPrediction> StepBatch::PredictApart(absl::Span<const LatentGroup> groups) {
-  // One job each, those with short texts first.
+bool StepBatch::SizeIsIndependent(const LatentGroup& group) const {
+  if (is_independent_ == nullptr) return true;
+  const ActiveJob& job = group.jobs.front();
+  const sampling::Window& window = job.rows->rows.front().window;
+  const int64_t height = window.whole() ? group.latents.size(2) : window.height;
+  const int64_t width = window.whole() ? group.latents.size(3) : window.width;
+  return is_independent_(job.state->bundle(), height, width);
+}
+
+std::vector<GroupPrediction> StepBatch::PredictApart(absl::Span<const LatentGroup> groups, bool all) {
+  const auto is_lonely = [all](const ActiveJob& job) { return all || HasLongText(job); };
+  // One job each, those that share a forward first.
   std::vector<LatentGroup> jobs;
   std::vector<std::pair<size_t, size_t>> places;  // group, job
-  for (const bool is_long : {false, true}) {
+  for (const bool lonely : {false, true}) {
     for (size_t g = 0; g < groups.size(); ++g) {
       for (size_t n = 0; n < groups[g].jobs.size(); ++n) {
-        if (HasLongText(groups[g].jobs[n]) != is_long) continue;
+        if (is_lonely(groups[g].jobs[n]) != lonely) continue;
         jobs.push_back({groups[g].jobs.subspan(n, 1), groups[g].latents.narrow(0, static_cast<int64_t>(n), 1)});
         places.emplace_back(g, n);
       }
     }
   }
-  const auto first_long = std::ranges::find_if(jobs, [](const LatentGroup& job) { return HasLongText(job.jobs[0]); });
+  const auto first = std::ranges::find_if(jobs, [&](const LatentGroup& job) { return is_lonely(job.jobs[0]); });
   std::vector<GroupPrediction> each;
-  if (first_long != jobs.begin()) each = PredictTogether({jobs.data(), static_cast<size_t>(first_long - jobs.begin())});
-  for (auto job = first_long; job != jobs.end(); ++job) each.push_back(PredictTogether({&*job, 1}).front());
+  if (first != jobs.begin()) each = PredictTogether({jobs.data(), static_cast<size_t>(first - jobs.begin())});
+  for (auto job = first; job != jobs.end(); ++job) each.push_back(PredictTogether({&*job, 1}).front());
 
   std::vector<GroupPrediction> concluded(groups.size());
   for (size_t g = 0; g < groups.size(); ++g) {

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -43,11 +44,18 @@ struct GroupPrediction {
 // Thread-safety: none; owned by one executor. Throws what tensor code throws: call it inside TorchGuard::Run.
 class StepBatch {
  public:
+  // Of strict mode: whether rows of a forward of that many cells are independent of each other.
+  using SizeCheck = std::function<bool(const model::ModelBundle& bundle, int64_t height, int64_t width)>;
+
   // `device` must outlive the batch. `strict_rows` 0: forwards have as many rows as the jobs need. `nets` null: there
-  // are no ControlNets.
+  // are no ControlNets. `is_independent` null: rows of every size are; where they are not, each job has a forward of
+  // its own.
   explicit StepBatch(const ComputeDevice& device, int strict_rows = 0,
-                     std::shared_ptr<const ControlShelf> nets = nullptr)
-      : device_(device), strict_rows_(strict_rows), control_(device, strict_rows, std::move(nets)) {}
+                     std::shared_ptr<const ControlShelf> nets = nullptr, SizeCheck is_independent = nullptr)
+      : device_(device),
+        strict_rows_(strict_rows),
+        is_independent_(std::move(is_independent)),
+        control_(device, strict_rows, std::move(nets)) {}
 
   // Returns what came of each group: a prediction [N, C, h, w] float32, what the jobs' row sets sum to, rescaled where
   // asked; of models that predict a variance [N, 2C, h, w], the variance of the conditional sum behind the prediction.
@@ -66,8 +74,9 @@ class StepBatch {
 
  private:
   std::vector<GroupPrediction> PredictTogether(absl::Span<const LatentGroup> groups);
-  // Jobs with long texts one by one, the others together.
-  std::vector<GroupPrediction> PredictApart(absl::Span<const LatentGroup> groups);
+  // Jobs with long texts, or all, one by one, the others together.
+  std::vector<GroupPrediction> PredictApart(absl::Span<const LatentGroup> groups, bool all);
+  bool SizeIsIndependent(const LatentGroup& group) const;
   // [R] float32: `value` of each row's evaluation.
   at::Tensor PerRow(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
                     float (*value)(const sampling::Evaluation&)) const;
@@ -86,6 +95,7 @@ class StepBatch {
 
   const ComputeDevice& device_;
   const int strict_rows_;
+  const SizeCheck is_independent_;
   KeptConditioning kept_;
   ControlBatch control_;
 };

@@ -19,9 +19,9 @@
 namespace stepcast::engine {
 namespace {
 
-at::Tensor RandomLatents(const ModelInfo& info, const ComputeDevice& device, int64_t rows) {
-  const int64_t height = info.defaults.height / info.vae_scale_factor;
-  const int64_t width = info.defaults.width / info.vae_scale_factor;
+at::Tensor RandomLatents(const ModelInfo& info, const ComputeDevice& device, int64_t rows, const Cells& cells) {
+  const int64_t height = cells.height > 0 ? cells.height : info.defaults.height / info.vae_scale_factor;
+  const int64_t width = cells.width > 0 ? cells.width : info.defaults.width / info.vae_scale_factor;
   const int64_t channels = info.latent_channels + ExtraChannels(info);
   std::vector<float> values(static_cast<size_t>(rows * channels * height * width));
   sampling::NoiseGenerator(1).Fill(absl::MakeSpan(values));
@@ -31,8 +31,8 @@ at::Tensor RandomLatents(const ModelInfo& info, const ComputeDevice& device, int
 }  // namespace
 
 bool RowsAreIndependent(const model::ModelBundle& bundle, const ComputeDevice& device, int rows,
-                        absl::Span<const SharedControlNet> nets) {
-  const at::Tensor latents = RandomLatents(*bundle.info(), device, rows).to(bundle.dtype());
+                        absl::Span<const SharedControlNet> nets, Cells cells) {
+  const at::Tensor latents = RandomLatents(*bundle.info(), device, rows, cells).to(bundle.dtype());
   const at::Tensor timesteps = at::arange(1, rows + 1, latents.options().dtype(c10::ScalarType::Float)).mul_(7.0);
   const model::Conditioning shows = bundle.conditioner().Encode({AnyInput(*bundle.info())});
   const model::Conditioning conditioning = ForRows(bundle.denoiser().Prepare(shows), rows);

@@ -1,6 +1,8 @@
 #pragma once
 // Proves on the spot what strict mode promises, and finds a row count for which it holds.
 
+#include <compare>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -14,13 +16,21 @@
 
 namespace stepcast::engine {
 
+// A size of latents; of {0, 0} the model's default one.
+struct Cells {
+  int64_t height = 0;
+  int64_t width = 0;
+
+  friend auto operator<=>(const Cells&, const Cells&) = default;
+};
+
 // Whether a row of a forward of `rows` rows is the same to the last bit wherever it stands and whatever the other rows
 // hold. It depends on the libraries' kernels, the row's size and the number of threads: a vectorised loop that is cut
-// in the middle of a row treats the cut's edges otherwise. Runs the denoiser three times in the model's default size.
+// in the middle of a row treats the cut's edges otherwise. Runs the denoiser three times, in forwards of `cells`.
 // REQUIRES: rows >= 2. Throws what tensor code throws: call it inside TorchGuard::Run and an InferenceMode.
 // `nets`: ControlNets that go with the model, which must be so, too.
 bool RowsAreIndependent(const model::ModelBundle& bundle, const ComputeDevice& device, int rows,
-                        absl::Span<const SharedControlNet> nets = {});
+                        absl::Span<const SharedControlNet> nets = {}, Cells cells = {});
 
 // Row counts that are tried where the engine chooses, in this order. Fixed, never timed: replicas on equal machines
 // agree. On a CPU the smallest are worth most, because a lone picture pays for no padding; a GPU wants eight rows at

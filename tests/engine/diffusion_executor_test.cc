@@ -414,7 +414,7 @@ TEST_F(DiffusionExecutorTest, StrictForwardsHaveAFixedNumberOfRowsAndPaintTheSam
   Prepare(jobs);
   EXPECT_THAT(script_.encode_sizes, ::testing::Each(1));
   DenoiseToTheEnd(jobs);
-  EXPECT_THAT(script_.forward_rows, ElementsAre(8, 8, 8, 8, 8));
+  EXPECT_EQ(script_.forward_rows, std::vector<int64_t>(3 + 5, 8)) << "three to check a size that is new";
   const std::vector<StepResult> results = Execute(Phase::kDecode, jobs);
   EXPECT_THAT(script_.decode_sizes, ElementsAre(1, 1, 1));
   for (const size_t i : {size_t{0}, size_t{1}}) {
@@ -429,6 +429,33 @@ TEST_F(DiffusionExecutorTest, StrictForwardsHaveAFixedNumberOfRowsAndPaintTheSam
   Prepare({alone});
   DenoiseToTheEnd({alone});
   EXPECT_EQ(Execute(Phase::kDecode, {alone})[0].image->pixels, results[2].image->pixels);
+}
+
+// What strict mode promises is checked for each size when it first comes.
+TEST_F(DiffusionExecutorTest, InStrictModeASizeWhoseRowsMeetHasForwardsOfItsOwn) {
+  executor_ = MakeExecutor(/*cache_entries=*/100, /*strict_rows=*/8);
+  script_.rows_meet = 0.5f;
+  script_.meeting_width = 9;
+  const Picture picture = {.width = 36, .height = 16, .steps = 2, .seed = 3};
+  const Picture other = {.prompt = {9, 3}, .width = 36, .height = 16, .steps = 2, .seed = 4};
+  const std::vector<Job*> jobs = {Add(picture), Add(other)};
+  Prepare(jobs);
+  DenoiseToTheEnd(jobs);
+  EXPECT_EQ(script_.forward_rows, std::vector<int64_t>(2 + 2 * 2, 8)) << "two to find out, then one for each";
+  EXPECT_THAT(log_, ElementsAre(::testing::HasSubstr("are not independent at 4x9 cells")));
+  const std::vector<StepResult> results = Execute(Phase::kDecode, jobs);
+  Job* alone = Add(other);
+  Prepare({alone});
+  DenoiseToTheEnd({alone});
+  EXPECT_EQ(Execute(Phase::kDecode, {alone})[0].image->pixels, results[1].image->pixels);
+  EXPECT_EQ(log_.size(), 1u) << "asked once";
+
+  script_.forward_rows.clear();
+  const Picture narrow = {.width = 32, .height = 16, .steps = 2};
+  const std::vector<Job*> fine = {Add(narrow), Add(narrow)};
+  Prepare(fine);
+  DenoiseToTheEnd(fine);
+  EXPECT_EQ(script_.forward_rows, std::vector<int64_t>(3 + 2, 8)) << "a size that passes is shared";
 }
 
 TEST_F(DiffusionExecutorTest, AParkedJobComesBackUnchanged) {

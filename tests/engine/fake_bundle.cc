@@ -96,7 +96,8 @@ class FakeDenoiser final : public model::Denoiser {
     TORCH_CHECK_WITH(OutOfMemoryError, latents.size(0) <= script_->max_rows, "the scripted shortage of memory");
     const at::Tensor embeddings = conditioning.prompt_embeds.to(c10::ScalarType::Float);
     at::Tensor output = Predict(latents.to(c10::ScalarType::Float), timesteps, embeddings, conditioning.text_mask);
-    if (script_->rows_meet != 0.0f) output.add_(latents.flatten().select(0, 0), script_->rows_meet);
+    const bool meet = script_->meeting_width == 0 || script_->meeting_width == latents.size(3);
+    if (script_->rows_meet != 0.0f && meet) output.add_(latents.flatten().select(0, 0), script_->rows_meet);
     const at::Tensor poisoned = MeanOf(embeddings, conditioning.text_mask).view({-1, 1, 1, 1}) > script_->poison_above;
     return at::where(poisoned, std::numeric_limits<float>::quiet_NaN(), output).to(latents.scalar_type());
   }

@@ -30,6 +30,19 @@ TEST(RowsAreIndependentTest, SeesOneThatLetsRowsMeet) {
   EXPECT_FALSE(RowsAreIndependent(*MakeFakeBundle("fake", &script), **device, 4));
 }
 
+TEST(RowsAreIndependentTest, IsAskedOfASize) {
+  const c10::InferenceMode inference_mode;
+  const auto device = OpenDevice("cpu", 1);
+  ASSERT_TRUE(device.ok()) << device.status();
+  FakeScript script;
+  script.rows_meet = 1e-6f;
+  script.meeting_width = 9;
+  const auto bundle = MakeFakeBundle("fake", &script);
+  EXPECT_TRUE(RowsAreIndependent(*bundle, **device, 4));
+  EXPECT_TRUE(RowsAreIndependent(*bundle, **device, 4, {}, {9, 5}));
+  EXPECT_FALSE(RowsAreIndependent(*bundle, **device, 4, {}, {5, 9}));
+}
+
 // Rows at which a model 'm' lets rows meet; counts what was asked.
 StrictProbe Meets(std::set<int> at, std::vector<int>* asked = nullptr) {
   return [at = std::move(at), asked](int rows) -> absl::StatusOr<std::optional<std::string>> {
