@@ -125,6 +125,34 @@ describe('painting', () => {
   });
 });
 
+describe('LoRAs', () => {
+  const LORAS = [
+    { name: 'line-art', kind: 'ADAPTER_KIND_LORA', displayName: 'Line art', rank: 6, models: ['emoji'], triggerWords: ['line art'] },
+    { name: 'strokes', kind: 'ADAPTER_KIND_LORA', models: ['digits'] },
+    { name: 'a-word', kind: 'ADAPTER_KIND_EMBEDDING', models: ['emoji'] },
+  ];
+
+  test('those that go with the model are chosen, weighed, and asked for', async () => {
+    const { page, leave } = await visit(stage);
+    expect(await page.getByText('LoRA', { exact: true }).count()).toBe(0);
+    await page.route('**/api/adapters', (route) => route.fulfill({ json: { adapters: LORAS } }));
+    await page.reload();
+    await page.getByText('LoRA', { exact: true }).click();
+    expect(await page.getByLabel('strokes').count()).toBe(0);
+    expect(await page.getByLabel('a-word').count()).toBe(0);
+    expect(await page.getByText('Say: line art').count()).toBe(1);
+    await page.getByLabel('Line art').check();
+    await page.getByRole('slider', { name: 'Strength of line-art' }).fill('0.8');
+    await expectAccessible(page);
+    await wish(page, 'a red apple', 4);
+    const request = await requestOf(page, () => paint(page));
+    expect(request).toMatchObject({ model: 'emoji', loras: [{ name: 'line-art', scale: 0.8 }] });
+    await page.getByLabel('Line art').uncheck();
+    expect(await requestOf(page, () => paint(page))).not.toHaveProperty('loras');
+    await leave();
+  });
+});
+
 describe('what the server refuses', () => {
   test('is said beside the control, and taken back when it changes', async () => {
     const { page, leave } = await visit(stage);
