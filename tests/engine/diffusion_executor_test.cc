@@ -302,6 +302,50 @@ TEST_F(DiffusionExecutorTest, APoisonedJobFailsAloneAndItsNeighboursArePaintedAs
   EXPECT_EQ(results[1].image, nullptr);
 }
 
+// A forward that throws is looked for by halves: whoever makes it throw is found, and nobody draws noise twice.
+TEST_F(DiffusionExecutorTest, AJobWhoseForwardThrowsIsFoundAndItsNeighboursArePaintedAsEver) {
+  std::vector<Job*> healthy = {Add({.prompt = {3, 9}, .sampler = Sampler::kEulerAncestral, .seed = 4}),
+                               Add({.prompt = {9, 3}, .sampler = Sampler::kDdpm, .seed = 5}),
+                               Add({.prompt = {4, 4}, .seed = 6})};
+  Job* const sick = Add({.prompt = {1, 1, 1, 1}});
+  const std::vector<Job*> all = {healthy[0], sick, healthy[1], healthy[2]};
+  Prepare(all);
+  Denoise(all);
+  script_.throws_above = 0.65f;  // as poison_above below
+  script_.forward_rows.clear();
+  const std::vector<StepResult> ticked = Denoise(all);
+  EXPECT_THAT(script_.forward_rows, ElementsAre(8, 4, 2, 2, 4));
+  EXPECT_EQ(ticked[1].status.code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(ErrorReason(ticked[1].status), "ENGINE_ERROR");
+  EXPECT_FALSE(executor_->TakeMemoryCap(sick->key()).has_value()) << "it was no want of memory";
+  DenoiseToTheEnd(healthy);
+  const std::vector<StepResult> results = Execute(Phase::kDecode, healthy);
+  for (size_t i = 0; i < healthy.size(); ++i) {
+    ASSERT_TRUE(results[i].status.ok()) << results[i].status;
+    EXPECT_LE(LargestDifference(results[i].image->pixels, ExpectedPixels(*healthy[i])), 1) << "job " << i;
+  }
+}
+
+// Nonsense that begins at any evaluation.
+TEST_F(DiffusionExecutorTest, NonsenseFromAnyStepOnCostsItsJobAlone) {
+  Job* const healthy = Add({.prompt = {3, 9}, .steps = 4, .seed = 4});
+  Prepare({healthy});
+  for (int k = 0; k < 4; ++k) {
+    Job* const sick = Add({.prompt = {1, 1, 1, 1}, .steps = 4});
+    Job* const neighbour = Add({.prompt = {3, 9}, .steps = 4, .seed = 4});
+    Prepare({sick, neighbour});
+    script_.poison_above = 1e9f;
+    for (int step = 0; step < 4; ++step) {
+      if (step == k) script_.poison_above = 0.65f;
+      Denoise({sick, neighbour});
+    }
+    const std::vector<StepResult> results = Execute(Phase::kDecode, {sick, neighbour});
+    EXPECT_EQ(ErrorReason(results[0].status), "NUMERIC_FAULT") << k;
+    ASSERT_TRUE(results[1].status.ok()) << results[1].status;
+    EXPECT_LE(LargestDifference(results[1].image->pixels, ExpectedPixels(*healthy)), 1) << k;
+  }
+}
+
 TEST_F(DiffusionExecutorTest, APoisonedPreviewFailsItsJobEarly) {
   Job* healthy = Add({.prompt = {3, 9}, .preview_every = 1});
   Job* sick = Add({.prompt = {1, 1, 1, 1}, .preview_every = 1});

@@ -98,6 +98,8 @@ class FakeDenoiser final : public model::Denoiser {
     at::Tensor output = Predict(latents.to(c10::ScalarType::Float), timesteps, embeddings, conditioning.text_mask);
     const bool meet = script_->meeting_width == 0 || script_->meeting_width == latents.size(3);
     if (script_->rows_meet != 0.0f && meet) output.add_(latents.flatten().select(0, 0), script_->rows_meet);
+    TORCH_CHECK(MeanOf(embeddings, conditioning.text_mask).max().item<float>() <= script_->throws_above,
+                "the scripted failure of a row");
     const at::Tensor poisoned = MeanOf(embeddings, conditioning.text_mask).view({-1, 1, 1, 1}) > script_->poison_above;
     return at::where(poisoned, std::numeric_limits<float>::quiet_NaN(), output).to(latents.scalar_type());
   }

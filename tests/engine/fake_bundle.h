@@ -31,6 +31,7 @@ struct FakeScript {
   bool denoiser_throws = false;
   float rows_meet = 0.0f;     // how much of the first row's first number every prediction gets
   int64_t meeting_width = 0;  // in forwards of so many cells alone; 0: in all
+  float throws_above = 1e9f;  // a forward throws that has a row whose prompt embedding has a larger mean
   float poison_above = 1e9f;  // rows whose prompt embedding has a larger mean come out as NaN
 
   std::vector<int64_t> encode_sizes;                         // prompts of each encoder forward
