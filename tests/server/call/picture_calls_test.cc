@@ -144,12 +144,41 @@ TEST_F(PictureCallsTest, AnEmbeddedRequestHoldsNoPicture) {
   Start();
   v1::GenerateRequest request = Request();
   request.mutable_output()->set_embed_parameters(true);
-  const StreamResult result = Send(request);
-  ASSERT_TRUE(result.status.ok()) << result.status.error_message();
-  const std::string file = result.Pictures(1)[0];
-  EXPECT_THAT(file, HasSubstr("Denoising strength: 0.8"));
-  EXPECT_THAT(file, HasSubstr(Sha256Hex(request.init_image())));
-  EXPECT_EQ(file.find("init_image\":\""), file.find("init_image\":\"init"));  // no bytes under its name
+  for (const auto format : {v1::IMAGE_FORMAT_PNG, v1::IMAGE_FORMAT_JPEG, v1::IMAGE_FORMAT_WEBP}) {
+    request.mutable_output()->set_format(format);
+    const StreamResult result = Send(request);
+    ASSERT_TRUE(result.status.ok()) << result.status.error_message();
+    std::string file = result.Pictures(1)[0];
+    std::erase(file, '\0');  // EXIF has them in UTF-16
+    EXPECT_THAT(file, HasSubstr("Denoising strength: 0.8"));
+    EXPECT_THAT(file, HasSubstr(Sha256Hex(request.init_image())));
+    EXPECT_EQ(file.find("init_image\":\""), file.find("init_image\":\"init"));  // no bytes under its name
+  }
+}
+
+TEST_F(PictureCallsTest, WhatPicturesAddToAJpegsParametersIsJudgedOnceTheyAreRead) {
+  Start();
+  v1::GenerateRequest request = Request();
+  request.mutable_output()->set_embed_parameters(true);
+  request.mutable_output()->set_format(v1::IMAGE_FORMAT_JPEG);
+  request.set_validate_only(true);
+  // Six bytes of JSON for each character: alone just as much as a JPEG holds, and more with the digest of a picture.
+  v1::GenerateRequest alone = request;
+  alone.clear_init_image();
+  const auto fits = [&](v1::GenerateRequest asked, int characters) {
+    std::string prompt(static_cast<size_t>(characters), '\x01');
+    for (size_t i = 99; i < prompt.size(); i += 100) prompt[i] = ' ';  // the tokenizer of these tests counts words
+    asked.set_prompt(prompt);
+    return Send(asked).status;
+  };
+  int most = 0;
+  for (int step = 4096; step > 0; step /= 2) most += fits(alone, most + step).ok() ? step : 0;
+  ASSERT_GT(most, 1000);
+  ASSERT_FALSE(fits(alone, most + 1).ok());
+  const grpc::Status refused = fits(request, most);
+  EXPECT_THAT(ViolationsIn(refused), ElementsAre("output.embed_parameters"));
+  request.mutable_output()->set_format(v1::IMAGE_FORMAT_WEBP);
+  EXPECT_TRUE(fits(request, most).ok());
 }
 
 }  // namespace
