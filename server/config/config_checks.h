@@ -12,7 +12,7 @@ namespace stepcast {
 inline constexpr char kDevices[] = "auto, cpu, cuda, cuda:N";
 
 inline constexpr absl::Duration kMaxProfileBudget = absl::Minutes(10);
-inline constexpr char kMetadataKeys[] = "[a-z0-9_.-]{1,64}, no grpc-..., no ...-bin, or nothing";
+inline constexpr char kMetadataKeys[] = "[a-z0-9_.-]{1,64}, no grpc-..., no ...-bin, not authorization, or nothing";
 
 bool IsDevice(const std::string& device);
 inline constexpr char kModelDevices[] = "cpu, cuda:N, or with replicas cpu:N";

@@ -43,7 +43,7 @@ TEST(ConfigChecksTest, DevicesAndDtypes) {
 
 TEST(ConfigChecksTest, MetadataKeysAreTextOfTheCaller) {
   for (const char* key : {"x-stepcast-tenant", "tenant", "a.b_c-9"}) EXPECT_TRUE(IsMetadataKey(key)) << key;
-  for (const char* key : {"", "Tenant", "grpc-tenant", "tenant-bin", "a b", ":path"}) {
+  for (const char* key : {"", "Tenant", "grpc-tenant", "tenant-bin", "a b", ":path", "authorization"}) {
     EXPECT_FALSE(IsMetadataKey(key)) << key;
   }
   EXPECT_FALSE(IsMetadataKey(std::string(65, 'x')));

@@ -391,7 +391,7 @@ TEST(ConfigTest, EachMistakeHasItsLine) {
        "1m30s"},
       {"tenants:\n  metadata_key: grpc-tenant",
        "/etc/stepcast/a.yaml:2: tenants.metadata_key: got \"grpc-tenant\"; allowed: [a-z0-9_.-]{1,64}, no grpc-..., no "
-       "...-bin, or nothing"},
+       "...-bin, not authorization, or nothing"},
       {"tenants:\n  metadata_key: X-Tenant", "/etc/stepcast/a.yaml:2: tenants.metadata_key: got \"X-Tenant\""},
       {"tenants:\n  metadata_key: tenant-bin", "/etc/stepcast/a.yaml:2: tenants.metadata_key: got \"tenant-bin\""},
       {"tenants:\n  named: [{name: a b}]",
