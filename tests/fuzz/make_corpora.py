@@ -144,6 +144,35 @@ def checkpoints():
     write("single_file", "quantised", "model.diffusion_model.input_blocks.0.0.weight F8_E4M3 64 4 3 3\nscaled_fp8 F8_E4M3 0\n")
 
 
+def loras():
+    """Tensors, an adapter_config.json, a card, each ended by a record separator."""
+    to_k = "down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
+    dotted = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
+    text = "text_model.encoder.layers.0.self_attn.q_proj"
+
+    def pair(down, up, rank=2, inner=768, outer=8, tail=""):
+        return f"{down} F16 {rank} {inner}{tail}\n{up} F16 {outer} {rank}{' 1 1' if tail else ''}\n"
+
+    kohya = pair(f"lora_unet_{to_k}.lora_down.weight", f"lora_unet_{to_k}.lora_up.weight") + f"lora_unet_{to_k}.alpha F16\n"
+    tags = '! ss_tag_frequency {"10_ink": {"ink": 9, "a, b": 2}}\n! modelspec.title Ink\n'
+    peft = pair(f"base_model.model.{dotted}.lora_A.weight", f"base_model.model.{dotted}.lora_B.weight")
+    conv = pair("lora_unet_mid_block_resnets_0_conv1.lora_down.weight", "lora_unet_mid_block_resnets_0_conv1.lora_up.weight", 2, 8, 8, " 3 3")
+    mid = ("lora_unet_mid_block_resnets_0_conv1.lora_down.weight F16 2 8 1 1\nlora_unet_mid_block_resnets_0_conv1.lora_up.weight F16 8 2 1 1\n"
+           "lora_unet_mid_block_resnets_0_conv1.lora_mid.weight F16 2 2 3 3\n")
+    settings = json.dumps({"r": 2, "lora_alpha": 4, "use_rslora": True, "alpha_pattern": {"to_k": 3}, "peft_type": "LORA"})
+    card = json.dumps({"display_name": "Ink", "trigger_words": ["ink"], "defaults": {"sampler": "LCM", "steps": 4, "guidance_scale": 1.0}})
+    rows = {
+        "kohya": kohya + tags, "original": pair("lora_unet_input_blocks_1_1_proj_in.lora_down.weight", "lora_unet_input_blocks_1_1_proj_in.lora_up.weight", 1, 8, 8),
+        "old": pair(f"unet.{dotted.replace('.to_k', '')}.processor.to_k_lora.down.weight", f"unet.{dotted.replace('.to_k', '')}.processor.to_k_lora.up.weight"),
+        "peft": peft, "diffusers": pair(f"unet.{dotted}.lora_A.weight", f"unet.{dotted}.lora_B.weight"), "conv": conv, "mid": mid,
+        "text": pair(f"text_encoder.{text}.lora_A.weight", f"text_encoder.{text}.lora_B.weight", 4, 768, 768),
+        "dora": kohya + f"lora_unet_{to_k}.dora_scale F16 8\n", "loha": "lora_unet_a.hada_w1_a F16 2 2\n",
+        "flux": pair("lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight", "lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight"),
+    }
+    for name, lines in rows.items():
+        write("lora", name, f"{lines}\x1e{settings if name == 'peft' else ''}\x1e{card}")
+
+
 def dictionaries():
     """Keys that parsers ask for, and values that they know."""
     sources = {
@@ -152,6 +181,7 @@ def dictionaries():
         "tokenizer": list((ROOT / "text").glob("*.cc")),
         "safetensors": [ROOT / "model/weights/safetensors.cc", ROOT / "model/weights/safetensors_sax.cc"],
         "single_file": list((ROOT / "model/single_file").glob("*.cc")),
+        "lora": list((ROOT / "model/lora").glob("*.cc")),
     }
     for target, paths in sources.items():
         words = set()
@@ -167,4 +197,5 @@ if __name__ == "__main__":
     tokenizers()
     prompts()
     checkpoints()
+    loras()
     dictionaries()
