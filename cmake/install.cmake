@@ -1,4 +1,4 @@
-# cmake --install: a folder that runs wherever Debian 12's packages are: bin/, lib/ (LibTorch), share/stepcast/models/, etc/.
+# cmake --install: a folder that runs wherever Debian 12's packages are: bin/, lib/ (LibTorch), share/stepcast/{models,loras}/, etc/.
 if(TARGET stepcast)
   install(TARGETS stepcast RUNTIME DESTINATION bin)
 endif()
@@ -10,6 +10,7 @@ if(TARGET stepcast-server)
   install(TARGETS stepcast-server stepcast-server-bin RUNTIME DESTINATION bin)
   install(FILES deploy/config.container.yaml DESTINATION etc RENAME config.yaml)
   install(DIRECTORY models/ DESTINATION share/stepcast/models)
+  install(DIRECTORY loras/ DESTINATION share/stepcast/loras)
   # The libraries' own run path looks beside themselves last, so a flat folder works.
   file(GLOB _runtime "${STEPCAST_TORCH_DIR}/lib/libc10.so" "${STEPCAST_TORCH_DIR}/lib/libtorch_cpu.so"
        "${STEPCAST_TORCH_DIR}/lib/libgomp*.so*" "${_site}/nvidia/cu13/lib/libcudart.so.*" "${_site}/nvidia/cu13/lib/libcupti.so.*")

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/input_picture.h"
+#include "core/lora_info.h"
 #include "core/model_info.h"
 #include "core/prompt_syntax.h"
 #include "core/prompt_tokens.h"
@@ -39,6 +40,11 @@ struct LoraInput {
   std::string name;
   double scale = 1.0;       // in the denoiser
   double text_scale = 1.0;  // in the text encoders
+  std::string sha256 = {};  // of its file
+  bool changes_denoiser = true;
+  bool changes_text_encoders = false;
+  double cost = 0.0;              // LoraFit::cost
+  SharedLoraInfo info = nullptr;  // what is to be loaded; null: it is there
 
   friend bool operator==(const LoraInput&, const LoraInput&) = default;
 };

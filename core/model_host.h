@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/lora_info.h"
 #include "core/model_info.h"
 
 namespace stepcast {
@@ -53,6 +54,9 @@ class ModelHost {
   // Frees the model; returns once its memory is free. REQUIRES: nobody submits its jobs any more; of those that have
   // ended the executor may still keep something, and that is waited for.
   virtual void Unload(const std::string& id) = 0;
+
+  // Who reads LoRAs, and lives as long; null: nobody.
+  virtual LoraHost* loras() { return nullptr; }
 };
 
 }  // namespace stepcast

@@ -11,6 +11,7 @@
 
 #include "core/control_net_info.h"
 #include "core/decoding.h"
+#include "core/lora_targets.h"
 #include "core/sampling_types.h"
 #include "core/size_conditioning.h"
 
@@ -107,8 +108,9 @@ struct ModelInfo {
   bool predicts_variance = false;  // the denoiser has twice as many output channels, for learned DDPM variances
   int vae_scale_factor = 8;        // pixels per latent cell
   Decoding decoding;
-  std::optional<ControlShape> control_shape;  // of ControlNets that go with it; nullopt: none does
-  std::vector<ControlNetInfo> control_nets;   // those of the server that do, in its order
+  std::optional<ControlShape> control_shape;                  // of ControlNets that go with it; nullopt: none does
+  std::vector<ControlNetInfo> control_nets;                   // those of the server that do, in its order
+  std::shared_ptr<const LoraTargets> lora_targets = nullptr;  // what LoRAs can change; null: nothing
   int64_t parameter_count = 0;
   std::string dtype;                 // compute dtype of the denoiser: "fp32", "bf16", "fp16"
   std::string device;                // "cpu", "cuda:0"

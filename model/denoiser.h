@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/lora_targets.h"
 #include "model/conditioner.h"
 
 namespace stepcast::model {
@@ -21,6 +22,9 @@ class Denoiser {
   // conditioning of the same R rows. Returns the prediction [R, C, h, w] in that dtype.
   virtual at::Tensor operator()(const at::Tensor& latents, const at::Tensor& timesteps,
                                 const Conditioning& conditioning) const = 0;
+
+  // The layers that Conditioning::adapters may change, of one network; empty: it takes none.
+  virtual LoraTargets lora_targets() const { return {}; }
 };
 
 }  // namespace stepcast::model

@@ -15,14 +15,18 @@
 namespace stepcast::engine {
 namespace {
 
-PromptKey KeyOf(const model::ModelBundle& bundle, const ConditioningInput& input) {
-  const ModelInfo& info = *bundle.info();
-  return {.model = absl::StrCat(info.id, "@", info.sha256, "@", DescribeDtypes(info)),
-          .input = {.text = input.text,
-                    .clip_skip = input.clip_skip,
-                    .class_index = input.class_index,
-                    .size_ids = input.size_ids,
-                    .zero = input.zero}};
+PromptKey KeyOf(const DenoiseState& job, const ConditioningInput& input) {
+  const ModelInfo& info = *job.bundle().info();
+  PromptKey key = {.model = absl::StrCat(info.id, "@", info.sha256, "@", DescribeDtypes(info)),
+                   .input = {.text = input.text,
+                             .clip_skip = input.clip_skip,
+                             .class_index = input.class_index,
+                             .size_ids = input.size_ids,
+                             .zero = input.zero}};
+  for (const TextLora& lora : input.loras) {
+    key.input.adapters.push_back({.key = lora.key, .scale = lora.scale, .towers = job.loras.at(lora.key)->towers});
+  }
+  return key;
 }
 
 // Conditionings that rows of the job's stage show, ascending.
@@ -99,7 +103,7 @@ absl::StatusOr<bool> PromptEncoder::Start(DenoiseState& job) {
   bool missing = false;
   for (const int shown : Shown(job)) {
     STEPCAST_RETURN_IF_ERROR(CheckIds(shown, InputOf(job, shown).text, vocab_size));
-    job.Pin(shown, cache_.Find(KeyOf(job.bundle(), InputOf(job, shown))));
+    job.Pin(shown, cache_.Find(KeyOf(job, InputOf(job, shown))));
     missing = missing || job.embedding(shown) == nullptr;
   }
   return missing;
@@ -111,7 +115,7 @@ absl::Status PromptEncoder::StartAtOnce(DenoiseState& job) {
   }
   return guard_.Run("conditioning", [&] {
     const c10::InferenceMode inference_mode;
-    for (const int shown : Shown(job)) job.Pin(shown, AtOnce(job.bundle(), KeyOf(job.bundle(), InputOf(job, shown))));
+    for (const int shown : Shown(job)) job.Pin(shown, AtOnce(job.bundle(), KeyOf(job, InputOf(job, shown))));
   });
 }
 
@@ -133,7 +137,7 @@ std::vector<absl::Status> PromptEncoder::Encode(absl::Span<DenoiseState* const> 
   for (DenoiseState* job : jobs) {
     for (const int shown : Shown(*job)) {
       if (job->embedding(shown) != nullptr) continue;
-      const PromptKey key = KeyOf(job->bundle(), InputOf(*job, shown));
+      const PromptKey key = KeyOf(*job, InputOf(*job, shown));
       auto [it, fresh] = task_of.try_emplace(key, nullptr);
       if (fresh) it->second = &tasks.emplace_back(Task{key, cache_.Peek(key), absl::OkStatus()});
       wishes.push_back({job, shown, it->second});

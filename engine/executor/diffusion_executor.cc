@@ -63,6 +63,7 @@ DiffusionExecutor::DiffusionExecutor(DiffusionExecutorOptions options, EngineMet
       guard_(std::move(options.log)),
       shelf_(std::move(options.shelf)),
       nets_(std::move(options.nets)),
+      loras_(std::move(options.loras)),
       cache_(options.embedding_cache_entries, metrics),
       encoder_(cache_, guard_, /*alone=*/options.limits.strict_rows > 0),
       sizes_(*device_, options.limits.strict_rows, nets_, log_),
@@ -104,6 +105,7 @@ absl::Status DiffusionExecutor::Start(Job& job) {
   auto state = std::make_unique<DenoiseState>(bundles.front(), recipe, job.seed());
   state->stage_bundles = std::move(bundles);
   state->class_index = job.request().class_index;
+  STEPCAST_RETURN_IF_ERROR(TakeLoras(*recipe, loras_.get(), state->loras));
   if (const auto& resume = job.request().resume) STEPCAST_RETURN_IF_ERROR(state->Restore(resume->state));
   STEPCAST_RETURN_IF_ERROR(LookUp(job, *state));
   job.set_state(std::move(state));

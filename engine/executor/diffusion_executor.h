@@ -21,6 +21,7 @@
 #include "engine/device/torch_guard.h"
 #include "engine/job/embedding_cache.h"
 #include "engine/shelves/control_shelf.h"
+#include "engine/shelves/lora_shelf.h"
 #include "engine/shelves/model_shelf.h"
 #include "engine/step/classifier_guidance.h"
 #include "engine/step/program_runner.h"
@@ -38,6 +39,7 @@ struct DiffusionExecutorOptions {
   size_t embedding_cache_entries = 1024;
   int64_t picture_cache_bytes = int64_t{128} << 20;    // of encoded pictures that no job needs
   std::shared_ptr<const ControlShelf> nets = nullptr;  // that are on `device`; null: there are no ControlNets
+  std::shared_ptr<const LoraShelf> loras = nullptr;    // the same of LoRAs
   ErrorLog log;                                        // may be empty
 };
 
@@ -127,6 +129,7 @@ class DiffusionExecutor final : public StepExecutor {
   const TorchGuard guard_;
   const std::shared_ptr<const ModelShelf> shelf_;
   const std::shared_ptr<const ControlShelf> nets_;
+  const std::shared_ptr<const LoraShelf> loras_;
   EmbeddingCache cache_;
   PromptEncoder encoder_;
   SizeChecks sizes_;  // of strict mode

@@ -14,6 +14,7 @@
 #include "engine/device/device.h"
 #include "engine/job/embedding_cache.h"
 #include "engine/job/encoded_picture.h"
+#include "engine/job/job_lora.h"
 #include "model/model_bundle.h"
 #include "sampling/program/noise_generator.h"
 #include "sampling/program/sampling_program.h"
@@ -48,14 +49,13 @@ class DenoiseState final : public JobState {
   const sampling::Stage& stage() const { return recipe_->stages[static_cast<size_t>(stage_)]; }
   const sampling::SamplingProgram& program() const { return *stage().program; }
 
-  // The pinned embedding of one of the recipe's conditionings; null where no row of the stage shows it, and until it is
-  // known.
+  // The pinned embedding of one of the recipe's conditionings; null where no row of the stage shows it, or not yet.
   const SharedEmbedding& embedding(int conditioning) const { return embeddings_[static_cast<size_t>(conditioning)]; }
   void Pin(int conditioning, SharedEmbedding embedding) {
     embeddings_[static_cast<size_t>(conditioning)] = std::move(embedding);
   }
 
-  // The pinned tensors of one of the recipe's pictures; null where the stage does without, and until they are known.
+  // The pinned tensors of one of the recipe's pictures; null where the stage does without, or not yet.
   const SharedEncodedPicture& picture(int index) const { return pictures_[static_cast<size_t>(index)]; }
   void PinPicture(int index, SharedEncodedPicture encoded) {
     pictures_[static_cast<size_t>(index)] = std::move(encoded);
@@ -71,10 +71,10 @@ class DenoiseState final : public JobState {
 
   // A weight map of the recipe on the device, [1, 1, h, w].
   const at::Tensor& MapOf(const sampling::SharedWeightMap& map, const ComputeDevice& device);
-  // The models of its stages, one for each, which stay in memory as long as the job.
+  // The models of its stages, one for each, and the LoRAs that it names, by key: in memory as long as the job.
   std::vector<std::shared_ptr<const model::ModelBundle>> stage_bundles;
-  // What classifier guidance steers towards; of class-conditional models.
-  std::optional<int> class_index;
+  std::map<std::string, SharedLora> loras;
+  std::optional<int> class_index;  // what classifier guidance steers towards; of class-conditional models
 
   // Makes the slots for latents of `height` x `width` cells and draws from the pictures, if not done yet. In the order
   // of diffusers: pictures that are a start or kept, the initial noise, other pictures, and only then steps. Latents

@@ -301,6 +301,7 @@ void MakeExecutors(const EngineOptions& options, const engine::StrictChoice& str
     engine::DiffusionExecutorOptions executor;
     executor.shelf = PlaceOf(library, name).shelf;
     executor.nets = PlaceOf(library, name).nets;
+    executor.loras = PlaceOf(library, name).loras;
     executor.device = std::move(devices[i]);
     executor.limits = LimitsOf(options, strict);
     executor.embedding_cache_entries = static_cast<size_t>(options.embedding_cache_entries);

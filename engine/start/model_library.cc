@@ -72,7 +72,8 @@ ModelLibrary::ModelLibrary(const EngineOptions& options, std::vector<ModelPlace>
       places_(std::move(places)),
       // What one model has it shares with nobody, and hashing its parts would be for nothing.
       components_(options.models.size() > 1 ? std::make_shared<model::ComponentCache>() : nullptr),
-      returns_(std::make_shared<Returns>()) {}
+      returns_(std::make_shared<Returns>()),
+      loras_(places_, options.log_error) {}
 
 absl::Status ModelLibrary::CheckDevices() const {
   std::vector<std::string> known;

@@ -13,21 +13,12 @@
 #include "core/model_host.h"
 #include "engine/device/device.h"
 #include "engine/device/torch_guard.h"
-#include "engine/shelves/control_shelf.h"
-#include "engine/shelves/model_shelf.h"
 #include "engine/start/engine_factory.h"
+#include "engine/start/lora_library.h"
+#include "engine/start/model_place.h"
 #include "model/loading/component_cache.h"
 
 namespace stepcast::engine {
-
-// A device that holds models, for as many executors as compute there.
-struct ModelPlace {
-  ModelMemory memory;
-  std::unique_ptr<ComputeDevice> device;  // of the thread that loads
-  int threads = 0;                        // of a tick there, on the CPU
-  std::shared_ptr<ModelShelf> shelf = std::make_shared<ModelShelf>();
-  std::shared_ptr<ControlShelf> nets = std::make_shared<ControlShelf>();
-};
 
 // Every model of the options, held or not. Parts that several models have are held once per device. A bundle that
 // nobody uses any more is freed here, on the thread that loads, never in a tick.
@@ -45,6 +36,7 @@ class ModelLibrary final : public ModelHost {
   absl::StatusOr<SharedModelInfo> Inspect(const std::string& id) override;
   absl::StatusOr<HostedModel> Load(const std::string& id) override;
   void Unload(const std::string& id) override;
+  LoraHost* loras() override { return &loras_; }
 
   // As Inspect, without the identity of the parts: reads no weights.
   absl::StatusOr<SharedModelInfo> Describe(const std::string& id);
@@ -94,6 +86,7 @@ class ModelLibrary final : public ModelHost {
   int64_t max_decode_bytes_ = 0;
   std::vector<ControlNetInfo> control_nets_;
   std::set<std::string> independent_;  // models whose rows strict mode's check has found to be so
+  LoraLibrary loras_;
 };
 
 }  // namespace stepcast::engine

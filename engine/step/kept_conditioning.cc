@@ -59,6 +59,12 @@ void CatTexts(const std::vector<const Embedding*>& rows, int64_t padding, model:
   all.text_mask = PadRows(mask, padding);
 }
 
+// Whether two forwards have the same adapters in the same rows; null: none.
+bool AreSame(const model::RowAdapters* a, const model::RowAdapters* b) {
+  if (a == nullptr || b == nullptr) return a == b;
+  return a->runs() == b->runs();
+}
+
 }  // namespace
 
 at::Tensor PadRows(const at::Tensor& rows, int64_t padding) {
@@ -69,12 +75,15 @@ at::Tensor PadRows(const at::Tensor& rows, int64_t padding) {
 }
 
 const model::Conditioning& KeptConditioning::Of(const std::vector<const Embedding*>& rows, int64_t padding,
-                                                const Prepare& prepare) {
+                                                const Prepare& prepare,
+                                                const std::shared_ptr<const model::RowAdapters>& adapters) {
   std::vector<int64_t> ids;
   ids.reserve(rows.size());
   for (const Embedding* row : rows) ids.push_back(row->id);
 
-  const auto same = [&ids](const Kept& kept) { return kept.embedding_ids == ids; };
+  const auto same = [&](const Kept& kept) {
+    return kept.embedding_ids == ids && AreSame(kept.conditioning.adapters.get(), adapters.get());
+  };
   if (const auto it = std::ranges::find_if(kept_, same); it != kept_.end()) {
     kept_.splice(kept_.begin(), kept_, it);
     return kept_.front().conditioning;
@@ -84,6 +93,7 @@ const model::Conditioning& KeptConditioning::Of(const std::vector<const Embeddin
   conditioning.text_embeds = CatRows(rows, padding, &model::Conditioning::text_embeds);
   conditioning.time_ids = CatRows(rows, padding, &model::Conditioning::time_ids);
   conditioning.class_labels = CatRows(rows, padding, &model::Conditioning::class_labels);
+  conditioning.adapters = adapters;
   kept_.push_front({std::move(ids), prepare(conditioning)});
   DropOld();
   return kept_.front().conditioning;

@@ -176,7 +176,30 @@ const model::Conditioning& StepBatch::ConditioningRows(absl::Span<const ActiveJo
     for (const sampling::Row& row : job.own_rows()) rows.push_back(job.state->embedding(row.conditioning).get());
   }
   const model::Denoiser& denoiser = jobs.front().state->bundle().denoiser();
-  return kept_.Of(rows, Padding(layout), [&](const model::Conditioning& all) { return denoiser.Prepare(all); });
+  return kept_.Of(
+      rows, Padding(layout), [&](const model::Conditioning& all) { return denoiser.Prepare(all); },
+      AdaptersOf(jobs, layout));
+}
+
+// Neighbours with equal adapters are one run; in strict mode each job's rows stay their own, so that a product has the
+// shape that it has without neighbours.
+std::shared_ptr<const model::RowAdapters> StepBatch::AdaptersOf(absl::Span<const ActiveJob> jobs,
+                                                                const RowLayout& layout) const {
+  std::vector<model::AdapterRun> runs;
+  for (size_t n = 0; n < jobs.size();) {
+    const std::vector<sampling::StageLora>& loras = jobs[n].state->stage().loras;
+    const size_t first = n++;
+    if (loras.empty()) continue;
+    while (strict_rows_ == 0 && n < jobs.size() && jobs[n].state->stage().loras == loras) ++n;
+    const int64_t end = n < jobs.size() ? layout.uncond_row[n] : layout.rows();
+    for (const sampling::StageLora& lora : loras) {
+      const SharedLora& held = jobs[first].state->loras.at(lora.key);
+      if (held->denoiser == nullptr) continue;
+      const int64_t row = layout.uncond_row[first];
+      runs.push_back({.adapter = held->denoiser, .first = row, .rows = end - row, .scale = lora.scale});
+    }
+  }
+  return runs.empty() ? nullptr : std::make_shared<const model::RowAdapters>(std::move(runs));
 }
 
 at::Tensor StepBatch::Combine(absl::Span<const ActiveJob> jobs, const RowLayout& layout,

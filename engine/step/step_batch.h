@@ -85,6 +85,8 @@ class StepBatch {
   at::Tensor RowsOf(absl::Span<const ActiveJob> jobs, const RowLayout& layout,
                     absl::Span<const LatentGroup> groups) const;
   const model::Conditioning& ConditioningRows(absl::Span<const ActiveJob> jobs, const RowLayout& layout);
+  // What LoRAs do to the rows; null where no job asks for any.
+  std::shared_ptr<const model::RowAdapters> AdaptersOf(absl::Span<const ActiveJob> jobs, const RowLayout& layout) const;
   GroupPrediction Conclude(absl::Span<const ActiveJob> jobs, const RowLayout& layout, const at::Tensor& output) const;
   at::Tensor Combine(absl::Span<const ActiveJob> jobs, const RowLayout& layout, const at::Tensor& output) const;
   at::Tensor CombinePlain(absl::Span<const ActiveJob> jobs, const RowLayout& layout, const at::Tensor& output) const;

@@ -13,6 +13,7 @@
 #include "model/families/image_input.h"
 #include "model/files/load_report.h"
 #include "model/loading/component_loader.h"
+#include "model/lora/lora_loader.h"
 #include "model/text_encoder/text_conditioner.h"
 #include "model/unet/unet_2d_condition_model.h"
 
@@ -130,6 +131,7 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusion(const Mod
   ModelInfo info = Describe(loader, schedule, shape, text);
   info.control_shape = ControlShapeOf(unet, shape.channels, shape.factor);
   info.image_input = *ImageInputOf(unet, vae.latent_channels);
+  info.lora_targets = LoraTargetsOf(*parts.denoiser, *parts.conditioner);
   STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(std::move(info)));
   parts.warnings = loader.TakeWarnings();
   parts.notes = loader.TakeNotes();

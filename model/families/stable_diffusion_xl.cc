@@ -14,6 +14,7 @@
 #include "model/families/image_input.h"
 #include "model/files/load_report.h"
 #include "model/loading/component_loader.h"
+#include "model/lora/lora_loader.h"
 #include "model/text_encoder/sdxl_text_conditioner.h"
 #include "model/unet/unet_2d_condition_model.h"
 
@@ -194,7 +195,9 @@ absl::StatusOr<std::shared_ptr<const ModelBundle>> LoadStableDiffusionXl(const M
       loader.AddPath(absl::StrCat(index.PathOf(tokenizer), "/", name));
     }
   }
-  STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(Describe(loader, settings)));
+  ModelInfo info = Describe(loader, settings);
+  info.lora_targets = LoraTargetsOf(*parts.denoiser, *parts.conditioner);
+  STEPCAST_ASSIGN_OR_RETURN(parts.info, loader.Finish(std::move(info)));
   parts.warnings = loader.TakeWarnings();
   parts.notes = loader.TakeNotes();
   return std::make_shared<const AssembledBundle>(std::move(parts), options.device, loader.denoiser_dtype());

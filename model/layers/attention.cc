@@ -60,18 +60,22 @@ Attention::Attention(const WeightScope& scope, const AttentionOptions& options)
     to_kv_ = Linear::Fused({scope / "to_k", scope / "to_v"}, context, channels, /*bias=*/false);
     return;
   }
-  context_ = options.context->Add((scope / "to_k").Get("weight", {channels, context}), {});
-  context_.width += options.context->Add((scope / "to_v").Get("weight", {channels, context}), {}).width;
+  for (const WeightScope& part : {scope / "to_k", scope / "to_v"}) {
+    const StackedLinear::Slice slice =
+        options.context->Add(part.Get("weight", {channels, context}), {}, part.AddSite(context, channels));
+    if (context_.width == 0) context_.begin = slice.begin;
+    context_.width += slice.width;
+  }
 }
 
-at::Tensor Attention::operator()(const at::Tensor& residual, const at::Tensor& x,
-                                 const AttentionContext& context) const {
-  if (to_qkv_.has_value()) return to_out_.AddTo(residual, SelfAttend((*to_qkv_)(x), heads_));
-  const at::Tensor kv =
-      to_kv_.has_value() ? (*to_kv_)(context.states.defined() ? context.states : x) : context_.Of(context.states);
-  const at::Tensor mixed = ScaledDotProduct((*to_q_)(x), kv.narrow(2, 0, channels_), kv.narrow(2, channels_, channels_),
-                                            heads_, /*causal=*/false, context.mask);
-  return to_out_.AddTo(residual, mixed);
+at::Tensor Attention::operator()(const at::Tensor& residual, const at::Tensor& x, const AttentionContext& context,
+                                 const RowAdapters* adapters) const {
+  if (to_qkv_.has_value()) return to_out_.AddTo(residual, SelfAttend((*to_qkv_)(x, adapters), heads_), adapters);
+  const at::Tensor kv = to_kv_.has_value() ? (*to_kv_)(context.states.defined() ? context.states : x, adapters)
+                                           : context_.Of(context.states);
+  const at::Tensor mixed = ScaledDotProduct((*to_q_)(x, adapters), kv.narrow(2, 0, channels_),
+                                            kv.narrow(2, channels_, channels_), heads_, /*causal=*/false, context.mask);
+  return to_out_.AddTo(residual, mixed, adapters);
 }
 
 AttentionBlock::AttentionBlock(const WeightScope& scope, const Options& options)
@@ -83,9 +87,9 @@ AttentionBlock::AttentionBlock(const WeightScope& scope, const Options& options)
   if (options.groups > 0) group_norm_.emplace(scope / "group_norm", options.channels, options.groups, options.eps);
 }
 
-at::Tensor AttentionBlock::operator()(const at::Tensor& x) const {
-  const at::Tensor mixed = SelfAttend(to_qkv_(ToTokens(group_norm_.has_value() ? (*group_norm_)(x) : x)), heads_);
-  const at::Tensor sum = to_out_.AddTo(ToTokens(x), mixed);
+at::Tensor AttentionBlock::operator()(const at::Tensor& x, const RowAdapters* adapters) const {
+  const at::Tensor normed = ToTokens(group_norm_.has_value() ? (*group_norm_)(x) : x);
+  const at::Tensor sum = to_out_.AddTo(ToTokens(x), SelfAttend(to_qkv_(normed, adapters), heads_), adapters);
   return FromTokens(output_scale_ == 1.0 ? sum : sum.div(output_scale_), x.size(2), x.size(3));
 }
 

@@ -41,7 +41,8 @@ class Attention {
   // residual + attention of x. Both [B, L, channels].
   // `context`, for cross-attention: its states are the stack's product [B, S, width] when the options had a stack, else
   // [B, S, context_channels]. Undefined: x attends to itself (needs equal widths and no stack).
-  at::Tensor operator()(const at::Tensor& residual, const at::Tensor& x, const AttentionContext& context = {}) const;
+  at::Tensor operator()(const at::Tensor& residual, const at::Tensor& x, const AttentionContext& context = {},
+                        const RowAdapters* adapters = nullptr) const;
 
  private:
   int64_t channels_;
@@ -66,7 +67,8 @@ class AttentionBlock {
   };
   AttentionBlock(const WeightScope& scope, const Options& options);
 
-  at::Tensor operator()(const at::Tensor& x) const;  // [B, channels, H, W], same out
+  // [B, channels, H, W], same out
+  at::Tensor operator()(const at::Tensor& x, const RowAdapters* adapters = nullptr) const;
 
  private:
   int64_t heads_;

@@ -5,7 +5,8 @@
 namespace stepcast::model {
 
 Conv2d::Conv2d(const WeightScope& scope, int64_t in, int64_t out, ConvGeometry geometry)
-    : geometry_(geometry),
+    : site_(scope.AddSite(in, out, geometry.kernel)),
+      geometry_(geometry),
       weight_(scope.Get("weight", {out, in, geometry.kernel, geometry.kernel})),
       bias_(geometry.bias ? scope.Get("bias", {out}) : at::Tensor()) {
   packed_ = geometry.usual.height > 0 && geometry.usual.width > 0 && CanPackConvolution(weight_);
@@ -15,7 +16,7 @@ Conv2d::Conv2d(const WeightScope& scope, int64_t in, int64_t out, ConvGeometry g
   layouts_->Register(weight_);
 }
 
-at::Tensor Conv2d::operator()(const at::Tensor& x) const {
+at::Tensor Conv2d::Convolve(const at::Tensor& x) const {
   if (!packed_) return at::conv2d(x, weight_, bias_, geometry_.stride, geometry_.padding);
   const SpatialSize size = {x.size(2), x.size(3)};
   const at::Tensor input = x.contiguous(at::MemoryFormat::ChannelsLast);
@@ -23,6 +24,15 @@ at::Tensor Conv2d::operator()(const at::Tensor& x) const {
   return RunPackedConvolution(input, layouts_->For(weight_, geometry_, size), bias_, geometry_);
 }
 
-at::Tensor Conv2d::AddTo(const at::Tensor& residual, const at::Tensor& x) const { return (*this)(x).add_(residual); }
+at::Tensor Conv2d::operator()(const at::Tensor& x, const RowAdapters* adapters) const {
+  if (adapters == nullptr || !adapters->Changes(site_)) return Convolve(x);
+  const at::Tensor y = Convolve(x).contiguous(at::MemoryFormat::ChannelsLast);
+  adapters->AddTo(site_, geometry_, x, y);
+  return y;
+}
+
+at::Tensor Conv2d::AddTo(const at::Tensor& residual, const at::Tensor& x, const RowAdapters* adapters) const {
+  return (*this)(x, adapters).add_(residual);
+}
 
 }  // namespace stepcast::model

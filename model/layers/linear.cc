@@ -28,32 +28,42 @@ at::Tensor RunPlainLinear(const at::Tensor& x, const at::Tensor& weight, const a
 
 }  // namespace
 
-Linear::Linear(at::Tensor weight, at::Tensor bias)
-    : packed_(ShouldPackLinear(weight)),
+Linear::Linear(at::Tensor weight, at::Tensor bias, int site)
+    : parts_(site < 0 ? std::vector<SiteColumns>() : std::vector<SiteColumns>{{site, 0, weight.size(0)}}),
+      packed_(ShouldPackLinear(weight)),
       weight_(packed_ ? PackLinear(weight) : std::move(weight)),
       bias_(std::move(bias)) {}
 
 Linear::Linear(const WeightScope& scope, int64_t in, int64_t out, bool bias)
-    : Linear(scope.Get("weight", {out, in}), bias ? scope.Get("bias", {out}) : at::Tensor()) {}
+    : Linear(scope.Get("weight", {out, in}), bias ? scope.Get("bias", {out}) : at::Tensor(), scope.AddSite(in, out)) {}
 
 Linear Linear::Fused(const std::vector<WeightScope>& scopes, int64_t in, int64_t out_each, bool bias) {
   std::vector<at::Tensor> weights;
   std::vector<at::Tensor> biases;
+  std::vector<SiteColumns> parts;
   for (const WeightScope& scope : scopes) {
     weights.push_back(scope.Get("weight", {out_each, in}));
     if (bias) biases.push_back(scope.Get("bias", {out_each}));
+    parts.push_back({scope.AddSite(in, out_each), static_cast<int64_t>(parts.size()) * out_each, out_each});
   }
-  return Linear(CatWeights(std::move(weights)), bias ? CatWeights(std::move(biases)) : at::Tensor());
+  Linear fused(CatWeights(std::move(weights)), bias ? CatWeights(std::move(biases)) : at::Tensor());
+  fused.parts_ = std::move(parts);
+  return fused;
 }
 
-at::Tensor Linear::operator()(const at::Tensor& x) const {
-  return packed_ ? RunPackedLinear(x, weight_, bias_) : RunPlainLinear(x, weight_, bias_);
+at::Tensor Linear::operator()(const at::Tensor& x, const RowAdapters* adapters) const {
+  at::Tensor y = packed_ ? RunPackedLinear(x, weight_, bias_) : RunPlainLinear(x, weight_, bias_);
+  if (adapters != nullptr) adapters->AddTo(parts_, x, y);
+  return y;
 }
 
-at::Tensor Linear::AddTo(const at::Tensor& residual, const at::Tensor& x) const { return (*this)(x).add_(residual); }
+at::Tensor Linear::AddTo(const at::Tensor& residual, const at::Tensor& x, const RowAdapters* adapters) const {
+  return (*this)(x, adapters).add_(residual);
+}
 
-StackedLinear::Slice StackedLinear::Add(at::Tensor weight, at::Tensor bias) {
+StackedLinear::Slice StackedLinear::Add(at::Tensor weight, at::Tensor bias, int site) {
   const Slice slice{width_, weight.size(0)};
+  if (site >= 0) parts_.push_back({site, slice.begin, slice.width});
   width_ += slice.width;
   weights_.push_back(std::move(weight));
   if (bias.defined()) biases_.push_back(std::move(bias));
@@ -64,6 +74,12 @@ void StackedLinear::Seal() {
   if (empty()) return;
   at::Tensor bias = biases_.empty() ? at::Tensor() : CatWeights(std::exchange(biases_, {}));
   sealed_.emplace_back(CatWeights(std::exchange(weights_, {})), std::move(bias));
+}
+
+at::Tensor StackedLinear::operator()(const at::Tensor& x, const RowAdapters* adapters) const {
+  at::Tensor y = sealed_.front()(x);
+  if (adapters != nullptr) adapters->AddTo(parts_, x, y);
+  return y;
 }
 
 }  // namespace stepcast::model

@@ -22,8 +22,9 @@ at::Tensor AveragePool2x2(const at::Tensor& x) { return at::avg_pool2d(x, 2, 2);
 Upsample2D::Upsample2D(const WeightScope& scope, int64_t in, int64_t out, SpatialSize usual)
     : conv_(scope / "conv", in, out, {.kernel = 3, .stride = 1, .padding = 1, .usual = Doubled(usual)}) {}
 
-at::Tensor Upsample2D::operator()(const at::Tensor& x, std::optional<SpatialSize> size) const {
-  return conv_(UpsampleNearest(x, size));
+at::Tensor Upsample2D::operator()(const at::Tensor& x, std::optional<SpatialSize> size,
+                                  const RowAdapters* adapters) const {
+  return conv_(UpsampleNearest(x, size), adapters);
 }
 
 Downsample2D::Downsample2D(const WeightScope& scope, int64_t in, int64_t out, int64_t padding, SpatialSize usual)
@@ -32,8 +33,8 @@ Downsample2D::Downsample2D(const WeightScope& scope, int64_t in, int64_t out, in
       conv_(scope / "conv", in, out,
             {.kernel = 3, .stride = 2, .padding = padding, .usual = padding == 0 ? SpatialSize{} : usual}) {}
 
-at::Tensor Downsample2D::operator()(const at::Tensor& x) const {
-  return conv_(pad_bottom_right_ ? at::constant_pad_nd(x, {0, 1, 0, 1}) : x);
+at::Tensor Downsample2D::operator()(const at::Tensor& x, const RowAdapters* adapters) const {
+  return conv_(pad_bottom_right_ ? at::constant_pad_nd(x, {0, 1, 0, 1}) : x, adapters);
 }
 
 }  // namespace stepcast::model

@@ -27,7 +27,8 @@ class Upsample2D {
  public:
   // `usual`: of most inputs, see ConvGeometry.
   Upsample2D(const WeightScope& scope, int64_t in, int64_t out, SpatialSize usual = {});
-  at::Tensor operator()(const at::Tensor& x, std::optional<SpatialSize> size = std::nullopt) const;
+  at::Tensor operator()(const at::Tensor& x, std::optional<SpatialSize> size = std::nullopt,
+                        const RowAdapters* adapters = nullptr) const;
 
  private:
   Conv2d conv_;
@@ -37,7 +38,7 @@ class Upsample2D {
 class Downsample2D {
  public:
   Downsample2D(const WeightScope& scope, int64_t in, int64_t out, int64_t padding, SpatialSize usual = {});
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const at::Tensor& x, const RowAdapters* adapters = nullptr) const;
 
  private:
   bool pad_bottom_right_;

@@ -30,8 +30,8 @@ ResnetBlock2D::ResnetBlock2D(const WeightScope& scope, const ResnetOptions& opti
   if (options.time_channels > 0) {
     const int64_t width = options.scale_shift ? 2 * options.out : options.out;
     const WeightScope projection = scope / "time_emb_proj";
-    time_ =
-        options.time->Add(projection.Get("weight", {width, options.time_channels}), projection.Get("bias", {width}));
+    time_ = options.time->Add(projection.Get("weight", {width, options.time_channels}), projection.Get("bias", {width}),
+                              projection.AddSite(options.time_channels, width));
   }
   if (options.in != options.out || options.force_shortcut) {
     conv_shortcut_.emplace(scope / "conv_shortcut", options.in, options.out, Geometry(options, 1));
@@ -50,8 +50,8 @@ at::Tensor ResnetBlock2D::Resampled(const at::Tensor& x) const {
   return x;
 }
 
-at::Tensor ResnetBlock2D::operator()(const at::Tensor& x, const at::Tensor& time) const {
-  at::Tensor hidden = conv1_(Resampled(norm1_(x, activation_)));
+at::Tensor ResnetBlock2D::operator()(const at::Tensor& x, const at::Tensor& time, const RowAdapters* adapters) const {
+  at::Tensor hidden = conv1_(Resampled(norm1_(x, activation_)), adapters);
   if (time_.width == 0) {
     hidden = norm2_(hidden, activation_);
   } else if (scale_shift_) {
@@ -63,7 +63,7 @@ at::Tensor ResnetBlock2D::operator()(const at::Tensor& x, const at::Tensor& time
     hidden = norm2_(hidden, activation_, time_.Of(time));
   }
   const at::Tensor input = Resampled(x);
-  hidden = conv2_.AddTo(conv_shortcut_.has_value() ? (*conv_shortcut_)(input) : input, hidden);
+  hidden = conv2_.AddTo(conv_shortcut_.has_value() ? (*conv_shortcut_)(input, adapters) : input, hidden, adapters);
   return output_scale_ == 1.0 ? hidden : hidden.div_(output_scale_);
 }
 

@@ -39,7 +39,7 @@ class ResnetBlock2D {
 
   // x [B, in, H, W]. `time` [B, width of the stack]: what options.time made of act(temb); undefined without one.
   // Returns [B, out, H', W'].
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& time) const;
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& time, const RowAdapters* adapters = nullptr) const;
 
  private:
   at::Tensor Resampled(const at::Tensor& x) const;

@@ -37,10 +37,11 @@ TimestepEmbedding::TimestepEmbedding(const WeightScope& scope, const TimestepEmb
   }
 }
 
-at::Tensor TimestepEmbedding::operator()(const at::Tensor& x, const at::Tensor& condition) const {
+at::Tensor TimestepEmbedding::operator()(const at::Tensor& x, const at::Tensor& condition,
+                                         const RowAdapters* adapters) const {
   at::Tensor input = x;
-  if (cond_proj_.has_value() && condition.defined()) input = cond_proj_->AddTo(x, condition);
-  const at::Tensor out = linear_2_(ActivateInPlace(linear_1_(input), activation_));
+  if (cond_proj_.has_value() && condition.defined()) input = cond_proj_->AddTo(x, condition, adapters);
+  const at::Tensor out = linear_2_(ActivateInPlace(linear_1_(input, adapters), activation_), adapters);
   return post_activation_.has_value() ? ActivateInPlace(out, *post_activation_) : out;
 }
 

@@ -46,7 +46,8 @@ class TimestepEmbedding {
   TimestepEmbedding(const WeightScope& scope, const TimestepEmbeddingOptions& options);
 
   // x [N, in]; `condition` [N, condition_channels] or undefined. Returns [N, out].
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& condition = {}) const;
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& condition = {},
+                        const RowAdapters* adapters = nullptr) const;
 
  private:
   Activation activation_;

@@ -15,7 +15,7 @@ Linear Projection(const WeightScope& scope, const TransformerOptions& options) {
   const int64_t channels = options.channels;
   if (options.linear_projection) return Linear(scope, channels, channels);
   return Linear(scope.Get("weight", {channels, channels, 1, 1}).view({channels, channels}),
-                scope.Get("bias", {channels}));
+                scope.Get("bias", {channels}), scope.AddSite(channels, channels));
 }
 
 AttentionOptions SelfOptions(const TransformerOptions& options) {
@@ -32,10 +32,10 @@ AttentionOptions SelfOptions(const TransformerOptions& options) {
 FeedForward::FeedForward(const WeightScope& scope, int64_t channels)
     : proj_(scope / "net" / 0 / "proj", channels, 8 * channels), out_(scope / "net" / 2, 4 * channels, channels) {}
 
-at::Tensor FeedForward::operator()(const at::Tensor& residual, const at::Tensor& x) const {
-  const at::Tensor both = proj_(x);
+at::Tensor FeedForward::operator()(const at::Tensor& residual, const at::Tensor& x, const RowAdapters* adapters) const {
+  const at::Tensor both = proj_(x, adapters);
   const int64_t width = both.size(-1) / 2;
-  return out_.AddTo(residual, at::gelu(both.narrow(-1, width, width)).mul_(both.narrow(-1, 0, width)));
+  return out_.AddTo(residual, at::gelu(both.narrow(-1, width, width)).mul_(both.narrow(-1, 0, width)), adapters);
 }
 
 BasicTransformerBlock::BasicTransformerBlock(const WeightScope& scope, const TransformerOptions& options)
@@ -52,10 +52,11 @@ BasicTransformerBlock::BasicTransformerBlock(const WeightScope& scope, const Tra
                                                    .context = options.text});
 }
 
-at::Tensor BasicTransformerBlock::operator()(at::Tensor x, const AttentionContext& text) const {
-  x = attn1_(x, norm1_(x), attn1_reads_text_ ? text : AttentionContext());
-  if (attn2_.has_value()) x = (*attn2_)(x, (*norm2_)(x), text);
-  return ff_(x, norm3_(x));
+at::Tensor BasicTransformerBlock::operator()(at::Tensor x, const AttentionContext& text,
+                                             const RowAdapters* adapters) const {
+  x = attn1_(x, norm1_(x), attn1_reads_text_ ? text : AttentionContext(), adapters);
+  if (attn2_.has_value()) x = (*attn2_)(x, (*norm2_)(x), text, adapters);
+  return ff_(x, norm3_(x), adapters);
 }
 
 Transformer2DModel::Transformer2DModel(const WeightScope& scope, const TransformerOptions& options)
@@ -65,10 +66,11 @@ Transformer2DModel::Transformer2DModel(const WeightScope& scope, const Transform
   for (int64_t i = 0; i < options.layers; ++i) blocks_.emplace_back(scope / "transformer_blocks" / i, options);
 }
 
-at::Tensor Transformer2DModel::operator()(const at::Tensor& x, const AttentionContext& text) const {
-  at::Tensor tokens = proj_in_(ToTokens(norm_(x)));
-  for (const BasicTransformerBlock& block : blocks_) tokens = block(std::move(tokens), text);
-  return FromTokens(proj_out_.AddTo(ToTokens(x), tokens), x.size(2), x.size(3));
+at::Tensor Transformer2DModel::operator()(const at::Tensor& x, const AttentionContext& text,
+                                          const RowAdapters* adapters) const {
+  at::Tensor tokens = proj_in_(ToTokens(norm_(x)), adapters);
+  for (const BasicTransformerBlock& block : blocks_) tokens = block(std::move(tokens), text, adapters);
+  return FromTokens(proj_out_.AddTo(ToTokens(x), tokens, adapters), x.size(2), x.size(3));
 }
 
 }  // namespace stepcast::model

@@ -30,7 +30,7 @@ class FeedForward {
  public:
   FeedForward(const WeightScope& scope, int64_t channels);
   // residual + ff(x), both [B, L, channels].
-  at::Tensor operator()(const at::Tensor& residual, const at::Tensor& x) const;
+  at::Tensor operator()(const at::Tensor& residual, const at::Tensor& x, const RowAdapters* adapters = nullptr) const;
 
  private:
   Linear proj_;  // [channels -> 8 * channels]: values, then gates
@@ -41,7 +41,8 @@ class FeedForward {
 class BasicTransformerBlock {
  public:
   BasicTransformerBlock(const WeightScope& scope, const TransformerOptions& options);
-  at::Tensor operator()(at::Tensor x, const AttentionContext& text) const;  // [B, L, channels]
+  // [B, L, channels]
+  at::Tensor operator()(at::Tensor x, const AttentionContext& text, const RowAdapters* adapters = nullptr) const;
 
  private:
   bool attn1_reads_text_;
@@ -60,7 +61,7 @@ class Transformer2DModel {
 
   // x [B, channels, H, W]. `text`: its states are the product of options.text [B, S, its width]; without a stack
   // [B, S, cross_attention_dim], or undefined (x attends to itself).
-  at::Tensor operator()(const at::Tensor& x, const AttentionContext& text) const;
+  at::Tensor operator()(const at::Tensor& x, const AttentionContext& text, const RowAdapters* adapters = nullptr) const;
 
  private:
   GroupNorm norm_;

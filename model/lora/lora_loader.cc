@@ -112,6 +112,13 @@ absl::Status CheckNumbers(const LoraFile& file) {
   return absl::OkStatus();
 }
 
+std::shared_ptr<const LoraTargets> LoraTargetsOf(const Denoiser& denoiser, const Conditioner& conditioner) {
+  LoraTargets targets = denoiser.lora_targets();
+  if (targets.empty()) return nullptr;
+  for (LoraNetwork& tower : conditioner.lora_targets()) targets.push_back(std::move(tower));
+  return std::make_shared<const LoraTargets>(std::move(targets));
+}
+
 double LoraCost(const std::vector<LoraMatch>& matches, const LoraTargets& targets) {
   const std::vector<LoraSite>& sites = targets.front().sites;
   int64_t levels = 1;

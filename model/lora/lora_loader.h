@@ -9,6 +9,8 @@
 
 #include "absl/status/statusor.h"
 #include "core/lora_targets.h"
+#include "model/conditioner.h"
+#include "model/denoiser.h"
 #include "model/lora/lora_match.h"
 #include "model/lora/row_adapters.h"
 
@@ -27,6 +29,9 @@ absl::StatusOr<LoadedLora> LoadLora(const LoraFile& file, const std::vector<Lora
 
 // Whether every number of the file is finite. Errors: as LoadLora.
 absl::Status CheckNumbers(const LoraFile& file);
+
+// What LoRAs can change in a model of these parts: the denoiser, then each text encoder; null: nothing.
+std::shared_ptr<const LoraTargets> LoraTargetsOf(const Denoiser& denoiser, const Conditioner& conditioner);
 
 // What a row with `matches` costs more than one without, as a share of it: the multiplications of the low-rank products
 // over those of the layers, each at the size of its level, counted twice because narrow products wait for memory.

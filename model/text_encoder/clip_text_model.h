@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "absl/strings/string_view.h"
+#include "model/files/load_report.h"
 #include "model/layers/linear.h"
 #include "model/layers/normalization.h"
 #include "model/text_encoder/clip_text_config.h"
@@ -21,7 +22,8 @@ namespace stepcast::model {
 class ClipEncoderLayer {
  public:
   ClipEncoderLayer(const WeightScope& scope, const ClipTextConfig& config);
-  at::Tensor operator()(const at::Tensor& x) const;  // [B, L, hidden]
+  // [B, L, hidden]
+  at::Tensor operator()(const at::Tensor& x, const RowAdapters* adapters = nullptr) const;
 
  private:
   int64_t heads_;
@@ -43,13 +45,18 @@ class ClipTextModel {
   // after `skip` layers fewer than all, 0 <= skip <= layers, without the final norm.
   at::Tensor HiddenStates(const TowerInput& input, int64_t skip) const;
   // The rest of the way: HiddenStates(input, skip) through the last `skip` layers.
-  at::Tensor LastLayers(at::Tensor hidden_states, int64_t skip) const;
+  at::Tensor LastLayers(at::Tensor hidden_states, int64_t skip, const RowAdapters* adapters = nullptr) const;
   at::Tensor FinalNorm(const at::Tensor& hidden_states) const { return final_layer_norm_(hidden_states); }
   // The state at each row's end token (after the final norm), projected when the model has a projection.
   // `last_hidden_state` [B, L, hidden] -> [B, projection or hidden].
-  at::Tensor Pooled(const at::Tensor& last_hidden_state, const at::Tensor& ids) const;
+  at::Tensor Pooled(const at::Tensor& last_hidden_state, const at::Tensor& ids,
+                    const RowAdapters* adapters = nullptr) const;
 
   const ClipTextConfig& config() const { return config_; }
+  // The layers that LoRAs can change; `component`: what the model calls it.
+  LoraNetwork lora_network(const std::string& component) const {
+    return {component, sites_, DtypeName(token_embedding_.scalar_type())};
+  }
 
  private:
   ClipTextConfig config_;
@@ -58,6 +65,7 @@ class ClipTextModel {
   std::vector<ClipEncoderLayer> layers_;
   LayerNorm final_layer_norm_;
   std::optional<Linear> text_projection_;
+  std::vector<LoraSite> sites_;
 };
 
 // Accepts files with and without the `text_model.` prefix, and drops the position_ids buffer of older ones.

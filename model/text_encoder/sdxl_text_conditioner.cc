@@ -27,6 +27,12 @@ at::Tensor EveryNth(const at::Tensor& rows, int64_t n) {
 
 }  // namespace
 
+LoraTargets SdxlTextConditioner::lora_targets() const {
+  // A refiner has the second tower alone.
+  if (towers_.size() == 1) return {towers_.front()->lora_network("text_encoder_2")};
+  return {towers_[0]->lora_network("text_encoder"), towers_[1]->lora_network("text_encoder_2")};
+}
+
 at::Tensor SdxlTextConditioner::SizeIds(const std::vector<ConditioningInput>& inputs, c10::ScalarType dtype) const {
   const size_t count = inputs.front().size_ids.size();
   at::Tensor ids = at::empty({static_cast<int64_t>(inputs.size()), static_cast<int64_t>(count)}, at::kFloat);
@@ -58,8 +64,9 @@ Conditioning SdxlTextConditioner::Encode(const std::vector<ConditioningInput>& i
   Conditioning conditioning;
   conditioning.prompt_embeds = JoinChunks(at::cat(states, 2), chunks);
   // Of each prompt's first chunk, whatever its words weigh.
-  conditioning.text_embeds =
-      last.Pooled(last.FinalNorm(last.LastLayers(EveryNth(plain, chunks), skip)), EveryNth(read.back().ids, chunks));
+  const std::unique_ptr<const RowAdapters> adapters = TowerAdapters(inputs, towers_.size() - 1, /*rows_each=*/1);
+  const at::Tensor state = last.FinalNorm(last.LastLayers(EveryNth(plain, chunks), skip, adapters.get()));
+  conditioning.text_embeds = last.Pooled(state, EveryNth(read.back().ids, chunks), adapters.get());
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i].zero) continue;
     conditioning.prompt_embeds.select(0, static_cast<int64_t>(i)).zero_();

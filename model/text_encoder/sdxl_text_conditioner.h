@@ -30,6 +30,7 @@ class SdxlTextConditioner final : public Conditioner {
   Conditioning Encode(const std::vector<ConditioningInput>& inputs) const override;
   // What all towers know.
   int64_t vocab_size() const override;
+  LoraTargets lora_targets() const override;
 
  private:
   int64_t Shared(int64_t ClipTextConfig::* limit) const;  // the smallest of the towers'

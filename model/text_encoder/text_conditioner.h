@@ -19,6 +19,7 @@ class TextConditioner final : public Conditioner {
 
   Conditioning Encode(const std::vector<ConditioningInput>& inputs) const override;
   int64_t vocab_size() const override { return encoder_.config().vocab_size; }
+  LoraTargets lora_targets() const override { return {encoder_.lora_network("text_encoder")}; }
 
  private:
   ClipTextModel encoder_;

@@ -88,6 +88,7 @@ TowerInput ReadTower(const std::vector<ConditioningInput>& inputs, size_t tower,
       at[place++] = std::max(id, 0);
     }
   }
+  read.adapters = TowerAdapters(inputs, tower, first.chunks);
   return read;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -24,6 +25,7 @@ struct TokenVectors {
 struct TowerInput {
   at::Tensor ids;  // [R, L] int64; 0 where a vector stands
   std::vector<TokenVectors> vectors = {};
+  std::shared_ptr<const RowAdapters> adapters = nullptr;  // of the rows; null: none has any
 };
 
 // Of the rows of one forward. Throws c10::Error unless each has `towers` lists of one length, as many chunks and the

@@ -62,7 +62,7 @@ at::Tensor ConditionEmbedding::Addition(const Conditioning& conditioning, c10::S
   TORCH_CHECK_VALUE(joined.size(1) == config_.projection_class_embeddings_input_dim, "text_embeds and time_ids give ",
                     joined.size(1), " values per row, projection_class_embeddings_input_dim is ",
                     config_.projection_class_embeddings_input_dim);
-  return (*add_embedding_)(joined);
+  return (*add_embedding_)(joined, {}, conditioning.adapters.get());
 }
 
 at::Tensor ConditionEmbedding::operator()(const at::Tensor& timesteps, const Conditioning& conditioning,
@@ -71,13 +71,14 @@ at::Tensor ConditionEmbedding::operator()(const at::Tensor& timesteps, const Con
   if (config_.time_cond_proj_dim > 0 && conditioning.guidance_scales.defined()) {
     guidance = GuidanceEmbedding(conditioning.guidance_scales, dtype);
   }
-  at::Tensor embedding = time_embedding_(time_proj_(timesteps).to(dtype), guidance);
+  at::Tensor embedding = time_embedding_(time_proj_(timesteps).to(dtype), guidance, conditioning.adapters.get());
   if (class_table_.defined()) {
     TORCH_CHECK_VALUE(conditioning.class_labels.defined(), "this model needs class_labels");
     embedding.add_(class_table_.index_select(0, conditioning.class_labels));
   } else if (class_embedding_.has_value()) {
     TORCH_CHECK_VALUE(conditioning.class_labels.defined(), "this model needs class_labels");
-    embedding.add_((*class_embedding_)(time_proj_(conditioning.class_labels).to(dtype)));
+    embedding.add_(
+        (*class_embedding_)(time_proj_(conditioning.class_labels).to(dtype), {}, conditioning.adapters.get()));
   }
   if (add_embedding_.has_value()) embedding.add_(Addition(conditioning, dtype));
   return embedding;

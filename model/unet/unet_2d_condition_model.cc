@@ -9,6 +9,7 @@ UNet2DConditionModel::UNet2DConditionModel(WeightMap& weights, const UNetConfig&
   if (config.encoder_hid_dim > 0) {
     encoder_hid_proj_.emplace(weights.Root() / "encoder_hid_proj", config.encoder_hid_dim, config.cross_attention_dim);
   }
+  sites_ = weights.sites();
 }
 
 at::Tensor UNet2DConditionModel::TextOf(const Conditioning& conditioning, int64_t rows) const {
@@ -18,7 +19,8 @@ at::Tensor UNet2DConditionModel::TextOf(const Conditioning& conditioning, int64_
   if (prepared.defined()) return prepared;
   // The text encoders may compute in another dtype.
   const at::Tensor own = text.to(dtype_);
-  return body_.ProjectText(encoder_hid_proj_.has_value() ? (*encoder_hid_proj_)(own) : own);
+  const RowAdapters* const adapters = conditioning.adapters.get();
+  return body_.ProjectText(encoder_hid_proj_.has_value() ? (*encoder_hid_proj_)(own, adapters) : own, adapters);
 }
 
 Conditioning UNet2DConditionModel::Prepare(const Conditioning& conditioning) const {
@@ -35,7 +37,9 @@ at::Tensor UNet2DConditionModel::operator()(const at::Tensor& latents, const at:
                                             const Conditioning& conditioning) const {
   body_.CheckInputs(latents, timesteps);
   UNetContext context;
-  context.time = body_.ProjectTime(embedding_.Finish(embedding_(timesteps, conditioning, latents.scalar_type())));
+  context.adapters = conditioning.adapters.get();
+  context.time = body_.ProjectTime(embedding_.Finish(embedding_(timesteps, conditioning, latents.scalar_type())),
+                                   context.adapters);
   if (body_.reads_text()) {
     context.text = {TextOf(conditioning, latents.size(0)), ScoreMask(conditioning.text_mask, dtype_)};
   }

@@ -2,10 +2,12 @@
 // The text-conditioned U-Net of Stable Diffusion (Rombach et al. 2022; SDXL: Podell et al. 2023).
 
 #include <optional>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include "model/denoiser.h"
+#include "model/files/load_report.h"
 #include "model/layers/linear.h"
 #include "model/unet/condition_embedding.h"
 #include "model/unet/unet_body.h"
@@ -29,6 +31,8 @@ class UNet2DConditionModel final : public Denoiser {
   at::Tensor operator()(const at::Tensor& latents, const at::Tensor& timesteps,
                         const Conditioning& conditioning) const override;
 
+  LoraTargets lora_targets() const override { return {{"unet", sites_, DtypeName(dtype_)}}; }
+
  private:
   at::Tensor TextOf(const Conditioning& conditioning, int64_t rows) const;
 
@@ -36,6 +40,7 @@ class UNet2DConditionModel final : public Denoiser {
   UNetBody body_;
   ConditionEmbedding embedding_;
   std::optional<Linear> encoder_hid_proj_;
+  std::vector<LoraSite> sites_;
 };
 
 }  // namespace stepcast::model

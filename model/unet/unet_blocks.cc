@@ -37,8 +37,9 @@ BlockAttentionLayer::BlockAttentionLayer(const WeightScope& scope, const UNetBlo
 }
 
 at::Tensor BlockAttentionLayer::operator()(at::Tensor x, const UNetContext& context) const {
-  if (const auto* transformer = std::get_if<Transformer2DModel>(&layer_)) return (*transformer)(x, context.text);
-  if (const auto* attention = std::get_if<AttentionBlock>(&layer_)) return (*attention)(x);
+  if (const auto* transformer = std::get_if<Transformer2DModel>(&layer_))
+    return (*transformer)(x, context.text, context.adapters);
+  if (const auto* attention = std::get_if<AttentionBlock>(&layer_)) return (*attention)(x, context.adapters);
   return x;
 }
 
@@ -60,13 +61,13 @@ DownBlock::DownBlock(const WeightScope& scope, const UNetBlockOptions& options) 
 
 at::Tensor DownBlock::operator()(at::Tensor x, const UNetContext& context, std::vector<at::Tensor>& skips) const {
   for (size_t i = 0; i < resnets_.size(); ++i) {
-    x = attentions_[i](resnets_[i](x, context.time), context);
+    x = attentions_[i](resnets_[i](x, context.time, context.adapters), context);
     skips.push_back(x);
   }
   if (const auto* conv = std::get_if<Downsample2D>(&downsampler_)) {
-    skips.push_back(x = (*conv)(x));
+    skips.push_back(x = (*conv)(x, context.adapters));
   } else if (const auto* resnet = std::get_if<ResnetBlock2D>(&downsampler_)) {
-    skips.push_back(x = (*resnet)(x, context.time));
+    skips.push_back(x = (*resnet)(x, context.time, context.adapters));
   }
   return x;
 }
@@ -79,9 +80,9 @@ MidBlock::MidBlock(const WeightScope& scope, const UNetBlockOptions& options) {
 }
 
 at::Tensor MidBlock::operator()(at::Tensor x, const UNetContext& context) const {
-  x = resnets_.front()(x, context.time);
+  x = resnets_.front()(x, context.time, context.adapters);
   for (size_t i = 0; i < attentions_.size(); ++i) {
-    x = resnets_[i + 1](attentions_[i](std::move(x), context), context.time);
+    x = resnets_[i + 1](attentions_[i](std::move(x), context), context.time, context.adapters);
   }
   return x;
 }
@@ -107,10 +108,10 @@ at::Tensor UpBlock::operator()(at::Tensor x, const UNetContext& context, std::ve
   for (size_t i = 0; i < resnets_.size(); ++i) {
     const at::Tensor joined = at::cat({x, skips.back()}, 1);
     skips.pop_back();
-    x = attentions_[i](resnets_[i](joined, context.time), context);
+    x = attentions_[i](resnets_[i](joined, context.time, context.adapters), context);
   }
-  if (const auto* conv = std::get_if<Upsample2D>(&upsampler_)) return (*conv)(x, size);
-  if (const auto* resnet = std::get_if<ResnetBlock2D>(&upsampler_)) return (*resnet)(x, context.time);
+  if (const auto* conv = std::get_if<Upsample2D>(&upsampler_)) return (*conv)(x, size, context.adapters);
+  if (const auto* resnet = std::get_if<ResnetBlock2D>(&upsampler_)) return (*resnet)(x, context.time, context.adapters);
   return x;
 }
 

@@ -23,6 +23,7 @@ struct UNetContext {
   at::Tensor time;  // [B, *]: all time projections; undefined: none
   AttentionContext
       text;  // states [B, S, *]: all text projections (or the text itself, for blocks built without a stack)
+  const RowAdapters* adapters = nullptr;  // null: no row has any
 };
 
 struct UNetBlockOptions {

@@ -87,8 +87,8 @@ at::Tensor UNetBody::operator()(const at::Tensor& latents, const UNetContext& co
                                 absl::Span<const RowResiduals> residuals) const {
   at::Tensor x = latents.contiguous(at::MemoryFormat::ChannelsLast);
   if (config_.center_input_sample) x = x.mul(2).sub_(1);
-  x = RunBlocks(encoder_.ConvIn(x), context, residuals);
-  return conv_out_(conv_norm_out_(x, config_.output_activation)).contiguous();
+  x = RunBlocks(encoder_.ConvIn(x, context.adapters), context, residuals);
+  return conv_out_(conv_norm_out_(x, config_.output_activation), context.adapters).contiguous();
 }
 
 }  // namespace stepcast::model

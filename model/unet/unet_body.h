@@ -26,9 +26,13 @@ class UNetBody {
   // Whether blocks attend to text.
   bool reads_text() const { return !text_projections_.empty(); }
   // UNetContext::time of act(time embedding) [R, time_embedding_dim].
-  at::Tensor ProjectTime(const at::Tensor& embedding) const { return time_projections_(embedding); }
+  at::Tensor ProjectTime(const at::Tensor& embedding, const RowAdapters* adapters = nullptr) const {
+    return time_projections_(embedding, adapters);
+  }
   // UNetContext::text of the text [R, S, cross_attention_dim]. REQUIRES: reads_text().
-  at::Tensor ProjectText(const at::Tensor& text) const { return text_projections_(text); }
+  at::Tensor ProjectText(const at::Tensor& text, const RowAdapters* adapters = nullptr) const {
+    return text_projections_(text, adapters);
+  }
 
   // Throws c10::Error unless latents are [R, in_channels, h, w] and timesteps [R].
   void CheckInputs(const at::Tensor& latents, const at::Tensor& timesteps) const;

@@ -20,7 +20,9 @@ class UNetEncoder {
   UNetEncoder(WeightMap& weights, const UNetConfig& config, const UNetBlockOptions& common);
 
   // conv_in of latents [R, in_channels, h, w], channels last in memory.
-  at::Tensor ConvIn(const at::Tensor& latents) const { return conv_in_(latents); }
+  at::Tensor ConvIn(const at::Tensor& latents, const RowAdapters* adapters = nullptr) const {
+    return conv_in_(latents, adapters);
+  }
 
   // What comes of x = ConvIn(latents) in the middle. `skips` becomes x and the output of every layer on the way; none
   // of them is read any more.

@@ -129,6 +129,11 @@ int64_t WeightMap::parameter_count() const {
   return count;
 }
 
+int WeightMap::AddSite(LoraSite site) {
+  sites_.push_back(std::move(site));
+  return static_cast<int>(sites_.size()) - 1;
+}
+
 at::Tensor CatWeights(std::vector<at::Tensor> weights) {
   // A missing weight is a shape without memory among real ones; the load fails later, with every problem listed.
   const bool missing = std::any_of(weights.begin(), weights.end(), [](const at::Tensor& w) { return w.is_meta(); });
@@ -161,6 +166,10 @@ WeightScope WeightScope::operator/(absl::string_view name) const { return Weight
 WeightScope WeightScope::operator/(int64_t index) const { return WeightScope(*map_, Full(absl::StrCat(index))); }
 
 at::Tensor WeightScope::Get(absl::string_view name, const Shape& shape) const { return map_->Get(Full(name), shape); }
+
+int WeightScope::AddSite(int64_t in, int64_t out, int64_t kernel) const {
+  return map_->AddSite({.name = prefix_, .in = in, .out = out, .kernel = kernel});
+}
 
 bool WeightScope::Has(absl::string_view name) const { return map_->Has(Full(name)); }
 

@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "core/lora_targets.h"
 #include "model/layers/convolution_layouts.h"
 #include "model/weights/weight_set.h"
 
@@ -64,6 +65,11 @@ class WeightMap {
   const std::map<std::string, Shape>& requested() const { return requested_; }
   int64_t parameter_count() const;
 
+  // Counts a layer that LoRAs can change; returns its number.
+  int AddSite(LoraSite site);
+  // By number.
+  const std::vector<LoraSite>& sites() const { return sites_; }
+
  private:
   at::Tensor Shapeless(const Shape& shape) const;
 
@@ -72,6 +78,7 @@ class WeightMap {
   c10::Device device_;
   c10::ScalarType dtype_;
   std::map<std::string, Shape> requested_;
+  std::vector<LoraSite> sites_;
   std::vector<std::string> ignored_;  // prefixes
   std::vector<std::string> missing_;
   std::vector<std::string> misshaped_;
@@ -94,6 +101,8 @@ class WeightScope {
   at::Tensor Get(absl::string_view name, const Shape& shape) const;
   bool Has(absl::string_view name) const;
   const std::shared_ptr<ConvolutionLayouts>& layouts() const { return map_->layouts(); }
+  // Counts the layer of this name as one that LoRAs can change; `kernel` 0: a matrix.
+  int AddSite(int64_t in, int64_t out, int64_t kernel = 0) const;
 
  private:
   std::string Full(absl::string_view name) const;

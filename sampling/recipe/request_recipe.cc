@@ -4,15 +4,37 @@
 #include <memory>
 #include <utility>
 
+#include "core/lora_info.h"
 #include "sampling/recipe/picture_inputs.h"
 
 namespace stepcast::sampling {
 namespace {
 
+// A strength of 0 is without it, and costs nothing.
+std::vector<TextLora> TextLoras(const GenerationRequest& request) {
+  std::vector<TextLora> loras;
+  for (const LoraInput& lora : request.loras) {
+    if (!lora.changes_text_encoders || lora.text_scale == 0.0) continue;
+    loras.push_back({.key = LoraKey(*request.model, lora.sha256), .scale = static_cast<float>(lora.text_scale)});
+  }
+  return loras;
+}
+
+std::vector<StageLora> StageLoras(const GenerationRequest& request) {
+  std::vector<StageLora> loras;
+  for (const LoraInput& lora : request.loras) {
+    if (!lora.changes_denoiser || lora.scale == 0.0) continue;
+    loras.push_back(
+        {.key = LoraKey(*request.model, lora.sha256), .scale = static_cast<float>(lora.scale), .cost = lora.cost});
+  }
+  return loras;
+}
+
 ConditioningInput Positive(const GenerationRequest& request, const PromptTokens& tokens) {
   return {.text = tokens,
           .clip_skip = request.clip_skip,
-          .size_ids = SizeIds(request.model->size_conditioning, request.sizes, /*negative=*/false)};
+          .size_ids = SizeIds(request.model->size_conditioning, request.sizes, /*negative=*/false),
+          .loras = TextLoras(request)};
 }
 
 // Where there is no text: the null class. clip_skip applies to the positive prompt alone in diffusers, to both in
@@ -23,7 +45,8 @@ ConditioningInput Negative(const GenerationRequest& request) {
   return {.text = request.negative_tokens,
           .clip_skip = request.prompt_syntax == PromptSyntax::kPlain ? 0 : request.clip_skip,
           .size_ids = SizeIds(model.size_conditioning, request.sizes, /*negative=*/true),
-          .zero = model.zeroes_unset_negative && !request.negative_prompt_given};
+          .zero = model.zeroes_unset_negative && !request.negative_prompt_given,
+          .loras = TextLoras(request)};
 }
 
 int IndexOf(ConditioningInput input, std::vector<ConditioningInput>& inputs) {
@@ -67,6 +90,7 @@ SharedRecipe RecipeOf(const GenerationRequest& request, SharedProgram program, S
   stage.model = request.model;
   stage.latent_height = request.latent_height();
   stage.latent_width = request.latent_width();
+  stage.loras = StageLoras(request);
   const std::vector<PromptRow> prompts = PromptRows(request, recipe->conditionings);
   const auto& evaluations = program->evaluations;
   const bool guided =

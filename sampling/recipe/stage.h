@@ -77,6 +77,15 @@ struct StageControl {
   bool guess_mode = false;
 };
 
+// A LoRA in the denoiser, for all rows of the stage.
+struct StageLora {
+  std::string key = {};  // LoraKey
+  float scale = 1.0f;
+  double cost = 0.0;  // what a row costs more, as a share of it
+
+  friend bool operator==(const StageLora&, const StageLora&) = default;
+};
+
 struct Stage {
   SharedModelInfo model;
   SharedProgram program;
@@ -91,6 +100,7 @@ struct Stage {
   std::vector<InputParts> inputs = {};  // by Row::inputs; empty where the denoiser reads latents alone
   std::optional<Blend> blend = std::nullopt;
   std::vector<StageControl> control = {};
+  std::vector<StageLora> loras = {};
   // Draws of the latents' shape that follow the initial noise and that nobody reads, of autoencoders with a posterior:
   // diffusers encodes a picture there that this recipe does without.
   int spare_draws = 0;

@@ -1,6 +1,7 @@
 #include "scheduler/words/work_list.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <string>
 #include <tuple>
@@ -11,10 +12,12 @@ namespace {
 
 using sampling::Evaluation;
 
+constexpr double kMostLoraRows = 1024.0;
+
 int PaidRows(const WorkItem& item) { return item.rows + item.beside; }
 
-// Rows of an evaluation that cost as much as its ControlNets. A net is the way down and the middle of a U-Net: less
-// than half of it, and nothing at all of the rows that it does not see.
+// Rows of an evaluation that cost as much as its ControlNets and LoRAs. A net is the way down and the middle of a
+// U-Net: less than half of it, and nothing at all of the rows that it does not see.
 int CostBeside(const sampling::Stage& stage, size_t evaluation) {
   const auto at = static_cast<int>(evaluation);
   const sampling::RowSet& set = stage.RowsOf(stage.program->evaluations[evaluation]);
@@ -24,7 +27,10 @@ int CostBeside(const sampling::Stage& stage, size_t evaluation) {
     const auto sees = [&](const sampling::Row& row) { return !control.guess_mode || !row.cond.never(); };
     seen += static_cast<int>(std::count_if(set.rows.begin(), set.rows.end(), sees));
   }
-  return (seen + 1) / 2;
+  // LoRAs: a share of every row; what is less than half a row in all is not charged.
+  double loras = 0.0;
+  for (const sampling::StageLora& lora : stage.loras) loras += lora.cost * set.size();
+  return (seen + 1) / 2 + static_cast<int>(std::lround(std::min(loras, kMostLoraRows)));
 }
 
 // Appends the evaluations of a stage, whose steps follow `steps` others of the picture.

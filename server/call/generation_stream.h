@@ -16,6 +16,7 @@
 #include "server/call/stream_request.h"
 #include "server/call/stream_services.h"
 #include "server/call/stream_writer.h"
+#include "server/catalog/adapters/lora_store.h"
 #include "server/catalog/model_store.h"
 #include "server/request/errors/status_mapping.h"
 
@@ -64,6 +65,7 @@ class GenerationStream final : public EventSink,
   std::vector<JobSpec> Specs();
   void OnLease(absl::StatusOr<ModelLease> lease);
   absl::Status Refresh() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeLoras();
   void SubmitJobs();
   void OnAdmission(absl::StatusOr<Admission> admission);
   void OnVerdict(absl::StatusOr<AdmissionVerdict> verdict);
@@ -98,9 +100,9 @@ class GenerationStream final : public EventSink,
   const StreamServices services_;
 
   Mutex mutex_;
-  ModelLease lease_ ABSL_GUARDED_BY(mutex_);      // until the last job has gone, and this with it
-  int64_t ticket_ ABSL_GUARDED_BY(mutex_) = 0;    // of the lease that is waited for
-  bool holding_ ABSL_GUARDED_BY(mutex_) = false;  // waits for it
+  std::vector<std::shared_ptr<const void>> leases_ ABSL_GUARDED_BY(mutex_);  // until the last job has gone, and this
+  int64_t ticket_ ABSL_GUARDED_BY(mutex_) = 0;                               // of the lease that is waited for
+  bool holding_ ABSL_GUARDED_BY(mutex_) = false;                             // waits for it
   StreamWriter writer_ ABSL_GUARDED_BY(mutex_);
   RequestTally tally_ ABSL_GUARDED_BY(mutex_);
   std::vector<ImageState> images_ ABSL_GUARDED_BY(mutex_);

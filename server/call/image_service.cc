@@ -156,11 +156,12 @@ absl::StatusOr<ImageService::SharedAsked> ImageService::Ask(v1::GenerateRequest 
 }
 
 absl::StatusOr<SharedRequest> ImageService::Validate(const AskedFor& asked, const ModelRegistry& models) {
-  STEPCAST_ASSIGN_OR_RETURN(
-      SharedRequest request,
-      ValidateRequest(
-          asked.request, models, asked.caller.server_limits(), sources_.seeds,
-          {.tenant = asked.caller.tenant(), .pictures = &asked.pictures, .adapters = &backend_.load()->adapters}));
+  STEPCAST_ASSIGN_OR_RETURN(SharedRequest request,
+                            ValidateRequest(asked.request, models, asked.caller.server_limits(), sources_.seeds,
+                                            {.tenant = asked.caller.tenant(),
+                                             .pictures = &asked.pictures,
+                                             .adapters = &backend_.load()->adapters,
+                                             .loras = backend_.load()->loras}));
   STEPCAST_RETURN_IF_ERROR(asked.caller.CheckSize(*request, asked.upload_bytes));
   if (asked.unary) STEPCAST_RETURN_IF_ERROR(CheckUnaryResponseFits(*request, asked.caller.server_limits()));
   return request;

@@ -16,6 +16,7 @@
 #include "server/call/live_calls.h"
 #include "server/call/upload.h"
 #include "server/call/upload_budget.h"
+#include "server/catalog/adapters/lora_catalog.h"
 #include "server/catalog/model_registry.h"
 #include "server/config/config.h"
 #include "server/identity/tenant_rates.h"
@@ -30,6 +31,7 @@ struct Backend {
   StreamServices streams;
   std::string numerics = "";  // LoadedEngine::numerics
   const AdapterCatalog& adapters;
+  const LoraCatalog* loras = nullptr;  // null: there are none
 };
 
 // What a request needs that it does not bring.

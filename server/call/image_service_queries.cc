@@ -130,7 +130,7 @@ absl::StatusOr<v1::ListModelsResponse> ImageService::List(const v1::ListModelsRe
 }
 
 absl::StatusOr<v1::ListAdaptersResponse> ImageService::List(const v1::ListAdaptersRequest& request,
-                                                               const CallRecord& record) const {
+                                                            const CallRecord& record) const {
   STEPCAST_ASSIGN_OR_RETURN(const Backend* backend, Ready());
   const std::shared_ptr<const ModelRegistry> registry = backend->models.registry();
   const Caller& caller = *record.caller();
@@ -138,7 +138,7 @@ absl::StatusOr<v1::ListAdaptersResponse> ImageService::List(const v1::ListAdapte
     STEPCAST_RETURN_IF_ERROR(NameModel(record, name));
     STEPCAST_RETURN_IF_ERROR(FindModel(name, *registry).status());
   }
-  std::vector<v1::Adapter> adapters = DescribeAdapters(request, backend->adapters, *registry);
+  std::vector<v1::Adapter> adapters = DescribeAdapters(request, backend->adapters, backend->loras, *registry);
   HideForeign(caller, adapters);
   FieldViolations violations;
   if (!v1::AdapterKind_IsValid(request.kind())) {

@@ -70,6 +70,7 @@ ResumeBinding BindingOf(const GenerationRequest& request, const std::string& num
     weights.Update(net->sha256);
     absl::StrAppend(&dtypes, " ", net->dtype);
   }
+  for (const LoraInput& lora : request.loras) weights.Update(lora.sha256);
   for (size_t i = 0; i < request.prompt_parts.size(); ++i) {
     UpdateInversions(i + 1, request.prompt_parts[i].tokens, weights);
   }

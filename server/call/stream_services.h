@@ -12,6 +12,7 @@
 #include "server/call/completion_pace.h"
 #include "server/call/quarantine.h"
 #include "server/call/resume_tokens.h"
+#include "server/catalog/adapters/lora_store.h"
 #include "server/catalog/model_store.h"
 #include "server/telemetry/server_metrics.h"
 #include "stepcast/v1/image_generation.pb.h"
@@ -46,6 +47,7 @@ struct StreamServices {
   const ResumeTokens* tokens = nullptr;  // null: unfinished pictures end with their call
   Quarantine* quarantine = nullptr;      // null: nothing is
   ModelStore* models = nullptr;          // keeps a request's model in memory; null: it stays there anyway
+  LoraStore* loras = nullptr;            // the same of its LoRAs
   std::function<void()> on_device_lost = [] {};
   int64_t chunk_bytes = 3 << 20;
   bool log_prompts = false;

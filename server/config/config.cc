@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "server/config/access_config.h"
+#include "server/config/adapter_config.h"
 #include "server/config/config_checks.h"
 #include "server/config/config_environment.h"
 #include "server/config/control_config.h"
@@ -121,6 +122,7 @@ void ReadLimits(YamlMapping& root, YamlErrors& errors, ServerConfig& config) {
   YamlMapping section(*node, "limits", errors);
   section.Int("max_prompt_bytes", 1, 65536, limits.max_prompt_bytes);
   section.Int("max_prompt_chunks", 1, 16, limits.max_prompt_chunks);
+  section.Int("max_loras", 0, 8, limits.max_loras);
   section.Int("max_steps", 1, 1000, limits.max_steps);
   section.Int("max_image_count", 1, 16, limits.max_image_count);
   section.Int("max_side", 8, 8192, limits.max_side);
@@ -245,22 +247,13 @@ void ReadEngine(YamlMapping& root, YamlErrors& errors, EngineOptions& engine) {
   ReadMemoryBudget(root, "memory_budget", /*may_be_auto=*/true, errors, engine.memory_budget);
 }
 
-void ReadEmbeddings(YamlMapping& root, const std::string& path, YamlErrors& errors, ServerConfig& config) {
-  root.Text("embeddings_dir", config.embeddings_dir);
-  if (config.embeddings_dir.empty()) return;
-  config.embeddings_dir = BesideConfig(path, config.embeddings_dir);
-  if (!std::filesystem::is_directory(config.embeddings_dir)) {
-    errors.Add(root.LineOf("embeddings_dir"), absl::StrCat("embeddings_dir: ", config.embeddings_dir, " is no folder"));
-  }
-}
-
 ServerConfig ReadRoot(const YAML::Node& node, const std::string& path, YamlErrors& errors) {
   ServerConfig config;
   YamlMapping root(node, "", errors);
   ReadModels(root, path, errors, config);
   ReadControlNets(root, path, errors, config.engine, config.notes);
   root.Text("default_model", config.default_model);
-  ReadEmbeddings(root, path, errors, config);
+  ReadAdapters(root, path, errors, config);
   ReadEngine(root, errors, config.engine);
   root.Int("max_waiting_for_models", 0, 100'000, config.max_waiting_for_models);
   ReadScheduler(root, path, errors, config);

@@ -69,6 +69,8 @@ using ConfigVariables = std::vector<std::pair<std::string, std::string>>;
 struct ServerConfig {
   EngineOptions engine;                                // models (at least one), devices, dtype, threads, rows, memory
   std::string default_model;                           // "": the first model
+  std::vector<std::string> loras_dirs;                 // folders of LoRAs; empty: none
+  int64_t loras_budget = int64_t{1} << 30;             // bytes that LoRAs may take on each device, or kNoMemoryBudget
   std::string embeddings_dir;                          // of textual inversions; "": none
   int max_waiting_for_models = 64;                     // calls held until their model is loaded, 0..100000
   EngineLoopOptions scheduler = DefaultLoopOptions();  // policy, admission's bounds, heartbeat, profile
@@ -99,6 +101,7 @@ struct ConfigOverrides {
   std::optional<std::string> models_dir;        // replaces `models` by FindModels(*models_dir)
   std::optional<std::string> control_nets_dir;  // replaces `control_nets` by FindControlNets(*control_nets_dir)
   std::optional<std::string> embeddings_dir;
+  std::optional<std::string> loras_dir;       // replaces loras_dirs by this one, "" by none
   std::optional<std::string> validate_model;  // path; replaces `models` by this one, with what the file says of it
   std::optional<std::string> default_model;
   std::optional<std::string> device;

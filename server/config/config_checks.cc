@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "core/dtype.h"
 #include "core/status_macros.h"
+#include "server/config/adapter_config.h"
 #include "server/config/control_config.h"
 #include "server/config/file_check.h"
 #include "server/config/host_check.h"
@@ -236,12 +237,7 @@ absl::Status ApplyOverrides(const ConfigOverrides& overrides, ServerConfig& conf
     const absl::Status added = AddControlNets(*overrides.control_nets_dir, config.engine, config.notes);
     if (!added.ok()) mistakes.push_back(absl::StrCat("--control_nets_dir: ", added.message()));
   }
-  if (overrides.embeddings_dir.has_value()) {
-    config.embeddings_dir = *overrides.embeddings_dir;
-    if (!config.embeddings_dir.empty() && !std::filesystem::is_directory(config.embeddings_dir)) {
-      mistakes.push_back(absl::StrCat("--embeddings_dir: ", config.embeddings_dir, " is no folder"));
-    }
-  }
+  ApplyAdapterOverrides(overrides, config, mistakes);
   return ToStatus(mistakes);
 }
 
@@ -295,6 +291,10 @@ absl::Status CheckAgainstMachine(const ServerConfig& config, const std::string& 
   if (listen.metrics_port.has_value()) check_host("metrics_host", listen.metrics_host, /*ipv4_only=*/true);
   for (const std::string& mistake : FindFileMistakes(WrittenFiles(config, path))) {
     mistakes.push_back(absl::StrCat(path, ": ", mistake));
+  }
+  for (const std::string& folder : config.loras_dirs) {
+    if (std::filesystem::is_directory(folder)) continue;
+    mistakes.push_back(absl::StrCat(path, ": loras_dir: ", folder, " is no folder"));
   }
   return ToStatus(mistakes);
 }

@@ -39,7 +39,7 @@ struct LimitsConfig {
   int64_t image_chunk_bytes = 3 << 20;         // 1024..67108864
   InputPictureLimits input_pictures = {};
   int max_prompt_chunks = 4;  // of 75 tokens, 1..16
-  int max_loras = 0;          // entries of `loras`; 0: none are taken
+  int max_loras = 8;          // entries of `loras`, 0..8; 0: none are taken
   ResumeLimits resume = {};
 };
 

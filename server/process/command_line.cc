@@ -87,6 +87,7 @@ void AddFlags(CommandLine& line, std::optional<std::string>& config, CLI::App& a
       "serve every model in this folder, folders and .safetensors files, instead of the configured ones");
   Add(app, "--control_nets_dir", overrides.control_nets_dir,
       "instead of `control_nets`: every ControlNet folder and .safetensors file in this folder");
+  Add(app, "--loras_dir", overrides.loras_dir, "instead of `loras_dir`: LoRAs that requests may name");
   Add(app, "--embeddings_dir", overrides.embeddings_dir,
       "textual inversions, .safetensors files; looked at again every second");
   Add(app, "--default_model", overrides.default_model, "the model of requests that name none");

@@ -61,6 +61,7 @@ Server::Server(ServerConfig config, SharedAccess access, const Clock& clock, std
       codec_(CodecThreads(config_.codec), config_.codec.max_queued),
       writers_(/*threads=*/1, kWriterQueue),
       adapters_(config_.embeddings_dir, std::move(read), [](std::string_view line) { Log(LogLevel::kWarning, line); }),
+      loras_(config_.loras_dirs, [](std::string_view line) { Log(LogLevel::kWarning, line); }),
       access_(std::move(access)),
       rates_(clock),
       public_gate_(Port::kPublic, access_, tenants_, clock),
@@ -77,6 +78,7 @@ Server::Server(ServerConfig config, SharedAccess access, const Clock& clock, std
 Server::~Server() {
   StopServing();
   // Before the loops: a model that is freed waits for the tick that still holds it.
+  if (lora_store_ != nullptr) lora_store_->Stop();
   if (models_ != nullptr) models_->Stop();
   if (loops_ != nullptr) loops_->Stop();
 }
@@ -142,8 +144,12 @@ absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLo
   metrics_.tenants().Add(TenantLabels(config_.tenants));
   metrics_.tenants().Listen([this](std::string_view tenant, absl::Duration had) { rates_.Charge(tenant, had); });
   STEPCAST_RETURN_IF_ERROR(StartLoops(engine));
+  LoraHost* const lora_host = engine.host == nullptr ? nullptr : engine.host->loras();
   models_ = StoreModels(std::move(models), engine, load_tokenizer);
   STEPCAST_RETURN_IF_ERROR(OpenTokens());
+  loras_.Serve(lora_host);
+  loras_.Refresh();
+  lora_store_ = std::make_unique<LoraStore>(loras_, lora_host, config_.loras_budget, metrics_.loras());
   backend_.emplace(Backend{.models = *models_,
                            .streams = {.loops = *loops_,
                                        .codec = codec_,
@@ -154,11 +160,13 @@ absl::Status Server::Serve(LoadedEngine engine, const ModelRegistry::TokenizerLo
                                        .tokens = tokens_.get(),
                                        .quarantine = &quarantine_,
                                        .models = models_.get(),
+                                       .loras = lora_store_.get(),
                                        .on_device_lost = [this] { wake_(); },
                                        .chunk_bytes = config_.limits.image_chunk_bytes,
                                        .log_prompts = config_.log.prompts},
                            .numerics = std::move(engine.numerics),
-                           .adapters = adapters_});
+                           .adapters = adapters_,
+                           .loras = lora_host == nullptr || config_.loras_dirs.empty() ? nullptr : &loras_});
   adapters_.Refresh(*models_->registry());
   service_.Serve(*backend_);
   scheduler_service_.Serve(*loops_);
@@ -294,6 +302,7 @@ void Server::Housekeep() {
   if (models_ != nullptr) {
     models_->Tend();
     adapters_.Refresh(*models_->registry());
+    lora_store_->Tend();
   }
   settings_->Look(now);
   metrics_.operations().SetDroppedLines(DroppedLogLines());

@@ -36,8 +36,7 @@
 namespace stepcast {
 
 struct ServerPorts {
-  int grpc = 0;
-  int admin = 0;
+  int grpc = 0, admin = 0;
   int metrics = 0;  // 0: off
 };
 
@@ -123,6 +122,8 @@ class Server final : public DrainActions {
   std::unique_ptr<ModelStore> models_;
   std::unique_ptr<const ResumeTokens> tokens_;  // null: none are handed out
   AdapterCatalog adapters_;
+  LoraCatalog loras_;
+  std::unique_ptr<LoraStore> lora_store_;
   Access access_;
   Tenants tenants_;
   TenantRates rates_;
@@ -143,8 +144,7 @@ class Server final : public DrainActions {
   ServerPorts ports_;
   std::optional<LiveSettings> settings_;  // once the ports are bound
   DeviceWatch devices_;
-  bool announced_ready_ = false;
-  bool stopped_ = false;
+  bool announced_ready_ = false, stopped_ = false;
 };
 
 }  // namespace stepcast

@@ -70,6 +70,15 @@ void SetSamplerOptions(const SamplerOptions& options, v1::GenerateRequest& wire)
   if (options.langevin.final_denoise) langevin.set_final_denoise(*options.langevin.final_denoise);
 }
 
+void SetLoras(const GenerationRequest& request, v1::GenerateRequest& wire) {
+  for (const LoraInput& input : request.loras) {
+    v1::LoraInput& lora = *wire.add_loras();
+    lora.set_name(input.name);
+    lora.set_scale(input.scale);
+    if (input.changes_text_encoders) lora.set_text_scale(input.text_scale);
+  }
+}
+
 void SetOutput(const GenerationRequest& request, v1::GenerateRequest& wire) {
   v1::OutputOptions& output = *wire.mutable_output();
   output.set_format(ToProto(request.output.format));
@@ -96,6 +105,7 @@ v1::GenerateRequest ToEffectiveRequest(const GenerationRequest& request) {
   SetSampling(request, wire);
   SetSamplerOptions(request.sampler_options, wire);
   SetPictures(request, wire);
+  SetLoras(request, wire);
   SetOutput(request, wire);
   if (CanTile(request.model->decoding, request.width, request.height)) wire.set_vae_tiling(request.vae_tiling);
   wire.set_priority(ToProto(request.priority));

@@ -11,6 +11,7 @@
 #include "google/protobuf/unknown_field_set.h"
 #include "sampling/recipe/picture_inputs.h"
 #include "server/catalog/model_description.h"
+#include "server/request/checks/lora_checks.h"
 #include "server/request/checks/model_defaults.h"
 #include "server/request/checks/picture_checks.h"
 #include "server/request/checks/request_checks.h"
@@ -131,10 +132,15 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, c
                                               const LimitsConfig& limits, SeedSource& seeds,
                                               const RequestOrigin& origin) {
   STEPCAST_ASSIGN_OR_RETURN(const RegisteredModel* model, FindModel(wire.model(), models));
-  const std::optional<v1::GenerateRequest> filled = WithModelDefaults(wire, *model->info);
+  STEPCAST_RETURN_IF_ERROR(FindLoras(wire, *model, origin.loras));
+  // The card of a LoRA that distils knows better than the model's what is left open.
+  RegisteredModel with = *model;
+  with.info = WithLoraDefaults(wire, *model, origin.loras);
+  const std::optional<v1::GenerateRequest> filled = WithModelDefaults(wire, *with.info);
   const v1::GenerateRequest& request = filled.has_value() ? *filled : wire;
-  const RequestContext context{request,       *model,          limits,         NarrowLimits(*model->info, limits),
-                               origin.tenant, origin.pictures, origin.adapters};
+  const RequestContext context{
+      request,         with,        limits, NarrowLimits(*model->info, limits), origin.tenant, origin.pictures,
+      origin.adapters, origin.loras};
   auto resolved = std::make_shared<GenerationRequest>();
   resolved->model = model->info;
   FieldViolations violations;
@@ -145,6 +151,7 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, c
   CheckPictures(context, *resolved, violations);
   CheckInpainting(context, *resolved, violations);
   CheckControl(context, *resolved, violations);
+  CheckLoras(context, *resolved, violations);
   CheckSizeConditioning(context, *resolved, violations);
   CheckSampling(context, *resolved, violations);
   CheckSamplerOptions(context, *resolved, violations);

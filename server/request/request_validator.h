@@ -18,6 +18,8 @@
 
 namespace stepcast {
 
+class LoraCatalog;
+
 // Seeds for requests that bring none.
 //
 // Thread-safety: Next() may be called from any thread.
@@ -48,6 +50,7 @@ struct RequestOrigin {
   std::string tenant = {};                   // for whom the call is made
   const PictureFiles* pictures = nullptr;    // taken out of the message (TakePictures); nullptr: it had none
   const AdapterCatalog* adapters = nullptr;  // nullptr: there are none
+  const LoraCatalog* loras = nullptr;        // likewise
 };
 
 // Checks `request` against `models` and `limits` and fills in every default. Pictures are judged by their headers; the

@@ -144,6 +144,7 @@ struct ServerMetrics::Impl {
   UploadMetrics uploads{*registry};
   TenantMetrics tenants{*registry};
   OperationsMetrics operations{*registry};
+  LoraMetrics loras{*registry};
 
   SeriesMap<Counter> calls;                // method, "", code
   SeriesMap<Counter> rejections;           // reason
@@ -249,6 +250,8 @@ UploadMetrics& ServerMetrics::uploads() { return impl_->uploads; }
 TenantMetrics& ServerMetrics::tenants() { return impl_->tenants; }
 
 OperationsMetrics& ServerMetrics::operations() { return impl_->operations; }
+
+LoraMetrics& ServerMetrics::loras() { return impl_->loras; }
 
 EngineMetrics& ServerMetrics::AddDevice(const std::string& device) {
   std::unique_ptr<DeviceMetrics>& series = impl_->devices[device];

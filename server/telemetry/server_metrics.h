@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/metrics.h"
 #include "core/model_info.h"
+#include "server/telemetry/lora_metrics.h"
 #include "server/telemetry/model_metrics.h"
 #include "server/telemetry/operations_metrics.h"
 #include "server/telemetry/tenant_metrics.h"
@@ -60,6 +61,7 @@ class ServerMetrics final : public EngineMetrics {
   UploadMetrics& uploads();
   TenantMetrics& tenants();
   OperationsMetrics& operations();
+  LoraMetrics& loras();
 
   // Makes the series of one device and returns what its loop is to report to; that belongs to this and lives as long.
   // Call once per device, after AddModels.

@@ -12,6 +12,13 @@ bool IsModelId(std::string_view id) {
   return !id.empty() && id.size() <= 63 && is_plain(id.front()) && std::all_of(id.begin(), id.end(), is_allowed);
 }
 
+bool IsAdapterName(std::string_view name) {
+  constexpr size_t kMaxNameBytes = 128;
+  const auto is_plain = [](char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)); };
+  return !name.empty() && name.size() <= kMaxNameBytes && is_plain(name.front()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return is_plain(c) || c == '.' || c == '_' || c == '-'; });
+}
+
 bool IsTenantName(std::string_view name) {
   constexpr size_t kMaxNameBytes = 64;
   const auto allowed = [](char c) {

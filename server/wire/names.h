@@ -11,6 +11,10 @@ bool IsModelId(std::string_view id);
 // The tenant of calls that name none, and of those that are one name too many.
 inline constexpr char kDefaultTenant[] = "default";
 
+// Whether `name` can be an adapter: kAdapterNames.
+bool IsAdapterName(std::string_view name);
+inline constexpr char kAdapterNames[] = "[A-Za-z0-9][A-Za-z0-9._-]{0,127}";
+
 // Whether `name` can be a tenant: kTenantNames.
 bool IsTenantName(std::string_view name);
 inline constexpr char kTenantNames[] = "[A-Za-z0-9][A-Za-z0-9._@-]{0,63}";

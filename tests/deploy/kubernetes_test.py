@@ -219,7 +219,7 @@ class RenderingsTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as here:
             path = pathlib.Path(here) / "config.yaml"
             config = manifests.config_of(self.made["base"]).replace(cache_folder(self.made["base"]), here)
-            path.write_text(config.replace("/opt/stepcast/share/stepcast/models", str(ROOT / "models")))
+            path.write_text(config.replace("/opt/stepcast/share/stepcast", str(ROOT)))
             manifests.run(f"{BINARIES}/stepcast-server", "--config", path, "--check_config")
 
     def test_the_image_has_the_folders_that_are_mounted(self):

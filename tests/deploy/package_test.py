@@ -114,6 +114,7 @@ class ServiceTest(unittest.TestCase):
         container = yaml.safe_load((ROOT / "deploy" / "config.container.yaml").read_text())
         for kind in ("models", "control_nets"):
             self.assertEqual([each["id"] for each in self.config[kind]], [each["id"] for each in container[kind]])
+        self.assertEqual("loras_dir" in self.config, "loras_dir" in container)
 
     def test_the_cache_is_the_units(self):
         self.assertIn("CacheDirectory=stepcast\n", self.unit)

@@ -55,7 +55,7 @@ class Checkout:
 
     def __init__(self, folder, ports):
         self.folder, self.ports = pathlib.Path(folder), ports
-        for name in ("clients", "deploy", "docs", "models", "proto"):
+        for name in ("clients", "deploy", "docs", "loras", "models", "proto"):
             (self.folder / name).symlink_to(ROOT / name)
         (self.folder / "build").mkdir()
         (self.folder / "build" / "dev").symlink_to(BINARIES)
@@ -104,7 +104,7 @@ class DocumentationTest(unittest.TestCase):
         (folder / "resume.key").write_text(RESUME_KEY)
         (folder / "config.yaml").write_text(CONFIGURATION)
         # One thread: on a machine with other work two of them mostly wait for each other.
-        flags = (f"--config={folder}/config.yaml", f"--control_nets_dir={ROOT}/models", "--threads=1")
+        flags = (f"--config={folder}/config.yaml", f"--control_nets_dir={ROOT}/models", f"--loras_dir={ROOT}/loras", "--threads=1")
         cls.ports = cls.enterClassContext(scrape.running_server(BINARIES, flags))
         subprocess.run([sys.executable, ROOT / "clients" / "python" / "generate.py"], check=True,
                        env=os.environ | {"PYTHONPATH": f"{ROOT}/.deps/python"})

@@ -1,7 +1,7 @@
 // The flagship: a job's picture does not depend on its company. Sixty-six random jobs of the bundled model go through
 // the scheduler and the real executor together, with joins and cancels, a third of them with rows that are no plain
 // pair (several prompts, regions, tiles), another third with pictures (image-to-image, inpainting, inversion), some
-// with a second pass; each finished picture must equal the one that the same job gives alone.
+// with a second pass, three of five with LoRAs; each finished picture must equal the one that the same job gives alone.
 
 #include <gtest/gtest.h>
 
@@ -63,6 +63,10 @@ TEST(BatchInvarianceTest, EveryPictureOfACrowdEqualsItsSoloRun) {
   MixRows(traffic, **tokenizer);
   MixPictures(traffic);
   MixPrompts(traffic);
+  const std::vector<std::string> loras = LoadLoras(crowd_engine);
+  ASSERT_EQ(loras, LoadLoras(solo_engine));
+  ASSERT_EQ(loras.size(), 2u);
+  MixLoras(traffic, loras);
   std::vector<const Visitor*> visitors;
   for (const Visitor& visitor : traffic) visitors.push_back(&visitor);
   House crowd(*crowd_engine.devices[0].executor, model);

@@ -11,6 +11,7 @@
 #include "engine/job/denoise_state.h"
 #include "sampling/samplers/registry.h"
 #include "scheduler/decide/policy.h"
+#include "tests/support/shifted_lora.h"
 
 namespace stepcast::engine {
 
@@ -84,6 +85,30 @@ void MixPrompts(std::vector<Visitor>& traffic) {
     const int chunks = 1 + static_cast<int>(i / 2 % 3);
     picture.tokens = longer(picture.prompt, chunks, i % 4 == 1, i % 3 == 0);
     if (i % 4 == 3) picture.negative_tokens = longer(picture.negative, 4 - chunks, false, false);
+  }
+}
+
+std::vector<std::string> LoadLoras(LoadedEngine& engine) {
+  const std::string shipped = STEPCAST_SOURCE_DIR "/loras/emoji-line-art.safetensors";
+  const std::string other = ShiftLora(shipped, 1000, testing::TempDir() + "crowd_lora.safetensors");
+  std::vector<std::string> keys;
+  for (const std::string& path : {shipped, other}) {
+    const auto lora = engine.host->loras()->Read("style", path);
+    if (!lora.ok() || !engine.host->loras()->Load(**lora, *engine.models.front()).ok()) {
+      ADD_FAILURE() << path << " cannot be loaded: " << lora.status();
+      return {};
+    }
+    keys.push_back(LoraKey(*engine.models.front(), (*lora)->sha256));
+  }
+  return keys;
+}
+
+void MixLoras(std::vector<Visitor>& traffic, const std::vector<std::string>& keys) {
+  for (size_t i = 0; i < traffic.size(); ++i) {
+    std::vector<sampling::StageLora>& loras = traffic[i].loras;
+    if (i % 5 == 0) loras = {{.key = keys[0], .scale = 1.0f}};
+    if (i % 5 == 2) loras = {{.key = keys[1], .scale = -0.4f}};
+    if (i % 5 == 3) loras = {{.key = keys[0], .scale = 0.5f}, {.key = keys[1], .scale = 0.3f}};
   }
 }
 
@@ -163,6 +188,7 @@ void AddSecondPass(Picture picture, sampling::Recipe& recipe) {
 // The plain recipe of `picture`, with other rows.
 sampling::SharedRecipe RecipeOf(const JobSpec& plain, const Visitor& visitor) {
   auto recipe = std::make_shared<sampling::Recipe>(*plain.recipe);
+  recipe->stages.front().loras = visitor.loras;
   if (visitor.second_pass) AddSecondPass(visitor.picture, *recipe);
   if (visitor.rows == RowKind::kPlain) return recipe;
   sampling::Stage& stage = recipe->stages.front();

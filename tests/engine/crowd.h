@@ -9,6 +9,8 @@
 
 #include "core/image.h"
 #include "core/metrics.h"
+#include "engine/start/engine_factory.h"
+#include "sampling/recipe/stage.h"
 #include "scheduler/decide/step_scheduler.h"
 #include "scheduler/words/step_executor.h"
 #include "tests/engine/picture_jobs.h"
@@ -27,9 +29,10 @@ struct Visitor {
   RowKind rows = RowKind::kPlain;
   std::vector<int32_t> second_prompt = {};  // of all but kPlain and kTiles
   bool second_pass = false;                 // half of the steps once more, in larger latents with fresh noise
-  int joins_at = 0;                         // tick
-  int cancels_at = -1;                      // tick; -1: never
-  SharedModelInfo model = nullptr;          // that paints it; null: the house's
+  std::vector<sampling::StageLora> loras = {};
+  int joins_at = 0;                 // tick
+  int cancels_at = -1;              // tick; -1: never
+  SharedModelInfo model = nullptr;  // that paints it; null: the house's
 };
 
 // `count` visitors of the bundled text model: each of its samplers in turn, three sizes, mixed steps and guidance,
@@ -48,6 +51,12 @@ void MixPrompts(std::vector<Visitor>& traffic);
 // Gives every third visitor a picture to begin with, in turn: image-to-image, kept cells in the latents and in the
 // estimates, differential masks, inversion; and every seventh a second pass.
 void MixPictures(std::vector<Visitor>& traffic);
+
+// Puts two LoRAs beside the one model of `engine`: the shipped one, and another of the same layers. Returns their keys.
+std::vector<std::string> LoadLoras(LoadedEngine& engine);
+
+// Gives three of five visitors LoRAs: the first, the second with a negative strength, both.
+void MixLoras(std::vector<Visitor>& traffic, const std::vector<std::string>& keys);
 
 // Runs visitors through a scheduler of its own; the outcome of each is in its sink.
 class House {

@@ -62,6 +62,9 @@ TEST_P(StrictModeTest, EveryStepOfACrowdHasTheBitsOfTheSoloRun) {
   std::vector<Visitor> traffic = RandomTraffic(kJobs, *engine.models.front(), **tokenizer, random);
   MixPictures(traffic);
   MixPrompts(traffic);
+  const std::vector<std::string> loras = LoadLoras(engine);
+  ASSERT_EQ(loras.size(), 2u);
+  MixLoras(traffic, loras);
   std::vector<const Visitor*> visitors;
   for (const Visitor& visitor : traffic) visitors.push_back(&visitor);
   House crowd(executor, engine.models.front());

@@ -93,6 +93,22 @@ std::unique_ptr<Job> Painter::MakeJob(const nlohmann::json& wanted, std::shared_
   return std::make_unique<Job>(JobId{next_id_++}, std::move(job));
 }
 
+LoraInput Painter::Load(const std::string& name, const std::string& path) {
+  LoraHost& host = *engine_.host->loras();
+  const absl::StatusOr<SharedLoraInfo> lora = host.Read(name, path);
+  EXPECT_TRUE(lora.ok()) << lora.status();
+  if (!lora.ok()) return {};
+  const auto fit = host.Fit(**lora, *model());
+  EXPECT_TRUE(fit.ok()) << fit.status();
+  const auto bytes = host.Load(**lora, *model());
+  EXPECT_TRUE(bytes.ok()) << bytes.status();
+  return {.name = name,
+          .sha256 = (*lora)->sha256,
+          .changes_denoiser = (*lora)->changes_denoiser,
+          .changes_text_encoders = (*lora)->changes_text_encoders,
+          .cost = fit.ok() ? fit->cost : 0.0};
+}
+
 at::Tensor Painter::LatentsOf(const Job& job) {
   return static_cast<const engine::DenoiseState&>(*job.state()).FinishedLatents();
 }

@@ -31,6 +31,9 @@ class Painter {
   // A job with the manifest's size and seed; `request` brings what the picture is to show.
   std::unique_ptr<Job> MakeJob(const nlohmann::json& wanted, std::shared_ptr<GenerationRequest> request);
 
+  // Reads the LoRA at `path` and puts it beside the model. Fails the test when it cannot.
+  LoraInput Load(const std::string& name, const std::string& path);
+
   absl::Status Start(Job& job) { return engine_.devices.front().executor->Start(job); }
 
   // The finished latents of a job that was painted, [C, h, w] float32.

@@ -22,7 +22,8 @@ absl::Status Refusal(size_t offset, std::string_view example, std::string_view r
 std::string_view WhatItLoads(std::string_view kind) {
   const absl::string_view name(kind.data(), kind.size());
   for (const absl::string_view lora : {"lora", "lyco", "lycoris", "locon"}) {
-    if (absl::EqualsIgnoreCase(name, lora)) return "names a LoRA: prompts load none; take it out";
+    if (absl::EqualsIgnoreCase(name, lora))
+      return "names a LoRA: prompts load none; take it out and name it in the field loras";
   }
   if (absl::EqualsIgnoreCase(name, "hypernet")) return "names a hypernetwork: there are none; take it out";
   return "names an extra network: prompts load none; take it out";

@@ -166,6 +166,13 @@ ENGINE = [
         ("Waiting to be read", "short", "Requests.", [(gauge("stepcast_uploads_waiting", "instance"), "{{instance}}")],
          {"width": 4}),
     ]),
+    ("LoRAs", [
+        ("LoRAs of requests", "ops", "In memory already, loaded, or failed; many loaded: loras_budget is too small.",
+         [(rate("stepcast_loras_total", "result"), "{{result}}")], {"stack": True}),
+        ("Held", "short", "LoRAs in memory.", [(gauge("stepcast_loras_held", "instance"), "{{instance}}")], {"width": 4}),
+        ("Their bytes", "bytes", "On a device.", [(gauge("stepcast_lora_bytes", "instance"), "{{instance}}")],
+         {"width": 4}),
+    ]),
     ("Memory and models", [
         ("Weights on devices", "bytes", "In memory, what is shared counted once; and the budget where there is one.",
          [(f"sum by (instance, device, kind) (stepcast_device_memory_bytes{{{WHERE}}})",

@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "clients/cli/arguments/lora_options.h"
 #include "clients/cli/arguments/number.h"
 #include "clients/cli/arguments/picture_options.h"
 #include "clients/cli/arguments/sampling_options.h"
@@ -201,6 +202,7 @@ std::string MakeRequest(const GenerateArguments& a, v1::GenerateRequest& request
 void AddGenerateOptions(CLI::App& app, GenerateArguments& arguments) {
   AddPicture(app, arguments);
   AddPictureOptions(app, arguments.edits);
+  AddLoraOption(app, arguments.edits);
   AddSampler(app, arguments);
   AddSamplingOptions(app, arguments.edits);
   AddFiles(app, arguments);

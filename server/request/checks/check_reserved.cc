@@ -7,7 +7,6 @@ namespace stepcast {
 
 void CheckReserved(const RequestContext& context, GenerationRequest&, FieldViolations& violations) {
   const v1::GenerateRequest& wire = context.wire;
-  if (wire.loras_size() > 0) violations.Add("loras", absl::StrCat(wire.loras_size(), " entries"), "none");
   const v1::SizeConditioning& sizes = wire.size_conditioning();
   if (sizes.has_negative_original_width() || sizes.has_negative_original_height() || sizes.has_negative_crop_left() ||
       sizes.has_negative_crop_top() || sizes.has_negative_target_width() || sizes.has_negative_target_height()) {

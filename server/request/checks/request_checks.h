@@ -16,6 +16,8 @@
 
 namespace stepcast {
 
+class LoraCatalog;
+
 // What the checks read.
 struct RequestContext {
   const v1::GenerateRequest& wire;
@@ -25,6 +27,7 @@ struct RequestContext {
   std::string tenant = "";                   // for whom the call is made
   const PictureFiles* pictures = nullptr;    // that the message brought; nullptr: none
   const AdapterCatalog* adapters = nullptr;  // of the server; nullptr: none
+  const LoraCatalog* loras = nullptr;        // likewise
 
   const ModelInfo& info() const { return *model.info; }
 
@@ -65,7 +68,7 @@ void CheckGuidance(const RequestContext& context, GenerationRequest& resolved, F
 // output, preview. After CheckSize and CheckSampling.
 void CheckOutput(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
-// loras, resume_token, checkpoint_every and negative sizes, which nothing serves.
+// resume_token, checkpoint_every and negative sizes, which nothing serves.
 void CheckReserved(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
 // priority; the tenant.

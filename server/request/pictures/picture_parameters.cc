@@ -155,6 +155,10 @@ void AddSizes(const v1::SizeConditioning& told, Settings& settings) {
 
 void AddOwn(const GenerationRequest& request, const v1::GenerateRequest& wire, Settings& settings) {
   AddPictures(wire, settings);
+  for (int i = 0; i < wire.loras_size(); ++i) {
+    const v1::LoraInput& lora = wire.loras(i);
+    settings.Add(absl::StrCat("LoRA ", i), absl::StrCat(lora.name(), ":", ShortestNumber(lora.scale())));
+  }
   if (wire.has_guidance_rescale()) settings.AddReal("Guidance rescale", wire.guidance_rescale());
   if (wire.has_guidance_start()) settings.AddReal("Guidance start", wire.guidance_start());
   if (wire.has_guidance_end()) settings.AddReal("Guidance end", wire.guidance_end());

@@ -161,6 +161,19 @@ TEST(PictureDigestTest, WhatDecidesThePictureCountsAndNothingElse) {
   EXPECT_NE(PictureDigest(other, 0), PictureDigest(same, 0));
 }
 
+TEST(ResumeBindingTest, FilesOfLorasAreWeightsToo) {
+  auto model = std::make_shared<ModelInfo>();
+  model->sha256 = std::string(64, 'a');
+  GenerationRequest request;
+  request.model = model;
+  const std::string plain = BindingOf(request, "cpu").model;
+  request.loras = {{.name = "style", .sha256 = std::string(64, 'b')}};
+  const std::string with = BindingOf(request, "cpu").model;
+  EXPECT_NE(with, plain);
+  request.loras[0].sha256 = std::string(64, 'c');
+  EXPECT_NE(BindingOf(request, "cpu").model, with) << "another file of that name";
+}
+
 TEST(ResumeKeysTest, ReadsALineOfBase64PerKey) {
   const std::string path = testing::TempDir() + "resume.keys";
   const auto read = [&](const std::string& text) {

@@ -65,6 +65,7 @@ void ExpectEqual(const ServerConfig& a, const ServerConfig& b) {
   EXPECT_EQ(a.limits.max_prompt_bytes, b.limits.max_prompt_bytes);
   EXPECT_EQ(a.limits.max_prompt_chunks, b.limits.max_prompt_chunks);
   EXPECT_EQ(a.embeddings_dir, b.embeddings_dir);
+  EXPECT_EQ(a.loras_budget, b.loras_budget);
   EXPECT_EQ(a.limits.max_steps, b.limits.max_steps);
   EXPECT_EQ(a.limits.max_image_count, b.limits.max_image_count);
   EXPECT_EQ(a.limits.max_side, b.limits.max_side);
@@ -288,7 +289,10 @@ TEST(ConfigTest, ExampleEqualsTheDefaultsAndNamesEveryKey) {
                           "limits",
                           "max_prompt_bytes",
                           "max_prompt_chunks",
+                          "max_loras",
                           "embeddings_dir",
+                          "loras_dir",
+                          "loras_budget",
                           "max_steps",
                           "max_image_count",
                           "max_side",

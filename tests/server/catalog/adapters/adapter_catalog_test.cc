@@ -140,7 +140,7 @@ TEST_F(AdapterCatalogTest, IsDescribed) {
   Put("bothtowers.safetensors", "4+6 3");
   catalog().Refresh(models_);
   v1::ListAdaptersRequest all;
-  const std::vector<v1::Adapter> described = DescribeAdapters(all, catalog(), models_);
+  const std::vector<v1::Adapter> described = DescribeAdapters(all, catalog(), nullptr, models_);
   ASSERT_THAT(described, SizeIs(2));
   EXPECT_EQ(described[0].name(), "bothtowers");
   EXPECT_THAT(described[0].models(), ElementsAre("sdxl", "refiner"));
@@ -150,10 +150,10 @@ TEST_F(AdapterCatalogTest, IsDescribed) {
   EXPECT_THAT(described[1].trigger_words(), ElementsAre("<easyneg-x>"));
   v1::ListAdaptersRequest of_model;
   of_model.set_model("texty");
-  EXPECT_THAT(DescribeAdapters(of_model, catalog(), models_), SizeIs(1));
+  EXPECT_THAT(DescribeAdapters(of_model, catalog(), nullptr, models_), SizeIs(1));
   v1::ListAdaptersRequest loras;
   loras.set_kind(v1::ADAPTER_KIND_LORA);
-  EXPECT_THAT(DescribeAdapters(loras, catalog(), models_), IsEmpty());
+  EXPECT_THAT(DescribeAdapters(loras, catalog(), nullptr, models_), IsEmpty());
 }
 
 TEST(AdapterCatalogWithoutFolderTest, HasNothing) {
