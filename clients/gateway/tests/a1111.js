@@ -28,8 +28,24 @@ export function a1111Tests(own) {
     const schedulers = await get('schedulers');
     assert.ok(schedulers.some(({ name, label }) => name === 'karras' && label === 'Karras'));
     assert.deepEqual((await get('upscalers')).map(({ name }) => name), ['None']);
-    for (const empty of ['latent-upscale-modes', 'loras', 'sd-vae', 'sd-modules']) assert.deepEqual(await get(empty), [], empty);
+    for (const empty of ['latent-upscale-modes', 'sd-vae', 'sd-modules']) assert.deepEqual(await get(empty), [], empty);
+    assert.deepEqual((await get('loras')).map(({ name }) => name), ['emoji-line-art']);
     assert.equal((await get('options')).sd_model_checkpoint, 'emoji');
+  });
+
+  test('a1111: a LoRA in a prompt is painted with, as OpenAI\'s extension does', async () => {
+    const body = { prompt: 'a red apple', steps: 4, seed: 5 };
+    const plain = await paint(body);
+    const lines = await paint({ ...body, prompt: 'a red apple <lora:emoji-line-art:0.8>' });
+    assert.notEqual(lines.images[0], plain.images[0]);
+    assert.match(JSON.parse(lines.info).prompt, /<lora:emoji-line-art:0\.8>$/);
+    const theirs = await own.gateway.post('/v1/images/generations', {
+      prompt: 'a red apple', num_inference_steps: 4, seed: 5, prompt_syntax: 'a1111', loras: [{ name: 'emoji-line-art', scale: 0.8 }],
+    }).then(whole);
+    const pixels = (base64) => PNG.sync.read(Buffer.from(base64, 'base64')).data;
+    assert.deepEqual(pixels(theirs.data[0].b64_json), pixels(lines.images[0]));
+    const lost = await own.gateway.post('/sdapi/v1/txt2img', { prompt: 'a <lora:none-such:1>' });
+    assert.deepEqual([lost.status, (await lost.json()).error], [404, 'LORA_NOT_FOUND']);
   });
 
   test('a1111: bodies of Open WebUI, LibreChat and SillyTavern', async () => {

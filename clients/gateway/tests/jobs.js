@@ -69,7 +69,7 @@ export function pageTests(own) {
     assert.deepEqual(models[0].controlNets.map(({ id }) => id), ['emoji-sketch']);
     const info = await json('/api/server');
     assert.deepEqual([info.state, info.defaultModel, info.limits.maxArea], ['SERVING_STATE_SERVING', 'emoji', '4194304']);
-    assert.deepEqual(await json('/api/adapters'), { adapters: [] });
+    assert.deepEqual((await json('/api/adapters')).adapters.map(({ name, models }) => [name, models]), [['emoji-line-art', ['emoji']]]);
     assert.equal((await json('/api/schedule')).devices[0].device.name, 'cpu');
   });
 

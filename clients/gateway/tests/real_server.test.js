@@ -19,7 +19,7 @@ const own = {};
 
 before(async () => {
   const models = `${SOURCE}/models`;
-  const config = `  - {id: digits, path: ${models}/digits}\ncontrol_nets:\n  - {id: emoji-sketch, path: ${models}/emoji-sketch}\n`;
+  const config = `  - {id: digits, path: ${models}/digits}\ncontrol_nets:\n  - {id: emoji-sketch, path: ${models}/emoji-sketch}\nloras_dir: ${SOURCE}/loras\n`;
   own.server = await startServer({ model: 'emoji', config });
   [own.gateway, own.locked] = await Promise.all([
     startGateway(own.server.address, { ADMIN: own.server.admin }),
