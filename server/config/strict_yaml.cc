@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <sstream>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "server/wire/text_limits.h"
+#include "yaml-cpp/eventhandler.h"
+#include "yaml-cpp/parser.h"
 
 namespace stepcast {
 namespace {
@@ -72,6 +75,29 @@ bool IsInteger(const std::string& text) {
                                              [](char c) { return c >= '0' && c <= '9'; });
 }
 
+// Counts documents, and keeps where the second has its first node.
+struct Documents final : YAML::EventHandler {
+  int begun = 0;
+  YAML::Mark second = YAML::Mark::null_mark();
+
+  void Note(const YAML::Mark& mark) {
+    if (begun == 2 && second.is_null()) second = mark;
+  }
+  void OnDocumentStart(const YAML::Mark&) override { ++begun; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { Note(mark); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { Note(mark); }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t, const std::string&) override { Note(mark); }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+    Note(mark);
+  }
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+    Note(mark);
+  }
+  void OnMapEnd() override {}
+};
+
 }  // namespace
 
 void YamlErrors::Add(int line, std::string message) {
@@ -114,10 +140,15 @@ absl::StatusOr<YAML::Node> ParseYaml(const std::string& text, const std::string&
     errors.Add(static_cast<int>(line), "the file is not UTF-8");
   } else {
     try {
-      std::vector<YAML::Node> documents = YAML::LoadAll(text);
-      if (documents.empty()) return YAML::Node();
-      if (documents.size() == 1) return documents.front();
-      errors.Add(LineOfMark(documents[1].Mark()), "the file holds more than one document");
+      // Not LoadAll, which makes documents without end of a comma that stands alone.
+      std::istringstream stream(text);
+      YAML::Parser parser(stream);
+      Documents documents;
+      while (documents.begun < 2 && parser.HandleNextDocument(documents)) {
+      }
+      if (documents.begun == 0) return YAML::Node();
+      if (documents.begun == 1) return YAML::Load(text);
+      errors.Add(LineOfMark(documents.second), "the file holds more than one document");
     } catch (const YAML::Exception& error) {
       errors.Add(LineOfMark(error.mark), absl::StrCat("this is not YAML: ", error.msg));
     }

@@ -64,6 +64,13 @@ TEST(StrictYamlTest, ReadsEveryKind) {
   EXPECT_EQ(values.color, 1u);
 }
 
+// Of which the library makes documents without end.
+TEST(StrictYamlTest, ACommaThatStandsAloneIsRefused) {
+  for (const char* text : {",", ", `", "a: 1\n,", "]", "}"}) {
+    EXPECT_EQ(ParseYaml(text, "a.yaml").status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
 TEST(StrictYamlTest, AbsentKeysKeepTheirDefaults) {
   for (const char* text : {"", "# nothing\n", "---\n", "{}\n", "~\n"}) {
     Values values;
