@@ -18,6 +18,15 @@ void SetConditioning(const GenerationRequest& request, v1::GenerateRequest& wire
   if (request.class_index.has_value()) wire.set_class_index(*request.class_index);
 }
 
+void SetNegativeSizes(const NegativeSizes& sizes, v1::SizeConditioning& told) {
+  told.set_negative_original_width(sizes.original_width);
+  told.set_negative_original_height(sizes.original_height);
+  told.set_negative_crop_left(sizes.crop_left);
+  told.set_negative_crop_top(sizes.crop_top);
+  told.set_negative_target_width(sizes.target_width);
+  told.set_negative_target_height(sizes.target_height);
+}
+
 void SetSizeConditioning(const GenerationRequest& request, v1::GenerateRequest& wire) {
   const SizeConditioning kind = request.model->size_conditioning;
   if (kind == SizeConditioning::kNone) return;
@@ -29,6 +38,7 @@ void SetSizeConditioning(const GenerationRequest& request, v1::GenerateRequest& 
   if (kind == SizeConditioning::kTarget) {
     told.set_target_width(request.sizes.target_width);
     told.set_target_height(request.sizes.target_height);
+    if (request.sizes.negative.has_value()) SetNegativeSizes(*request.sizes.negative, told);
   } else {
     told.set_aesthetic_score(request.sizes.aesthetic_score);
     told.set_negative_aesthetic_score(request.sizes.negative_aesthetic_score);

@@ -159,7 +159,6 @@ absl::StatusOr<SharedRequest> ValidateRequest(const v1::GenerateRequest& wire, c
   CheckGuidance(context, *resolved, violations);
   CheckClassifierGuidance(context, *resolved, violations);
   CheckOutput(context, *resolved, violations);
-  CheckReserved(context, *resolved, violations);
   CheckService(context, *resolved, violations);
   RefuseAllUnknownFields(request, violations);
   STEPCAST_RETURN_IF_ERROR(violations.ToStatus());

@@ -25,6 +25,21 @@ TEST(SizeConditioningTest, HeightComesBeforeWidthAndTopBeforeLeft) {
   }
 }
 
+TEST(SizeConditioningTest, TheNegativePromptMayBeToldOfOtherSizes) {
+  PictureSizes sizes = kSizes;
+  sizes.negative = NegativeSizes{.original_width = 11,
+                                 .original_height = 12,
+                                 .crop_left = 13,
+                                 .crop_top = 14,
+                                 .target_width = 15,
+                                 .target_height = 16};
+  EXPECT_THAT(SizeIds(SizeConditioning::kTarget, sizes, false), ElementsAre(2, 1, 4, 3, 6, 5));
+  EXPECT_THAT(SizeIds(SizeConditioning::kTarget, sizes, true), ElementsAre(12, 11, 14, 13, 16, 15));
+  sizes.negative = NegativeSizes{.original_width = 1, .original_height = 2, .target_width = 5, .target_height = 6};
+  EXPECT_THAT(SizeIds(SizeConditioning::kTarget, sizes, true), ElementsAre(2, 1, 0, 0, 6, 5))
+      << "the crop of the prompt is not its own";
+}
+
 TEST(SizeConditioningTest, ARefinerHasTwoScoresAndNoNegativeCrop) {
   EXPECT_THAT(SizeIds(SizeConditioning::kAestheticScore, kSizes, false), ElementsAre(2, 1, 4, 3, 7.5));
   EXPECT_THAT(SizeIds(SizeConditioning::kAestheticScore, kSizes, true), ElementsAre(2, 1, 0, 0, 8.5));

@@ -35,6 +35,14 @@ std::unique_ptr<Job> MakeJob(Atelier& atelier, const json& wanted) {
                     .target_height = sizes.value("target_height", wanted["height"].get<int>()),
                     .aesthetic_score = sizes.value("aesthetic_score", 6.0),
                     .negative_aesthetic_score = sizes.value("negative_aesthetic_score", 2.5)};
+  if (sizes.contains("negative_original_width")) {
+    request->sizes.negative = NegativeSizes{.original_width = sizes["negative_original_width"],
+                                            .original_height = sizes["negative_original_height"],
+                                            .crop_left = sizes.value("negative_crop_left", 0),
+                                            .crop_top = sizes.value("negative_crop_top", 0),
+                                            .target_width = sizes["negative_target_width"],
+                                            .target_height = sizes["negative_target_height"]};
+  }
   return atelier.painter().MakeJob(wanted, std::move(request));
 }
 

@@ -44,6 +44,9 @@ VARIANTS = {
     "turbo": ("StableDiffusionXLPipeline", "unet", ANCESTRAL(**SCHEDULE, timestep_spacing="trailing"), {}),
     "refiner": ("StableDiffusionXLImg2ImgPipeline", "unet_refiner", EULER(**SCHEDULE, timestep_spacing="trailing"),
                 {"requires_aesthetics_score": True, "force_zeros_for_empty_prompt": False}),
+    "refiner_leading": ("StableDiffusionXLImg2ImgPipeline", "unet_refiner",
+                        EULER(**SCHEDULE, timestep_spacing="leading", steps_offset=1),
+                        {"requires_aesthetics_score": True, "force_zeros_for_empty_prompt": False}),
     "lcm_sdxl": ("StableDiffusionXLPipeline", "unet_lcm_sdxl", diffusers.LCMScheduler(**SCHEDULE), {}),
     "lcm": ("LatentConsistencyModelPipeline", "unet_lcm", diffusers.LCMScheduler(**SCHEDULE), {}),
 }
@@ -82,6 +85,14 @@ REQUESTS = [
     {"name": "lcm_sdxl", "variant": "lcm_sdxl", "seed": 18, "sampler": "LCM", "steps": 4, "guidance_scale": 8.0},
     {"name": "lcm_sdxl_wide", "variant": "lcm_sdxl", "seed": 19, "sampler": "LCM", "steps": 2, "guidance_scale": 1.5, "width": 56},
     {"name": "lcm", "variant": "lcm", "seed": 20, "sampler": "LCM", "steps": 4, "guidance_scale": 8.5},
+    {"name": "negative_sizes", "seed": 22, "width": 40, "negative_prompt": "x",
+     "sizes": {"crop_left": 6, "negative_original_width": 20, "negative_original_height": 512,
+               "negative_target_width": 1024, "negative_target_height": 64}},
+    {"name": "negative_crop", "seed": 23, "height": 48,
+     "sizes": {"crop_top": 9, "negative_original_width": 20, "negative_original_height": 30, "negative_crop_left": 700,
+               "negative_crop_top": 5, "negative_target_width": 44, "negative_target_height": 64}},
+    {"name": "refiner_leading", "variant": "refiner_leading", "seed": 24, "negative_prompt": "bad", "width": 40},
+    {"name": "refiner_leading_ancestral", "variant": "refiner_leading", "seed": 25, "sampler": "EULER_ANCESTRAL", "steps": 9},
     {"name": "lcm_weak", "variant": "lcm", "seed": 21, "sampler": "LCM", "steps": 3, "guidance_scale": 1.0, "height": 24},
 ]
 
@@ -90,10 +101,11 @@ def random_request(i, rng):
     """A request of any kind."""
     words = ["apple", "a castle", "über", "東京", "red!", "🍓", "of the night,", "<|endoftext|>", "--", "it's"]
     text = lambda: " ".join(rng.choices(words, k=rng.choice([1, 3, 7, 60])))
-    variant = rng.choice(["base", "base", "base", "no_zeros", "v_zero_snr", "turbo", "refiner", "lcm_sdxl", "lcm"])
+    variant = rng.choice(["base", "base", "base", "no_zeros", "v_zero_snr", "turbo", "refiner", "refiner_leading", "lcm_sdxl", "lcm"])
     lcm = variant.startswith("lcm")
     samplers = ["LCM"] if lcm else ["EULER", "EULER_ANCESTRAL", "DDIM", "DPMPP_2M"]
-    if variant == "refiner":
+    refiner = variant.startswith("refiner")
+    if refiner:
         samplers = ["EULER", "EULER_ANCESTRAL"]  # the only ones that add_noise starts from the same noise
     if variant in ("base", "no_zeros"):
         samplers += ["HEUN", "UNIPC", "DDPM"]
@@ -103,14 +115,18 @@ def random_request(i, rng):
         "sampler": rng.choice(samplers), "steps": rng.choice([1, 2, 3, 5, 8, 13]) if not lcm else rng.randrange(1, 9),
         "width": rng.randrange(16, 81, 8), "height": rng.randrange(16, 81, 8),
         "guidance_scale": rng.choice([0.0, 1.0, 1.5, 3.0, 5.0, 7.5]),
-        "guidance_rescale": 0.0 if lcm or variant == "refiner" else rng.choice([0.0, 0.0, 0.4, 0.7]),
+        "guidance_rescale": 0.0 if lcm or refiner else rng.choice([0.0, 0.0, 0.4, 0.7]),
     }
     if variant != "lcm" and rng.random() < 0.5:
         side = lambda: rng.randrange(0, 2048)
         request["sizes"] = {"original_width": side() + 1, "original_height": side() + 1, "crop_left": side(), "crop_top": side()}
-        if variant != "refiner":
+        if not refiner:
             request["sizes"] |= {"target_width": side() + 1, "target_height": side() + 1}
-    if variant not in ("lcm", "refiner"):
+        if not refiner and rng.random() < 0.5:
+            request["sizes"] |= {f"negative_{key}": side() + 1 for key in ("original_width", "original_height",
+                                                                           "target_width", "target_height")}
+            request["sizes"] |= rng.choice([{}, {"negative_crop_left": side(), "negative_crop_top": side()}])
+    if variant != "lcm" and not refiner:
         request["prompt_2"] = rng.choice(["", text()])
         request["clip_skip"] = rng.choice([0, 0, 1, 2])
         if request["negative_prompt"] is not None:
@@ -189,7 +205,7 @@ def parts_of(variant):
     """{component of the pipeline: folder among the fixtures}"""
     _, net, _, _ = VARIANTS[variant]
     parts = {"unet": net, "vae": "vae"}
-    if variant != "refiner":
+    if not variant.startswith("refiner"):
         parts |= {"text_encoder": "text_encoder", "tokenizer": "tokenizer"}
     if variant != "lcm":
         parts |= {"text_encoder_2": "text_encoder_2", "tokenizer_2": "tokenizer_2"}
@@ -236,7 +252,15 @@ def load_pipeline(variant, out):
     return pipe
 
 
-def arguments_of(request):
+def rest_of_noise(scheduler, request):
+    """What an image-to-image pipeline's noise lacks of what a sampler begins with."""
+    scheduler.set_timesteps(request["steps"])
+    shape = (1, 4, request["height"] // 2, request["width"] // 2)
+    generator = torch.Generator("cpu").manual_seed(request["seed"] + request["image_index"])
+    return torch.randn(shape, generator=generator) * (scheduler.init_noise_sigma - scheduler.sigmas[0])
+
+
+def arguments_of(request, scheduler):
     """The call's keywords beyond those that all pipelines take."""
     variant, sizes = request["variant"], request["sizes"]
     width, height = request["width"], request["height"]
@@ -250,14 +274,18 @@ def arguments_of(request):
         "original_size": (size("original_height", height), size("original_width", width)),
         "crops_coords_top_left": (size("crop_top", 0), size("crop_left", 0)),
     }
-    if variant == "refiner":
-        # From nothing but noise: latents of zero, and all of the noise.
-        named |= {"image": torch.zeros(1, 4, height // 2, width // 2), "strength": 1.0,
+    if variant.startswith("refiner"):
+        # From nothing but noise, which the pipeline scales for a picture to be added to, not for none.
+        named |= {"image": rest_of_noise(scheduler, request), "strength": 1.0,
                   "aesthetic_score": size("aesthetic_score", 6.0),
                   "negative_aesthetic_score": size("negative_aesthetic_score", 2.5), "target_size": (height, width)}
     else:
         named |= {"width": width, "height": height,
                   "target_size": (size("target_height", height), size("target_width", width))}
+        pair = lambda first, second: (sizes[first], sizes[second]) if first in sizes else None
+        named |= {"negative_original_size": pair("negative_original_height", "negative_original_width"),
+                  "negative_crops_coords_top_left": pair("negative_crop_top", "negative_crop_left") or (0, 0),
+                  "negative_target_size": pair("negative_target_height", "negative_target_width")}
     if request["timesteps"]:
         named["timesteps"] = request["timesteps"]
     return named
@@ -271,7 +299,7 @@ def paint(pipe, own_config, request):
     pipe.scheduler = SAMPLERS[request["sampler"]].from_config(own_config, **options)
     generator = torch.Generator("cpu").manual_seed(request["seed"] + request["image_index"])
     latents = pipe(prompt=request["prompt"], num_inference_steps=request["steps"], guidance_scale=request["guidance_scale"],
-                   generator=generator, output_type="latent", **arguments_of(request)).images
+                   generator=generator, output_type="latent", **arguments_of(request, pipe.scheduler)).images
     decoded = pipe.vae.decode(latents / pipe.vae.config.scaling_factor).sample
     return latents[0].contiguous(), pipe.image_processor.postprocess(decoded)[0]
 

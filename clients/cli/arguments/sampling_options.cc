@@ -77,6 +77,13 @@ void AddSdxl(CLI::App& app, RequestEdits& edits) {
   size("--crop-top", &v1::SizeConditioning::set_crop_top, "Told: pixels cut off at the top");
   size("--target-width", &v1::SizeConditioning::set_target_width, "Told: width aimed at");
   size("--target-height", &v1::SizeConditioning::set_target_height, "Told: height aimed at");
+  size("--negative-original-width", &v1::SizeConditioning::set_negative_original_width,
+       "Told beside the negative prompt; with the three like it");
+  size("--negative-original-height", &v1::SizeConditioning::set_negative_original_height, "Likewise");
+  size("--negative-crop-left", &v1::SizeConditioning::set_negative_crop_left, "Likewise; else 0");
+  size("--negative-crop-top", &v1::SizeConditioning::set_negative_crop_top, "Likewise; else 0");
+  size("--negative-target-width", &v1::SizeConditioning::set_negative_target_width, "Likewise");
+  size("--negative-target-height", &v1::SizeConditioning::set_negative_target_height, "Likewise");
   const auto score = [&](const char* name, SetScore set, const char* help) {
     AddReal(
         app, name,

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 
@@ -27,6 +29,9 @@ class SizeFields {
   void Refuse(absl::string_view field, bool set, absl::string_view allowed) {
     if (set) violations_.Add(Name(field), "a value", allowed);
   }
+  void Require(absl::string_view field, bool set, absl::string_view beside) {
+    if (!set) violations_.Add(Name(field), "nothing", absl::StrCat("1..", kMaxPixels, ", beside ", Name(beside)));
+  }
 
  private:
   static std::string Name(absl::string_view field) { return absl::StrCat("size_conditioning.", field); }
@@ -37,6 +42,44 @@ class SizeFields {
 template <typename T>
 std::optional<T> IfSet(bool set, T value) {
   return set ? std::optional<T>(value) : std::nullopt;
+}
+
+// One of the numbers that go with the negative prompt.
+struct NegativeField {
+  absl::string_view name;
+  bool set = false;
+  int value = 0;
+  int NegativeSizes::* place = nullptr;
+  bool may_be_unset = false;  // and may be 0
+};
+
+std::array<NegativeField, 6> NegativeFields(const v1::SizeConditioning& wire) {
+  return {{{"negative_original_width", wire.has_negative_original_width(), wire.negative_original_width(),
+            &NegativeSizes::original_width},
+           {"negative_original_height", wire.has_negative_original_height(), wire.negative_original_height(),
+            &NegativeSizes::original_height},
+           {"negative_target_width", wire.has_negative_target_width(), wire.negative_target_width(),
+            &NegativeSizes::target_width},
+           {"negative_target_height", wire.has_negative_target_height(), wire.negative_target_height(),
+            &NegativeSizes::target_height},
+           {"negative_crop_left", wire.has_negative_crop_left(), wire.negative_crop_left(), &NegativeSizes::crop_left,
+            /*may_be_unset=*/true},
+           {"negative_crop_top", wire.has_negative_crop_top(), wire.negative_crop_top(), &NegativeSizes::crop_top,
+            /*may_be_unset=*/true}}};
+}
+
+// Sizes beside the negative prompt: all of them or none, as the pipelines take no notice of a part.
+std::optional<NegativeSizes> ReadNegative(const v1::SizeConditioning& wire, SizeFields& fields) {
+  const std::array<NegativeField, 6> all = NegativeFields(wire);
+  const auto first = std::find_if(all.begin(), all.end(), [](const NegativeField& field) { return field.set; });
+  if (first == all.end()) return std::nullopt;
+  NegativeSizes sizes;
+  for (const NegativeField& field : all) {
+    if (!field.may_be_unset) fields.Require(field.name, field.set, first->name);
+    sizes.*field.place =
+        fields.Pixels(field.name, IfSet(field.set, field.value), /*min=*/field.may_be_unset ? 0 : 1, /*otherwise=*/0);
+  }
+  return sizes;
 }
 
 }  // namespace
@@ -63,6 +106,7 @@ void CheckSizeConditioning(const RequestContext& context, GenerationRequest& res
   if (kind == SizeConditioning::kTarget) {
     sizes.target_width = pixels("target_width", wire.has_target_width(), wire.target_width(), resolved.width);
     sizes.target_height = pixels("target_height", wire.has_target_height(), wire.target_height(), resolved.height);
+    sizes.negative = ReadNegative(wire, fields);
     const std::string allowed = absl::StrCat("unset, because ", context.info().id, " is told of no score");
     fields.Refuse("aesthetic_score", wire.has_aesthetic_score(), allowed);
     fields.Refuse("negative_aesthetic_score", wire.has_negative_aesthetic_score(), allowed);
@@ -71,6 +115,7 @@ void CheckSizeConditioning(const RequestContext& context, GenerationRequest& res
   const std::string allowed = absl::StrCat("unset, because ", context.info().id, " is told a score in its place");
   fields.Refuse("target_width", wire.has_target_width(), allowed);
   fields.Refuse("target_height", wire.has_target_height(), allowed);
+  for (const NegativeField& field : NegativeFields(wire)) fields.Refuse(field.name, field.set, allowed);
   sizes.aesthetic_score =
       fields.Score("aesthetic_score", IfSet(wire.has_aesthetic_score(), wire.aesthetic_score()), sizes.aesthetic_score);
   sizes.negative_aesthetic_score = fields.Score(

@@ -68,9 +68,6 @@ void CheckGuidance(const RequestContext& context, GenerationRequest& resolved, F
 // output, preview. After CheckSize and CheckSampling.
 void CheckOutput(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 
-// resume_token, checkpoint_every and negative sizes, which nothing serves.
-void CheckReserved(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
-
 // priority; the tenant.
 void CheckService(const RequestContext& context, GenerationRequest& resolved, FieldViolations& violations);
 

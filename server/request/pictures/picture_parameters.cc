@@ -147,6 +147,11 @@ void AddSizes(const v1::SizeConditioning& told, Settings& settings) {
   if (told.has_original_width()) pair("Original size", told.original_width(), "x", told.original_height());
   if (told.has_crop_left()) pair("Crop", told.crop_left(), "/", told.crop_top());
   if (told.has_target_width()) pair("Target size", told.target_width(), "x", told.target_height());
+  if (told.has_negative_original_width()) {
+    pair("Negative original size", told.negative_original_width(), "x", told.negative_original_height());
+    pair("Negative crop", told.negative_crop_left(), "/", told.negative_crop_top());
+    pair("Negative target size", told.negative_target_width(), "x", told.negative_target_height());
+  }
   if (told.has_aesthetic_score()) settings.AddReal("Aesthetic score", told.aesthetic_score());
   if (told.has_negative_aesthetic_score()) {
     settings.AddReal("Negative aesthetic score", told.negative_aesthetic_score());

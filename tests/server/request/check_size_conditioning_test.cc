@@ -37,6 +37,10 @@ TEST(CheckSizeConditioningTest, EveryValueIsEchoedAndAskedForAgainIsTheSame) {
       R"(model: "sdxl" prompt: "p")",
       R"(model: "sdxl" prompt: "p" prompt_2: "q" negative_prompt: "" negative_prompt_2: "r" size_conditioning {
          original_width: 1 original_height: 65536 crop_left: 3 crop_top: 65536 target_width: 5 target_height: 6 })",
+      R"(model: "sdxl" prompt: "p" size_conditioning { negative_original_width: 1 negative_original_height: 2
+         negative_target_width: 65536 negative_target_height: 4 })",
+      R"(model: "sdxl" prompt: "p" size_conditioning { negative_original_width: 1 negative_original_height: 2
+         negative_crop_left: 0 negative_crop_top: 65536 negative_target_width: 3 negative_target_height: 4 })",
       R"(model: "refiner" prompt: "p" size_conditioning { aesthetic_score: 0 negative_aesthetic_score: 10 })",
   };
   for (const std::string& row : rows) {
@@ -62,6 +66,20 @@ TEST(CheckSizeConditioningTest, WhatIsWrongIsNamed) {
       {R"(model: "sdxl" prompt: "p" size_conditioning { crop_top: -1 })", "size_conditioning.crop_top"},
       {R"(model: "sdxl" prompt: "p" size_conditioning { aesthetic_score: 6 })", "size_conditioning.aesthetic_score"},
       {R"(model: "refiner" prompt: "p" size_conditioning { target_width: 64 })", "size_conditioning.target_width"},
+      {R"(model: "sdxl" prompt: "p" size_conditioning { negative_original_width: 8 negative_original_height: 8
+          negative_target_width: 8 })",
+       "size_conditioning.negative_target_height: got nothing; allowed: 1..65536, beside "
+       "size_conditioning.negative_original_width"},
+      {R"(model: "sdxl" prompt: "p" size_conditioning { negative_crop_top: 8 })",
+       "size_conditioning.negative_original_width: got nothing"},
+      {R"(model: "sdxl" prompt: "p" size_conditioning { negative_original_width: 0 negative_original_height: 8
+          negative_target_width: 8 negative_target_height: 8 })",
+       "size_conditioning.negative_original_width"},
+      {R"(model: "sdxl" prompt: "p" size_conditioning { negative_original_width: 8 negative_original_height: 8
+          negative_target_width: 8 negative_target_height: 8 negative_crop_left: -1 })",
+       "size_conditioning.negative_crop_left"},
+      {R"(model: "refiner" prompt: "p" size_conditioning { negative_target_width: 8 })",
+       "size_conditioning.negative_target_width"},
       {R"(model: "refiner" prompt: "p" size_conditioning { aesthetic_score: 10.5 })",
        "size_conditioning.aesthetic_score"},
       {R"(model: "refiner" prompt: "p" size_conditioning { negative_aesthetic_score: nan })",
@@ -72,6 +90,18 @@ TEST(CheckSizeConditioningTest, WhatIsWrongIsNamed) {
     EXPECT_EQ(request.status().code(), absl::StatusCode::kInvalidArgument) << test.request;
     EXPECT_THAT(std::string(request.status().message()), HasSubstr(test.field)) << test.request;
   }
+}
+
+TEST(CheckSizeConditioningTest, TheNegativePromptIsToldOfNoCropUnlessItIsAsked) {
+  const std::string sizes =
+      R"(negative_original_width: 1 negative_original_height: 2 negative_target_width: 3 negative_target_height: 4)";
+  const auto ids = [&](const std::string& more) {
+    const auto request =
+        Validated(R"(model: "sdxl" prompt: "p" size_conditioning { crop_top: 9 )" + sizes + more + " }");
+    return SizeIds(SizeConditioning::kTarget, (*request)->sizes, /*negative=*/true);
+  };
+  EXPECT_THAT(ids(""), testing::ElementsAre(2, 1, 0, 0, 4, 3));
+  EXPECT_THAT(ids(" negative_crop_left: 7"), testing::ElementsAre(2, 1, 0, 7, 4, 3));
 }
 
 TEST(CheckSizeConditioningTest, TokenizersOfDifferentLengthsDoNotStandSideBySide) {
