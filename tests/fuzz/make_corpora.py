@@ -173,6 +173,25 @@ def loras():
         write("lora", name, f"{lines}\x1e{settings if name == 'peft' else ''}\x1e{card}")
 
 
+def settings():
+    for path in [*ROOT.glob("deploy/config.*.yaml"), ROOT / "deploy/systemd/config.yaml"]:
+        write("settings", path.stem.replace(".", "_") + ("_systemd" if path.stem == "config" else ""), "0" + path.read_text())
+    write("settings", "tenants", "0models: [{id: a, path: b}]\ntenants: {named: [{name: acme, weight: 2, models: [a], max_rows: 4}]}\n"
+          "auth: {token_file: t}\ntls: {cert_file: c, key_file: k}\nresume: {key_file: k, token_ttl: 1h}\n")
+    write("settings", "anchors", "0limits: &l {max_side: 64}\ncodec: *l\nlimits: {}\n")
+    entry = "{sha256: " + "0123456789abcdef" * 4 + ", tenant: acme, name: n, roles: [paint], expires: 2027-01-31T00:00:00Z}"
+    write("settings", "tokens", f"1- {entry}\n")
+    write("settings", "tokens_wrong", f"1- {entry.replace('acme', '[]')}\n- {entry}\n- {entry}\n")
+
+
+def resume_tokens():
+    write("resume_token", "state", bytes(range(256)) * 3)
+    write("resume_token", "short", b"\0")
+    write("resume_token", "empty", b"")
+    write("resume_token", "traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    write("resume_token", "later_version", "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-ever")
+
+
 def dictionaries():
     """Keys that parsers ask for, and values that they know."""
     sources = {
@@ -182,6 +201,7 @@ def dictionaries():
         "safetensors": [ROOT / "model/weights/safetensors.cc", ROOT / "model/weights/safetensors_sax.cc"],
         "single_file": list((ROOT / "model/single_file").glob("*.cc")),
         "lora": list((ROOT / "model/lora").glob("*.cc")),
+        "settings": list((ROOT / "server/config").glob("*_config.cc")) + [ROOT / "server/config/config.cc"],
     }
     for target, paths in sources.items():
         words = set()
@@ -198,4 +218,6 @@ if __name__ == "__main__":
     prompts()
     checkpoints()
     loras()
+    settings()
+    resume_tokens()
     dictionaries()
