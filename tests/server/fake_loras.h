@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -45,6 +46,7 @@ class FakeLoraHost final : public LoraHost {
   }
 
   absl::StatusOr<LoraFit> Fit(const LoraInfo& lora, const ModelInfo& model) const override {
+    if (on_fit) on_fit();
     if (lora.family == "Stable Diffusion XL") {
       return absl::InvalidArgumentError(
           absl::StrCat("was made for Stable Diffusion XL, model '", model.id, "' is not"));
@@ -65,9 +67,16 @@ class FakeLoraHost final : public LoraHost {
   }
 
   void Unload(const std::string& key) override {
-    MutexLock lock(mutex_);
-    held_.erase(key);
+    {
+      MutexLock lock(mutex_);
+      held_.erase(key);
+    }
+    if (on_unload) on_unload();
   }
+
+  // What happens meanwhile. Set before anybody calls.
+  std::function<void()> on_fit = {};
+  std::function<void()> on_unload = {};
 
   void set_fail(bool fail) {
     MutexLock lock(mutex_);

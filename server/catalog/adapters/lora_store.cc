@@ -113,6 +113,7 @@ bool LoraStore::Impl::MakeRoom(int64_t bytes) {
       leaving.push_back(oldest->first);
       held.erase(oldest);
     }
+    metrics.SetHeld(static_cast<int64_t>(held.size()), taken);
   }
   for (const std::string& key : leaving) host->Unload(key);
   return room;
@@ -129,21 +130,15 @@ absl::Status LoraStore::Impl::LoadOne(const SharedLoraInfo& lora, const SharedMo
     return Refusal(absl::StatusCode::kUnavailable, "MODEL_FAILED",
                    absl::StrCat("LoRA ", lora->name, " could not be loaded; the server's log says why"));
   }
-  {
-    MutexLock lock(mutex);
-    held[key] = {.bytes = *bytes, .users = 1, .last_use = ++uses};
-  }
-  // Layers may compute in what takes more room than the file.
-  const bool room = MakeRoom(0);
-  {
-    MutexLock lock(mutex);
-    held.at(key).users = 0;
-    if (!room) held.erase(key);
-    metrics.SetHeld(static_cast<int64_t>(held.size()), Bytes());
-  }
-  if (!room) {
+  // Layers may compute in what takes more room than the file. Nobody has it before there is room for all of it.
+  if (!MakeRoom(*bytes)) {
     host->Unload(key);
     return NoRoom(*lora);
+  }
+  {
+    MutexLock lock(mutex);
+    held[key] = {.bytes = *bytes, .users = 0, .last_use = ++uses};
+    metrics.SetHeld(static_cast<int64_t>(held.size()), Bytes());
   }
   Log(LogLevel::kInfo, "LoRA loaded", {{"lora", lora->name}, {"model", model->id}, {"bytes", *bytes}});
   return absl::OkStatus();

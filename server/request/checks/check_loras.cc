@@ -26,7 +26,10 @@ class EntryCheck {
     if (std::any_of(resolved.loras.begin(), resolved.loras.end(), same)) {
       violations_.Add(Field("name"), Quoted(wire_.name()), "each LoRA once");
     }
-    const SharedLoraInfo lora = context_.loras->Find(wire_.name());  // FindLoras has seen it
+    const SharedLoraInfo lora = context_.loras->Find(wire_.name());
+    if (lora == nullptr) {  // it has gone since FindLoras saw it
+      return violations_.Add(Field("name"), Quoted(wire_.name()), "one that is there, see ListAdapters");
+    }
     if (wire_.has_scale() && violations_.CheckReal(Field("scale"), wire_.scale(), -kMaxScale, kMaxScale)) {
       input.scale = wire_.scale();
     }

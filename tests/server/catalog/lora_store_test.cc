@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "core/error_reason.h"
 #include "gtest/gtest.h"
@@ -109,6 +110,18 @@ TEST_F(LoraStoreTest, WhatTakesMoreThanItsFileMakesRoomForThat) {
   EXPECT_EQ(host_.held(), 1u) << "and w for it";
   EXPECT_EQ(ErrorReason(Take({"w"}).status()), "DEVICE_MEMORY") << "a is in use";
   EXPECT_EQ(host_.held(), 1u);
+}
+
+TEST_F(LoraStoreTest, WhoAsksWhileRoomIsMadeForItKeepsIt) {
+  EXPECT_TRUE(Take({"a"}).ok());
+  Answer second;
+  host_.on_unload = [&, once = true]() mutable {
+    if (std::exchange(once, false)) store_.Acquire(model_, {catalog_.Find("w")}, second.Callback());
+  };
+  EXPECT_TRUE(Take({"w"}).ok()) << "a leaves, because w takes more than its file";
+  const auto kept = second.Wait();
+  ASSERT_TRUE(kept.ok());
+  EXPECT_EQ(ErrorReason(Take({"b"}).status()), "DEVICE_MEMORY") << "w is in use";
 }
 
 TEST_F(LoraStoreTest, AFailureIsTheCallsAlone) {

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <limits>
 
 #include "absl/strings/str_replace.h"
@@ -82,6 +83,15 @@ TEST_F(CheckLorasTest, ACardWhoseSamplerTheModelLacksSaysNothing) {
   const auto quick = Validate(R"(prompt: "a" loras { name: "quick" })");
   ASSERT_TRUE(quick.ok()) << quick.status();
   EXPECT_EQ((*quick)->steps, (*Validate(R"(prompt: "a")"))->steps);
+}
+
+TEST_F(CheckLorasTest, AFileThatGoesMeanwhileIsToldAsGone) {
+  host_.on_fit = [this] {
+    std::filesystem::remove(std::filesystem::path(testing::TempDir()) / "checked" / "style.safetensors");
+    loras_.Refresh();
+  };
+  EXPECT_THAT(ViolationsOf(Validate(R"(prompt: "a" loras { name: "style" })").status()),
+              ElementsAre(HasSubstr("loras[0].name: got \"style\"")));
 }
 
 TEST_F(CheckLorasTest, WhatIsWrongIsNamed) {
