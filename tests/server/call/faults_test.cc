@@ -47,6 +47,11 @@ class FaultsTest : public ServiceFixture {
   [[nodiscard]] bool AwaitHeld() { return arrived_->Await(); }
   void Release() { release_->Notify(); }
 
+  // Until `images` wait or are being painted.
+  [[nodiscard]] bool AwaitAdmitted(int images) const {
+    return Await([&] { return Series("stepcast_requests_running") + Series("stepcast_requests_waiting") == images; });
+  }
+
   // Nothing is left of those before, and whoever comes now is painted.
   void ExpectNothingLeft() {
     ASSERT_TRUE(AwaitIdle());
@@ -148,7 +153,7 @@ TEST_F(FaultsTest, NonsenseAtAnyEvaluationCostsItsPictureAlone) {
       EXPECT_TRUE(result.Of(v1::GenerateResponse::kImageChunk).empty());
     });
     std::thread neighbour([&] { EXPECT_EQ(Generate("prompt: 'h' steps: 4 seed: 7").Pictures(1).front(), healthy); });
-    ASSERT_TRUE(Await([this] { return server_->live_calls() == 2; }));
+    ASSERT_TRUE(AwaitAdmitted(2));
     device_.Release();
     sick.join();
     neighbour.join();
@@ -244,7 +249,7 @@ TEST_F(FaultsTest, AFloodOfOneTenantLeavesTheOthersTheirShare) {
       context.AddMetadata("x-stepcast-tenant", "flood");
       const StreamResult result = Generate(absl::StrCat("prompt: 'a' steps: 40 seed: ", i), context);
       if (!result.status.ok()) {
-        EXPECT_EQ(result.reason, "TENANT_LIMIT");
+        EXPECT_EQ(result.reason, "TENANT_LIMIT") << result.status.error_code() << result.status.error_message();
         ++refused;
       }
     });
@@ -265,7 +270,7 @@ TEST_F(FaultsTest, AFloodOfOneTenantLeavesTheOthersTheirShare) {
     context.AddMetadata("x-stepcast-tenant", "quiet");
     EXPECT_TRUE(Generate("prompt: 'q' steps: 4 seed: 1", context).status.ok());
   });
-  ASSERT_TRUE(Await([&] { return server_->live_calls() == 13; }));
+  ASSERT_TRUE(AwaitAdmitted(13));
   device.Release();
   quiet.join();
   for (std::thread& client : clients) client.join();
