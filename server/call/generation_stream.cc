@@ -291,8 +291,9 @@ std::optional<CallOutcome> GenerationStream::TakeEnd() {
   if (!end_ || writing_ || ended_ || (!broken_ && !writer_.empty())) return std::nullopt;
   ended_ = true;
   CallOutcome outcome{.status = *end_, .work = tally_.Work()};
-  if (undecided_ || (!jobs_.empty() && !tally_.all_finished()))
+  if (undecided_ || (!jobs_.empty() && !tally_.all_finished())) {
     outcome.late = late_work_ = std::make_shared<LateWork>();
+  }
   outcome.model = request_.request->model->id;
   outcome.admitted = !jobs_.empty();
   if (services_.log_prompts) outcome.prompt = request_.request->prompt;

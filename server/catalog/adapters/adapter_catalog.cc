@@ -6,6 +6,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/catalog/adapters/renew.h"
+#include "server/wire/names.h"
 
 namespace stepcast {
 namespace {
@@ -13,13 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMostFiles = 10'000;
-
-// [A-Za-z0-9][A-Za-z0-9._-]{0,127}
-bool IsName(const std::string& name) {
-  const auto is_plain = [](char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)); };
-  return !name.empty() && name.size() <= PseudoWords::kMaxNameBytes && is_plain(name.front()) &&
-         std::all_of(name.begin(), name.end(), [&](char c) { return is_plain(c) || c == '.' || c == '_' || c == '-'; });
-}
 
 // Files that somebody may have meant: weights, in any form.
 bool IsMeant(const fs::path& path) {
@@ -67,8 +62,8 @@ std::map<std::string, AdapterCatalog::Stamp> AdapterCatalog::Look() const {
 AdapterCatalog::Entry AdapterCatalog::Read(const std::string& path, const Stamp& stamp,
                                            const ModelRegistry& models) const {
   const std::string name = fs::path(path).stem().string();
-  if (!IsName(name)) {
-    tell_(absl::StrCat("embedding ", path, " is not listed: names are [A-Za-z0-9][A-Za-z0-9._-]{0,127}"));
+  if (!IsAdapterName(name)) {
+    tell_(absl::StrCat("embedding ", path, " is not listed: names are ", kAdapterNames));
     return {stamp, nullptr};
   }
   absl::StatusOr<TextualInversion> file = read_(path);
@@ -97,14 +92,8 @@ void AdapterCatalog::Refresh(const ModelRegistry& models) {
     MutexLock lock(mutex_);
     now = entries_;
   }
-  bool changed = std::erase_if(now, [&](const auto& entry) { return !found.contains(entry.first); }) > 0;
-  for (const auto& [path, stamp] : found) {
-    const auto known = now.find(path);
-    if (known != now.end() && known->second.stamp == stamp) continue;
-    now[path] = Read(path, stamp, models);
-    changed = true;
-  }
-  if (!changed) return;
+  const auto read = [&](const std::string& path, const Stamp& stamp) { return Read(path, stamp, models); };
+  if (!Renew(found, now, read)) return;
   {
     MutexLock lock(mutex_);
     entries_ = std::move(now);

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/catalog/adapters/renew.h"
 #include "server/wire/names.h"
 
 namespace stepcast {
@@ -67,17 +68,13 @@ void LoraCatalog::Refresh() {
     MutexLock lock(mutex_);
     now = entries_;
   }
-  bool changed = std::erase_if(now, [&](const auto& entry) { return !found.contains(entry.first); }) > 0;
-  for (const auto& [name, stamp] : found) {
-    const auto known = now.find(name);
-    if (known != now.end() && known->second.stamp == stamp) continue;
+  const auto read = [this](const std::string& name, const Stamp& stamp) -> Entry {
     absl::StatusOr<SharedLoraInfo> lora = absl::InvalidArgumentError(absl::StrCat("names are ", kAdapterNames));
     if (IsAdapterName(name)) lora = host_->Read(name, stamp.path);
     if (!lora.ok()) tell_(absl::StrCat("LoRA ", stamp.path, " is not listed: ", lora.status().message()));
-    now[name] = {stamp, lora.ok() ? *lora : nullptr};
-    changed = true;
-  }
-  if (!changed) return;
+    return {stamp, lora.ok() ? *lora : nullptr};
+  };
+  if (!Renew(found, now, read)) return;
   MutexLock lock(mutex_);
   entries_ = std::move(now);
   fits_.clear();
