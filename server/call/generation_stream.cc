@@ -95,6 +95,8 @@ void GenerationStream::OnAdmission(absl::StatusOr<Admission> admission) {
 void GenerationStream::OnEvent(JobEvent event) {
   MutexLock lock(mutex_);
   std::visit([&](auto& what) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { On(event.image_index, what); }, event.what);
+  // Before the client hears of the end: who asks next finds room. The stores call nobody under their locks.
+  if (tally_.all_finished()) leases_.clear();
   // A write on its way pumps when it is through.
   if (!writing_ && !ended_) PostPump();
 }

@@ -100,7 +100,7 @@ class GenerationStream final : public EventSink,
   const StreamServices services_;
 
   Mutex mutex_;
-  std::vector<std::shared_ptr<const void>> leases_ ABSL_GUARDED_BY(mutex_);  // until the last job has gone, and this
+  std::vector<std::shared_ptr<const void>> leases_ ABSL_GUARDED_BY(mutex_);  // until the last job has ended
   int64_t ticket_ ABSL_GUARDED_BY(mutex_) = 0;                               // of the lease that is waited for
   bool holding_ ABSL_GUARDED_BY(mutex_) = false;                             // waits for it
   StreamWriter writer_ ABSL_GUARDED_BY(mutex_);

@@ -146,6 +146,18 @@ TEST_F(LorasTest, OneLeavesForAnotherAndNeverUnderAJob) {
   EXPECT_GE(server_->Metric("stepcast_loras_total{result=\"loaded\"}"), 2.0);
 }
 
+// Who has heard the end of a call may rely on its LoRA being free.
+TEST_F(LorasTest, OneAfterTheOtherFindsRoom) {
+  for (int i = 0; i < 12; ++i) {
+    for (const char* name : {kLineArt, "second"}) {
+      v1::GenerateRequest request = Request({{name, 1.0}});
+      request.set_steps(1);
+      const grpc::Status status = Generate(*server_, request).status;
+      ASSERT_TRUE(status.ok()) << i << " " << name << ": " << status.error_message();
+    }
+  }
+}
+
 TEST_F(LorasTest, ACheckpointGoesOnWithItsLorasAndNotWithOthers) {
   v1::GenerateRequest request = Request({{kLineArt, 0.9}});
   request.set_steps(20);
