@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/start/model_library.h"
+#include "tests/engine/one_place.h"
 
 namespace stepcast::engine {
 namespace {
@@ -22,15 +23,6 @@ using ::testing::HasSubstr;
 
 const std::string kLineArt = STEPCAST_SOURCE_DIR "/loras/emoji-line-art.safetensors";
 const std::string kForeign = STEPCAST_SOURCE_DIR "/tests/parity/data/lora/loras/xl_peft.safetensors";
-
-std::vector<ModelPlace> OnePlace() {
-  std::vector<ModelPlace> places;
-  ModelPlace& place = places.emplace_back();
-  place.memory = {.device = "cpu", .loops = {"cpu"}};
-  place.device = *OpenDevice("cpu", 1);
-  place.threads = 1;
-  return places;
-}
 
 EngineOptions Options() {
   EngineOptions options;

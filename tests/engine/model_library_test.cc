@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "core/model_memory.h"
+#include "tests/engine/one_place.h"
 
 namespace stepcast::engine {
 namespace {
@@ -31,15 +32,6 @@ EngineOptions Options(std::vector<ModelSource> models) {
   options.threads = 1;
   options.warm_up = false;
   return options;
-}
-
-std::vector<ModelPlace> OnePlace() {
-  std::vector<ModelPlace> places;
-  ModelPlace& place = places.emplace_back();
-  place.memory = {.device = "cpu", .loops = {"cpu"}};
-  place.device = *OpenDevice("cpu", 1);
-  place.threads = 1;
-  return places;
 }
 
 const ModelShelf& ShelfOf(const ModelLibrary& library) { return *library.places().front().shelf; }

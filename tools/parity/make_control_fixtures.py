@@ -17,6 +17,7 @@ import make_picture_fixtures as pictures
 import torch
 from diffusers import ControlNetModel, ControlNetUnionModel, MultiControlNetModel
 from make_sdxl_fixtures import ROOT, SAMPLERS, SCHEDULE
+from model_folder import write_model
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
@@ -125,13 +126,6 @@ def load(cls, folder):
     return cls.from_pretrained(folder).float().eval()
 
 
-def parts_of(family):
-    parts = {"vae": SHARED / "vae", "text_encoder": SHARED / "text_encoder", "tokenizer": SHARED / "tokenizer"}
-    if family == "xl":
-        parts |= {"text_encoder_2": SHARED / "text_encoder_2", "tokenizer_2": SHARED / "tokenizer_2"}
-    return parts
-
-
 def pipeline_of(request, out):
     family = request["family"]
     parts = {"vae": load(diffusers.AutoencoderKL, SHARED / "vae"),
@@ -200,24 +194,6 @@ def paint(request, out):
     return latents[0].contiguous(), pipe.image_processor.postprocess(decoded)[0]
 
 
-def write_model(family, out):
-    """The index and scheduler of a family's folder; the rest is named in the manifest."""
-    folder = out / "models" / family
-    scheduler = SAMPLERS["DDIM"] if family == "sd" else SAMPLERS["EULER"]
-    scheduler.from_config(schedule_of(family)).save_pretrained(folder / "scheduler")
-    index = {"_class_name": "StableDiffusionPipeline" if family == "sd" else "StableDiffusionXLPipeline",
-             "_diffusers_version": diffusers.__version__, "unet": ["diffusers", "UNet2DConditionModel"],
-             "vae": ["diffusers", "AutoencoderKL"], "text_encoder": ["transformers", "CLIPTextModel"],
-             "tokenizer": ["transformers", "CLIPTokenizer"], "scheduler": ["diffusers", scheduler.__name__]}
-    if family == "xl":
-        index |= {"text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
-                  "tokenizer_2": ["transformers", "CLIPTokenizer"]}
-    (folder / "model_index.json").write_text(json.dumps(index, indent=1) + "\n")
-    parts = {name: str(Path("../sdxl") / path.name) for name, path in parts_of(family).items()}
-    parts |= {"unet": "../sdxl/unet" if family == "xl" else "unet", "scheduler": f"models/{family}/scheduler"}
-    return {"index": f"models/{family}/model_index.json", "parts": parts}
-
-
 @torch.no_grad()
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -242,7 +218,8 @@ def main():
         print(f"{request['name']}: std {latents.std():.3f}, max {latents.abs().max():.3f}", flush=True)
     save_file(all_latents, args.out / "latents.safetensors")
     manifest = {"made_by": f"diffusers {diffusers.__version__}, torch {torch.__version__.split('+')[0]}",
-                "models": {family: write_model(family, args.out) for family in ("sd", "xl")}, "requests": requests}
+                "models": {family: write_model(args.out, family, schedule_of(family), unet)
+                           for family, unet in (("sd", "unet"), ("xl", "../sdxl/unet"))}, "requests": requests}
     (args.out / "requests.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     for file in args.out.rglob("*.safetensors"):
         file.chmod(0o644)

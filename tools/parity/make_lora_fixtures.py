@@ -17,11 +17,12 @@ from pathlib import Path
 import diffusers
 import torch
 from make_sdxl_fixtures import ROOT, SAMPLERS, SCHEDULE
+from model_folder import write_model
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 SHARED = ROOT / "tests/parity/data/sdxl"
-FAMILIES = ("sd", "sd2", "xl")
+UNETS = {"sd": "../control/unet", "sd2": "unet_v2", "xl": "../sdxl/unet"}  # of each family
 DEFAULTS = {"family": "sd", "prompt": "a red apple", "negative_prompt": "blurry", "seed": 0, "image_index": 0, "width": 32,
             "height": 32, "steps": 5, "sampler": "DDIM", "guidance_scale": 5.0, "eta": 0.0, "loras": []}
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -238,25 +239,6 @@ def paint(request, out):
                 guidance_scale=request["guidance_scale"], output_type="latent", **named).images[0].contiguous()
 
 
-def write_model(family, out):
-    folder = out / "models" / family
-    scheduler = SAMPLERS["EULER"] if family == "xl" else SAMPLERS["DDIM"]
-    scheduler.from_config(schedule_of(family)).save_pretrained(folder / "scheduler")
-    index = {"_class_name": "StableDiffusionXLPipeline" if family == "xl" else "StableDiffusionPipeline",
-             "_diffusers_version": diffusers.__version__, "unet": ["diffusers", "UNet2DConditionModel"],
-             "vae": ["diffusers", "AutoencoderKL"], "text_encoder": ["transformers", "CLIPTextModel"],
-             "tokenizer": ["transformers", "CLIPTokenizer"], "scheduler": ["diffusers", scheduler.__name__]}
-    parts = {name: f"../sdxl/{name}" for name in ("vae", "text_encoder", "tokenizer")}
-    if family == "xl":
-        index |= {"text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
-                  "tokenizer_2": ["transformers", "CLIPTokenizer"]}
-        parts |= {name: f"../sdxl/{name}" for name in ("text_encoder_2", "tokenizer_2")}
-    (folder / "model_index.json").write_text(json.dumps(index, indent=1) + "\n")
-    unet = {"sd": "../control/unet", "sd2": "unet_v2", "xl": "../sdxl/unet"}[family]
-    return {"index": f"models/{family}/model_index.json",
-            "parts": parts | {"unet": unet, "scheduler": f"models/{family}/scheduler"}}
-
-
 @torch.no_grad()
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -277,7 +259,8 @@ def main():
         print(f"{request['name']}: std {latents.std():.3f}, moved by {(latents - plain).std():.3f}", flush=True)
     save_file(all_latents, args.out / "latents.safetensors")
     manifest = {"made_by": f"diffusers {diffusers.__version__}, torch {torch.__version__.split('+')[0]}",
-                "models": {family: write_model(family, args.out) for family in FAMILIES}, "requests": requests}
+                "models": {family: write_model(args.out, family, schedule_of(family), unet) for family, unet in UNETS.items()},
+                "requests": requests}
     (args.out / "requests.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     for file in args.out.rglob("*.safetensors"):
         file.chmod(0o644)
